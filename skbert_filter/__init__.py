@@ -1,0 +1,51 @@
+"""Train a very small BERT to tell useful text snippets from garbage.
+
+Every public name is imported on its first use, so that importing the package
+imports neither TensorFlow nor transformers.
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skbert_filter.corpus import FilterSummary, filter_corpus
+    from skbert_filter.dedup_predictor import DedupPredictor
+    from skbert_filter.duplicates.splits import (
+        DedupStratifiedKFold,
+        DedupStratifiedShuffleSplit,
+        dedup_train_test_split,
+    )
+    from skbert_filter.text_filter import SmallBertTextFilter
+
+__version__ = version("skbert_filter")
+
+_MODULE_OF = {
+    "DedupPredictor": "skbert_filter.dedup_predictor",
+    "DedupStratifiedKFold": "skbert_filter.duplicates.splits",
+    "DedupStratifiedShuffleSplit": "skbert_filter.duplicates.splits",
+    "FilterSummary": "skbert_filter.corpus",
+    "SmallBertTextFilter": "skbert_filter.text_filter",
+    "dedup_train_test_split": "skbert_filter.duplicates.splits",
+    "filter_corpus": "skbert_filter.corpus",
+}
+
+__all__ = [
+    "DedupPredictor",
+    "DedupStratifiedKFold",
+    "DedupStratifiedShuffleSplit",
+    "FilterSummary",
+    "SmallBertTextFilter",
+    "dedup_train_test_split",
+    "filter_corpus",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULE_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,1 @@
+"""Looking at a fitted filter: how good it is, beside simple rules."""
