@@ -1,0 +1,89 @@
+"""The size of a BERT classifier, and its weights as named arrays.
+
+Weights are kept as a dict from Hugging Face's names to NumPy arrays in Hugging Face's layout
+(a dense weight is ``(out, in)``). This module imports no engine.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Weights = Mapping[str, np.ndarray]
+Precision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
+
+# Published with BERT (Devlin et al., 2019, and its code): weights are drawn from a normal cut
+# at two standard deviations of 0.02.
+INITIALIZER_RANGE = 0.02
+LAYER_NORM_EPS = 1e-12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """Everything that decides the computation of the encoder and its head, apart from weights.
+
+    Names are those of ``transformers.BertConfig``. ``n_logits`` is 1 for two classes.
+    """
+
+    vocab_size: int
+    hidden_size: int
+    intermediate_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    max_position_embeddings: int
+    hidden_dropout_prob: float
+    attention_probs_dropout_prob: float
+    n_logits: int
+    type_vocab_size: int = 2
+    layer_norm_eps: float = LAYER_NORM_EPS
+
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every weight, in the order in which they are drawn and saved."""
+        width, inner = self.hidden_size, self.intermediate_size
+        shapes: dict[str, tuple[int, ...]] = {
+            "bert.embeddings.word_embeddings.weight": (self.vocab_size, width),
+            "bert.embeddings.position_embeddings.weight": (self.max_position_embeddings, width),
+            "bert.embeddings.token_type_embeddings.weight": (self.type_vocab_size, width),
+            **_layer_norm("bert.embeddings.LayerNorm", width),
+        }
+        for i in range(self.num_hidden_layers):
+            layer = f"bert.encoder.layer.{i}"
+            for name in ("query", "key", "value"):
+                shapes |= _dense(f"{layer}.attention.self.{name}", width, width)
+            shapes |= _dense(f"{layer}.attention.output.dense", width, width)
+            shapes |= _layer_norm(f"{layer}.attention.output.LayerNorm", width)
+            shapes |= _dense(f"{layer}.intermediate.dense", inner, width)
+            shapes |= _dense(f"{layer}.output.dense", width, inner)
+            shapes |= _layer_norm(f"{layer}.output.LayerNorm", width)
+        shapes |= _dense("bert.pooler.dense", width, width)
+        shapes |= _dense("classifier", self.n_logits, width)
+        return shapes
+
+
+def _dense(name: str, n_out: int, n_in: int) -> dict[str, tuple[int, ...]]:
+    return {f"{name}.weight": (n_out, n_in), f"{name}.bias": (n_out,)}
+
+
+def _layer_norm(name: str, width: int) -> dict[str, tuple[int, ...]]:
+    return {f"{name}.weight": (width,), f"{name}.bias": (width,)}
+
+
+def random_weights(architecture: Architecture, rng: np.random.RandomState) -> dict[str, np.ndarray]:
+    """Draw the weights of an untrained model, the same on every backend."""
+    weights = {}
+    for name, shape in architecture.weight_shapes().items():
+        if name.endswith("LayerNorm.weight"):
+            weights[name] = np.ones(shape, np.float32)
+        elif name.endswith("bias"):
+            weights[name] = np.zeros(shape, np.float32)
+        else:
+            weights[name] = _truncated_normal(shape, rng)
+    return weights
+
+
+def _truncated_normal(shape: tuple[int, ...], rng: np.random.RandomState) -> np.ndarray:
+    drawn = rng.standard_normal(shape)
+    while (outside := np.abs(drawn) > 2).any():
+        drawn[outside] = rng.standard_normal(int(outside.sum()))
+    return (INITIALIZER_RANGE * drawn).astype(np.float32)

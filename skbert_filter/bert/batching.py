@@ -1,0 +1,119 @@
+"""Length-sorted batches: the only place that pads, for training and prediction alike."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skbert_filter.bert.engine import backend_name
+from skbert_filter.bert.tokenizer import TokenIds
+
+# Widths that batches are padded to. Few of them, since an engine that compiles does so once for
+# each; close to each other where most texts are.
+WIDTHS = (8, 12, 16, 24, 32, 48, 64, 80, 100, 128, 192, 256, 384, 512)
+
+# Training batches are sorted by length within this many batches at a time, so that the
+# membership of a batch stays random while its texts are of a length.
+POOL = 16
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of one padded batch: ``inputs`` for the model, ``rows`` their numbers."""
+
+    inputs: dict[str, np.ndarray]
+    rows: np.ndarray
+
+
+def width_for(length: int, max_length: int) -> int:
+    """Smallest width that holds ``length`` tokens."""
+    return min(next((w for w in WIDTHS if w >= length), length), max_length)
+
+
+def pad(tokens: TokenIds, rows: np.ndarray, width: int) -> Batch:
+    """Matrix of the ids of some texts, filled with 0 up to ``width``."""
+    lengths = tokens.lengths[rows]
+    position = np.arange(width)
+    index = tokens.starts[rows, None] + position
+    is_token = position < lengths[:, None]
+    ids = np.where(is_token, tokens.flat.take(index, mode="clip"), np.int32(0))
+    return Batch({"input_ids": ids, "length": lengths}, rows)
+
+
+def training_batches(
+    tokens: TokenIds,
+    batch_size: int,
+    rng: np.random.RandomState,
+    *,
+    max_length: int,
+    longest: bool,
+) -> Iterator[Batch]:
+    """Every text once, in random batches of texts of similar length."""
+    order = rng.permutation(len(tokens))
+    pool = POOL * batch_size
+    batches = []
+    for start in range(0, len(order), pool):
+        part = order[start : start + pool]
+        part = part[np.argsort(tokens.lengths[part], kind="stable")]
+        batches += [part[i : i + batch_size] for i in range(0, len(part), batch_size)]
+    for i in rng.permutation(len(batches)):
+        rows = batches[i]
+        width = width_for(int(tokens.lengths[rows].max()), max_length) if longest else max_length
+        yield pad(tokens, rows, width)
+
+
+def prediction_batches(
+    tokens: TokenIds, tokens_per_batch: int, *, max_length: int, longest: bool
+) -> Iterator[Batch]:
+    """Every text once, shortest first, in batches of about as many tokens."""
+    order = np.argsort(tokens.lengths, kind="stable")
+    ordered = tokens.lengths[order]
+    start = 0
+    while start < len(order):
+        width = width_for(int(ordered[start]), max_length) if longest else max_length
+        stop = min(
+            start + max(1, tokens_per_batch // width),
+            int(np.searchsorted(ordered, width, side="right")),
+        )
+        yield pad(tokens, order[start:stop], width)
+        start = stop
+
+
+def fit_data(load: Callable[[], Iterator[Any]], n_logits: int) -> Any:
+    """Wrap ``load() -> iterator of (inputs, target, weight)`` as data for ``keras.Model.fit``.
+
+    ``load`` is called anew for each epoch. On TensorFlow the shapes are left open: Keras would
+    fix them after the first batches.
+    """
+    if backend_name() == "tensorflow":
+        import tensorflow as tf
+
+        signature = (
+            {
+                "input_ids": tf.TensorSpec((None, None), tf.int32),
+                "length": tf.TensorSpec((None,), tf.int32),
+            },
+            tf.TensorSpec((None, n_logits), tf.float32),
+            tf.TensorSpec((None,), tf.float32),
+        )
+        n_batches = sum(1 for _ in load())
+        data = tf.data.Dataset.from_generator(load, output_signature=signature)
+        return data.apply(tf.data.experimental.assert_cardinality(n_batches))
+    import keras
+
+    class EpochData(keras.utils.PyDataset):
+        def __init__(self) -> None:
+            super().__init__()
+            self._batches = list(load())
+
+        def __len__(self) -> int:
+            return len(self._batches)
+
+        def __getitem__(self, i: int) -> Any:
+            return self._batches[i]
+
+        def on_epoch_begin(self) -> None:
+            self._batches = list(load())
+
+    return EpochData()

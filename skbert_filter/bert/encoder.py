@@ -1,0 +1,183 @@
+"""The Keras layers of a BERT classifier, written with ``keras.ops``.
+
+The equal weights of all layers are stacked into one variable, since an optimizer step and its
+tracing cost by the number of variables, not by their size. Importing this module imports Keras.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from skbert_filter.bert.architecture import Architecture, Precision, Weights
+
+# Added to the attention scores of padding: exp() of it is 0 in float32.
+_MASKED = -1e9
+
+
+class BertClassifier(keras.Model):
+    """BERT with a pooler and a classification head; gives logits ``(batch, n_logits)``.
+
+    Called with ``{"input_ids": (batch, width), "length": (batch,)}``: tokens at and after
+    ``length`` are padding, whatever their id.
+    """
+
+    def __init__(self, architecture: Architecture, precision: Precision = "float32"):
+        super().__init__(dtype=keras.DTypePolicy(precision))
+        self.architecture = architecture
+        # The state is set by each fit; a fixed start keeps Keras's global generator untouched.
+        self.seed_generator = keras.random.SeedGenerator(0)
+        a = architecture
+        width, inner, depth = a.hidden_size, a.intermediate_size, a.num_hidden_layers
+        for name, shape in {
+            "word": (a.vocab_size, width),
+            "position": (a.max_position_embeddings, width),
+            "token_type": (a.type_vocab_size, width),
+            "embedding_norm": (2, width),
+            "qkv_kernel": (depth, width, 3 * width),
+            "qkv_bias": (depth, 3 * width),
+            "attention_kernel": (depth, width, width),
+            "attention_bias": (depth, width),
+            "attention_norm": (depth, 2, width),
+            "inner_kernel": (depth, width, inner),
+            "inner_bias": (depth, inner),
+            "outer_kernel": (depth, inner, width),
+            "outer_bias": (depth, width),
+            "outer_norm": (depth, 2, width),
+            "pooler_kernel": (width, width),
+            "pooler_bias": (width,),
+            "head_kernel": (width, a.n_logits),
+            "head_bias": (a.n_logits,),
+        }.items():
+            setattr(self, name, self.add_weight(shape=shape, initializer="zeros", name=name))
+        self.built = True
+
+    def call(self, inputs, training=False):
+        a = self.architecture
+        ids, length = inputs["input_ids"], inputs["length"]
+        n_tokens = ops.shape(ids)[1]
+        embedded = ops.take(self.word, ids, axis=0) + self.position[:n_tokens] + self.token_type[0]
+        x = self._drop(self._norm(embedded, self.embedding_norm), training)
+        is_token = ops.arange(n_tokens, dtype="int32") < ops.expand_dims(length, 1)
+        mask = ops.where(ops.expand_dims(is_token, (1, 2)), 0.0, _MASKED)
+        for i in range(a.num_hidden_layers):
+            attended = self._attend(x, mask, i, training)
+            attended = ops.matmul(attended, self.attention_kernel[i]) + self.attention_bias[i]
+            x = self._norm(x + self._drop(attended, training), self.attention_norm[i])
+            inner = ops.matmul(x, self.inner_kernel[i]) + self.inner_bias[i]
+            # BERT's GELU is the exact one; the default of keras.ops is the approximation.
+            inner = ops.gelu(inner, approximate=False)
+            outer = ops.matmul(inner, self.outer_kernel[i]) + self.outer_bias[i]
+            x = self._norm(x + self._drop(outer, training), self.outer_norm[i])
+        pooled = ops.tanh(ops.matmul(x[:, 0], self.pooler_kernel) + self.pooler_bias)
+        logits = ops.matmul(self._drop(pooled, training), self.head_kernel) + self.head_bias
+        return ops.cast(logits, "float32")
+
+    def _attend(self, x, mask, i, training):
+        a = self.architecture
+        batch, n_tokens, width = ops.shape(x)[0], ops.shape(x)[1], a.hidden_size
+        heads = a.num_attention_heads
+        qkv = ops.matmul(x, self.qkv_kernel[i]) + self.qkv_bias[i]
+        qkv = ops.reshape(qkv, (batch, n_tokens, 3, heads, width // heads))
+        query, key, value = ops.unstack(ops.transpose(qkv, (2, 0, 3, 1, 4)), 3, axis=0)
+        query = query * (width // heads) ** -0.5
+        scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
+        weights = ops.softmax(ops.cast(scores, "float32") + mask)
+        weights = self._drop(weights, training, rate=a.attention_probs_dropout_prob)
+        attended = ops.matmul(ops.cast(weights, self.compute_dtype), value)
+        return ops.reshape(ops.transpose(attended, (0, 2, 1, 3)), (batch, n_tokens, width))
+
+    def _drop(self, x, training, rate=None):
+        rate = self.architecture.hidden_dropout_prob if rate is None else rate
+        if not training or rate == 0:
+            return x
+        return keras.random.dropout(x, rate, seed=self.seed_generator)
+
+    def _norm(self, x, scale_and_shift):
+        # Variances of half-precision numbers lose too much: BERT's epsilon is 1e-12.
+        normalised = ops.layer_normalization(
+            ops.cast(x, "float32"),
+            gamma=ops.cast(scale_and_shift[0], "float32"),
+            beta=ops.cast(scale_and_shift[1], "float32"),
+            epsilon=self.architecture.layer_norm_eps,
+        )
+        return ops.cast(normalised, self.compute_dtype)
+
+    def load(self, weights: Weights) -> None:
+        """Take weights in Hugging Face's names; rows of a larger vocabulary stay zero."""
+        layers = [f"bert.encoder.layer.{i}" for i in range(self.architecture.num_hidden_layers)]
+
+        def stacked(name: str) -> np.ndarray:
+            return np.stack([weights[f"{layer}.{name}"] for layer in layers])
+
+        def kernels(name: str) -> np.ndarray:
+            return stacked(f"{name}.weight").transpose(0, 2, 1)
+
+        def norm(name: str) -> np.ndarray:
+            return np.stack([weights[f"{name}.weight"], weights[f"{name}.bias"]])
+
+        qkv = ("query", "key", "value")
+        attention = "attention.self"
+        words = weights["bert.embeddings.word_embeddings.weight"]
+        spare = self.architecture.vocab_size - len(words)
+        values = {
+            "word": np.pad(words, ((0, spare), (0, 0))),
+            "position": weights["bert.embeddings.position_embeddings.weight"],
+            "token_type": weights["bert.embeddings.token_type_embeddings.weight"],
+            "embedding_norm": norm("bert.embeddings.LayerNorm"),
+            "qkv_kernel": np.concatenate([kernels(f"{attention}.{n}") for n in qkv], axis=2),
+            "qkv_bias": np.concatenate([stacked(f"{attention}.{n}.bias") for n in qkv], axis=1),
+            "attention_kernel": kernels("attention.output.dense"),
+            "attention_bias": stacked("attention.output.dense.bias"),
+            "attention_norm": np.stack([norm(f"{n}.attention.output.LayerNorm") for n in layers]),
+            "inner_kernel": kernels("intermediate.dense"),
+            "inner_bias": stacked("intermediate.dense.bias"),
+            "outer_kernel": kernels("output.dense"),
+            "outer_bias": stacked("output.dense.bias"),
+            "outer_norm": np.stack([norm(f"{n}.output.LayerNorm") for n in layers]),
+            "pooler_kernel": weights["bert.pooler.dense.weight"].T,
+            "pooler_bias": weights["bert.pooler.dense.bias"],
+            "head_kernel": weights["classifier.weight"].T,
+            "head_bias": weights["classifier.bias"],
+        }
+        for name, value in values.items():
+            getattr(self, name).assign(value)
+
+    def weights_by_name(self, n_words: int) -> dict[str, np.ndarray]:
+        """Return copies of the weights in Hugging Face's names, with ``n_words`` words."""
+        value = {v.name: np.asarray(ops.convert_to_numpy(v)) for v in self.trainable_variables}
+        named = {
+            "bert.embeddings.word_embeddings.weight": value["word"][:n_words],
+            "bert.embeddings.position_embeddings.weight": value["position"],
+            "bert.embeddings.token_type_embeddings.weight": value["token_type"],
+            **_split_norm("bert.embeddings.LayerNorm", value["embedding_norm"]),
+        }
+        for i in range(self.architecture.num_hidden_layers):
+            layer = f"bert.encoder.layer.{i}"
+            kernels = np.split(value["qkv_kernel"][i], 3, axis=1)
+            biases = np.split(value["qkv_bias"][i], 3)
+            for name, kernel, bias in zip(("query", "key", "value"), kernels, biases, strict=True):
+                named[f"{layer}.attention.self.{name}.weight"] = kernel.T
+                named[f"{layer}.attention.self.{name}.bias"] = bias
+            for name, variable in (
+                ("attention.output.dense", "attention"),
+                ("intermediate.dense", "inner"),
+                ("output.dense", "outer"),
+            ):
+                named[f"{layer}.{name}.weight"] = value[f"{variable}_kernel"][i].T
+                named[f"{layer}.{name}.bias"] = value[f"{variable}_bias"][i]
+            named |= _split_norm(f"{layer}.attention.output.LayerNorm", value["attention_norm"][i])
+            named |= _split_norm(f"{layer}.output.LayerNorm", value["outer_norm"][i])
+        named["bert.pooler.dense.weight"] = value["pooler_kernel"].T
+        named["bert.pooler.dense.bias"] = value["pooler_bias"]
+        named["classifier.weight"] = value["head_kernel"].T
+        named["classifier.bias"] = value["head_bias"]
+        # Copies, since on some backends the arrays are views of memory that training writes to;
+        # in C order, since safetensors writes the memory of an array as it lies.
+        return {
+            name: np.array(named[name], np.float32, order="C")
+            for name in self.architecture.weight_shapes()
+        }
+
+
+def _split_norm(name: str, scale_and_shift: np.ndarray) -> dict[str, np.ndarray]:
+    return {f"{name}.weight": scale_and_shift[0], f"{name}.bias": scale_and_shift[1]}

@@ -1,0 +1,55 @@
+"""The one place where Keras and its backend are first imported."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+
+
+def import_keras() -> ModuleType:
+    """Import Keras, and its backend without TensorFlow's greeting.
+
+    TensorFlow writes several lines to the standard error on import, some of them before its
+    log level can act. They are kept back unless the user set ``TF_CPP_MIN_LOG_LEVEL``; errors are
+    passed on, save the one that says that there is no GPU.
+    """
+    if "keras" not in sys.modules and "TF_CPP_MIN_LOG_LEVEL" not in os.environ:
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+        with _stderr_kept_back():
+            import keras
+
+            if keras.backend.backend() == "tensorflow":
+                import tensorflow as tf
+
+                # Looks for a GPU now, where it may complain unheard; starts no thread pool.
+                tf.config.list_physical_devices("GPU")
+    import keras
+
+    return keras
+
+
+def backend_name() -> str:
+    """Return the backend of Keras: tensorflow, jax or torch."""
+    return import_keras().backend.backend()
+
+
+@contextmanager
+def _stderr_kept_back() -> Iterator[None]:
+    # TensorFlow's C++ side writes to the file descriptor, not to sys.stderr.
+    sys.stderr.flush()
+    original = os.dup(2)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(original, 2)
+            os.close(original)
+            kept.seek(0)
+            for line in kept.read().decode(errors="replace").splitlines():
+                if not line.startswith(("I0000", "W0000", "WARNING: All log")) and (
+                    "cuInit" not in line
+                ):
+                    print(line, file=sys.stderr)

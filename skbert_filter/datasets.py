@@ -1,0 +1,263 @@
+"""Generated texts in the style of scraped company sites, labelled or as a corpus.
+
+Everything is invented here from seeded random numbers: nothing is downloaded, and no module
+of the filter is known. The words and templates are in private modules beside this one.
+"""
+
+import re
+from bisect import bisect
+from collections.abc import Iterator
+from functools import cache
+from itertools import accumulate
+from numbers import Integral, Real
+
+import numpy as np
+from numpy.random import RandomState
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, validate_params
+
+from skbert_filter._website_sentences import PHRASES
+from skbert_filter._website_templates import BOILERPLATE, KINDS, Kind
+from skbert_filter._website_words import SLOTS, words
+
+__all__ = ["make_website_corpus", "make_website_snippets"]
+
+_GRAMMAR = SLOTS | PHRASES
+_AMBIGUOUS = 0.06
+_BOILERPLATE_ROWS = 0.2
+# The larger, the more rows pass before repeats prevail.
+_NOVELTY = 3000
+_CONFLICTS = 0.003
+_MOJIBAKE = 0.05
+_CUT_MARKS = ("", "", "", "...", "...", "…", " ...", " […]", "... Read more")
+_SMALL_WORDS = frozenset(
+    words("a, an, and, as, at, by, for, from, in, is, it, of, on, or, that, to")
+)
+
+
+@cache
+def _split(template: str) -> list[str]:
+    """Literals at the even places, names of slots at the odd ones."""
+    return re.split(r"\{(\w+)\}", template)
+
+
+class _Writer:
+    """Draws texts from templates; each random number comes from one seeded stream."""
+
+    def __init__(self, rng: RandomState, ambiguous: float) -> None:
+        self._uniform = self._stream(rng)
+        uncertain = np.array([0 < kind.keep < 1 for kind in KINDS])
+        weights = np.array([kind.weight for kind in KINDS], dtype=float)
+        weights[uncertain] *= ambiguous / weights[uncertain].sum()
+        weights[~uncertain] *= (1 - ambiguous) / weights[~uncertain].sum()
+        self._bounds = list(accumulate(weights.tolist()))[:-1]
+
+    @staticmethod
+    def _stream(rng: RandomState) -> Iterator[float]:
+        while True:
+            # One number at a time costs ten times as much.
+            yield from rng.random_sample(4096).tolist()
+
+    def _choose(self, options: tuple[str, ...]) -> str:
+        return options[int(next(self._uniform) * len(options))]
+
+    def _expand(self, template: str) -> str:
+        parts = _split(template).copy()
+        for place in range(1, len(parts), 2):
+            name = parts[place]
+            text = self._expand(self._choose(_GRAMMAR[name.lower()]))
+            parts[place] = text[0].upper() + text[1:] if name[0].isupper() else text
+        return "".join(parts)
+
+    def _cut(self, text: str) -> str:
+        stop = int(len(text) * (0.3 + 0.6 * next(self._uniform)))
+        if next(self._uniform) < 0.7 and " " in text[:stop]:
+            stop = text.rindex(" ", 0, stop)
+        return text[:stop].rstrip(" ,.;") + self._choose(_CUT_MARKS)
+
+    def _finish(self, text: str, kind: Kind) -> str:
+        if kind.finish == "cut":
+            text = self._cut(text)
+        elif kind.finish == "bare":
+            text = text.rstrip(".")
+        elif kind.finish == "title":
+            text = " ".join(
+                word if word in _SMALL_WORDS else word[0].upper() + word[1:]
+                for word in text.rstrip(".").split()
+            )
+        if next(self._uniform) < 0.5:
+            text = text.replace("'", "’")
+        if not text.isascii() and next(self._uniform) < _MOJIBAKE:
+            text = text.encode().decode("cp1252", errors="ignore")
+        return text
+
+    def write(self) -> tuple[str, int]:
+        """Return a text and its label."""
+        kind = KINDS[bisect(self._bounds, next(self._uniform))]
+        text = self._finish(self._expand(self._choose(kind.templates)), kind)
+        return text, int(next(self._uniform) < kind.keep)
+
+
+def _repeat(n_rows: int, rng: RandomState) -> tuple[np.ndarray, np.ndarray]:
+    """Number the invented texts of the rows; return the numbers and how often each occurs."""
+    row = np.arange(n_rows)
+    is_new = rng.random_sample(n_rows) < (1 + row / _NOVELTY) ** -0.5
+    # A row that is not new copies any earlier one: the frequent grow, as in a crawl (Simon 1955).
+    source = np.where(is_new, row, (rng.random_sample(n_rows) * row).astype(np.intp))
+    while not np.array_equal(source, source[source]):
+        source = source[source]
+    _, number, count = np.unique(source, return_inverse=True, return_counts=True)
+    return number, count
+
+
+def _draw(
+    n_rows: int, ambiguous: float, rng: RandomState
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return texts, their labels and which text each row holds."""
+    rank = np.arange(len(BOILERPLATE))
+    popularity = 1 / (rank + 8)
+    fixed = rng.choice(
+        len(BOILERPLATE), rng.binomial(n_rows, _BOILERPLATE_ROWS), p=popularity / popularity.sum()
+    )
+    number, count = _repeat(n_rows - len(fixed), rng)
+    n_distinct = len(count) + len(np.unique(fixed))
+    share = min(1.0, ambiguous * n_distinct / max(1, len(count)))
+    writer = _Writer(rng, share)
+    written = [writer.write() for _ in count]
+    # Short texts are those that a site repeats.
+    length = np.array([len(text) for text, _ in written])
+    by_length = np.argsort(length * rng.random_sample(len(count)), kind="stable")
+    by_count = np.argsort(-count, kind="stable")
+    place = np.empty(len(count), dtype=np.intp)
+    place[by_count] = by_length
+
+    label_of = dict.fromkeys(BOILERPLATE, 0)
+    for text, label in written:
+        label_of.setdefault(text, label)
+    code_of = {text: code for code, text in enumerate(label_of)}
+    invented = np.array([code_of[text] for text, _ in written], dtype=np.intp)
+    rows = np.concatenate([fixed, invented[place[number]]])
+    return (
+        np.array(list(label_of), dtype=object),
+        np.array(list(label_of.values()), dtype=np.int64),
+        rng.permutation(rows),
+    )
+
+
+@validate_params(
+    {
+        "n_samples": [Interval(Integral, 1, None, closed="left")],
+        "ambiguous": [Interval(Real, 0, 1, closed="both")],
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def make_website_snippets(
+    n_samples: int = 5600,
+    *,
+    ambiguous: float = _AMBIGUOUS,
+    random_state: int | RandomState | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Generate labelled snippets in the style of scraped company sites.
+
+    Navigation, buttons, addresses, notices, lists, headlines and truncated sentences have
+    label 0; whole statements on products, people, history, jobs and news have label 1. Both
+    classes share their words and much of their lengths; form tells them apart. Most texts are
+    English, some German, French, Spanish, Italian, Polish, Dutch, Russian, Chinese or Japanese,
+    and a few are mis-decoded.
+
+    Parameters
+    ----------
+    n_samples : int, default=5600
+        Number of rows, repeats included.
+    ambiguous : float, default=0.06
+        Share of the distinct texts whose label is truly uncertain, such as slogans, captions
+        and sentences without their final stop: label 1 with a probability near one half.
+    random_state : int, RandomState instance or None, default=None
+        Determines the texts, their order and their labels. Pass an int for reproducible output.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples,), dtype=object
+        The snippets, each a str. About two thirds of 5,600 rows are distinct.
+    y : ndarray of shape (n_samples,), dtype=int64
+        1 for a useful snippet, 0 for garbage. Copies of a text share their label, except that
+        one copy contradicts the others in about 0.3 % of the distinct texts.
+
+    See Also
+    --------
+    make_website_corpus : Unlabelled rows of the same population.
+
+    Notes
+    -----
+    One row in five is boilerplate with Zipf-like frequencies. The other rows follow the growth
+    process of [1]_ with a falling share of new texts, so that repeats become more frequent
+    as the data grow. No model can be right on more than about 97 % of the distinct texts.
+
+    References
+    ----------
+    .. [1] H. A. Simon, "On a class of skew distribution functions", Biometrika 42, 1955.
+
+    Examples
+    --------
+    >>> from skbert_filter.datasets import make_website_snippets
+    >>> X, y = make_website_snippets(1000, random_state=0)
+    >>> X.shape, y.shape
+    ((1000,), (1000,))
+    >>> "Contact us" in X
+    True
+    """
+    rng = check_random_state(random_state)
+    texts, labels, rows = _draw(n_samples, ambiguous, rng)
+    y = labels[rows]
+    _, first, count = np.unique(rows, return_index=True, return_counts=True)
+    repeated = first[count > 1]
+    n_conflicts = min(len(repeated), round(_CONFLICTS * len(count)))
+    flipped = rng.choice(repeated, n_conflicts, replace=False)
+    y[flipped] = 1 - y[flipped]
+    return texts[rows], y
+
+
+@validate_params(
+    {
+        "n_rows": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def make_website_corpus(
+    n_rows: int = 200_000, *, random_state: int | RandomState | None = None
+) -> np.ndarray:
+    """Generate an unlabelled corpus in the style of scraped company sites.
+
+    Parameters
+    ----------
+    n_rows : int, default=200_000
+        Number of rows, repeats included.
+    random_state : int, RandomState instance or None, default=None
+        Determines the texts and their order. Pass an int for reproducible output.
+
+    Returns
+    -------
+    X : ndarray of shape (n_rows,), dtype=object
+        The texts, each a str. About one sixth of 200,000 rows are distinct; the ten most
+        frequent texts fill several percent of the rows, and half of the texts occur once.
+
+    See Also
+    --------
+    make_website_snippets : Labelled rows of the same population.
+
+    Examples
+    --------
+    >>> from skbert_filter.datasets import make_website_corpus
+    >>> X = make_website_corpus(5000, random_state=0)
+    >>> X.shape
+    (5000,)
+    >>> len(set(X)) < len(X)
+    True
+    """
+    rng = check_random_state(random_state)
+    # A stream apart: with one seed for both, the corpus must not contain the snippets.
+    rng = RandomState(rng.randint(2**31 - 1, dtype=np.int64))
+    texts, _, rows = _draw(n_rows, _AMBIGUOUS, rng)
+    return texts[rows]

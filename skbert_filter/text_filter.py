@@ -1,0 +1,659 @@
+"""The text classifier: a small BERT behind scikit-learn's interface.
+
+Imports no engine: TensorFlow is imported by the first fit or prediction.
+"""
+
+import hashlib
+import inspect
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import joblib
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.callback import CallbackSupportMixin, FitCallback, with_callbacks
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+
+from skbert_filter.bert.losses import posterior_probabilities, raw_probabilities
+from skbert_filter.bert.plan import LabelledTexts, TrainingPlan
+from skbert_filter.bert.state import BertState
+from skbert_filter.duplicates.training_rows import TrainingRows, training_rows
+from skbert_filter.validation import check_labels, check_texts
+
+if TYPE_CHECKING:
+    from skbert_filter.bert.start import Start
+
+_SIZES = (
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+)
+
+
+class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+    """A very small BERT that classifies short texts, such as useful snippets and garbage.
+
+    Tokenization, the reduced BERT and focal loss sit behind `fit`, `predict` and
+    `predict_proba`. Equal texts are trained on once, and the probabilities are those for which
+    the raw scores minimise the loss. See the user guide for how to choose the parameters.
+
+    Parameters
+    ----------
+    checkpoint : str or path-like, default=None
+        Folder of `save_pretrained` to start from: the encoder's weights, size and tokenizer come
+        from it, the classification head is new. None: random weights, and the size below.
+    tokenizer : "corpus", str, path-like or tokenizer object, default="corpus"
+        "corpus": learn WordPiece from the training texts. Otherwise a folder, a name on the
+        Hugging Face hub, a `tokenizers.Tokenizer` or a fast tokenizer of transformers.
+    vocab_size : int, default=8000
+        Most words in the vocabulary that is learnt from the training texts.
+    lowercase : bool, default=False
+        Whether the learnt vocabulary ignores case and accents.
+    max_length : int, default=100
+        Tokens of a text that are read, the two special ones counted.
+    padding : {"longest", "max_length"}, default="longest"
+        Pad to about the longest text of a batch, or all to `max_length`. The results are equal.
+    hidden_size, intermediate_size : int, default=32 and 128
+        Width of the encoder, and of the inner layer of its feed-forward parts.
+    num_hidden_layers, num_attention_heads : int, default=4
+        Depth of the encoder, and number of heads, which must divide `hidden_size`.
+    hidden_dropout_prob, attention_probs_dropout_prob : float, default=0.2
+        Dropout in training.
+    focal_gamma : float, default=2.0
+        Focusing parameter of the focal loss; 0 gives the cross-entropy.
+    label_smoothing : float, default=0.2
+        Share of each label that is spread over all classes.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, as elsewhere in scikit-learn, counted in distinct texts.
+    probabilities : {"posterior", "sigmoid"}, default="posterior"
+        What `predict_proba` gives: class probabilities by the inverse of the loss, or the raw
+        sigmoid (softmax for more than two classes). The classes predicted are the same.
+    duplicates : {"drop", "weight", "keep"}, default="drop"
+        How equal training texts count: each text once with the mean weight of its copies, once
+        with their sum (so that weight k equals k copies), or as they come.
+    conflicts : {"majority", "drop", "raise"}, default="majority"
+        What becomes of equal texts with different labels: the label with more weight wins
+        (a text without one is left out), the text is left out, or a ValueError.
+    duplicates_key : {"exact", "whitespace", "casefold"} or callable, default="exact"
+        Which training texts are equal, as the key of `DedupPredictor`.
+    epochs : int, default=4
+        Passes over the training texts.
+    batch_size : int, default=64
+        Texts of a training step.
+    learning_rate : float, default=1e-3
+        Peak of Adam's learning rate.
+    lr_scheduler_type : {"cosine", "linear", "constant"}, default="cosine"
+        Decay of the learning rate to 0 over the steps after the warm-up, if any.
+    warmup_ratio : float, default=0.1
+        Share of the steps over which the learning rate rises to its peak.
+    early_stopping : bool or "auto", default="auto"
+        Whether to set texts apart, stop when their loss no longer falls, and keep the weights of
+        the best epoch. "auto": yes, unless a class would be without a text on either side.
+    validation_fraction : float, default=0.1
+        Share of the distinct texts that early stopping sets apart.
+    patience : int, default=2
+        Epochs without improvement after which training stops.
+    precision : {"float32", "mixed_float16", "mixed_bfloat16"}, default="float32"
+        Number format of the encoder on a GPU; softmax, logits and loss stay float32.
+    n_jobs : int or None, default=None
+        Threads of prediction. None: what joblib or OMP_NUM_THREADS grants this process.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the weights, the order of the texts, dropout and the early-stopping split.
+    verbose : int, default=0
+        As in `keras.Model.fit`: 0 silent, 1 a progress bar, 2 a line for each epoch.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    history_ : dict of str to list of float
+        What Keras logged for each epoch: loss, accuracy, learning_rate, and the same of the
+        early-stopping texts with the prefix ``val_``.
+    n_iter_ : int
+        Epochs that were run.
+    training_record_ : dict
+        Where the model comes from: rows, distinct texts, conflicts, class balance, hash of the
+        training texts, split, seed, best epoch and versions; JSON-able.
+    fingerprint_ : str
+        Hash of everything that a prediction depends on.
+
+    See Also
+    --------
+    DedupPredictor : Computes each distinct text once, for corpora full of repeats.
+
+    Notes
+    -----
+    The encoder is that of Devlin et al., "BERT: Pre-training of deep bidirectional transformers",
+    NAACL 2019; the loss that of Lin et al., "Focal loss for dense object detection", ICCV 2017.
+
+    Examples
+    --------
+    >>> from skbert_filter import SmallBertTextFilter
+    >>> from skbert_filter.datasets import make_website_snippets
+    >>> X, y = make_website_snippets(300, random_state=0)
+    >>> model = SmallBertTextFilter(
+    ...     hidden_size=16, intermediate_size=32, num_hidden_layers=1, epochs=2, random_state=0)
+    >>> model.fit(X, y).predict_proba(["View All", ""]).shape
+    (2, 2)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "checkpoint": [str, os.PathLike, None],
+        "tokenizer": [str, os.PathLike, HasMethods("to_str"), HasMethods("convert_tokens_to_ids")],
+        "vocab_size": [Interval(Integral, 16, None, closed="left")],
+        "lowercase": ["boolean"],
+        "max_length": [Interval(Integral, 3, None, closed="left")],
+        "padding": [StrOptions({"longest", "max_length"})],
+        "hidden_size": [Interval(Integral, 1, None, closed="left")],
+        "intermediate_size": [Interval(Integral, 1, None, closed="left")],
+        "num_hidden_layers": [Interval(Integral, 1, None, closed="left")],
+        "num_attention_heads": [Interval(Integral, 1, None, closed="left")],
+        "hidden_dropout_prob": [Interval(Real, 0, 1, closed="left")],
+        "attention_probs_dropout_prob": [Interval(Real, 0, 1, closed="left")],
+        "focal_gamma": [Interval(Real, 0, None, closed="left")],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "probabilities": [StrOptions({"posterior", "sigmoid"})],
+        "duplicates": [StrOptions({"drop", "weight", "keep"})],
+        "conflicts": [StrOptions({"majority", "drop", "raise"})],
+        "duplicates_key": [StrOptions({"exact", "whitespace", "casefold"}), callable],
+        "epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "lr_scheduler_type": [StrOptions({"constant", "linear", "cosine"})],
+        "warmup_ratio": [Interval(Real, 0, 1, closed="left")],
+        "early_stopping": ["boolean", StrOptions({"auto"})],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "patience": [Interval(Integral, 0, None, closed="left")],
+        "precision": [StrOptions({"float32", "mixed_float16", "mixed_bfloat16"})],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        *,
+        checkpoint=None,
+        tokenizer="corpus",
+        vocab_size=8000,
+        lowercase=False,
+        max_length=100,
+        padding="longest",
+        hidden_size=32,
+        intermediate_size=128,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        hidden_dropout_prob=0.2,
+        attention_probs_dropout_prob=0.2,
+        focal_gamma=2.0,
+        label_smoothing=0.2,
+        class_weight=None,
+        probabilities="posterior",
+        duplicates="drop",
+        conflicts="majority",
+        duplicates_key="exact",
+        epochs=4,
+        batch_size=64,
+        learning_rate=1e-3,
+        lr_scheduler_type="cosine",
+        warmup_ratio=0.1,
+        early_stopping="auto",
+        validation_fraction=0.1,
+        patience=2,
+        precision="float32",
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.checkpoint = checkpoint
+        self.tokenizer = tokenizer
+        self.vocab_size = vocab_size
+        self.lowercase = lowercase
+        self.max_length = max_length
+        self.padding = padding
+        self.hidden_size = hidden_size
+        self.intermediate_size = intermediate_size
+        self.num_hidden_layers = num_hidden_layers
+        self.num_attention_heads = num_attention_heads
+        self.hidden_dropout_prob = hidden_dropout_prob
+        self.attention_probs_dropout_prob = attention_probs_dropout_prob
+        self.focal_gamma = focal_gamma
+        self.label_smoothing = label_smoothing
+        self.class_weight = class_weight
+        self.probabilities = probabilities
+        self.duplicates = duplicates
+        self.conflicts = conflicts
+        self.duplicates_key = duplicates_key
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.lr_scheduler_type = lr_scheduler_type
+        self.warmup_ratio = warmup_ratio
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.precision = precision
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @property
+    def fingerprint_(self) -> str:
+        check_is_fitted(self)
+        # padding and n_jobs leave the results as they are
+        read = [self._state.digest, self.probabilities, self.classes_.tolist()]
+        return hashlib.sha256(json.dumps(read, default=repr).encode()).hexdigest()
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, callbacks=None):
+        """Learn the tokenizer and the weights from labelled texts.
+
+        Parameters
+        ----------
+        X : container of str of shape (n_samples,)
+            A list, tuple, NumPy array, pandas or polars Series, Arrow array or one-column table.
+        y : array-like of shape (n_samples,)
+            Labels of one type, two or more different ones.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights; rows of weight 0 are as if they were not there.
+        X_val : container of str of shape (n_val,), default=None
+            Texts for early stopping, in place of a share of `X`.
+        y_val : array-like of shape (n_val,), default=None
+            Their labels, each of which must occur in `y`.
+        callbacks : list of keras.callbacks.Callback, default=None
+            Used in this fit only. Callbacks of scikit-learn are set with `set_callbacks`.
+
+        Returns
+        -------
+        self : SmallBertTextFilter
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the texts, labels, weights or parameters are not as described. An error or
+            an interruption leaves the estimator as it was.
+        """
+        keras_callbacks = _check_callbacks(callbacks)
+        texts = check_texts(X)
+        if not texts:
+            raise ValueError("X has 0 rows. Pass at least one text of each of two classes.")
+        labels = check_labels(_required_labels(y), len(texts))
+        weights = _check_sample_weight(
+            sample_weight, texts, dtype=np.float64, ensure_non_negative=True
+        )
+        used = np.flatnonzero(weights)
+        classes, numbers = np.unique(labels[used], return_inverse=True)
+        if len(classes) < 2:
+            raise ValueError(
+                f"y has one class only ({classes.tolist()[0]!r}) where the weight is not 0. "
+                "Pass labels of at least two classes."
+            )
+        rows = self._training_rows([texts[i] for i in used], numbers, weights[used], classes)
+        validation = self._validation_rows(X_val, y_val, classes)
+        context = self._init_callback_context(max_subtasks=self.epochs)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+
+        random_state = check_random_state(self.random_state)
+        split_seed, weights_seed, training_seed = (
+            int(seed) for seed in random_state.randint(np.iinfo(np.int32).max, size=3)
+        )
+        if validation is None and self.early_stopping:
+            rows, validation = self._set_apart(rows, len(classes), split_seed)
+        # imported here, since the tokenizers library starts threads
+        from skbert_filter.bert.fitting import fit_bert
+
+        start = self._start(rows.texts, len(classes), np.random.RandomState(weights_seed))
+        epochs = []
+
+        def begin_epoch() -> None:
+            epochs.append(context.subcontext(task_name="epoch"))
+            epochs[-1].call_on_fit_task_begin(estimator=self, X=X, y=y)
+
+        def end_epoch(make_state: Callable[[], BertState]) -> bool:
+            return epochs[-1].call_on_fit_task_end(
+                estimator=self,
+                X=X,
+                y=y,
+                metadata=None if sample_weight is None else {"sample_weight": sample_weight},
+                reconstruction_attributes=lambda: {"classes_": classes, "_state": make_state()},
+            )
+
+        fitted = fit_bert(
+            start,
+            _labelled(rows),
+            None if validation is None else _labelled(validation),
+            TrainingPlan(
+                epochs=self.epochs,
+                batch_size=self.batch_size,
+                learning_rate=self.learning_rate,
+                lr_scheduler_type=self.lr_scheduler_type,
+                warmup_ratio=self.warmup_ratio,
+                patience=self.patience if self.early_stopping else None,
+                max_length=self.max_length,
+                longest=self.padding == "longest",
+                seed=training_seed,
+                verbose=int(self.verbose),
+            ),
+            gamma=float(self.focal_gamma),
+            label_smoothing=float(self.label_smoothing),
+            precision=self.precision,
+            begin_epoch=begin_epoch,
+            end_epoch=end_epoch,
+            callbacks=keras_callbacks,
+        )
+        record = {
+            "rows": len(texts),
+            "rows_of_weight_0": len(texts) - len(used),
+            "distinct": rows.n_distinct,
+            "conflicts": rows.n_conflicts,
+            "conflicts_left_out": rows.n_dropped,
+            "trained_on": len(rows.texts),
+            "validated_on": 0 if validation is None else len(validation.texts),
+            "balance": _balance(classes, rows),
+            "data_sha256": _data_hash(rows),
+            "random_state": repr(self.random_state),
+            "seeds": {"split": split_seed, "weights": weights_seed, "training": training_seed},
+            "best_epoch": fitted.best_epoch + 1,
+            "vocab_size": start.architecture.vocab_size,
+            "versions": {
+                name: version(name)
+                for name in ("skbert_filter", "scikit-learn", "keras", "tokenizers", "numpy")
+            },
+        }
+        self.classes_ = classes
+        self.history_ = fitted.history
+        self.n_iter_ = len(fitted.history["loss"])
+        self.training_record_ = record
+        self._state = fitted.state
+        context.call_on_fit_task_end(estimator=self, X=X, y=y)
+        return self
+
+    def predict(self, X):
+        """Predict the label of each text.
+
+        Parameters
+        ----------
+        X : container of str of shape (n_samples,)
+            The texts; an empty container gives an empty result.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            ``classes_[predict_proba(X).argmax(axis=1)]``, always.
+        """
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def predict_proba(self, X):
+        """Predict the probability of each class for each text.
+
+        Parameters
+        ----------
+        X : container of str of shape (n_samples,)
+            The texts; an empty container gives an empty result.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes), float64
+            In the order of `classes_`. What they are is said by the parameter `probabilities`.
+        """
+        logits = self._logits(X)
+        if self.probabilities == "sigmoid":
+            return raw_probabilities(logits)
+        return posterior_probabilities(
+            logits, gamma=self._state.gamma, label_smoothing=self._state.label_smoothing
+        )
+
+    def decision_function(self, X):
+        """Compute the logits of texts.
+
+        Parameters
+        ----------
+        X : container of str of shape (n_samples,)
+            The texts; an empty container gives an empty result.
+
+        Returns
+        -------
+        logits : ndarray of shape (n_samples,) or (n_samples, n_classes), float32
+            For two classes one number, positive where ``classes_[1]`` is predicted.
+        """
+        logits = self._logits(X)
+        return logits[:, 0] if logits.shape[1] == 1 else logits
+
+    def save_pretrained(self, folder):
+        """Save the fitted filter as a folder of JSON and safetensors.
+
+        Parameters
+        ----------
+        folder : str or path-like
+            Folder to create; it may exist if it is empty. transformers loads it with
+            ``BertForSequenceClassification.from_pretrained``.
+
+        Raises
+        ------
+        FileExistsError
+            If the folder holds anything.
+        TypeError
+            If the labels are not str, int, float or bool.
+        """
+        check_is_fitted(self)
+        labels = self.classes_.tolist()
+        if not {type(label) for label in labels} <= {str, int, float, bool}:
+            raise TypeError(
+                "Labels are saved as JSON, so that they must be str, int, float or bool; got "
+                f"{type(labels[0]).__name__} ({labels[0]!r})."
+            )
+        own = {
+            "classes": labels,
+            "classes_dtype": self.classes_.dtype.str,
+            # objects (a tokenizer, a key function, a generator) are left at their defaults
+            "parameters": {
+                name: os.fspath(value) if isinstance(value, os.PathLike) else value
+                for name, value in self.get_params(deep=False).items()
+                if isinstance(value, str | os.PathLike | int | float | None)
+            },
+            "history": self.history_,
+            "training_record": self.training_record_,
+            "fingerprint": self.fingerprint_,
+        }
+        from skbert_filter.bert.folder import save_folder
+
+        save_folder(folder, self._state, [str(label) for label in labels], own)
+
+    @classmethod
+    def from_pretrained(cls, folder):
+        """Load a filter saved by `save_pretrained`, without running any code of the folder.
+
+        Parameters
+        ----------
+        folder : str or path-like
+            The folder.
+
+        Returns
+        -------
+        model : SmallBertTextFilter
+            Fitted; predicts as the saved one.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            If the folder is no such folder, incomplete, damaged, changed or of a newer format.
+        """
+        from skbert_filter.bert.folder import load_folder
+
+        state, own = load_folder(folder)
+        model = cls(**own["parameters"])
+        model.classes_ = np.array(own["classes"], dtype=np.dtype(own["classes_dtype"]))
+        model.history_ = own["history"]
+        model.n_iter_ = len(model.history_["loss"])
+        model.training_record_ = own["training_record"]
+        model._state = state
+        return model
+
+    def _logits(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        return self._state.logits(
+            check_texts(X), longest=self.padding == "longest", n_threads=_threads(self.n_jobs)
+        )
+
+    def _training_rows(
+        self, texts: Sequence[str], numbers: np.ndarray, weights: np.ndarray, classes: np.ndarray
+    ) -> TrainingRows:
+        rows = training_rows(
+            texts,
+            numbers,
+            weights,
+            len(classes),
+            duplicates=self.duplicates,
+            conflicts=self.conflicts,
+            key=self.duplicates_key,
+        )
+        left = np.bincount(rows.classes, minlength=len(classes))
+        if not left.all():
+            raise ValueError(
+                f"No text is left of the class {classes[left.argmin()]!r}: all of its texts come "
+                f"with other labels too, and conflicts={self.conflicts!r}. Correct the labels."
+            )
+        class_weights = compute_class_weight(
+            self.class_weight,
+            classes=classes,
+            y=classes[rows.classes],
+            sample_weight=rows.weights,
+        )
+        row_weights = rows.weights * class_weights[rows.classes]
+        return replace(rows, weights=row_weights / row_weights.mean())
+
+    def _validation_rows(self, X_val: Any, y_val: Any, classes: np.ndarray) -> TrainingRows | None:
+        if X_val is None and y_val is None:
+            return None
+        if X_val is None or y_val is None:
+            given, missing = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
+            raise ValueError(f"{given} was passed without {missing}. Pass both or neither.")
+        texts = check_texts(X_val, name="X_val")
+        labels = check_labels(y_val, len(texts), name="y_val", of="X_val")
+        if not texts:
+            raise ValueError("X_val has 0 rows. Pass some texts, or no X_val.")
+        if unknown := set(labels.tolist()) - set(classes.tolist()):
+            raise ValueError(f"y_val has labels that y has not: {sorted(unknown)!r}.")
+        numbers = np.searchsorted(classes, labels)
+        ones = np.ones(len(texts))
+        return training_rows(texts, numbers, ones, len(classes), key=self.duplicates_key)
+
+    def _set_apart(
+        self, rows: TrainingRows, n_classes: int, seed: int
+    ) -> tuple[TrainingRows, TrainingRows | None]:
+        """Split off the texts of early stopping, copies of a text on one side."""
+        try:
+            return rows.split(self.validation_fraction, n_classes, self.duplicates_key, seed)
+        except ValueError as error:
+            if self.early_stopping == "auto":
+                return rows, None
+            raise ValueError(
+                f"early_stopping=True with validation_fraction={self.validation_fraction} cannot "
+                f"split {len(rows.texts)} texts: {error} Pass X_val and y_val, or "
+                "early_stopping='auto'."
+            ) from None
+
+    def _start(self, texts: Sequence[str], n_classes: int, rng: np.random.RandomState) -> "Start":
+        """Tokenizer, architecture and weights that training starts from."""
+        from skbert_filter.bert.start import start_at_checkpoint, start_at_random
+
+        head = {
+            "hidden_dropout_prob": float(self.hidden_dropout_prob),
+            "attention_probs_dropout_prob": float(self.attention_probs_dropout_prob),
+            "n_logits": 1 if n_classes == 2 else n_classes,
+        }
+        sizes = {name: getattr(self, name) for name in _SIZES}
+        if self.checkpoint is not None:
+            asked = {**sizes, "tokenizer": self.tokenizer}
+            defaults = inspect.signature(type(self)).parameters
+            return start_at_checkpoint(
+                self.checkpoint,
+                asked={n: value for n, value in asked.items() if value != defaults[n].default},
+                max_length=self.max_length,
+                head=head,
+                rng=rng,
+            )
+        if self.hidden_size % self.num_attention_heads:
+            raise ValueError(
+                f"hidden_size={self.hidden_size} is not a multiple of "
+                f"num_attention_heads={self.num_attention_heads}. Change one of them."
+            )
+        return start_at_random(
+            texts,
+            tokenizer=self.tokenizer,
+            vocab_size=self.vocab_size,
+            lowercase=self.lowercase,
+            sizes={**sizes, **head, "max_position_embeddings": self.max_length},
+            rng=rng,
+        )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+
+def _required_labels(y: Any) -> Any:
+    if y is None:
+        raise ValueError("fit requires y to be passed, but the target y is None.")
+    return y
+
+
+def _check_callbacks(callbacks: Any) -> list[Any]:
+    callbacks = list(callbacks or [])
+    for callback in callbacks:
+        if isinstance(callback, FitCallback):
+            name = type(callback).__name__
+            raise TypeError(
+                f"{name} is a callback of scikit-learn. Set it with set_callbacks({name}(...)) "
+                "before fit; fit(callbacks=...) takes callbacks of Keras."
+            )
+    if callbacks:
+        from skbert_filter.bert.engine import import_keras
+
+        keras = import_keras()
+        for callback in callbacks:
+            if not isinstance(callback, keras.callbacks.Callback):
+                raise TypeError(
+                    "fit(callbacks=...) takes instances of keras.callbacks.Callback; got "
+                    f"{callback!r}."
+                )
+    return callbacks
+
+
+def _threads(n_jobs: int | None) -> int:
+    if n_jobs is not None:
+        return joblib.effective_n_jobs(n_jobs)
+    # joblib tells its workers their share of the cores in this variable
+    granted = os.environ.get("OMP_NUM_THREADS", "")
+    return int(granted) if granted.isdecimal() else joblib.cpu_count()
+
+
+def _labelled(rows: TrainingRows) -> LabelledTexts:
+    return LabelledTexts(rows.texts, rows.classes, rows.weights)
+
+
+def _balance(classes: np.ndarray, rows: TrainingRows) -> dict[str, int]:
+    counts = np.bincount(rows.classes, minlength=len(classes)).tolist()
+    return {str(label): count for label, count in zip(classes.tolist(), counts, strict=True)}
+
+
+def _data_hash(rows: TrainingRows) -> str:
+    digest = hashlib.sha256()
+    for text in rows.texts:
+        digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
+    digest.update(rows.classes.astype(np.int64).tobytes())
+    digest.update(rows.weights.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,229 @@
+"""Every coercion and refusal of text and label input, in one place.
+
+Knows nothing of models, duplicates or files. Containers are recognised by what
+they offer, so that polars need not be installed.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from reprlib import repr as short_repr
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import issparse
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+
+_ACCEPTED = (
+    "a list, tuple, NumPy array, pandas or polars Series, Arrow array or one-column table of str"
+)
+
+
+# The ways to a list of Python objects in polars, Arrow, NumPy and pandas.
+LIST_METHODS = ("to_list", "to_pylist", "tolist")
+
+
+def check_texts(X: Any, *, name: str = "X") -> list[str]:
+    """Return the texts of any accepted container as a list of str.
+
+    Parameters
+    ----------
+    X : container of str
+        A list or tuple, a NumPy array of shape (n_samples,) or (n_samples, 1), a
+        pandas or polars Series, an Arrow array, or a one-column table of one of
+        these libraries. It may be empty, and so may each text.
+    name : str, default="X"
+        What messages call the input.
+
+    Returns
+    -------
+    texts : list of str
+        A new list; instances of subclasses such as `numpy.str_` become plain str.
+
+    Raises
+    ------
+    TypeError
+        If `X` is no such container, or a row is not a str. The row is named,
+        counted from 0.
+    ValueError
+        If a row is missing, or `X` has not exactly one column.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skbert_filter.validation import check_texts
+    >>> check_texts(pd.Series(["View All", ""], index=[7, 3]))
+    ['View All', '']
+    >>> check_texts(["View All", None])
+    Traceback (most recent call last):
+        ...
+    ValueError: Row 1 of X is missing (None). Drop such rows, or fill them with "".
+    """
+    return _check_rows(_as_list(X, name), name)
+
+
+def find_texts(X: Any, *, name: str = "X") -> list[str] | None:
+    """Return the texts of `X`, or None where `X` holds no texts.
+
+    This serves code that works for any estimator: where a row is a str, the rules
+    of `check_texts` apply; everything else is left to the estimator.
+
+    Parameters
+    ----------
+    X : object
+        Any input of an estimator.
+    name : str, default="X"
+        What messages call the input.
+
+    Returns
+    -------
+    texts : list of str or None
+        None for an empty container too.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `check_texts`, if a row is a str, or if `X` is a bare str or an iterator.
+
+    Examples
+    --------
+    >>> from skbert_filter.validation import find_texts
+    >>> find_texts(("View All", "About"))
+    ['View All', 'About']
+    >>> find_texts([[0.5, 1.0], [2.0, 3.0]]) is None
+    True
+    """
+    try:
+        values = _as_list(X, name)
+    except (TypeError, ValueError):
+        if isinstance(X, str | Iterator):
+            raise
+        return None
+    if not any(issubclass(kind, str) for kind in set(map(type, values))):
+        return None
+    return _check_rows(values, name)
+
+
+def check_labels(y: Any, n_samples: int, *, name: str = "y", of: str = "X") -> np.ndarray:
+    """Return class labels as a one-dimensional array.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,) or (n_samples, 1)
+        Labels of any one type, in any container; a column draws scikit-learn's
+        DataConversionWarning.
+    n_samples : int
+        How many labels there must be.
+    name, of : str, default="y" and "X"
+        What messages call the labels, and the input they belong to.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_samples,)
+
+    Raises
+    ------
+    ValueError
+        If the number of labels differs from `n_samples`, a label is missing (the
+        row is named, counted from 0), the types differ, or the labels are no classes.
+
+    Examples
+    --------
+    >>> from skbert_filter.validation import check_labels
+    >>> check_labels(["keep", "discard"], 2)
+    array(['keep', 'discard'], dtype=object)
+    >>> check_labels([1, 0, 1], 2)
+    Traceback (most recent call last):
+        ...
+    ValueError: y has 3 labels, but X has 2 rows. Pass one label for each row.
+    """
+    # NumPy would turn ["a", nan] into ["a", "nan"], and [1, "a"] into ["1", "a"].
+    array = np.asarray(y, dtype=object if isinstance(y, list | tuple) else None)
+    labels = column_or_1d(array, warn=True)
+    if len(labels) != n_samples:
+        raise ValueError(
+            f"{name} has {len(labels)} labels, but {of} has {n_samples} rows. "
+            "Pass one label for each row."
+        )
+    missing = np.flatnonzero(pd.isna(labels))
+    if len(missing):
+        raise ValueError(
+            f"Row {missing[0]} of {name} is missing ({labels[missing[0]]!r}), as are "
+            f"{len(missing) - 1} more. Label such rows, or drop them."
+        )
+    if labels.dtype == object:
+        kind = pd.api.types.infer_dtype(labels, skipna=False)
+        if kind.startswith("mixed"):
+            types = sorted({type(label).__name__ for label in labels})
+            raise ValueError(
+                f"{name} mixes labels of the types {', '.join(types)}. Use one type, e.g. "
+                "[str(label) for label in y]."
+            )
+        if kind != "string":
+            labels = pd.Series(labels).infer_objects().to_numpy()
+    check_classification_targets(labels)
+    return labels
+
+
+def _as_list(X: Any, name: str) -> list[Any]:
+    """Return the rows of a one-dimensional or one-column container."""
+    if isinstance(X, list | tuple):
+        return list(X)
+    if isinstance(X, str | bytes | bytearray):
+        raise TypeError(
+            f"{name} is one {type(X).__name__} ({short_repr(X)}), not a container of texts. "
+            f"Pass a list of str, such as [{short_repr(X)}]."
+        )
+    shape = getattr(X, "shape", None)
+    if issparse(X) or isinstance(X, Mapping | Set) or shape == ():
+        raise TypeError(f"{name} is of type {type(X).__name__}. Pass {_ACCEPTED}.")
+    if shape is not None and len(shape) > 1:
+        if len(shape) > 2 or shape[1] != 1:
+            raise ValueError(
+                f"{name} has the shape {tuple(shape)}, but texts are one column. Select it "
+                f"first, e.g. {name}['text'] of a table or {name}[:, 0] of an array."
+            )
+        X = _only_column(X)
+    for method in LIST_METHODS:
+        if hasattr(X, method):
+            return getattr(X, method)()
+    if isinstance(X, Sequence):
+        return list(X)
+    if hasattr(X, "__array__"):
+        return _as_list(np.asarray(X), name)
+    if isinstance(X, Iterable):
+        raise TypeError(
+            f"{name} is a {type(X).__name__}, which can be read only once and has no length. "
+            f"Pass list({name}), or work in chunks:\n"
+            f"    rows = iter({name})\n"
+            f"    while chunk := list(itertools.islice(rows, 100_000)):\n"
+            f"        model.predict(chunk)"
+        )
+    raise TypeError(f"{name} is of type {type(X).__name__} ({short_repr(X)}). Pass {_ACCEPTED}.")
+
+
+def _only_column(X: Any) -> Any:
+    if isinstance(X, np.ndarray):
+        return X[:, 0]
+    if hasattr(X, "iloc"):
+        return X.iloc[:, 0]
+    if hasattr(X, "to_series"):
+        return X.to_series(0)
+    return X.column(0)
+
+
+def _check_rows(values: list[Any], name: str) -> list[str]:
+    kinds = set(map(type, values))
+    if kinds <= {str}:
+        return values
+    if all(issubclass(kind, str) for kind in kinds):
+        return list(map(str.__str__, values))
+    row, value = next((i, v) for i, v in enumerate(values) if not isinstance(v, str))
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        raise ValueError(
+            f'Row {row} of {name} is missing ({value!r}). Drop such rows, or fill them with "".'
+        )
+    what = f"Row {row} of {name} is of type {type(value).__name__} ({short_repr(value)}), not str."
+    if isinstance(value, bytes):
+        raise TypeError(f"{what} Decode first, e.g. [row.decode('utf-8') for row in {name}].")
+    raise TypeError(f"{what} Pass one str for each row.")
