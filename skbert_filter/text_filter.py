@@ -392,6 +392,7 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         labels : ndarray of shape (n_samples,)
             ``classes_[predict_proba(X).argmax(axis=1)]``, always.
         """
+        check_is_fitted(self)
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
     def predict_proba(self, X):

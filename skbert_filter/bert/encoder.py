@@ -144,7 +144,7 @@ class BertClassifier(keras.Model):
 
     def weights_by_name(self, n_words: int) -> dict[str, np.ndarray]:
         """Return copies of the weights in Hugging Face's names, with ``n_words`` words."""
-        value = {v.name: np.asarray(ops.convert_to_numpy(v)) for v in self.trainable_variables}
+        value = {v.name: v.numpy() for v in self.trainable_variables}
         named = {
             "bert.embeddings.word_embeddings.weight": value["word"][:n_words],
             "bert.embeddings.position_embeddings.weight": value["position"],

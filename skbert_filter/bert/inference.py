@@ -70,7 +70,10 @@ def _compiled_forward(model: Any) -> Callable[[dict[str, np.ndarray]], np.ndarra
     @tf.function(
         input_signature=[tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None,), tf.int32)]
     )
-    def compiled(input_ids, length):
+    def traced(input_ids, length):
         return model({"input_ids": input_ids, "length": length}, training=False)
 
-    return lambda inputs: compiled(inputs["input_ids"], inputs["length"]).numpy()
+    compiled = traced.get_concrete_function()
+    return lambda inputs: compiled(
+        tf.constant(inputs["input_ids"]), tf.constant(inputs["length"])
+    ).numpy()

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 
 from skbert_filter.bert.architecture import Architecture, Weights, random_weights
 from skbert_filter.bert.folder import load_folder
-from skbert_filter.bert.tokenizer import learn_wordpiece, load_tokenizer
+from skbert_filter.bert.tokenizer import cut, learn_wordpiece, load_tokenizer
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ def start_at_random(
 ) -> Start:
     """Random weights, for a tokenizer that is learnt from the texts ("corpus") or loaded."""
     if isinstance(tokenizer, str) and tokenizer == "corpus":
-        used = learn_wordpiece(texts, vocab_size=vocab_size, lowercase=lowercase)
+        seen = [cut(text, sizes["max_position_embeddings"]) for text in texts]
+        used = learn_wordpiece(seen, vocab_size=vocab_size, lowercase=lowercase)
     else:
         used = load_tokenizer(tokenizer)
     architecture = Architecture(vocab_size=max(used.get_vocab().values()) + 1, **sizes)

@@ -1,0 +1,154 @@
+"""The whole job on generated data: label, train, score, clean a corpus."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from skbert_filter.corpus import FilterSummary, Progress, filter_corpus
+from skbert_filter.datasets import make_website_corpus, make_website_snippets
+from skbert_filter.tables import create_table
+from skbert_filter.train import TrainingSummary, train_filter
+
+_README = """\
+Written by `skbert-filter demo`, which replaces these files when it is run again:
+
+labels.csv  generated snippets, labelled 1 (keep) or 0 (discard)
+corpus.csv  a generated corpus to clean
+model/      the filter that learnt from labels.csv
+kept.csv    the lines of corpus.csv that it keeps
+"""
+
+
+@dataclass(frozen=True)
+class DemoSummary:
+    """What `run_demo` did.
+
+    Attributes
+    ----------
+    training : TrainingSummary
+    filtering : FilterSummary
+    examples : tuple of (str, float)
+        Some distinct texts of the corpus with their probability of being kept, the
+        highest first.
+    """
+
+    training: TrainingSummary
+    filtering: FilterSummary
+    examples: tuple[tuple[str, float], ...]
+
+    def __str__(self) -> str:
+        lines = [f"  {probability:.2f}  {text}" for text, probability in self.examples]
+        return "\n".join([str(self.training), str(self.filtering), "Examples:", *lines])
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the examples as a table."""
+        return pd.DataFrame(self.examples, columns=["text", "probability"])
+
+
+def run_demo(
+    folder: str | Path = "skbert-filter-demo",
+    *,
+    n_rows: int = 200_000,
+    n_snippets: int = 5600,
+    random_state: int = 0,
+    callbacks: Sequence[Any] = (),
+    progress: Progress | None = None,
+) -> DemoSummary:
+    """Generate labels and a corpus, train a filter on the one and clean the other.
+
+    Parameters
+    ----------
+    folder : str or Path, default="skbert-filter-demo"
+        Where to write ``labels.csv``, ``corpus.csv``, ``model/`` and ``kept.csv``. It
+        must be new, empty, or written by an earlier demo, whose files are replaced.
+    n_rows : int, default=200_000
+        Rows of the corpus.
+    n_snippets : int, default=5600
+        Labelled snippets, with their repeats.
+    random_state : int, default=0
+        The seed of the data, the split and the model.
+    callbacks : sequence of scikit-learn callbacks, default=()
+        See `train_filter`.
+    progress : callable, default=None
+        See `filter_corpus`.
+
+    Returns
+    -------
+    summary : DemoSummary
+
+    Raises
+    ------
+    FileExistsError
+        If `folder` holds anything else.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from skbert_filter.demo import run_demo
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     summary = run_demo(folder, n_rows=1000, n_snippets=300)
+    >>> summary.filtering.rows
+    1000
+    """
+    folder = Path(folder)
+    _claim(folder)
+    texts, labels = make_website_snippets(n_snippets, random_state=random_state)
+    _write(folder / "labels.csv", {"text": texts, "label": labels})
+    corpus = make_website_corpus(n_rows, random_state=random_state)
+    _write(folder / "corpus.csv", {"id": np.arange(n_rows), "text": corpus})
+
+    training = train_filter(
+        folder / "labels.csv",
+        folder / "model",
+        refit=False,
+        overwrite=True,
+        random_state=random_state,
+        callbacks=callbacks,
+    )
+    filtering = filter_corpus(
+        training.model,
+        folder / "corpus.csv",
+        folder / "kept.csv",
+        overwrite=True,
+        progress=progress,
+    )
+    return DemoSummary(training, filtering, _examples(training.model, corpus, random_state))
+
+
+def _claim(folder: Path) -> None:
+    """Take a folder only if nothing of the user's can be lost in it."""
+    readme = folder / "README.txt"
+    if folder.is_file():
+        raise FileExistsError(f"{folder} is a file. Name a folder for the demo.")
+    if folder.is_dir() and any(folder.iterdir()) and not _is_ours(readme):
+        raise FileExistsError(
+            f"The folder {folder} holds files that no demo wrote. Name another folder."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    readme.write_text(_README, encoding="utf-8")
+
+
+def _is_ours(readme: Path) -> bool:
+    return readme.is_file() and readme.read_text(encoding="utf-8", errors="replace") == _README
+
+
+def _write(path: Path, columns: dict[str, np.ndarray]) -> None:
+    table = pa.table(columns)
+    with create_table(path, table.schema) as write:
+        for batch in table.to_batches():
+            write(batch)
+
+
+def _examples(model: Any, corpus: np.ndarray, random_state: int) -> tuple[tuple[str, float], ...]:
+    """Give some texts that are kept and some that are not, drawn from the distinct ones."""
+    distinct = pd.Series(corpus, dtype=object).drop_duplicates()
+    drawn = distinct.sample(min(100, len(distinct)), random_state=random_state).tolist()
+    probability = pd.Series(model.predict_proba(drawn)[:, 1], index=drawn)
+    kept, discarded = probability[probability > 0.5], probability[probability <= 0.5]
+    chosen = pd.concat([kept.head(5), discarded.head(5)]).sort_values(ascending=False)
+    return tuple((str(text), float(value)) for text, value in chosen.items())

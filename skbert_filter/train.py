@@ -1,0 +1,347 @@
+"""From a table of labels to a saved filter with an honest score beside it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy.stats import chi2_contingency
+from sklearn.base import clone
+
+from skbert_filter.duplicates.splits import dedup_train_test_split
+from skbert_filter.duplicates.training_rows import TrainingRows, training_rows
+from skbert_filter.encoding import misdecoded_share
+from skbert_filter.inspection.baselines import WordCountRule, tfidf_baseline
+from skbert_filter.inspection.evaluation import Evaluation, evaluate_all
+from skbert_filter.tables import check_column, check_no_nulls, check_text_column, open_table
+
+
+@dataclass(frozen=True)
+class LabelCount:
+    """How often a label occurs.
+
+    Attributes
+    ----------
+    label : label
+    rows : int
+        Rows with this label.
+    distinct : int
+        Different texts with this label; a text with several counts for the most
+        frequent one, and for none if two are equally frequent.
+    misdecoded : float
+        The share of these texts that look mis-decoded ("â€™").
+    """
+
+    label: Any
+    rows: int
+    distinct: int
+    misdecoded: float
+
+
+@dataclass(frozen=True)
+class TrainingSummary:
+    """What `train_filter` did.
+
+    Attributes
+    ----------
+    source, destination : str
+        The table of labels, and the folder of the model.
+    rows, distinct : int
+        Labelled rows, and how many different texts they hold.
+    conflicts : int
+        Texts that occur with several labels.
+    labels : tuple of LabelCount
+    n_train, n_test : int
+        Distinct texts learnt from and held out for the evaluations.
+    evaluations : tuple of Evaluation
+        The scores on the held-out texts: of the filter, then of the baselines.
+    refit : bool
+        Whether the saved model learnt from the held-out texts too, afterwards.
+    seconds : float
+    model : SmallBertTextFilter
+        The fitted filter, as saved.
+    """
+
+    source: str
+    destination: str
+    rows: int
+    distinct: int
+    conflicts: int
+    labels: tuple[LabelCount, ...]
+    n_train: int
+    n_test: int
+    evaluations: tuple[Evaluation, ...]
+    refit: bool
+    seconds: float
+    model: Any = field(repr=False, compare=False)
+
+    @property
+    def misdecoding_tells_labels(self) -> bool:
+        """Whether mis-decoded texts are so unevenly spread that a model may learn from them.
+
+        True where their shares differ by a percentage point or more between two classes,
+        and by more than chance (chi-squared test, p < 0.01).
+        """
+        shares = [count.misdecoded for count in self.labels]
+        if max(shares) - min(shares) < 0.01:
+            return False
+        wrong = [round(count.misdecoded * count.distinct) for count in self.labels]
+        right = [count.distinct - n for count, n in zip(self.labels, wrong, strict=True)]
+        return bool(chi2_contingency([wrong, right]).pvalue < 0.01)
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.rows:,} labelled rows of {self.source} hold {self.distinct:,} distinct "
+            f"texts, {self.conflicts:,} of them with several labels."
+        ]
+        lines += [
+            f"  {count.label!r}: {count.rows:,} rows, {count.distinct:,} distinct, "
+            f"{count.misdecoded:.1%} mis-decoded"
+            for count in self.labels
+        ]
+        lines.append(f"Learnt from {self.n_train:,} texts; on the {self.n_test:,} held out:")
+        lines += [
+            f"  {score.name}: accuracy {score.accuracy:.3f} "
+            f"({score.accuracy_low:.3f} to {score.accuracy_high:.3f})"
+            for score in self.evaluations
+        ]
+        learnt_from = "all texts" if self.refit else "the training texts"
+        lines.append(f"The model in {self.destination} has learnt from {learnt_from}.")
+        return "\n".join(lines)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the evaluations as a table, one row for each classifier."""
+        return pd.concat([score.to_frame() for score in self.evaluations])
+
+
+def train_filter(
+    source: str | Path,
+    destination: str | Path,
+    *,
+    text: str = "text",
+    label: str = "label",
+    estimator: Any = None,
+    test_size: float = 0.2,
+    refit: bool = True,
+    overwrite: bool = False,
+    random_state: int | None = None,
+    callbacks: Sequence[Any] = (),
+) -> TrainingSummary:
+    """Fit a filter on a table of labelled texts, score it, and save it.
+
+    A part of the distinct texts is held out. The filter and the baselines learn from the
+    other texts and are scored on the held-out ones, each of which counts once with its most
+    frequent label. Then the filter is fitted again on all labels, and saved.
+
+    Parameters
+    ----------
+    source : str or Path
+        A ``.csv``, ``.csv.gz`` or ``.parquet`` file with a row for each label.
+    destination : str or Path
+        The folder to save the filter in.
+    text, label : str, default="text" and "label"
+        The columns. Labels of a CSV file become int if all are whole numbers.
+    estimator : SmallBertTextFilter, default=None
+        The filter to fit a clone of; None for the default with `random_state`.
+    test_size : float, default=0.2
+        The share of distinct texts to hold out.
+    refit : bool, default=True
+        Whether the saved filter learns from the held-out texts too. With False it is the
+        one that was scored.
+    overwrite : bool, default=False
+        Whether to replace a filter that `destination` holds.
+    random_state : int, default=None
+        The seed of the split, and of the default `estimator`.
+    callbacks : sequence of scikit-learn callbacks, default=()
+        Such as ``sklearn.callback.ProgressBar()``, for each fit of the filter.
+
+    Returns
+    -------
+    summary : TrainingSummary
+
+    Raises
+    ------
+    FileNotFoundError
+        If `source` does not exist.
+    FileExistsError
+        If `destination` is a file, holds other files than a saved filter, or holds a filter
+        and `overwrite` is False.
+    ValueError
+        If `source` is damaged, lacks a column or a value, or has too few texts of a class.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import pandas as pd
+    >>> from skbert_filter import SmallBertTextFilter
+    >>> from skbert_filter.datasets import make_website_snippets
+    >>> from skbert_filter.train import train_filter
+    >>> X, y = make_website_snippets(300, random_state=0)
+    >>> small = SmallBertTextFilter(hidden_size=16, num_hidden_layers=1, random_state=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     source, model = Path(folder, "labels.csv"), Path(folder, "model")
+    ...     pd.DataFrame({"text": X, "label": y}).to_csv(source, index=False)
+    ...     summary = train_filter(source, model, estimator=small, random_state=0)
+    ...     SmallBertTextFilter.from_pretrained(model).predict(["View All"])
+    array([0])
+    >>> summary.to_frame().index.tolist()
+    ['SmallBertTextFilter', 'TF-IDF + LogisticRegression', 'word-count rule']
+    """
+    start = perf_counter()
+    source, destination = Path(source), Path(destination)
+    _check_folder(destination, overwrite=overwrite)
+    texts, y = read_labels(source, text=text, label=label)
+    distinct, distinct_y = _distinct(texts, y)
+
+    if estimator is None:
+        from skbert_filter.text_filter import SmallBertTextFilter
+
+        estimator = SmallBertTextFilter(random_state=random_state)
+    X_train, X_test, y_train, y_test = dedup_train_test_split(
+        texts, y, test_size=test_size, random_state=random_state
+    )
+    model = _fit(estimator, X_train, y_train, callbacks)
+    train, train_y = _distinct(X_train, y_train)
+    test, test_y = _distinct(X_test, y_test)
+    fitted = {type(model).__name__: model} | {
+        name: baseline.fit(train.texts, train_y)
+        for name, baseline in _baselines(len(model.classes_)).items()
+    }
+    evaluations = evaluate_all(fitted, test.texts, test_y)
+    if refit:
+        model = _fit(estimator, texts, y, callbacks)
+    _save(model, destination)
+    return TrainingSummary(
+        source=str(source),
+        destination=str(destination),
+        rows=len(texts),
+        distinct=distinct.n_distinct,
+        conflicts=distinct.n_conflicts,
+        labels=_count_labels(y, distinct, distinct_y),
+        n_train=len(train.texts),
+        n_test=len(test.texts),
+        evaluations=tuple(evaluations),
+        refit=refit,
+        seconds=perf_counter() - start,
+        model=model,
+    )
+
+
+def read_labels(
+    source: str | Path, *, text: str = "text", label: str = "label"
+) -> tuple[list[str], np.ndarray]:
+    """Read labelled texts from a table.
+
+    Parameters
+    ----------
+    source, text, label
+        As for `train_filter`.
+
+    Returns
+    -------
+    texts : list of str
+    labels : ndarray of shape (n_rows,)
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `train_filter`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skbert_filter.train import read_labels
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "a.csv").write_text("text,label\\nView All,0\\nNA,1\\n")
+    ...     read_labels(Path(folder, "a.csv"))
+    (['View All', 'NA'], array([0, 1]))
+    """
+    source = Path(source)
+    texts: list[str] = []
+    labels: list[Any] = []
+    with open_table(source) as table:
+        check_text_column(table.schema, text, source)
+        check_column(table.schema, label, source)
+        for batch, _ in table.batches:
+            first_row = len(texts) + 1
+            check_no_nulls(batch.column(text), text, source, first_row=first_row)
+            values = batch.column(label)
+            if pa.types.is_string(values.type):
+                # An empty field is how CSV writes that there is no label.
+                values = pc.if_else(pc.equal(values, ""), None, values)
+            check_no_nulls(values, label, source, first_row=first_row)
+            texts += batch.column(text).to_pylist()
+            labels += values.to_pylist()
+    if not texts:
+        raise ValueError(f"{source} has no rows. Label some texts first.")
+    if all(isinstance(value, str) and value.lstrip("-").isdecimal() for value in labels):
+        labels = [int(value) for value in labels]
+    return texts, np.array(labels)
+
+
+def _baselines(n_classes: int) -> dict[str, Any]:
+    baselines = {"TF-IDF + LogisticRegression": tfidf_baseline()}
+    return baselines | ({"word-count rule": WordCountRule()} if n_classes == 2 else {})
+
+
+def _check_folder(folder: Path, *, overwrite: bool) -> None:
+    if folder.is_file():
+        raise FileExistsError(f"{folder} is a file. Name a folder for the model.")
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    if not (folder / "skbert_filter.json").is_file():
+        raise FileExistsError(
+            f"The folder {folder} holds files other than a saved filter. Name another folder."
+        )
+    if not overwrite:
+        raise FileExistsError(
+            f"The folder {folder} holds a filter. Name another folder, or pass overwrite=True "
+            "(--overwrite)."
+        )
+
+
+def _save(model: Any, folder: Path) -> None:
+    """Save a model, in the place of the one that the folder may hold."""
+    folder = folder.resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as aside:
+        new = Path(aside, "new")
+        model.save_pretrained(new)
+        if folder.exists():
+            folder.rename(Path(aside, "old"))
+        new.rename(folder)
+
+
+def _fit(estimator: Any, texts: list[str], y: np.ndarray, callbacks: Sequence[Any]) -> Any:
+    model = clone(estimator).set_callbacks(*callbacks).fit(texts, y)
+    return model.set_callbacks()
+
+
+def _distinct(texts: list[str], y: np.ndarray) -> tuple[TrainingRows, np.ndarray]:
+    """Return each distinct text once, and the most frequent label of each."""
+    classes, codes = np.unique(y, return_inverse=True)
+    rows = training_rows(texts, codes, np.ones(len(texts)), len(classes))
+    return rows, classes[rows.classes]
+
+
+def _count_labels(
+    y: np.ndarray, distinct: TrainingRows, distinct_y: np.ndarray
+) -> tuple[LabelCount, ...]:
+    texts = np.array(distinct.texts, dtype=object)
+    return tuple(
+        LabelCount(
+            label=label,
+            rows=int((y == label).sum()),
+            distinct=int((distinct_y == label).sum()),
+            misdecoded=misdecoded_share(texts[distinct_y == label]),
+        )
+        for label in np.unique(y).tolist()
+    )

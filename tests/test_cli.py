@@ -1,0 +1,160 @@
+"""The real command, in processes of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from skbert_filter import SmallBertTextFilter
+from skbert_filter.datasets import make_website_snippets
+
+COMMAND = Path(sys.executable).with_name("skbert-filter")
+
+
+def run(*arguments, cwd, **environment):
+    return subprocess.run(
+        [COMMAND, *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "80", **environment},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """One run of the demo for all tests: (the folder it ran in, its result)."""
+    folder = tmp_path_factory.mktemp("cli")
+    return folder, run("demo", "--rows", 2000, "--snippets", 400, cwd=folder)
+
+
+def test_demo_reports_scores_and_writes_the_kept_lines(demo):
+    folder, result = demo
+    assert (result.returncode, result.stderr) == (0, "")
+    for part in (
+        "400 labelled rows",
+        "SmallBertTextFilter",
+        "TF-IDF + LogisticRegression",
+        "word-count rule",
+        "95 % interval",
+        "rows per second",
+        "skbert-filter train labels.csv",
+    ):
+        assert part in result.stdout
+    files = folder / "skbert-filter-demo"
+    corpus, kept = (pd.read_csv(files / name, dtype=str) for name in ("corpus.csv", "kept.csv"))
+    assert len(corpus) == 2000
+    model = SmallBertTextFilter.from_pretrained(files / "model")
+    expected = corpus[model.predict(corpus["text"]) == 1].reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept, expected)
+    assert f"{len(kept):,}" in result.stdout
+
+
+def test_output_in_a_pipe_is_plain_and_fits_80_columns(demo):
+    _, result = demo
+    assert "\x1b" not in result.stdout
+    assert "\r" not in result.stdout
+    assert "%|" not in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 82  # lines with a path stay whole
+
+
+def test_train_on_own_labels_then_predict_from_parquet(tmp_path):
+    X, y = make_website_snippets(400, random_state=1)
+    frame = pd.DataFrame({"snippet": X, "useful": ["yes" if label else "no" for label in y]})
+    frame.to_csv(tmp_path / "labels.csv.gz", index=False)
+    frame[["snippet"]].to_parquet(tmp_path / "texts.parquet")
+
+    trained = run(
+        *("train", "labels.csv.gz", "--text", "snippet", "--label", "useful", "-o", "model"),
+        cwd=tmp_path,
+        FORCE_COLOR="1",
+    )
+    assert trained.returncode == 0
+    assert "SmallBertTextFilter - fit" in trained.stdout  # the bar that a terminal shows
+
+    arguments = ("predict", "model", "texts.parquet", "-o", "kept.csv", "--text", "snippet")
+    predicted = run(*arguments, "--keep", "yes", cwd=tmp_path)
+    assert (predicted.returncode, predicted.stderr) == (0, "")
+    model = SmallBertTextFilter.from_pretrained(tmp_path / "model")
+    expected = frame["snippet"][model.predict(frame["snippet"]) == "yes"].tolist()
+    assert pd.read_csv(tmp_path / "kept.csv", keep_default_na=False)["snippet"].tolist() == expected
+    assert "Cleaning" not in predicted.stdout
+    assert f"{len(expected):,}" in predicted.stdout
+
+
+def test_predict_shows_its_progress_in_a_terminal(demo, tmp_path):
+    folder, _ = demo
+    files = folder / "skbert-filter-demo"
+    arguments = ("predict", files / "model", files / "corpus.csv", "-o", "kept.csv")
+    result = run(*arguments, cwd=tmp_path, FORCE_COLOR="1")
+    assert result.returncode == 0
+    assert "Cleaning" in result.stdout
+    assert "2,000 rows" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("train missing.csv -o model", "There is no file missing.csv. Check the path."),
+        (
+            "train labels.csv -o new --text txt",
+            "labels.csv has no column 'txt'. Did you mean 'text'? Its columns are: text, label.",
+        ),
+        (
+            "train labels.csv -o .",
+            "The folder . holds files other than a saved filter. Name another folder.",
+        ),
+        (
+            "predict missing labels.csv -o kept.csv",
+            "There is no model folder missing. Give a folder written by save_pretrained or by "
+            "`skbert-filter train`.",
+        ),
+        (
+            "predict [model] labels.csv -o labels.csv",
+            "The destination labels.csv is the source. Name another file.",
+        ),
+        (
+            "demo -o .",
+            "The folder . holds files that no demo wrote. Name another folder.",
+        ),
+    ],
+)
+def test_what_a_user_can_mend_is_told_in_one_line(tmp_path, arguments, message):
+    (tmp_path / "labels.csv").write_text("text,label\nView,0\n")
+    result = run(*arguments.split(), cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (2, f"Error: {message}\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["labels.csv"]
+
+
+def test_a_wrong_option_ends_with_code_2(tmp_path):
+    result = run("train", "labels.csv", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "--output" in result.stderr
+
+
+def test_help_names_the_function_behind_each_command_and_imports_no_engine():
+    code = (
+        "import sys\n"
+        "from typer.testing import CliRunner\n"
+        "from skbert_filter.cli import app\n"
+        "for command in ('demo', 'train', 'predict'):\n"
+        "    print(CliRunner().invoke(app, [command, '--help']).output)\n"
+        "heavy = {'tensorflow', 'keras', 'transformers', 'sklearn', 'pandas'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    for function in (
+        "skbert_filter.demo.run_demo",
+        "skbert_filter.train.train_filter",
+        "skbert_filter.filter_corpus",
+    ):
+        assert function in result.stdout

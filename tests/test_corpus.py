@@ -1,0 +1,263 @@
+"""filter_corpus on real files: what it keeps, what it leaves alone, what it refuses."""
+
+import datetime as dt
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import NotFittedError
+
+from skbert_filter import corpus as corpus_module
+from skbert_filter import filter_corpus
+from skbert_filter.inspection.baselines import WordCountRule
+
+PROSE = "We repair pumps for ships"
+
+
+class Counting(ClassifierMixin, BaseEstimator):
+    """Keeps texts of three words or more, and remembers what it was asked."""
+
+    def __init__(self, classes=(0, 1)):
+        self.classes = classes
+
+    def fit(self, X=None, y=None):
+        self.classes_ = np.array(self.classes)
+        self.asked_ = []
+        return self
+
+    def predict(self, X):
+        self.asked_ += X
+        return self.classes_[[int(len(text.split()) > 2) for text in X]]
+
+
+@pytest.fixture
+def model():
+    return Counting().fit()
+
+
+def write_rows(path, rows):
+    table = pa.table({"text": rows})
+    if path.suffix == ".parquet":
+        pq.write_table(table, path)
+    else:
+        table.to_pandas().to_csv(path, index=False)
+
+
+@pytest.mark.parametrize("source_name", ["in.csv", "in.csv.gz", "in.parquet"])
+@pytest.mark.parametrize("destination_name", ["out.csv", "out.csv.gz", "out.parquet"])
+def test_kept_rows_and_their_order_in_every_format(tmp_path, model, source_name, destination_name):
+    rows = ["View All", PROSE, "", PROSE, "About", 'He said "no, never"\nand left']
+    source, destination = tmp_path / source_name, tmp_path / destination_name
+    write_rows(source, rows)
+
+    summary = filter_corpus(model, source, destination)
+
+    is_parquet = destination_name.endswith("parquet")
+    kept = (pd.read_parquet if is_parquet else pd.read_csv)(destination)["text"].tolist()
+    assert kept == [PROSE, PROSE, rows[-1]]
+    assert (summary.rows, summary.distinct, summary.kept, summary.discarded) == (6, 5, 3, 3)
+    assert (summary.source, summary.destination) == (str(source), str(destination))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        [source_name, destination_name]
+    )
+
+
+def test_parquet_keeps_its_schema_and_the_values_of_all_columns(tmp_path, model):
+    table = pa.table(
+        {
+            "id": pa.array([2**62, 2, 3], pa.int64()),
+            "text": pa.array(["View", PROSE, PROSE + "."], pa.large_string()),
+            "price": [Decimal("1.10"), None, Decimal("3.30")],
+            "day": [dt.date(2020, 1, day) for day in (1, 2, 3)],
+            "links": [["a"], [], None],
+            "kind": pa.array(["x", "y", "x"]).dictionary_encode(),
+        },
+        metadata={"crawl": "7"},
+    )
+    pq.write_table(table, tmp_path / "in.parquet")
+    filter_corpus(model, tmp_path / "in.parquet", tmp_path / "out.parquet")
+
+    result = pq.read_table(tmp_path / "out.parquet")
+    assert result.schema.equals(pq.read_table(tmp_path / "in.parquet").schema, check_metadata=True)
+    assert result.to_pylist() == table.slice(1).to_pylist()
+
+
+def test_other_columns_of_csv_are_not_interpreted(tmp_path, model):
+    (tmp_path / "in.csv").write_text(f"id,text,note\n007,{PROSE},NA\n,{PROSE},1e400\n8,Menu,x\n")
+    filter_corpus(model, tmp_path / "in.csv", tmp_path / "out.csv")
+    kept = pd.read_csv(tmp_path / "out.csv", dtype=str, keep_default_na=False)
+    assert kept.values.tolist() == [["007", PROSE, "NA"], ["", PROSE, "1e400"]]
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int8(), pa.string())]
+)
+def test_each_kind_of_text_column_is_read(tmp_path, model, kind):
+    table = pa.table({"words": pa.array(["View", PROSE, "View"]).cast(kind)})
+    pq.write_table(table, tmp_path / "in.parquet")
+    summary = filter_corpus(model, tmp_path / "in.parquet", tmp_path / "out.parquet", text="words")
+    assert (summary.distinct, summary.kept) == (2, 1)
+
+
+def test_each_distinct_text_is_computed_once_across_batches(tmp_path, model, monkeypatch):
+    monkeypatch.setattr("skbert_filter.tables._BATCH_ROWS", 100)
+    monkeypatch.setattr(corpus_module, "_CHUNK_TEXTS", 7)
+    rng = np.random.default_rng(0)
+    texts = [" ".join(["w"] * n) for n in rng.integers(0, 40, 1000)]
+    write_rows(tmp_path / "in.parquet", texts)
+    calls = []
+
+    summary = filter_corpus(
+        model,
+        tmp_path / "in.parquet",
+        tmp_path / "out.parquet",
+        progress=lambda *state: calls.append(state),
+    )
+
+    assert sorted(model.asked_) == sorted(set(texts))
+    assert summary.distinct == len(set(texts))
+    kept = pd.read_parquet(tmp_path / "out.parquet")["text"].tolist()
+    assert kept == [text for text in texts if len(text.split()) > 2]
+    assert calls == sorted(calls)
+    assert calls[-1] == (1.0, 1000, len(set(texts)))
+
+
+@pytest.mark.parametrize(
+    ("classes", "keep", "label"),
+    [
+        ((0, 1), "1", 1),
+        (("0", "1"), 1, "1"),
+        ((False, True), 1, True),
+        (("discard", "keep"), "keep", "keep"),
+        ((0, 1), 0, 0),
+    ],
+)
+def test_the_label_to_keep_may_be_given_as_text(tmp_path, classes, keep, label):
+    write_rows(tmp_path / "in.csv", ["View", PROSE])
+    model = Counting(classes).fit()
+    summary = filter_corpus(model, tmp_path / "in.csv", tmp_path / "out.csv", keep=keep)
+    assert summary.keep == label
+    expected = PROSE if label == classes[1] else "View"
+    assert pd.read_csv(tmp_path / "out.csv")["text"].tolist() == [expected]
+
+
+def test_a_file_without_rows_gives_one_without_rows(tmp_path, model):
+    (tmp_path / "in.csv").write_text("id,text\n")
+    summary = filter_corpus(model, tmp_path / "in.csv", tmp_path / "out.csv")
+    assert pd.read_csv(tmp_path / "out.csv").columns.tolist() == ["id", "text"]
+    assert summary.rows == summary.kept == summary.distinct == 0
+    assert "0 rows (0.0%)" in str(summary)
+
+
+def test_the_summary_reads_well_and_makes_a_table(tmp_path, model):
+    write_rows(tmp_path / "in.csv", ["View", PROSE] * 1000)
+    summary = filter_corpus(model, tmp_path / "in.csv", tmp_path / "out.csv")
+    assert str(summary).startswith(f"2,000 rows of {tmp_path / 'in.csv'} hold 2 distinct texts.")
+    assert "1,000 rows (50.0%) have the label 1" in str(summary)
+    frame = summary.to_frame()
+    assert frame.loc[0, "kept"] == 1000
+    assert frame.loc[0, "rows_per_second"] == pytest.approx(2000 / summary.seconds)
+
+
+def test_an_existing_destination_is_replaced_only_on_request(tmp_path, model):
+    source, destination = tmp_path / "in.csv", tmp_path / "out.csv"
+    write_rows(source, [PROSE])
+    destination.write_text("precious")
+    with pytest.raises(FileExistsError, match=r"out\.csv exists.*overwrite=True"):
+        filter_corpus(model, source, destination)
+    assert destination.read_text() == "precious"
+    filter_corpus(model, source, destination, overwrite=True)
+    assert pd.read_csv(destination)["text"].tolist() == [PROSE]
+
+
+def test_the_source_is_never_the_destination_under_any_name(tmp_path, model):
+    source = tmp_path / "in.csv"
+    write_rows(source, [PROSE, "View"])
+    before = source.read_bytes()
+    (tmp_path / "alias.csv").symlink_to(source)
+    for name in ("in.csv", "alias.csv"):
+        with pytest.raises(ValueError, match="is the source"):
+            filter_corpus(model, source, tmp_path / name, overwrite=True)
+    assert source.read_bytes() == before
+
+
+def test_nothing_is_left_when_the_model_fails(tmp_path):
+    class Failing(Counting):
+        def predict(self, X):
+            raise MemoryError("no room")
+
+    write_rows(tmp_path / "in.csv", [PROSE])
+    with pytest.raises(MemoryError):
+        filter_corpus(Failing().fit(), tmp_path / "in.csv", tmp_path / "out.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
+
+
+def test_a_missing_text_column_is_told_with_the_closest_name(tmp_path, model):
+    (tmp_path / "in.csv").write_text("Texts,label\nView,1\n")
+    with pytest.raises(ValueError, match=r"no column 'text'. Did you mean 'Texts'\?.*Texts, label"):
+        filter_corpus(model, tmp_path / "in.csv", tmp_path / "out.csv")
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"text": [1, 2]}, "'text' of .*in.parquet holds int64, not text"),
+        ({"text": ["a", "b", None]}, r"Row 3 of .*in.parquet .* no value in column 'text'"),
+    ],
+)
+def test_a_column_without_text_is_refused(tmp_path, model, table, message):
+    pq.write_table(pa.table(table), tmp_path / "in.parquet")
+    with pytest.raises(ValueError, match=message):
+        filter_corpus(model, tmp_path / "in.parquet", tmp_path / "out.parquet")
+    assert not (tmp_path / "out.parquet").exists()
+
+
+def test_a_null_is_counted_from_the_first_row_of_the_file(tmp_path, model, monkeypatch):
+    monkeypatch.setattr("skbert_filter.tables._BATCH_ROWS", 10)
+    rows = ["a"] * 25
+    rows[21] = None
+    pq.write_table(pa.table({"text": rows}), tmp_path / "in.parquet")
+    with pytest.raises(ValueError, match="Row 22 of"):
+        filter_corpus(model, tmp_path / "in.parquet", tmp_path / "out.parquet")
+
+
+def test_two_columns_of_the_name_are_refused(tmp_path, model):
+    (tmp_path / "in.csv").write_text("text,text\na,b\n")
+    with pytest.raises(ValueError, match="several columns 'text'"):
+        filter_corpus(model, tmp_path / "in.csv", tmp_path / "out.csv")
+
+
+@pytest.mark.parametrize(
+    ("destination", "error", "message"),
+    [
+        ("out.txt", ValueError, "unknown extension"),
+        ("missing/out.csv", FileNotFoundError, r"no folder .*missing for out\.csv"),
+        ("folder.csv", ValueError, "is a folder"),
+    ],
+)
+def test_a_destination_that_cannot_be_is_refused_before_any_work(
+    tmp_path, model, destination, error, message
+):
+    write_rows(tmp_path / "in.csv", [PROSE])
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(error, match=message):
+        filter_corpus(model, tmp_path / "in.csv", tmp_path / destination)
+    assert model.asked_ == []
+
+
+def test_a_label_that_the_model_lacks_is_refused(tmp_path, model):
+    write_rows(tmp_path / "in.csv", [PROSE])
+    with pytest.raises(ValueError, match=r"keep='yes' is no label .* knows \[0, 1\]"):
+        filter_corpus(model, tmp_path / "in.csv", tmp_path / "out.csv", keep="yes")
+
+
+def test_an_unfitted_model_or_a_missing_folder_is_refused(tmp_path):
+    write_rows(tmp_path / "in.csv", [PROSE])
+    with pytest.raises(NotFittedError):
+        filter_corpus(WordCountRule(), tmp_path / "in.csv", tmp_path / "out.csv")
+    with pytest.raises(FileNotFoundError, match=r"no model folder .*nowhere"):
+        filter_corpus(tmp_path / "nowhere", tmp_path / "in.csv", tmp_path / "out.csv")

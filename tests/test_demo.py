@@ -1,0 +1,35 @@
+"""run_demo in its folder: files, and what it leaves alone."""
+
+import pandas as pd
+import pytest
+
+from skbert_filter.demo import run_demo
+
+
+def test_a_second_run_replaces_the_files_of_the_first(tmp_path):
+    folder = tmp_path / "demo"
+    first = run_demo(folder, n_rows=300, n_snippets=200, random_state=0)
+    second = run_demo(folder, n_rows=200, n_snippets=200, random_state=1)
+
+    assert (first.filtering.rows, second.filtering.rows) == (300, 200)
+    assert len(pd.read_csv(folder / "corpus.csv")) == 200
+    assert len(pd.read_csv(folder / "kept.csv")) == second.filtering.kept
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "README.txt",
+        "corpus.csv",
+        "kept.csv",
+        "labels.csv",
+        "model",
+    ]
+    table = second.to_frame()
+    assert table["probability"].is_monotonic_decreasing
+    assert all(text in str(second) for text in table["text"])
+
+
+def test_folders_with_other_files_are_left_alone(tmp_path):
+    (tmp_path / "labels.csv").write_text("precious")
+    with pytest.raises(FileExistsError, match="holds files that no demo wrote"):
+        run_demo(tmp_path)
+    with pytest.raises(FileExistsError, match=r"labels\.csv is a file"):
+        run_demo(tmp_path / "labels.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["labels.csv"]

@@ -1,0 +1,130 @@
+"""Tables survive reading and writing, and damaged ones are named."""
+
+import gzip
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from skbert_filter.tables import create_table, open_table
+
+
+def read(path):
+    with open_table(path) as table:
+        return pa.Table.from_batches([batch for batch, _ in table.batches], table.schema)
+
+
+def write(path, table):
+    with create_table(path, table.schema) as write_batch:
+        for batch in table.to_batches():
+            write_batch(batch)
+
+
+HARD_TEXTS = ["", "NA", "007", "1e5", "true", ' "x" ', "a,b", "line\nbreak", "c\r\nd", "é\u2028ü"]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "A.CSV", "a.parquet"])
+@pytest.mark.parametrize("columns", [["text"], ["id", "text"]])
+def test_texts_come_back_as_they_were(tmp_path, name, columns):
+    ids = [f"0{i}" for i in range(len(HARD_TEXTS))]
+    table = pa.table({"id": ids, "text": HARD_TEXTS}).select(columns)
+    write(tmp_path / name, table)
+    assert read(tmp_path / name) == table
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [
+        (b"text,n\nView,1\n", [("View", "1")]),
+        (b"\xef\xbb\xbftext,n\r\nView,\r\n\r\n", [("View", "")]),
+        (b'text,n\n"two\nlines","a ""b"""', [("two\nlines", 'a "b"')]),
+        (b"text,n\n", []),
+    ],
+    ids=["plain", "windows", "quoted", "header only"],
+)
+def test_csv_of_other_programs_is_read_as_written(tmp_path, content, rows):
+    (tmp_path / "a.csv").write_bytes(content)
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(content))
+    for path in (tmp_path / "a.csv", tmp_path / "a.csv.gz"):
+        table = read(path)
+        assert table.schema == pa.schema({"text": pa.string(), "n": pa.string()})
+        assert [tuple(row.values()) for row in table.to_pylist()] == rows
+
+
+def test_a_value_unlike_those_before_it_is_no_problem_in_a_later_block(tmp_path):
+    rows = 2_000_000  # more than one block of 16 MiB
+    (tmp_path / "a.csv").write_text("id,text\n" + "1,menu row\n" * rows + "n/a,2\n")
+    with open_table(tmp_path / "a.csv") as table:
+        batches = list(table.batches)
+    shares = [share for _, share in batches]
+    assert len(batches) > 1
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert batches[-1][0].slice(batches[-1][0].num_rows - 1).to_pylist() == [
+        {"id": "n/a", "text": "2"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b"", r"a\.csv cannot be read as comma-separated UTF-8 text: Empty CSV file"),
+        ("a.csv", b"text,n\nView\n", "Expected 2 columns, got 1"),
+        ("a.csv", b"text\ncaf\xe9\n", "invalid UTF8"),
+        ("a.csv", b"caf\xe9\nView\n", "cannot be read as comma-separated UTF-8 text"),
+        ("a.csv.gz", b"text\nView\n", "cannot be read as gzipped"),
+        ("a.csv.gz", gzip.compress(b"text\n" + bytes(range(97, 120)) * 9)[:-20], "gzipped"),
+        ("a.parquet", b"text\nView\n", "cannot be read as Parquet"),
+        ("a.xlsx", b"", r"unknown extension. Supported are \.csv, \.csv\.gz, \.parquet"),
+    ],
+)
+def test_a_damaged_or_foreign_file_is_named(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=message) as error:
+        read(tmp_path / name)
+    assert str(tmp_path / name) in str(error.value)
+
+
+def test_parquet_that_ends_early_is_named(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": [f"text {i}" for i in range(10_000)]}), path)
+    content = bytearray(path.read_bytes())
+    content[100:5000] = bytes(4900)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.parquet cannot be read as Parquet"):
+        read(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"There is no file .*nothing\.csv"):
+        read(tmp_path / "nothing.csv")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+@pytest.mark.parametrize("interruption", [RuntimeError, KeyboardInterrupt])
+def test_a_table_appears_complete_or_not_at_all(tmp_path, name, interruption):
+    path = tmp_path / name
+    path.write_text("of before")
+    table = pa.table({"text": ["a"]})
+
+    def interrupted_write():
+        with create_table(path, table.schema) as write_batch:
+            write_batch(table.to_batches()[0])
+            assert path.read_text() == "of before"
+            raise interruption
+
+    with pytest.raises(interruption):
+        interrupted_write()
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+    assert path.read_text() == "of before"
+
+
+def test_columns_that_csv_cannot_hold_are_refused_by_name(tmp_path):
+    schema = pa.schema({"text": pa.string(), "links": pa.list_(pa.string())})
+    with (
+        pytest.raises(ValueError, match=r"column 'links' \(list.*extension \.parquet"),
+        create_table(tmp_path / "a.csv", schema),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())

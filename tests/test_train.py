@@ -1,0 +1,181 @@
+"""train_filter on real files: what it reads, scores, saves and refuses."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skbert_filter import SmallBertTextFilter
+from skbert_filter.datasets import make_website_snippets
+from skbert_filter.train import LabelCount, TrainingSummary, read_labels, train_filter
+
+SMALL = SmallBertTextFilter(
+    hidden_size=16, intermediate_size=32, num_hidden_layers=1, epochs=1, random_state=0
+)
+
+
+def write_labels(path, texts, labels):
+    frame = pd.DataFrame({"text": texts, "label": labels})
+    if path.suffix == ".parquet":
+        frame.to_parquet(path)
+    else:
+        frame.to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def snippets():
+    return make_website_snippets(400, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, snippets):
+    folder = tmp_path_factory.mktemp("trained")
+    X, y = map(list, snippets)
+    X, y = [*X, "Twice", "Twice", "Twice", "Even", "Even"], [*y, 1, 1, 0, 0, 1]
+    source = write_labels(folder / "labels.csv", X, y)
+    return X, y, train_filter(source, folder / "model", estimator=SMALL, random_state=0)
+
+
+def test_the_summary_counts_rows_texts_and_conflicts(trained):
+    X, y, summary = trained
+    frame = pd.DataFrame({"text": X, "label": y})
+    several = frame.groupby("text")["label"].nunique() > 1
+
+    assert summary.rows == len(X)
+    assert summary.distinct == frame["text"].nunique()
+    assert summary.conflicts == several.sum() >= 2
+    assert [count.label for count in summary.labels] == [0, 1]
+    assert [count.rows for count in summary.labels] == frame["label"].value_counts()[
+        [0, 1]
+    ].tolist()
+    # Texts with as many labels of one class as of the other count for neither.
+    assert summary.n_train + summary.n_test == sum(count.distinct for count in summary.labels)
+    assert summary.n_test == pytest.approx(summary.distinct * 0.2, abs=3)
+
+
+def test_the_filter_is_scored_beside_the_baselines_on_distinct_texts(trained):
+    *_, summary = trained
+    table = summary.to_frame()
+    assert table.index.tolist() == [
+        "SmallBertTextFilter",
+        "TF-IDF + LogisticRegression",
+        "word-count rule",
+    ]
+    assert (table["n_rows"] == summary.n_test).all()
+    assert (table["n_distinct"] == summary.n_test).all()
+    assert "held out:\n  SmallBertTextFilter: accuracy 0." in str(summary)
+
+
+def test_the_saved_filter_has_learnt_from_all_labels(trained):
+    X, y, summary = trained
+    loaded = SmallBertTextFilter.from_pretrained(summary.destination)
+    probe = ["View All", "We repair pumps for ships", ""]
+    np.testing.assert_allclose(loaded.predict_proba(probe), summary.model.predict_proba(probe))
+    np.testing.assert_allclose(
+        loaded.predict_proba(probe), SMALL.fit(X, y).predict_proba(probe), atol=1e-6
+    )
+    assert summary.refit
+    assert str(summary).endswith("has learnt from all texts.")
+
+
+def test_without_refit_the_scored_filter_is_saved_in_place_of_an_older_one(trained, tmp_path):
+    X, y, _ = trained
+    source = write_labels(tmp_path / "labels.parquet", X, y)
+    for seed in (0, 1):
+        summary = train_filter(
+            source,
+            tmp_path / "model",
+            estimator=SMALL,
+            refit=False,
+            overwrite=True,
+            random_state=seed,
+        )
+    loaded = SmallBertTextFilter.from_pretrained(tmp_path / "model")
+    assert loaded.training_record_ == summary.model.training_record_
+    assert loaded.training_record_["rows"] < len(X)
+    assert {path.name for path in tmp_path.iterdir()} == {"labels.parquet", "model"}
+
+
+def test_three_classes_are_scored_without_the_binary_rule(tmp_path, snippets):
+    X, y = snippets
+    labels = np.where(y == 1, "prose", np.where([len(text) > 20 for text in X], "long", "short"))
+    source = write_labels(tmp_path / "labels.csv", X, labels)
+    summary = train_filter(source, tmp_path / "model", estimator=SMALL, refit=False)
+    assert [count.label for count in summary.labels] == ["long", "prose", "short"]
+    assert len(summary.evaluations) == 2
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (["0", "1"], [0, 1]),
+        (["-1", "+1"], ["-1", "+1"]),
+        (["keep", "NA"], ["keep", "NA"]),
+        (["0.5", "1"], ["0.5", "1"]),
+    ],
+)
+def test_labels_of_a_csv_file(tmp_path, labels, expected):
+    texts = ["007", ""]
+    write_labels(tmp_path / "a.csv", texts, labels)
+    assert read_labels(tmp_path / "a.csv")[0] == texts
+    assert read_labels(tmp_path / "a.csv")[1].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("text,Label\na,1\n", r"no column 'label'\. Did you mean 'Label'\?"),
+        ("body,label\na,1\n", r"no column 'text'\. Its columns are: body, label"),
+        ("text,label\na,1\nb,\n", r"Row 2 of .* no value in column 'label'"),
+        ("text,label\n", "has no rows"),
+        ("text,label\na,1\nb,1\nc,1\nd,1\ne,1\n", "class"),
+        ("text,label\na,0\nb,1\nc,1\nd,1\ne,1\n", "Class 0 has 1 distinct texts"),
+    ],
+)
+def test_labels_that_cannot_be_learnt_from_are_refused(tmp_path, content, message):
+    (tmp_path / "a.csv").write_text(content)
+    with pytest.raises(ValueError, match=message):
+        train_filter(tmp_path / "a.csv", tmp_path / "model", estimator=SMALL)
+    assert not (tmp_path / "model").exists()
+
+
+def test_folders_with_anything_else_are_never_replaced(tmp_path):
+    (tmp_path / "notes.txt").write_text("precious")
+    with pytest.raises(FileExistsError, match="holds files other than a saved filter"):
+        train_filter(tmp_path / "a.csv", tmp_path, overwrite=True)
+    with pytest.raises(FileExistsError, match=r"notes\.txt is a file"):
+        train_filter(tmp_path / "a.csv", tmp_path / "notes.txt", overwrite=True)
+
+
+def test_a_saved_filter_is_replaced_only_on_request(trained, tmp_path):
+    *_, summary = trained
+    with pytest.raises(FileExistsError, match=r"holds a filter.*overwrite=True"):
+        train_filter(summary.source, summary.destination)
+
+
+@pytest.mark.parametrize(
+    ("shares", "tells"),
+    [((0.0, 0.0), False), ((0.02, 0.02), False), ((0.0, 0.05), True), ((0.05, 0.0), True)],
+)
+def test_uneven_misdecoding_is_noticed(shares, tells):
+    summary = TrainingSummary(
+        source="a.csv",
+        destination="model",
+        rows=1000,
+        distinct=1000,
+        conflicts=0,
+        labels=tuple(LabelCount(label, 500, 500, share) for label, share in enumerate(shares)),
+        n_train=800,
+        n_test=200,
+        evaluations=(),
+        refit=True,
+        seconds=1.0,
+        model=None,
+    )
+    assert summary.misdecoding_tells_labels is tells
+
+
+def test_one_misdecoded_text_of_few_is_no_sign():
+    counts = (LabelCount(0, 20, 20, 0.05), LabelCount(1, 20, 20, 0.0))
+    summary = TrainingSummary("a", "m", 40, 40, 0, counts, 30, 10, (), True, 1.0, None)
+    assert not summary.misdecoding_tells_labels
