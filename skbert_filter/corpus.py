@@ -20,7 +20,7 @@ from skbert_filter.tables import (
 )
 
 # Enough for batches of texts of like length, little enough for a lively progress bar.
-_CHUNK_TEXTS = 1 << 15
+_CHUNK_TEXTS = 1 << 13
 
 Progress = Callable[[float, int, int], None]
 

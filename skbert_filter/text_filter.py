@@ -50,7 +50,8 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     ----------
     checkpoint : str or path-like, default=None
         Folder of `save_pretrained` to start from: the encoder's weights, size and tokenizer come
-        from it, the classification head is new. None: random weights, and the size below.
+        from it, the classification head is new. A size or tokenizer parameter that is not at its
+        default must agree with the folder. None: random weights, and the size below.
     tokenizer : "corpus", str, path-like or tokenizer object, default="corpus"
         "corpus": learn WordPiece from the training texts. Otherwise a folder, a name on the
         Hugging Face hub, a `tokenizers.Tokenizer` or a fast tokenizer of transformers.
@@ -175,7 +176,11 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "patience": [Interval(Integral, 0, None, closed="left")],
         "precision": [StrOptions({"float32", "mixed_float16", "mixed_bfloat16"})],
-        "n_jobs": [Integral, None],
+        "n_jobs": [
+            Interval(Integral, None, -1, closed="right"),
+            Interval(Integral, 1, None, closed="left"),
+            None,
+        ],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -576,7 +581,8 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         }
         sizes = {name: getattr(self, name) for name in _SIZES}
         if self.checkpoint is not None:
-            asked = {**sizes, "tokenizer": self.tokenizer}
+            own_tokenizer = ("tokenizer", "vocab_size", "lowercase")
+            asked = {**sizes, **{name: getattr(self, name) for name in own_tokenizer}}
             defaults = inspect.signature(type(self)).parameters
             return start_at_checkpoint(
                 self.checkpoint,

@@ -159,7 +159,9 @@ def check_labels(y: Any, n_samples: int, *, name: str = "y", of: str = "X") -> n
                 f"{name} mixes labels of the types {', '.join(types)}. Use one type, e.g. "
                 "[str(label) for label in y]."
             )
-        if kind != "string":
+        if kind == "string":
+            labels = np.array([str(label) for label in labels], dtype=object)
+        else:
             labels = pd.Series(labels).infer_objects().to_numpy()
     check_classification_targets(labels)
     return labels

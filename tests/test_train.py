@@ -129,7 +129,7 @@ def test_labels_of_a_csv_file(tmp_path, labels, expected):
         ("text,label\na,1\nb,\n", r"Row 2 of .* no value in column 'label'"),
         ("text,label\n", "has no rows"),
         ("text,label\na,1\nb,1\nc,1\nd,1\ne,1\n", "class"),
-        ("text,label\na,0\nb,1\nc,1\nd,1\ne,1\n", "Class 0 has 1 distinct texts"),
+        ("text,label\na,0\nb,1\nc,1\nd,1\ne,1\n", "Class 0 has too few distinct texts"),
     ],
 )
 def test_labels_that_cannot_be_learnt_from_are_refused(tmp_path, content, message):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from skbert_filter.bert.architecture import Architecture, Precision, Weights
-from skbert_filter.bert.engine import backend_name
+from skbert_filter.bert.engine import backend_name, import_keras
 
 if TYPE_CHECKING:
     from skbert_filter.bert.encoder import BertClassifier
@@ -80,6 +80,7 @@ def borrowed(key: LiveKey, digest: str | None = None) -> Iterator[LiveModel]:
         if live is not None:
             _kept.remove(live)
     if live is None:
+        import_keras()
         from skbert_filter.bert.encoder import BertClassifier
 
         live = LiveModel(key, BertClassifier(key.architecture, key.precision))

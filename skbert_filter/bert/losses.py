@@ -14,6 +14,9 @@ from scipy.special import expit, log_expit, log_softmax
 # off 0 and 1, where the inverse of a smoothed loss is clipped.
 RAW_SHARE = 1e-6
 
+_TINY = np.finfo(np.float64).tiny
+_BELOW_1 = 1 - np.finfo(np.float64).epsneg
+
 
 def focal_loss(n_logits: int, *, gamma: float, label_smoothing: float) -> Any:
     """Keras's focal loss on logits, for one logit (two classes) or one for each class."""
@@ -53,7 +56,8 @@ def posterior_probabilities(
     Returns
     -------
     ndarray of shape (n, n_classes), float64
-        Rows sum to 1; for two classes strictly increasing in the logit, never 0 or 1.
+        Rows sum to 1; for two classes increasing in the logit, strictly so as far as float64
+        tells its values from 0 and 1, which it never reaches.
 
     Notes
     -----
@@ -70,8 +74,8 @@ def posterior_probabilities(
     --------
     >>> from skbert_filter.bert.losses import posterior_probabilities
     >>> posterior_probabilities([[0.0], [1.0]], gamma=2.0, label_smoothing=0.2).round(3)
-    array([[0.5 , 0.5 ],
-           [0.17, 0.83]])
+    array([[0.5  , 0.5  ],
+           [0.094, 0.906]])
     """
     logits = np.asarray(logits, np.float64)
     log_p = _log_probabilities(logits)
@@ -88,7 +92,7 @@ def posterior_probabilities(
         posterior = np.maximum(0.0, target - label_smoothing / n_classes)
         posterior /= posterior.sum(axis=1, keepdims=True)
     mixed = (1 - RAW_SHARE) * posterior + RAW_SHARE * raw
-    return mixed / mixed.sum(axis=1, keepdims=True)
+    return np.clip(mixed / mixed.sum(axis=1, keepdims=True), _TINY, _BELOW_1)
 
 
 def _log_probabilities(logits: np.ndarray) -> np.ndarray:
@@ -120,8 +124,6 @@ def _slope(logit: np.ndarray, target: float, gamma: float) -> np.ndarray:
 
 def _log_inverse_slope(log_p: np.ndarray, gamma: float) -> np.ndarray:
     # -phi'(p) = (1 - p)^(gamma - 1) * ((1 - p) / p - gamma log p)
-    p = np.exp(log_p)
-    log_not_p = np.log(np.maximum(-np.expm1(log_p), np.finfo(float).tiny))
-    bracket = np.logaddexp(log_not_p - log_p, np.log(np.maximum(-gamma * log_p, 1e-300)))
-    del p
+    log_not_p = np.log(np.maximum(-np.expm1(log_p), _TINY))
+    bracket = np.logaddexp(log_not_p - log_p, np.log(np.maximum(-gamma * log_p, _TINY)))
     return -((gamma - 1) * log_not_p + bracket)

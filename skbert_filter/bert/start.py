@@ -1,8 +1,9 @@
 """What training starts from: a tokenizer, an architecture and weights."""
 
+import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,12 +52,14 @@ def start_at_checkpoint(
 ) -> Start:
     """The encoder of a saved folder, with a new head.
 
-    ``asked`` are the sizes that the user set, which must be those of the folder; ``head`` the
-    fields of the architecture that do not come from it.
+    ``asked`` are the parameters that the user set, which must be those of the folder; ``head``
+    the fields of the architecture that do not come from it.
     """
     state, _ = load_folder(folder)
+    normalizer = json.loads(state.tokenizer_json)["normalizer"] or {}
+    own = {**asdict(state.architecture), "lowercase": normalizer.get("lowercase", False)}
     for name, value in asked.items():
-        found = getattr(state.architecture, name, "its own")
+        found = own.get(name, "its own")
         if value != found:
             raise ValueError(
                 f"{name}={value!r} contradicts checkpoint={os.fspath(folder)!r}, which has "

@@ -51,7 +51,8 @@ def learn_wordpiece(texts: Sequence[str], *, vocab_size: int, lowercase: bool) -
 
     The trainer of the tokenizers library breaks ties between equally frequent pieces by their
     number, which it gives in the order of a hash table (its issue 1794). Naming all characters
-    beforehand, in a fixed order, makes the numbers and so the result repeatable.
+    beforehand, in a fixed order, makes the numbers and so the result repeatable; the trainer's
+    own alphabet is held to the same characters, as it would choose among equally rare ones.
     """
     normalizer = normalizers.BertNormalizer(lowercase=lowercase)
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
@@ -67,6 +68,7 @@ def learn_wordpiece(texts: Sequence[str], *, vocab_size: int, lowercase: bool) -
     trainer = trainers.WordPieceTrainer(
         vocab_size=vocab_size,
         special_tokens=[*SPECIAL_TOKENS, *alphabet, *(f"##{c}" for c in alphabet)],
+        initial_alphabet=alphabet,
         limit_alphabet=len(alphabet),
         show_progress=False,
     )
@@ -130,6 +132,7 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str], max_length: int) -> Token
         chunk_ids = [encoding.ids for encoding in encodings]
         lengths.extend(map(len, chunk_ids))
         ids.append(np.fromiter(chain.from_iterable(chunk_ids), np.int32))
+    tokenizer.no_truncation()
     flat = np.concatenate(ids) if ids else np.empty(0, np.int32)
     all_lengths = np.asarray(lengths, np.int32)
     starts = np.cumsum(all_lengths, dtype=np.int64) - all_lengths

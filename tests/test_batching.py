@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+
+from skbert_filter.bert.batching import WIDTHS, prediction_batches, training_batches, width_for
+from skbert_filter.bert.tokenizer import TokenIds
+
+
+@pytest.fixture
+def tokens():
+    lengths = np.random.RandomState(0).randint(2, 101, 1000).astype(np.int32)
+    starts = np.cumsum(lengths) - lengths
+    return TokenIds(np.arange(lengths.sum(), dtype=np.int32), starts, lengths)
+
+
+def check_rows(batches, tokens):
+    """Every row once, its ids first and zeros after them."""
+    rows = np.concatenate([batch.rows for batch in batches])
+    assert sorted(rows) == list(range(len(tokens)))
+    for batch in batches:
+        for ids, length, row in zip(
+            batch.inputs["input_ids"], batch.inputs["length"], batch.rows, strict=True
+        ):
+            start = tokens.starts[row]
+            assert length == tokens.lengths[row]
+            np.testing.assert_array_equal(ids[:length], tokens.flat[start : start + length])
+            assert not ids[length:].any()
+
+
+@pytest.mark.parametrize("longest", [True, False])
+def test_training_batches_hold_each_text_once(tokens, longest):
+    rng = np.random.RandomState(0)
+    batches = list(training_batches(tokens, 64, rng, max_length=100, longest=longest))
+    check_rows(batches, tokens)
+    assert max(len(batch.rows) for batch in batches) == 64
+    widths = {batch.inputs["input_ids"].shape[1] for batch in batches}
+    assert widths <= set(WIDTHS) if longest else widths == {100}
+
+
+def test_training_batches_follow_the_seed(tokens):
+    def order(seed):
+        rng = np.random.RandomState(seed)
+        batches = training_batches(tokens, 64, rng, max_length=100, longest=True)
+        return np.concatenate([batch.rows for batch in batches]).tolist()
+
+    assert order(0) == order(0)
+    assert order(0) != order(1)
+
+
+@pytest.mark.parametrize("longest", [True, False])
+def test_prediction_batches_hold_each_text_once(tokens, longest):
+    batches = list(prediction_batches(tokens, 4096, max_length=100, longest=longest))
+    check_rows(batches, tokens)
+    assert all(batch.inputs["input_ids"].size <= 4096 for batch in batches)
+
+
+def test_widths_hold_every_length():
+    assert width_for(1, 100) == WIDTHS[0]
+    assert width_for(WIDTHS[0] + 1, 100) == WIDTHS[1]
+    assert width_for(7, 5) == 5
+    assert width_for(1000, 2000) == 1000

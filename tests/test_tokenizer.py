@@ -1,0 +1,123 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer
+
+from skbert_filter.bert.tokenizer import (
+    CHARACTERS_PER_TOKEN,
+    build_wordpiece,
+    cut,
+    encode,
+    learn_wordpiece,
+    load_tokenizer,
+)
+from skbert_filter.datasets import make_website_snippets
+
+TEXTS = sorted(set(make_website_snippets(600, random_state=0)[0]))
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return learn_wordpiece(TEXTS, vocab_size=2000, lowercase=False)
+
+
+def test_the_same_texts_give_the_same_vocabulary_in_any_process(tokenizer):
+    code = (
+        "from skbert_filter.bert.tokenizer import learn_wordpiece\n"
+        "from skbert_filter.datasets import make_website_snippets\n"
+        "texts = sorted(set(make_website_snippets(600, random_state=0)[0]))\n"
+        "print(ascii(learn_wordpiece(texts, vocab_size=2000, lowercase=False).to_str()))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == ascii(tokenizer.to_str())
+
+
+def test_vocabulary_is_as_large_as_asked(tokenizer):
+    assert tokenizer.get_vocab_size() == 2000
+    assert [tokenizer.id_to_token(i) for i in range(5)] == [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+    ]
+
+
+def test_common_words_are_whole_and_rare_ones_in_pieces(tokenizer):
+    assert tokenizer.encode("the and").tokens == ["[CLS]", "the", "and", "[SEP]"]
+    assert len(tokenizer.encode("Xylophonquartett").tokens) > 3
+    assert tokenizer.decode(tokenizer.encode("Xylophonquartett").ids) == "Xylophonquartett"
+
+
+def test_case_is_kept_or_not():
+    cased = learn_wordpiece(["Menu", "menu"], vocab_size=100, lowercase=False)
+    uncased = learn_wordpiece(["Menu", "menu"], vocab_size=100, lowercase=True)
+    assert cased.encode("Menu").ids != cased.encode("menu").ids
+    assert uncased.encode("Menü").ids == uncased.encode("menu").ids
+
+
+def test_single_characters_take_half_of_the_vocabulary_at_most():
+    texts = [chr(0x4E00 + i) for i in range(500)] + ["menu menu menu"] * 5
+    tokenizer = learn_wordpiece(texts, vocab_size=200, lowercase=False)
+    assert tokenizer.get_vocab_size() <= 200
+    assert "menu" in tokenizer.get_vocab()
+
+
+def test_encode_puts_ids_end_to_end(tokenizer):
+    tokens = encode(tokenizer, ["the and", "", "word " * 50], max_length=8)
+    assert tokens.lengths.tolist() == [4, 2, 8]
+    assert tokens.starts.tolist() == [0, 4, 6]
+    first = tokens.flat[tokens.starts[0] : tokens.starts[0] + tokens.lengths[0]]
+    assert first.tolist() == tokenizer.encode("the and").ids
+    assert tokens.flat[-1] == tokenizer.token_to_id("[SEP]")
+    assert len(encode(tokenizer, [], max_length=8)) == 0
+
+
+def test_long_texts_are_cut_after_blanks_are_collapsed(tokenizer):
+    text = "word" + " " * 100_000 + "another"
+    assert cut(text, 10) == "word another"
+    assert len(cut("x" * 1_000_000, 10)) == CHARACTERS_PER_TOKEN * 10
+    spaced = encode(tokenizer, [text, "word another"], max_length=10)
+    np.testing.assert_array_equal(
+        spaced.flat[:: spaced.lengths[0]], spaced.flat[:: spaced.lengths[1]]
+    )
+    assert spaced.lengths[0] == spaced.lengths[1]
+
+
+def test_lone_surrogates_become_the_replacement_character():
+    assert cut("a\ud800b", 10) == "a\ufffdb"
+    assert cut("\U0001f600", 10) == "\U0001f600"
+
+
+def test_load_resets_truncation_and_padding_and_leaves_the_object_alone(tokenizer, tmp_path):
+    own = Tokenizer.from_str(tokenizer.to_str())
+    own.enable_truncation(4)
+    own.enable_padding(length=128)
+    loaded = load_tokenizer(own)
+    assert loaded.truncation is None
+    assert loaded.padding is None
+    assert own.truncation["max_length"] == 4
+    own.no_truncation()
+    own.save(str(tmp_path / "tokenizer.json"))
+    (tmp_path / "tokenizer_config.json").write_text(
+        '{"tokenizer_class": "PreTrainedTokenizerFast"}', encoding="utf-8"
+    )
+    from_folder = load_tokenizer(tmp_path)
+    assert (
+        from_folder.encode("View All Menu Menu").ids == tokenizer.encode("View All Menu Menu").ids
+    )
+
+
+def test_load_refuses_what_is_no_tokenizer(tmp_path):
+    with pytest.raises(ValueError, match="neither a folder that holds a tokenizer nor the name"):
+        load_tokenizer(str(tmp_path / "missing"))
+    with pytest.raises(TypeError, match=r"tokenizer must be 'corpus'.*got int"):
+        load_tokenizer(7)
+
+
+def test_build_wordpiece_around_a_vocabulary():
+    vocab = {t: i for i, t in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "##b"])}
+    tokenizer = build_wordpiece(vocab, lowercase=True)
+    assert tokenizer.encode("AB c").tokens == ["[CLS]", "a", "##b", "[UNK]", "[SEP]"]
