@@ -6,6 +6,7 @@ Imports no engine: TensorFlow is imported by the first fit or prediction.
 import hashlib
 import inspect
 import json
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,7 +14,6 @@ from importlib.metadata import version
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import joblib
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, FitCallback, with_callbacks
@@ -30,6 +30,9 @@ from skbert_filter.validation import check_labels, check_texts
 
 if TYPE_CHECKING:
     from skbert_filter.bert.start import Start
+
+# Chosen on validation folds of web snippets, from 300 to 3,000 of them (docs/benchmarks.rst).
+_AUTO_EPOCHS, _AUTO_STEPS = 4, 250
 
 _SIZES = (
     "hidden_size",
@@ -86,8 +89,9 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         (a text without one is left out), the text is left out, or a ValueError.
     duplicates_key : {"exact", "whitespace", "casefold"} or callable, default="exact"
         Which training texts are equal, as the key of `DedupPredictor`.
-    epochs : int, default=4
-        Passes over the training texts.
+    epochs : int or "auto", default="auto"
+        Passes over the training texts. "auto": as many as make 250 steps, and at least 4, since
+        a few hundred texts need more passes than a few thousand.
     batch_size : int, default=64
         Texts of a training step.
     learning_rate : float, default=1e-3
@@ -167,7 +171,7 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         "duplicates": [StrOptions({"drop", "weight", "keep"})],
         "conflicts": [StrOptions({"majority", "drop", "raise"})],
         "duplicates_key": [StrOptions({"exact", "whitespace", "casefold"}), callable],
-        "epochs": [Interval(Integral, 1, None, closed="left")],
+        "epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "lr_scheduler_type": [StrOptions({"constant", "linear", "cosine"})],
@@ -207,7 +211,7 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         duplicates="drop",
         conflicts="majority",
         duplicates_key="exact",
-        epochs=4,
+        epochs="auto",
         batch_size=64,
         learning_rate=1e-3,
         lr_scheduler_type="cosine",
@@ -293,7 +297,7 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         texts = check_texts(X)
         if not texts:
             raise ValueError("X has 0 rows. Pass at least one text of each of two classes.")
-        labels = check_labels(_required_labels(y), len(texts))
+        labels = check_labels(y, len(texts))
         weights = _check_sample_weight(
             sample_weight, texts, dtype=np.float64, ensure_non_negative=True
         )
@@ -306,16 +310,18 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             )
         rows = self._training_rows([texts[i] for i in used], numbers, weights[used], classes)
         validation = self._validation_rows(X_val, y_val, classes)
-        context = self._init_callback_context(max_subtasks=self.epochs)
-        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-
         random_state = check_random_state(self.random_state)
         split_seed, weights_seed, training_seed = (
             int(seed) for seed in random_state.randint(np.iinfo(np.int32).max, size=3)
         )
         if validation is None and self.early_stopping:
             rows, validation = self._set_apart(rows, len(classes), split_seed)
-        # imported here, since the tokenizers library starts threads
+        n_epochs = self.epochs
+        if n_epochs == "auto":
+            n_epochs = max(_AUTO_EPOCHS, math.ceil(_AUTO_STEPS * self.batch_size / len(rows.texts)))
+        context = self._init_callback_context(max_subtasks=n_epochs)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        # Construction stays free of the tokenizers library, as of Keras.
         from skbert_filter.bert.fitting import fit_bert
 
         start = self._start(rows.texts, len(classes), np.random.RandomState(weights_seed))
@@ -339,7 +345,7 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             _labelled(rows),
             None if validation is None else _labelled(validation),
             TrainingPlan(
-                epochs=self.epochs,
+                epochs=n_epochs,
                 batch_size=self.batch_size,
                 learning_rate=self.learning_rate,
                 lr_scheduler_type=self.lr_scheduler_type,
@@ -365,8 +371,8 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             "conflicts_left_out": rows.n_dropped,
             "trained_on": len(rows.texts),
             "validated_on": 0 if validation is None else len(validation.texts),
-            "balance": _balance(classes, rows),
-            "data_sha256": _data_hash(rows),
+            "balance": rows.balance(classes),
+            "data_sha256": rows.sha256(),
             "random_state": repr(self.random_state),
             "seeds": {"split": split_seed, "weights": weights_seed, "training": training_seed},
             "best_epoch": fitted.best_epoch + 1,
@@ -509,7 +515,7 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     def _logits(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
         return self._state.logits(
-            check_texts(X), longest=self.padding == "longest", n_threads=_threads(self.n_jobs)
+            check_texts(X), longest=self.padding == "longest", n_jobs=self.n_jobs
         )
 
     def _training_rows(
@@ -612,12 +618,6 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         return tags
 
 
-def _required_labels(y: Any) -> Any:
-    if y is None:
-        raise ValueError("fit requires y to be passed, but the target y is None.")
-    return y
-
-
 def _check_callbacks(callbacks: Any) -> list[Any]:
     callbacks = list(callbacks or [])
     for callback in callbacks:
@@ -640,27 +640,5 @@ def _check_callbacks(callbacks: Any) -> list[Any]:
     return callbacks
 
 
-def _threads(n_jobs: int | None) -> int:
-    if n_jobs is not None:
-        return joblib.effective_n_jobs(n_jobs)
-    # joblib tells its workers their share of the cores in this variable
-    granted = os.environ.get("OMP_NUM_THREADS", "")
-    return int(granted) if granted.isdecimal() else joblib.cpu_count()
-
-
 def _labelled(rows: TrainingRows) -> LabelledTexts:
     return LabelledTexts(rows.texts, rows.classes, rows.weights)
-
-
-def _balance(classes: np.ndarray, rows: TrainingRows) -> dict[str, int]:
-    counts = np.bincount(rows.classes, minlength=len(classes)).tolist()
-    return {str(label): count for label, count in zip(classes.tolist(), counts, strict=True)}
-
-
-def _data_hash(rows: TrainingRows) -> str:
-    digest = hashlib.sha256()
-    for text in rows.texts:
-        digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
-    digest.update(rows.classes.astype(np.int64).tobytes())
-    digest.update(rows.weights.tobytes())
-    return digest.hexdigest()

@@ -137,6 +137,9 @@ def check_labels(y: Any, n_samples: int, *, name: str = "y", of: str = "X") -> n
         ...
     ValueError: y has 3 labels, but X has 2 rows. Pass one label for each row.
     """
+    if y is None:
+        # in the words that scikit-learn's checks look for
+        raise ValueError(f"{name} is None: fit requires y to be passed, but the target y is None.")
     # NumPy would turn ["a", nan] into ["a", "nan"], and [1, "a"] into ["1", "a"].
     array = np.asarray(y, dtype=object if isinstance(y, list | tuple) else None)
     labels = column_or_1d(array, warn=True)

@@ -1,17 +1,36 @@
 """The Keras layers of a BERT classifier, written with ``keras.ops``.
 
-The equal weights of all layers are stacked into one variable, since an optimizer step and its
+All weights but the word embeddings lie end to end in one variable, since an optimizer step and its
 tracing cost by the number of variables, not by their size. Importing this module imports Keras.
 """
+
+import math
+from functools import partial
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from skbert_filter.bert.architecture import Architecture, Precision, Weights
+from skbert_filter.bert.engine import traced_once
 
 # Added to the attention scores of padding: exp() of it is 0 in float32.
 _MASKED = -1e9
+
+# Weights that each layer has.
+_OF_A_LAYER = (
+    "qkv_kernel",
+    "qkv_bias",
+    "attention_kernel",
+    "attention_bias",
+    "attention_norm",
+    "inner_kernel",
+    "inner_bias",
+    "outer_kernel",
+    "outer_bias",
+    "outer_norm",
+)
 
 
 class BertClassifier(keras.Model):
@@ -26,57 +45,57 @@ class BertClassifier(keras.Model):
         self.architecture = architecture
         # The state is set by each fit; a fixed start keeps Keras's global generator untouched.
         self.seed_generator = keras.random.SeedGenerator(0)
-        a = architecture
-        width, inner, depth = a.hidden_size, a.intermediate_size, a.num_hidden_layers
-        for name, shape in {
-            "word": (a.vocab_size, width),
-            "position": (a.max_position_embeddings, width),
-            "token_type": (a.type_vocab_size, width),
-            "embedding_norm": (2, width),
-            "qkv_kernel": (depth, width, 3 * width),
-            "qkv_bias": (depth, 3 * width),
-            "attention_kernel": (depth, width, width),
-            "attention_bias": (depth, width),
-            "attention_norm": (depth, 2, width),
-            "inner_kernel": (depth, width, inner),
-            "inner_bias": (depth, inner),
-            "outer_kernel": (depth, inner, width),
-            "outer_bias": (depth, width),
-            "outer_norm": (depth, 2, width),
-            "pooler_kernel": (width, width),
-            "pooler_bias": (width,),
-            "head_kernel": (width, a.n_logits),
-            "head_bias": (a.n_logits,),
-        }.items():
-            setattr(self, name, self.add_weight(shape=shape, initializer="zeros", name=name))
+        self._shapes = _shapes(architecture)
+        self.word = self.add_weight(
+            shape=(architecture.vocab_size, architecture.hidden_size), initializer="zeros"
+        )
+        self.rest = self.add_weight(
+            shape=(sum(map(math.prod, self._shapes.values())),), initializer="zeros"
+        )
+        self._layer = traced_once(partial(self._run_layer, training=False))
+        self._layer_in_training = traced_once(partial(self._run_layer, training=True))
         self.built = True
 
     def call(self, inputs, training=False):
         a = self.architecture
         ids, length = inputs["input_ids"], inputs["length"]
+        w = self._split(ops.convert_to_tensor(self.rest))
         n_tokens = ops.shape(ids)[1]
-        embedded = ops.take(self.word, ids, axis=0) + self.position[:n_tokens] + self.token_type[0]
-        x = self._drop(self._norm(embedded, self.embedding_norm), training)
+        embedded = ops.take(self.word, ids, axis=0) + w["position"][:n_tokens] + w["token_type"][0]
+        x = self._drop(self._norm(embedded, w["embedding_norm"]), training)
         is_token = ops.arange(n_tokens, dtype="int32") < ops.expand_dims(length, 1)
         mask = ops.where(ops.expand_dims(is_token, (1, 2)), 0.0, _MASKED)
+        layer = self._layer_in_training if training else self._layer
         for i in range(a.num_hidden_layers):
-            attended = self._attend(x, mask, i, training)
-            attended = ops.matmul(attended, self.attention_kernel[i]) + self.attention_bias[i]
-            x = self._norm(x + self._drop(attended, training), self.attention_norm[i])
-            inner = ops.matmul(x, self.inner_kernel[i]) + self.inner_bias[i]
-            # BERT's GELU is the exact one; the default of keras.ops is the approximation.
-            inner = ops.gelu(inner, approximate=False)
-            outer = ops.matmul(inner, self.outer_kernel[i]) + self.outer_bias[i]
-            x = self._norm(x + self._drop(outer, training), self.outer_norm[i])
-        pooled = ops.tanh(ops.matmul(x[:, 0], self.pooler_kernel) + self.pooler_bias)
-        logits = ops.matmul(self._drop(pooled, training), self.head_kernel) + self.head_bias
+            x = layer(x, mask, {name: w[name][i] for name in _OF_A_LAYER})
+        pooled = ops.tanh(ops.matmul(x[:, 0], w["pooler_kernel"]) + w["pooler_bias"])
+        logits = ops.matmul(self._drop(pooled, training), w["head_kernel"]) + w["head_bias"]
         return ops.cast(logits, "float32")
 
-    def _attend(self, x, mask, i, training):
+    def _split(self, rest: Any) -> dict[str, Any]:
+        """Take the weights out of the variable that holds them end to end."""
+        ends = np.cumsum([math.prod(shape) for shape in self._shapes.values()])
+        parts = ops.split(rest, ends[:-1].tolist())
+        return {
+            name: ops.reshape(part, shape)
+            for (name, shape), part in zip(self._shapes.items(), parts, strict=True)
+        }
+
+    def _run_layer(self, x, mask, weights, training):
+        attended = self._attend(x, mask, weights, training)
+        attended = ops.matmul(attended, weights["attention_kernel"]) + weights["attention_bias"]
+        x = self._norm(x + self._drop(attended, training), weights["attention_norm"])
+        inner = ops.matmul(x, weights["inner_kernel"]) + weights["inner_bias"]
+        # BERT's GELU is the exact one; the default of keras.ops is the approximation.
+        inner = ops.gelu(inner, approximate=False)
+        outer = ops.matmul(inner, weights["outer_kernel"]) + weights["outer_bias"]
+        return self._norm(x + self._drop(outer, training), weights["outer_norm"])
+
+    def _attend(self, x, mask, layer_weights, training):
         a = self.architecture
         batch, n_tokens, width = ops.shape(x)[0], ops.shape(x)[1], a.hidden_size
         heads = a.num_attention_heads
-        qkv = ops.matmul(x, self.qkv_kernel[i]) + self.qkv_bias[i]
+        qkv = ops.matmul(x, layer_weights["qkv_kernel"]) + layer_weights["qkv_bias"]
         qkv = ops.reshape(qkv, (batch, n_tokens, 3, heads, width // heads))
         query, key, value = ops.unstack(ops.transpose(qkv, (2, 0, 3, 1, 4)), 3, axis=0)
         query = query * (width // heads) ** -0.5
@@ -133,7 +152,6 @@ class BertClassifier(keras.Model):
         words = weights["bert.embeddings.word_embeddings.weight"]
         spare = self.architecture.vocab_size - len(words)
         values = {
-            "word": np.pad(words, ((0, spare), (0, 0))),
             "position": weights["bert.embeddings.position_embeddings.weight"],
             "token_type": weights["bert.embeddings.token_type_embeddings.weight"],
             "embedding_norm": norm("bert.embeddings.LayerNorm"),
@@ -152,14 +170,15 @@ class BertClassifier(keras.Model):
             "head_kernel": weights["classifier.weight"].T,
             "head_bias": weights["classifier.bias"],
         }
-        for name, value in values.items():
-            getattr(self, name).assign(value)
+        self.word.assign(np.pad(words, ((0, spare), (0, 0))))
+        self.rest.assign(np.concatenate([values[name].ravel() for name in self._shapes]))
 
     def weights_by_name(self, n_words: int) -> dict[str, np.ndarray]:
         """Return copies of the weights in Hugging Face's names, with ``n_words`` words."""
-        value = {v.name: v.numpy() for v in self.trainable_variables}
+        parts = self._split(ops.convert_to_tensor(self.rest))
+        value = {name: ops.convert_to_numpy(part) for name, part in parts.items()}
         named = {
-            "bert.embeddings.word_embeddings.weight": value["word"][:n_words],
+            "bert.embeddings.word_embeddings.weight": self.word.numpy()[:n_words],
             "bert.embeddings.position_embeddings.weight": value["position"],
             "bert.embeddings.token_type_embeddings.weight": value["token_type"],
             **_split_norm("bert.embeddings.LayerNorm", value["embedding_norm"]),
@@ -190,6 +209,30 @@ class BertClassifier(keras.Model):
             name: np.array(named[name], np.float32, order="C")
             for name in self.architecture.weight_shapes()
         }
+
+
+def _shapes(a: Architecture) -> dict[str, tuple[int, ...]]:
+    """Shapes of all weights but the word embeddings; those of the layers are stacked."""
+    width, inner, depth = a.hidden_size, a.intermediate_size, a.num_hidden_layers
+    return {
+        "position": (a.max_position_embeddings, width),
+        "token_type": (a.type_vocab_size, width),
+        "embedding_norm": (2, width),
+        "qkv_kernel": (depth, width, 3 * width),
+        "qkv_bias": (depth, 3 * width),
+        "attention_kernel": (depth, width, width),
+        "attention_bias": (depth, width),
+        "attention_norm": (depth, 2, width),
+        "inner_kernel": (depth, width, inner),
+        "inner_bias": (depth, inner),
+        "outer_kernel": (depth, inner, width),
+        "outer_bias": (depth, width),
+        "outer_norm": (depth, 2, width),
+        "pooler_kernel": (width, width),
+        "pooler_bias": (width,),
+        "head_kernel": (width, a.n_logits),
+        "head_bias": (a.n_logits,),
+    }
 
 
 def _split_norm(name: str, scale_and_shift: np.ndarray) -> dict[str, np.ndarray]:

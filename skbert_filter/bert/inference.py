@@ -1,9 +1,11 @@
 """Batched forward passes of a live model, for prediction."""
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import joblib
 import numpy as np
 from tokenizers import Tokenizer
 
@@ -23,9 +25,10 @@ TEXTS_AT_A_TIME = 131_072
 
 
 def predict_logits(
-    state: BertState, texts: Sequence[str], *, longest: bool, n_threads: int
+    state: BertState, texts: Sequence[str], *, longest: bool, n_jobs: int | None
 ) -> np.ndarray:
     """Logits ``(n_texts, n_logits)`` of texts, in their order."""
+    n_threads = _granted_threads() if n_jobs is None else joblib.effective_n_jobs(n_jobs)
     key = LiveKey(state.architecture, state.gamma, state.label_smoothing, state.precision)
     logits = []
     with borrowed(key, state.digest) as live:
@@ -37,6 +40,12 @@ def predict_logits(
             tokens = encode(live.tokenizer, part, state.max_length)
             logits.append(_forward(live, tokens, state.max_length, longest, n_threads))
     return np.concatenate(logits)
+
+
+def _granted_threads() -> int:
+    # joblib tells its workers their share of the cores in this variable
+    granted = os.environ.get("OMP_NUM_THREADS", "")
+    return int(granted) if granted.isdecimal() else joblib.cpu_count()
 
 
 def _forward(

@@ -60,7 +60,8 @@ def start_at_checkpoint(
     own = {**asdict(state.architecture), "lowercase": normalizer.get("lowercase", False)}
     for name, value in asked.items():
         found = own.get(name, "its own")
-        if value != found:
+        # vocab_size is a maximum
+        if value < found if name == "vocab_size" else value != found:
             raise ValueError(
                 f"{name}={value!r} contradicts checkpoint={os.fspath(folder)!r}, which has "
                 f"{found!r}. Leave out one of the two."

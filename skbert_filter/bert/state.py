@@ -57,10 +57,10 @@ class BertState:
             digest=digest.hexdigest(),
         )
 
-    def logits(self, texts: Sequence[str], *, longest: bool, n_threads: int) -> np.ndarray:
+    def logits(self, texts: Sequence[str], *, longest: bool, n_jobs: int | None) -> np.ndarray:
         """Logits ``(n_texts, n_logits)``, float32; imports the engine unless there are no texts."""
         if not texts:
             return np.empty((0, self.architecture.n_logits), np.float32)
         from skbert_filter.bert.inference import predict_logits
 
-        return predict_logits(self, texts, longest=longest, n_threads=n_threads)
+        return predict_logits(self, texts, longest=longest, n_jobs=n_jobs)

@@ -3,6 +3,7 @@
 Knows nothing of models.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from reprlib import repr as short_repr
@@ -52,6 +53,20 @@ class TrainingRows:
             classes=self.classes[rows],
             weights=self.weights[rows],
         )
+
+    def balance(self, labels: np.ndarray) -> dict[str, int]:
+        """Return how many texts each class has."""
+        counts = np.bincount(self.classes, minlength=len(labels)).tolist()
+        return {str(label): count for label, count in zip(labels.tolist(), counts, strict=True)}
+
+    def sha256(self) -> str:
+        """Return a hash of the texts, their classes and weights."""
+        digest = hashlib.sha256()
+        for text in self.texts:
+            digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
+        digest.update(self.classes.astype(np.int64).tobytes())
+        digest.update(self.weights.astype(np.float64).tobytes())
+        return digest.hexdigest()
 
     def split(
         self, test_size: float, n_classes: int, key: Key, seed: int

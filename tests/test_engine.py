@@ -1,0 +1,50 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+TRAIN = """
+from skbert_filter import SmallBertTextFilter
+model = SmallBertTextFilter(
+    hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2,
+    vocab_size=60, max_length=8, epochs=1, random_state=0)
+texts = ["View All", "Menu", "We make pumps.", "We sell tea."]
+print(model.fit(texts, [0, 0, 1, 1]).decision_function(texts).tolist())
+"""
+
+
+def run(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={name: value for name, value in os.environ.items() if name[:3] != "TF_"} | environment,
+    )
+
+
+def test_importing_and_constructing_import_no_engine():
+    code = (
+        "import sys, skbert_filter\n"
+        "skbert_filter.SmallBertTextFilter(); skbert_filter.DedupPredictor(None)\n"
+        "print([m for m in ('tensorflow', 'keras', 'transformers', 'torch', 'jax') "
+        "if m in sys.modules])"
+    )
+    assert run(code).stdout.strip() == "[]"
+
+
+def test_tensorflow_does_not_greet():
+    assert run(TRAIN).stderr == ""
+
+
+def test_the_users_log_level_is_left_alone():
+    code = "import os\nfrom skbert_filter.bert.engine import import_keras\nimport_keras()\n"
+    show = "print(os.environ.get('TF_CPP_MIN_LOG_LEVEL'))"
+    assert run(code + show, TF_CPP_MIN_LOG_LEVEL="0").stdout.strip() == "0"
+    assert run(code + show).stdout.strip() == "None"
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_same_model():
+    assert run(TRAIN).stdout == run(TRAIN, PYTHONHASHSEED="7").stdout
