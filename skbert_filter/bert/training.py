@@ -130,10 +130,11 @@ def train(
     if not model.compiled:
         _compile(live)
     optimizer = model.optimizer
-    if not optimizer.built:
+    if optimizer.built:
+        for variable in optimizer.variables:
+            variable.assign(ops.zeros_like(variable))
+    else:
         optimizer.build(model.trainable_variables)
-    for variable in optimizer.variables:
-        variable.assign(ops.zeros_like(variable))
     model.seed_generator.state.assign([plan.seed, 0])
 
     data = _EpochData(examples, n_logits, plan)

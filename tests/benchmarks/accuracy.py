@@ -45,14 +45,8 @@ MODELS: dict[str, Callable[[int, Any], Any]] = {
 SCORES = ["accuracy", "f1", "average_precision", "brier", "expected_calibration_error"]
 
 
-def splits(data: pd.DataFrame, seed: int) -> dict[str, list[tuple[np.ndarray, np.ndarray]]]:
-    """Folds of distinct texts: whole pages on one side, or at random."""
-    by_page = StratifiedGroupKFold(5, shuffle=True, random_state=seed)
-    at_random = StratifiedKFold(5, shuffle=True, random_state=seed)
-    return {
-        "by page": list(by_page.split(data.text, data.label, data.page)),
-        "random": list(at_random.split(data.text, data.label)),
-    }
+# Folds of distinct texts: whole pages on one side, or at random.
+SPLITS = {"by page": StratifiedGroupKFold, "random": StratifiedKFold}
 
 
 def reliability(probability: np.ndarray, y: np.ndarray) -> pd.DataFrame:
@@ -68,6 +62,7 @@ def main() -> None:
     parser.add_argument("snippets", help="CSV with the columns text, label and page")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--splits", nargs="+", choices=SPLITS, default=list(SPLITS))
     parser.add_argument("--tokenizer", default="corpus", help="of the published recipe")
     arguments = parser.parse_args()
     data = pd.read_csv(arguments.snippets, keep_default_na=False)
@@ -76,8 +71,10 @@ def main() -> None:
     jobs = [
         (kind, name, seed, train, test)
         for seed in arguments.seeds
-        for kind, folds in splits(data, seed).items()
-        for train, test in folds
+        for kind in arguments.splits
+        for train, test in SPLITS[kind](5, shuffle=True, random_state=seed).split(
+            data.text, data.label, data.page
+        )
         for name in arguments.models
     ]
     rows, predicted = [], defaultdict(list)
