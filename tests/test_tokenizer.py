@@ -101,13 +101,19 @@ def test_load_resets_truncation_and_padding_and_leaves_the_object_alone(tokenize
     assert own.truncation["max_length"] == 4
     own.no_truncation()
     own.save(str(tmp_path / "tokenizer.json"))
-    (tmp_path / "tokenizer_config.json").write_text(
-        '{"tokenizer_class": "PreTrainedTokenizerFast"}', encoding="utf-8"
-    )
     from_folder = load_tokenizer(tmp_path)
     assert (
         from_folder.encode("View All Menu Menu").ids == tokenizer.encode("View All Menu Menu").ids
     )
+
+
+def test_load_a_folder_of_the_old_form(tmp_path):
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "##b"]
+    (tmp_path / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
+    (tmp_path / "tokenizer_config.json").write_text(
+        '{"tokenizer_class": "BertTokenizer", "do_lower_case": true}', encoding="utf-8"
+    )
+    assert load_tokenizer(tmp_path).encode("AB").ids == [2, 5, 6, 3]
 
 
 def test_load_refuses_what_is_no_tokenizer(tmp_path):

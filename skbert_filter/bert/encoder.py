@@ -116,7 +116,7 @@ class BertClassifier(keras.Model):
         if not training or dropped == 0:
             return x
         shape = ops.shape(x)
-        size = ops.prod(ops.convert_to_tensor(shape))
+        size = math.prod(shape)
         words = keras.random.randint(
             ((size + 3) // 4, 1), -(2**31), 2**31 - 1, dtype="int32", seed=self.seed_generator
         )

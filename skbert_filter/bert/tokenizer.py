@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,8 @@ def load_tokenizer(source: Any) -> Tokenizer:
     """
     if isinstance(source, Tokenizer):
         tokenizer = source
+    elif isinstance(source, str | os.PathLike) and Path(source, "tokenizer.json").is_file():
+        tokenizer = Tokenizer.from_file(str(Path(source, "tokenizer.json")))
     elif isinstance(source, str | os.PathLike):
         from transformers import AutoTokenizer
 

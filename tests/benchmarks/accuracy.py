@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from rich.progress import track
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.model_selection import StratifiedGroupKFold
 
 from skbert_filter import SmallBertTextFilter
 from skbert_filter.inspection.baselines import WordCountRule, tfidf_baseline
@@ -45,8 +45,8 @@ MODELS: dict[str, Callable[[int, Any], Any]] = {
 SCORES = ["accuracy", "f1", "average_precision", "brier", "expected_calibration_error"]
 
 
-# Folds of distinct texts: whole pages on one side, or at random.
-SPLITS = {"by page": StratifiedGroupKFold, "random": StratifiedKFold}
+# Folds of distinct texts by what stays together: a page, or nothing but the text itself.
+SPLITS = {"by page": "page", "random": "text"}
 
 
 def reliability(probability: np.ndarray, y: np.ndarray) -> pd.DataFrame:
@@ -72,8 +72,8 @@ def main() -> None:
         (kind, name, seed, train, test)
         for seed in arguments.seeds
         for kind in arguments.splits
-        for train, test in SPLITS[kind](5, shuffle=True, random_state=seed).split(
-            data.text, data.label, data.page
+        for train, test in StratifiedGroupKFold(5, shuffle=True, random_state=seed).split(
+            data.text, data.label, data[SPLITS[kind]]
         )
         for name in arguments.models
     ]
