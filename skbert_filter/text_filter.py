@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from skbert_filter.bert.start import Start
 
 # Chosen on validation folds of web snippets, from 300 to 3,000 of them (docs/benchmarks.rst).
-_AUTO_EPOCHS, _AUTO_STEPS = 4, 250
+_AUTO_EPOCHS, _AUTO_STEPS = 4, 160
 
 _SIZES = (
     "hidden_size",
@@ -90,7 +90,7 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     duplicates_key : {"exact", "whitespace", "casefold"} or callable, default="exact"
         Which training texts are equal, as the key of `DedupPredictor`.
     epochs : int or "auto", default="auto"
-        Passes over the training texts. "auto": as many as make 250 steps, and at least 4, since
+        Passes over the training texts. "auto": as many as make 160 steps, and at least 4, since
         a few hundred texts need more passes than a few thousand.
     batch_size : int, default=64
         Texts of a training step.
