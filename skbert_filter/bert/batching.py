@@ -80,11 +80,11 @@ def prediction_batches(
         start = stop
 
 
-def fit_data(load: Callable[[], Iterator[Any]], n_logits: int) -> Any:
+def fit_data(load: Callable[[], Iterator[Any]], n_batches: int, n_logits: int) -> Any:
     """Wrap ``load() -> iterator of (inputs, target, weight)`` as data for ``keras.Model.fit``.
 
-    ``load`` is called anew for each epoch. On TensorFlow the shapes are left open: Keras would
-    fix them after the first batches.
+    ``load`` is called anew for each epoch and gives ``n_batches``. On TensorFlow the shapes are
+    left open: Keras would fix them after the first batches.
     """
     if backend_name() == "tensorflow":
         import tensorflow as tf
@@ -97,7 +97,6 @@ def fit_data(load: Callable[[], Iterator[Any]], n_logits: int) -> Any:
             tf.TensorSpec((None, n_logits), tf.float32),
             tf.TensorSpec((None,), tf.float32),
         )
-        n_batches = sum(1 for _ in load())
         data = tf.data.Dataset.from_generator(load, output_signature=signature)
         return data.apply(tf.data.experimental.assert_cardinality(n_batches))
     import keras
@@ -108,7 +107,7 @@ def fit_data(load: Callable[[], Iterator[Any]], n_logits: int) -> Any:
             self._batches = list(load())
 
         def __len__(self) -> int:
-            return len(self._batches)
+            return n_batches
 
         def __getitem__(self, i: int) -> Any:
             return self._batches[i]

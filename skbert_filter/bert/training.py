@@ -94,6 +94,7 @@ class _EpochData:
     def __init__(self, examples: Examples, n_logits: int, plan: TrainingPlan):
         self.examples, self.n_logits, self.plan = examples, n_logits, plan
         self.epoch = 0
+        self.n_batches = math.ceil(len(examples.classes) / plan.batch_size)
 
     def __call__(self) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]]:
         examples, plan = self.examples, self.plan
@@ -111,6 +112,10 @@ class _EpochData:
             else:
                 target = np.eye(self.n_logits, dtype=np.float32)[target]
             yield batch.inputs, target, examples.weights[batch.rows]
+
+    def for_keras(self) -> Any:
+        """Return what ``keras.Model.fit`` takes."""
+        return fit_data(self, self.n_batches, self.n_logits)
 
 
 def train(
@@ -138,20 +143,19 @@ def train(
     model.seed_generator.state.assign([plan.seed, 0])
 
     data = _EpochData(examples, n_logits, plan)
-    n_batches = sum(1 for _ in data())
-    model.schedule.set(plan, n_batches * plan.epochs)
+    model.schedule.set(plan, data.n_batches * plan.epochs)
     all_callbacks: list[Any] = [_Epochs(live, n_words, data, hooks), *callbacks]
     validation_data = None
     stopping = None
     if validation is not None:
-        validation_data = fit_data(_EpochData(validation, n_logits, plan), n_logits)
+        validation_data = _EpochData(validation, n_logits, plan).for_keras()
     if validation is not None and plan.patience is not None:
         stopping = keras.callbacks.EarlyStopping(
             monitor="val_loss", patience=plan.patience, restore_best_weights=True
         )
         all_callbacks.insert(0, stopping)
     fitted = model.fit(
-        fit_data(data, n_logits),
+        data.for_keras(),
         validation_data=validation_data,
         epochs=plan.epochs,
         callbacks=all_callbacks,
