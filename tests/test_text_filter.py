@@ -959,3 +959,13 @@ def test_lowercase_ignores_case(tiny, snippets):
     model = SmallBertTextFilter(**tiny, lowercase=True).fit(*snippets)
     logits = model.decision_function(["View menu", "VIEW MENU", "view ménu"])
     np.testing.assert_array_equal(logits[1:], logits[:1].repeat(2))
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision_learns_nearly_the_same(one_epoch, snippets, brief, probes, precision):
+    model = SmallBertTextFilter(**one_epoch, precision=precision).fit(*snippets)
+    assert model.history_["loss"] == pytest.approx(brief.history_["loss"], rel=0.01)
+    np.testing.assert_allclose(
+        model.decision_function(probes), brief.decision_function(probes), atol=0.05
+    )
+    assert model.decision_function(probes).dtype == np.float32

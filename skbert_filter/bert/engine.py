@@ -73,4 +73,4 @@ def _stderr_kept_back() -> Iterator[None]:
                 if not line.startswith(("I0000", "W0000", "WARNING: All log")) and (
                     "cuInit" not in line
                 ):
-                    print(line, file=sys.stderr)
+                    sys.stderr.write(f"{line}\n")
