@@ -7,8 +7,13 @@ sizes of `tiny`, with two or three classes, pay for the tracing of a model only 
 from itertools import product
 
 import pytest
+from hypothesis import settings
 
 from skbert_filter import SmallBertTextFilter
+
+# No test asserts a time: the first example pays for imports and tracing.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 
 def _phrases(pattern, *words):

@@ -186,7 +186,7 @@ def test_a_folding_key_predicts_the_folded_text(container, recorder):
         assert "text" in (getattr(given_texts, "name", None), *getattr(given_texts, "columns", ()))
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.permutations(["Tea  made", " tea made", "TEA MADE", "soap", " Soap\n"]))
 def test_with_a_folding_key_the_order_of_variants_does_not_matter(text_model, texts):
     model = DedupPredictor(FrozenEstimator(text_model), key=str.strip)
@@ -197,7 +197,7 @@ def test_with_a_folding_key_the_order_of_variants_does_not_matter(text_model, te
 # Otherwise the wrapped estimator.
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(TEXTS, st.integers(1, 4))
 def test_output_equals_the_wrapped_estimators(text_model, texts, chunk_size):
     model = DedupPredictor(FrozenEstimator(text_model), chunk_size=chunk_size)

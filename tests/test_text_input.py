@@ -14,9 +14,7 @@ from hypothesis import strategies as st
 from skbert_filter import SmallBertTextFilter
 
 # A model's first answers trace it, which takes longer than later examples.
-few = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+few = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 fewest = settings(few, max_examples=4)
 
 anything = st.text(
