@@ -1,0 +1,396 @@
+"""Fingerprints of estimators: equal as long as the estimator answers the same.
+
+A fingerprint is the same after pickling, in another process, and after predicting.
+It knows scikit-learn's way of keeping state, and nothing of texts or models.
+"""
+
+import copy
+import copyreg
+import io
+import pickle
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Any, NoReturn
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import sparray, spmatrix
+from sklearn.base import BaseEstimator
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import Bunch
+
+from skbert_filter.duplicates.code_digests import code_parts, library_name
+from skbert_filter.validation import LIST_METHODS
+
+_Trace = list[tuple[str, bytes]]
+_VERSION = "fingerprint 1"
+_REMEDY = (
+    'Pass fingerprint="v1" to DedupPredictor, and change it to "v2" and so on whenever '
+    "the model changes."
+)
+# Their repr says all.
+_ATOMS = {int, float, bool, complex, Decimal, date, timedelta}
+_ATOMS |= {type(None), type(...), type(NotImplemented)}
+_DATES = {datetime, time, pd.Timestamp}
+# What an object keeps besides what its answers depend on: the address of the stop words,
+# what concerns fitting or arguments besides X, and what is found out on first use.
+_NOISE = (
+    (
+        BaseEstimator,
+        {
+            *("_stop_words_id", "_metadata_request", "_skl_callbacks"),
+            *("_skl_callbacks_to_teardown", "_callback_fit_ctx", "_parent_callback_ctx"),
+        },
+    ),
+    (spmatrix | sparray, {"_has_sorted_indices", "_has_canonical_format", "has_canonical_format"}),
+    (Bunch, {"_deprecated_key_to_warnings"}),
+)
+_COUNTING = ("sklearn.neighbors._kd_tree", "sklearn.neighbors._ball_tree")
+
+
+def fingerprint(estimator: Any) -> str:
+    """Return a hash of all that an estimator's answers depend on.
+
+    Parameters
+    ----------
+    estimator : object
+        Usually a fitted estimator.
+
+    Returns
+    -------
+    fingerprint : str
+        32 hexadecimal digits.
+
+    Raises
+    ------
+    TypeError
+        If something in it cannot be hashed, such as a lock, a generator, an open file
+        or a live Keras model. The message names the attribute.
+
+    Notes
+    -----
+    Counted are classes, parameters and learnt attributes down to the last bit, in the
+    form in which they are pickled. Code of libraries counts by name and version, code
+    of users (notebooks, scripts, own modules, editable installs) by its instructions
+    and all that it names, so that redefining a helper changes the fingerprint.
+
+    An object whose class defines `fingerprint_`, or that has it as an attribute of its
+    own, counts by its class and that str. A
+    :class:`~sklearn.frozen.FrozenEstimator` counts as what it holds.
+
+    Not seen are a function of a library that was replaced at run time, modules that
+    are imported by a computed name, files that are read while predicting, settings such
+    as :func:`sklearn.set_config`, and the versions of libraries that a library uses. A
+    module of users that a function imports when it runs is imported here.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from skbert_filter.duplicates.fingerprints import fingerprint
+    >>> model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
+    >>> before = fingerprint(model)
+    >>> model.coef_[0, 0] += 1e-9
+    >>> fingerprint(model) == before
+    False
+    """
+    return _Walk("estimator", _REMEDY).root(estimator).hex()
+
+
+def check_fingerprint(estimator: Any) -> None:
+    """Refuse an estimator whose fingerprint does not survive pickling.
+
+    Parameters
+    ----------
+    estimator : object
+        Usually a fitted estimator.
+
+    Raises
+    ------
+    TypeError
+        If its state changes by itself, because it holds a time or an address say, or
+        cannot be hashed. The message names the attribute.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> from skbert_filter.duplicates.fingerprints import check_fingerprint
+    >>> check_fingerprint(Ridge())
+    """
+    before: _Trace = []
+    after: _Trace = []
+    digest = _Walk("estimator", _REMEDY, before).root(estimator)
+    if _Walk("estimator", _REMEDY, after).root(_copied(estimator)) != digest:
+        path = next(p for (p, d), (_, again) in zip(before, after, strict=False) if d != again)
+        raise TypeError(
+            f"{path} changes when it is pickled, so no result could be found again. {_REMEDY}"
+        )
+
+
+def content_digest(value: Any) -> bytes:
+    """Return a hash of a plain value, equal in every process.
+
+    Parameters
+    ----------
+    value : object
+        A cell of a table: str, number, None, date, Decimal, NumPy scalar and so on.
+
+    Returns
+    -------
+    digest : bytes of length 16
+        Equal for values of one type that are equal; NaN counts as equal to NaN, and
+        -0.0 to 0.0. 1, 1.0 and True differ.
+
+    Raises
+    ------
+    TypeError
+        If the value cannot be hashed.
+
+    Examples
+    --------
+    >>> from skbert_filter.duplicates.fingerprints import content_digest
+    >>> content_digest(-0.0) == content_digest(0.0) != content_digest(0)
+    True
+    """
+    if type(value) in (float, complex) or isinstance(value, np.inexact):
+        value = value + 0.0 if value == value else type(value)("nan")
+    elif type(value) in _DATES:
+        return _hash(type(value).__name__, f"{value.isoformat()} {value.tzinfo}".encode())
+    remedy = "A store takes plain values; pass store=None."
+    return _atom(value) or _Walk("value", remedy).digest(value)
+
+
+def _copied(estimator: Any) -> Any:
+    for copied in (lambda: pickle.loads(pickle.dumps(estimator)), lambda: copy.deepcopy(estimator)):
+        with suppress(Exception):  # any may come: this calls code of users
+            return copied()
+    # It vouches for itself by `fingerprint_`, or cannot be pickled for a reason of its own.
+    return estimator
+
+
+def _hash(kind: str, *contents: Any) -> bytes:
+    digest = blake2b(kind.encode("utf-8", "surrogatepass") + b"\0", digest_size=16)
+    for content in contents:
+        digest.update(content)
+    return digest.digest()
+
+
+def _atom(value: Any) -> bytes | None:
+    kind = type(value)
+    if kind is str:
+        return _hash("str", value.encode("utf-8", "surrogatepass"))
+    return _hash(kind.__name__, repr(value).encode()) if kind in _ATOMS else None
+
+
+class _Walk:
+    """One pass over an object and all that it holds, each object once.
+
+    Digests are made of contents and not of identities, so it makes no difference
+    whether equal strings are one object, which changes in pickling.
+    """
+
+    def __init__(
+        self, name: str, remedy: str, trace: list[tuple[str, bytes]] | None = None
+    ) -> None:
+        self._path = [name]
+        self._remedy = remedy
+        self._trace = trace
+        # By identity: the object, which has to stay alive; its digest, once known;
+        # its number, if it contains itself.
+        self._seen: dict[int, list[Any]] = {}
+        self._n_cycles = 0
+
+    def root(self, value: Any) -> bytes:
+        try:
+            return _hash(_VERSION, self.digest(value))
+        except RecursionError:
+            path = "".join(self._path[:8])
+            raise TypeError(
+                f"{path}... is nested too deeply to be hashed. {self._remedy}"
+            ) from None
+
+    def digest(self, value: Any, step: str = "") -> bytes:
+        self._path.append(step)
+        digest = _atom(value) or self._once(value)
+        if self._trace is not None:
+            self._trace.append(("".join(self._path), digest))
+        self._path.pop()
+        return digest
+
+    def _once(self, value: Any) -> bytes:
+        seen = self._seen.get(id(value))
+        if seen is None:
+            seen = self._seen[id(value)] = [value, None, None]
+            digest = self._content(value)
+            seen[1] = digest if seen[2] is None else _hash(f"cycle {seen[2]}", digest)
+        elif seen[1] is None:
+            if seen[2] is None:
+                seen[2] = self._n_cycles = self._n_cycles + 1
+            return _hash(f"in cycle {seen[2]}")
+        return seen[1]
+
+    def _content(self, value: Any) -> bytes:
+        kind = type(value)
+        if kind is bytes:
+            return _hash("bytes", value)
+        if kind in (list, tuple):
+            return self._sequence(kind.__name__, value)
+        if kind is dict:
+            return self._mapping(value)
+        if kind in (set, frozenset):
+            return _hash(kind.__name__, *sorted(self.digest(item, "{...}") for item in value))
+        # joblib's workers are given large arrays as memory maps.
+        if kind in (np.ndarray, np.memmap):
+            return self._array(value)
+        if isinstance(value, np.generic):
+            return _hash("scalar", self._array(np.asarray(value)))
+        code = code_parts(value)
+        if code is not None:
+            return self._attributes(*code)
+        table = _table_parts(value)
+        if table is not None:
+            return _hash("table", self.digest(kind), self.digest(table))
+        return self._object(value)
+
+    def _sequence(self, kind: str, values: Collection[Any]) -> bytes:
+        packed = _packed(values)
+        if packed is not None:
+            return _hash(f"{kind} of {len(values)}", *packed)
+        return _hash(kind, *[self.digest(value, f"[{i}]") for i, value in enumerate(values)])
+
+    def _mapping(self, mapping: dict[Any, Any]) -> bytes:
+        keys = self._sequence("keys", mapping.keys())
+        packed = _packed(mapping.values())
+        if packed is not None:
+            return _hash(f"dict of {len(mapping)}", keys, *packed)
+        return _hash("dict", keys, *[self.digest(v, f"[{k!r}]") for k, v in mapping.items()])
+
+    def _attributes(self, kind: str, attributes: Mapping[str, Any]) -> bytes:
+        names = sorted(attributes)
+        values = [self.digest(attributes[name], f".{name}") for name in names]
+        return _hash(kind, self._sequence("names", names), *values)
+
+    def _array(self, array: np.ndarray) -> bytes:
+        # Some pickles of NumPy change to the byte order of the machine.
+        if not array.dtype.isnative:
+            array = array.astype(array.dtype.newbyteorder("="))
+        dtype = array.dtype
+        kind = f"array {dtype.str} {dtype.name if dtype.kind == 'V' else ''} {array.shape}"
+        if dtype.names is not None:
+            # Between and after the fields lies padding, of any content.
+            kind = f"array {dtype.names} {array.shape}"
+            return _hash(kind, *[self.digest(array[name], f"[{name!r}]") for name in dtype.names])
+        if dtype.hasobject or dtype.kind == "T":
+            return _hash(kind, self._sequence("objects", array.ravel().tolist()))
+        if dtype.char in "gG":
+            return _hash(kind, self._sequence("padded", [repr(item) for item in array.ravel()]))
+        flat = np.ascontiguousarray(array).reshape(-1)
+        return _hash(kind, flat.view(np.uint8) if flat.nbytes else b"")
+
+    def _object(self, value: Any) -> bytes:
+        if type(value) is FrozenEstimator:
+            return self.digest(value.estimator, ".estimator")
+        # An inherited property knows nothing of parameters that a subclass adds.
+        if "fingerprint_" in vars(type(value)) or "fingerprint_" in getattr(value, "__dict__", ()):
+            own = getattr(value, "fingerprint_", None)
+            if isinstance(own, str):
+                return _hash("own", self.digest(type(value), ".__class__"), self.digest(own))
+        return self._reduced(value)
+
+    def _reduced(self, value: Any) -> bytes:
+        reduce = copyreg.dispatch_table.get(type(value))
+        try:
+            reduced: Any = reduce(value) if reduce else value.__reduce_ex__(4)
+        except Exception as error:  # any may come: this is code of users
+            self._refuse(value, error)
+        if isinstance(reduced, str):
+            name = library_name(value, reduced)
+            if name:
+                return _hash(name)
+            if library_name(type(value)) or not hasattr(value, "__dict__"):
+                # A ufunc made of a user's function, say, which it does not show.
+                self._refuse(value)
+            shown = {"__class__": type(value), "__dict__": vars(value)}
+            return self._attributes("named", shown)
+        function, arguments, state, items, pairs, setter = (*reduced, *[None] * 4)[:6]
+        if any(isinstance(argument, io.IOBase) for argument in arguments):
+            # A Keras model saves itself, with the time.
+            self._refuse(value)
+        if type(value).__module__ in _COUNTING:
+            # They count how often they were asked, and how many nodes that took.
+            counts = (*value.get_tree_stats(), value.get_n_calls())
+            state = state[:7] + state[11:] if state[7:11] == counts else state
+        parts = [self.digest(part) for part in (function, arguments, setter)]
+        parts.append(self.digest(None if items is None else list(items)))
+        parts.append(self.digest(None if pairs is None else dict(pairs)))
+        # With slots, there are two dicts.
+        for half in state if isinstance(state, tuple) and len(state) == 2 else (state,):
+            if type(half) is dict and set(map(type, half)) <= {str}:
+                noise = next((names for kind, names in _NOISE if isinstance(value, kind)), ())
+                kept = {name: half[name] for name in half if name not in noise}
+                # An object without attributes has None for a state, or an empty dict.
+                parts.append(self._attributes("state", kept) if kept else self.digest(None))
+            else:
+                parts.append(self.digest(half))
+        return _hash("object", *parts)
+
+    def _refuse(self, value: Any, error: Exception | None = None) -> NoReturn:
+        kind = f"{type(value).__module__}.{type(value).__qualname__}"
+        reason = f" ({error})" if error else ""
+        raise TypeError(
+            f"{''.join(self._path)} is of type {kind}, which cannot be hashed alike in "
+            f"every process{reason}. {self._remedy}"
+        ) from error
+
+
+def _packed(values: Collection[Any]) -> tuple[bytes, ...] | None:
+    """Return strings, or numbers, of one type as a few buffers; None for anything else."""
+    kinds = set(map(type, values))
+    if len(kinds) != 1:
+        return None
+    [kind] = kinds
+    if kind is str:
+        text = "".join(values).encode("utf-8", "surrogatepass")
+        return b"str ", np.fromiter(map(len, values), np.int64, len(values)).tobytes(), text
+    if kind in (int, float) or (issubclass(kind, np.number) and np.dtype(kind).char not in "gGm"):
+        try:
+            numbers = np.fromiter(values, np.int64 if kind is int else kind, len(values))
+        except OverflowError:
+            return None
+        return f"{kind.__name__} ".encode(), numbers.tobytes()
+    return None
+
+
+def _table_parts(value: Any) -> list[Any] | None:
+    """Return what a masked array, column or table shows, None for anything else.
+
+    Their pickles depend on chunks, blocks and what was asked before.
+    """
+    if isinstance(value, np.ma.MaskedArray):
+        return [np.ma.getdata(value), np.ma.getmaskarray(value), value.fill_value]
+    if isinstance(value, pd.DataFrame):
+        columns = [value.iloc[:, i].array for i in range(value.shape[1])]
+        return [value.columns, value.index, columns]
+    if isinstance(value, pd.Series):
+        return [value.name, value.index, value.array]
+    if isinstance(value, pd.Index):
+        return [list(value.names), str(value.dtype), list(value)]
+    if isinstance(value, pd.arrays.NumpyExtensionArray):
+        return [value.to_numpy()]
+    if isinstance(value, pd.Categorical):
+        return [value.categories, value.ordered, value.codes]
+    if isinstance(value, pd.api.extensions.ExtensionArray):
+        return [str(value.dtype), value.tolist()]
+    if type(value).__module__.partition(".")[0] not in ("polars", "pyarrow"):
+        return None
+    for method in ("iter_columns", "itercolumns"):
+        if hasattr(value, method):
+            names = getattr(value, "column_names", None) or value.columns
+            return [list(names), list(getattr(value, method)())]
+    for method in LIST_METHODS:
+        if hasattr(value, method):
+            dtype = str(value.dtype if hasattr(value, "dtype") else value.type)
+            return [getattr(value, "name", None), dtype, getattr(value, method)()]
+    return None
