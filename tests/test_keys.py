@@ -1,5 +1,6 @@
 """Keys: what counts as equal, and the numbering of distinct values."""
 
+import os
 import subprocess
 import sys
 import unicodedata
@@ -15,7 +16,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.sparse import csr_array
 
-from skbert_filter.duplicates.keys import find_keys, first_rows, first_seen, row_keys, text_keys
+from skbert_filter.duplicates.keys import (
+    find_keys,
+    first_rows,
+    first_seen,
+    lasting_keys,
+    number_inputs,
+    row_keys,
+    text_keys,
+)
 
 ANY_TEXT = st.text(st.characters())  # with lone surrogates
 
@@ -196,3 +205,93 @@ def test_keys_of_what_is_neither_text_nor_rows():
 def test_a_key_for_texts_is_refused_for_rows():
     with pytest.raises(ValueError, match=r"key is 'casefold', which is for texts.*\(2, 2\)"):
         find_keys(np.eye(2), "casefold")
+
+
+@given(
+    st.lists(st.sampled_from(["View  All", "view all", "", "é", "\u00e9\u0301", "a\0", "a"])),
+    st.sampled_from(["exact", "whitespace", "casefold", str.upper]),
+)
+def test_numbers_are_those_of_the_keys_in_every_container(texts, key):
+    expected = first_seen(find_keys(texts, key) or [])
+    containers = [
+        texts,
+        tuple(texts),
+        np.array(texts, dtype=object),
+        pd.Series(texts, dtype=object),
+        pd.Series(texts, dtype="str"),
+        pl.Series(texts, dtype=pl.String),
+        pa.array(texts, pa.string()),
+        pa.array(texts, pa.string_view()),
+        pa.chunked_array([texts[:1], texts[1:]], pa.large_string()),
+    ]
+    for container in containers if texts else []:
+        codes, distinct = number_inputs(container, key)
+        assert codes.tolist() == expected[0].tolist()
+        assert codes.dtype == np.intp
+        assert distinct == expected[1]
+
+
+def test_bytes_are_no_texts_and_lone_surrogates_stay_apart():
+    assert first_seen([b"a", b"b", b"a"])[1] == [b"a", b"b"]
+    assert first_seen(["a", b"a", "a"])[1] == ["a", b"a"]
+    codes, distinct = first_seen(["\ud800", "\ud801", "\ud800"])
+    assert codes.tolist() == [0, 1, 0]
+    assert distinct == ["\ud800", "\ud801"]
+
+
+@pytest.mark.parametrize(
+    "container",
+    [pa.array(["a", None]), pl.Series(["a", None]), pd.Series(["a", None], dtype="str")],
+    ids=lambda container: type(container).__module__,
+)
+def test_missing_texts_are_refused_by_row_in_containers_of_arrow_too(container):
+    with pytest.raises(ValueError, match="Row 1 of X is missing"):
+        number_inputs(container)
+
+
+def test_a_key_that_returns_no_str_is_refused_by_row():
+    with pytest.raises(TypeError, match=r"key returned None of type NoneType for row 2 \('b'\)"):
+        number_inputs(pd.Series(["a", "a", "b"]), key={"a": "a"}.get)
+
+
+def test_lasting_keys_are_the_same_in_every_process_and_differ_by_content():
+    table = {"n": [1.0, -0.0, float("nan")], "s": ["a", None, "a"], "i": [1, 2, 3]}
+    code = f"""
+import pandas as pd
+from skbert_filter.duplicates.keys import lasting_keys
+nan = float("nan")
+print(lasting_keys(pd.DataFrame({table!r}, dtype=object))[1] + lasting_keys(["a", "\\ud800"])[1])
+"""
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert runs[0] == runs[1]
+    here = lasting_keys(pd.DataFrame(table, dtype=object))[1] + lasting_keys(["a", "\ud800"])[1]
+    assert runs[0] == f"{here}\n"
+    assert len(set(here)) == 5
+
+
+def test_lasting_keys_equal_for_equal_rows():
+    rows = np.array([[0.0, np.nan], [-0.0, -np.nan], [0.0, 1.0]])
+    kind, keys = lasting_keys(rows)
+    assert keys[0] == keys[1] != keys[2]
+    assert lasting_keys(rows[::-1])[1] == keys[::-1]
+    assert lasting_keys(rows.astype(np.float32))[0] != kind
+    kind, keys = lasting_keys(pd.DataFrame(rows))
+    assert keys[0] == keys[1] != keys[2]
+    assert lasting_keys(pd.DataFrame(rows, columns=["a", "b"]))[0] != kind
+    objects = np.array([[0.0, "a"], [-0.0, "a"], [0, "a"], [False, "a"]], dtype=object)
+    keys = lasting_keys(objects)[1]
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 3
+    arrow = pa.table({"a": [1, 2], "b": ["x", "y"]})
+    assert lasting_keys(arrow)[0] == "pyarrow table of [('a', 'int64'), ('b', 'string')]"
+    assert lasting_keys(arrow)[1] == lasting_keys(arrow.take([1, 0]))[1][::-1]
+    assert len(lasting_keys(pl.DataFrame({"a": [1, 2], "b": ["x", None]}))[1]) == 2

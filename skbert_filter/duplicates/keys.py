@@ -1,17 +1,23 @@
 """Keys that tell which rows are the same, in one hashing pass without sorting.
 
+Those of `text_keys` and `row_keys` hold within a call, `lasting_keys` in every process.
+
 Knows nothing of estimators or models.
 """
 
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
+from hashlib import blake2b
 from reprlib import repr as short_repr
 from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
+from skbert_filter.duplicates.fingerprints import content_digest
 from skbert_filter.validation import LIST_METHODS, find_texts
 
 Key = Literal["exact", "whitespace", "casefold"] | Callable[[str], str]
@@ -61,15 +67,9 @@ def text_keys(texts: Sequence[str], key: Key = "exact") -> Sequence[str]:
     """
     if key == "exact":
         return texts
-    fold = _fold_of(key)
-    folded = {text: fold(text) for text in dict.fromkeys(texts)}
-    for text, value in folded.items():
-        if not isinstance(value, str):
-            raise TypeError(
-                f"key returned {short_repr(value)} of type {type(value).__name__} for row "
-                f"{texts.index(text)} ({short_repr(text)}). It must return a str."
-            )
-    return list(map(folded.__getitem__, texts))
+    codes, distinct = first_seen(texts)
+    folded = _fold(distinct, key, lambda i: texts.index(distinct[i]))
+    return [folded[code] for code in codes.tolist()]
 
 
 def first_seen(values: Sequence[_H]) -> tuple[np.ndarray, list[_H]]:
@@ -89,8 +89,8 @@ def first_seen(values: Sequence[_H]) -> tuple[np.ndarray, list[_H]]:
 
     Notes
     -----
-    `pandas.factorize` costs about the same on texts, and fails on lone surrogates in
-    a Series of str.
+    Arrow's hash table does it for str and bytes, in about the time of
+    `pandas.factorize`; that of Python for all else, and for lone surrogates.
 
     Examples
     --------
@@ -98,6 +98,9 @@ def first_seen(values: Sequence[_H]) -> tuple[np.ndarray, list[_H]]:
     >>> first_seen(["b", "a", "b"])
     (array([0, 1, 0]), ['b', 'a'])
     """
+    if set(map(type, values)) in ({str}, {bytes}):
+        with suppress(UnicodeError, pa.ArrowException):
+            return _encode(pa.array(values))
     numbers: defaultdict[_H, int] = defaultdict()
     numbers.default_factory = numbers.__len__
     codes = np.fromiter(map(numbers.__getitem__, values), np.intp, len(values))
@@ -163,14 +166,54 @@ def row_keys(X: Any) -> list[bytes]:
     if not columns:
         return [b""] * X.shape[0]
     if isinstance(X, np.ndarray) and X.dtype.char in _NUMERIC_TYPES:
-        rows = np.array(X, order="C", subok=False)
-        if rows.dtype.kind in "fc":
-            rows += 0.0
-            rows[np.isnan(rows)] = np.nan
+        return _bytes_of_rows(_canonical(X))
+    return _bytes_of_rows(np.column_stack([_column_codes(column) for column in columns]))
+
+
+def lasting_keys(X: Any) -> tuple[str, list[bytes]]:
+    """Return a key of 128 bits for each input, the same in every call and process.
+
+    Parameters
+    ----------
+    X : list of str, or ndarray or table of shape (n_rows, n_columns)
+        Texts, or rows as for `row_keys`.
+
+    Returns
+    -------
+    kind : str
+        What the rows are: texts, or the types and names of the columns. Keys of
+        different kinds are not to be compared.
+    keys : list of bytes of length 16
+
+    Raises
+    ------
+    TypeError
+        If a cell cannot be told from others in another process.
+
+    Examples
+    --------
+    >>> from skbert_filter.duplicates.keys import lasting_keys
+    >>> kind, keys = lasting_keys(["View All"])
+    >>> kind, keys[0].hex()
+    ('text', '16c3d451ff90d1b720a76de4c88bec21')
+    """
+    if isinstance(X, list):
+        return "text", [_digest(text.encode("utf-8", "surrogatepass")) for text in X]
+    columns = _columns(X) or []
+    if isinstance(X, np.ndarray):
+        kind = f"array of {len(columns)} columns of {X.dtype.str}"
     else:
-        rows = np.column_stack([_column_codes(column) for column in columns])
-    whole_row = np.dtype((np.void, rows.itemsize * rows.shape[1]))
-    return cast("list[bytes]", rows.view(whole_row).ravel().tolist())
+        names = list(X.columns) if hasattr(X, "dtypes") else X.column_names
+        types = [
+            str(column.dtype if hasattr(column, "dtype") else column.type) for column in columns
+        ]
+        library = type(X).__module__.split(".")[0]
+        kind = f"{library} table of {list(zip(names, types, strict=True))}"
+    if isinstance(X, np.ndarray) and X.dtype.char in _NUMERIC_TYPES:
+        rows = _canonical(X)
+    else:
+        rows = np.hstack([_cell_contents(column) for column in columns])
+    return kind, list(map(_digest, _bytes_of_rows(rows)))
 
 
 def find_keys(X: Any, key: Key = "exact") -> Sequence[Hashable] | None:
@@ -220,17 +263,89 @@ def find_keys(X: Any, key: Key = "exact") -> Sequence[Hashable] | None:
         return None
 
 
-def _fold_of(key: Key) -> Callable[[str], str]:
-    if callable(key):
-        return key
-    if key == "whitespace":
-        return _collapse_whitespace
-    if key == "casefold":
-        return _casefold
-    raise ValueError(
-        f"key is {key!r}. It must be 'exact', 'whitespace', 'casefold', or a function that "
-        "takes a str and returns a str."
-    )
+def number_inputs(X: Any, key: Key = "exact") -> tuple[np.ndarray, list[Any]] | None:
+    """Number the distinct inputs of an estimator in the order in which they are first seen.
+
+    This is ``first_seen(find_keys(X, key))``, each distinct text folded once, and without
+    making Python's str of those that are in Arrow's memory (Arrow, polars, pandas).
+
+    Parameters
+    ----------
+    X : object
+        Any input of an estimator.
+    key : {"exact", "whitespace", "casefold"} or callable, default="exact"
+        As for `text_keys`; rows that are not texts have exact keys only.
+
+    Returns
+    -------
+    codes : ndarray of intp of shape (n_rows,)
+        The number of each row.
+    distinct : list
+        The distinct keys.
+
+        None in place of both where `find_keys` returns None.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `find_keys`.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skbert_filter.duplicates.keys import number_inputs
+    >>> number_inputs(pd.Series(["About", "Menu", "About  "]), key="whitespace")
+    (array([0, 1, 0]), ['About', 'Menu'])
+    """
+    if (in_arrow := _arrow_texts(X)) is not None:
+        codes, distinct = _encode(in_arrow)
+    elif (texts := find_texts(X)) is not None:
+        codes, distinct = first_seen(texts)
+    else:
+        keys = find_keys(X, key)
+        return None if keys is None else first_seen(keys)
+    folded = _fold(distinct, key, lambda i: int(codes.tolist().index(i)))
+    if folded is distinct:
+        return codes, distinct
+    of_distinct, distinct = first_seen(folded)
+    return of_distinct[codes], distinct
+
+
+def _encode(values: Any) -> tuple[np.ndarray, list[Any]]:
+    """Number the distinct values of an Arrow array of str or bytes."""
+    encoded = values.dictionary_encode()
+    return encoded.indices.to_numpy().astype(np.intp), encoded.dictionary.to_pylist()
+
+
+def _arrow_texts(X: Any) -> Any:
+    """Return texts that are in Arrow's memory already, None for anything else."""
+    if hasattr(X, "columns") or not (hasattr(X, "__arrow_c_stream__") or isinstance(X, pa.Array)):
+        return None
+    with suppress(UnicodeError, pa.ArrowException):
+        column = pa.chunked_array([X] if isinstance(X, pa.Array) else X)
+        is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+        if len(column) and not column.null_count and (is_text or column.type == pa.string_view()):
+            return column.cast(pa.large_string()).combine_chunks()
+    return None
+
+
+def _fold(texts: Sequence[str], key: Key, row_of: Callable[[int], int]) -> Sequence[str]:
+    """Return the key of each text; `row_of` tells where it is in the user's input."""
+    if key == "exact":
+        return texts
+    if not callable(key) and key not in _FOLDS:
+        raise ValueError(
+            f"key is {key!r}. It must be 'exact', 'whitespace', 'casefold', or a function that "
+            "takes a str and returns a str."
+        )
+    folded = list(map(key if callable(key) else _FOLDS[key], texts))
+    for i, value in enumerate(folded):
+        if not isinstance(value, str):
+            raise TypeError(
+                f"key returned {short_repr(value)} of type {type(value).__name__} for row "
+                f"{row_of(i)} ({short_repr(texts[i])}). It must return a str."
+            )
+    return folded
 
 
 def _collapse_whitespace(text: str) -> str:
@@ -240,6 +355,12 @@ def _collapse_whitespace(text: str) -> str:
 def _casefold(text: str) -> str:
     decomposed = unicodedata.normalize("NFD", _collapse_whitespace(text))
     return unicodedata.normalize("NFC", decomposed.casefold())
+
+
+_FOLDS: dict[str, Callable[[str], str]] = {
+    "whitespace": _collapse_whitespace,
+    "casefold": _casefold,
+}
 
 
 def _columns(X: Any) -> list[Any] | None:
@@ -254,14 +375,50 @@ def _columns(X: Any) -> list[Any] | None:
     return None
 
 
-def _column_codes(column: Any) -> np.ndarray:
+def _canonical(array: np.ndarray) -> np.ndarray:
+    """Return a copy of a numeric array in which equal values have equal bytes."""
+    copied = np.array(array, order="C", subok=False)
+    if copied.dtype.kind in "fc":
+        copied += 0.0
+        copied[np.isnan(copied)] = np.nan
+    return copied
+
+
+def _bytes_of_rows(rows: np.ndarray) -> list[bytes]:
+    whole_row = np.dtype((np.void, rows.itemsize * rows.shape[1]))
+    return cast("list[bytes]", rows.view(whole_row).ravel().tolist())
+
+
+def _is_numeric(column: Any) -> bool:
     dtype = getattr(column, "dtype", None)
-    if isinstance(dtype, np.dtype) and dtype.char in _NUMERIC_TYPES:
-        return pd.factorize(column)[0]
+    return isinstance(dtype, np.dtype) and dtype.char in _NUMERIC_TYPES
+
+
+def _column_codes(column: Any) -> np.ndarray:
+    return pd.factorize(column)[0] if _is_numeric(column) else first_seen(_cells(column))[0]
+
+
+def _cell_contents(column: Any) -> np.ndarray:
+    """Return each cell as bytes that are the same in every process."""
+    if _is_numeric(column):
+        return _canonical(np.asarray(column)[:, np.newaxis]).view(np.uint8)
+    codes, distinct = first_seen(_cells(column))
+    contents = b"".join(
+        content_digest(cell[1] if isinstance(cell, tuple) else ("missing", cell))
+        for cell in distinct
+    )
+    return np.frombuffer(contents, np.uint8).reshape(len(distinct), -1)[codes]
+
+
+def _cells(column: Any) -> list[Hashable]:
     values = next(getattr(column, way) for way in LIST_METHODS if hasattr(column, way))()
     # 1, 1.0 and True are equal to Python, but not to every estimator.
     cells: list[Hashable] = list(zip(map(type, values), values, strict=True))
     # Missing cells of one type are equal, also NaN.
     for row in np.flatnonzero(pd.Series(values, dtype=object).isna()).tolist():
         cells[row] = type(values[row]).__name__
-    return first_seen(cells)[0]
+    return cells
+
+
+def _digest(contents: bytes) -> bytes:
+    return blake2b(contents, digest_size=16).digest()
