@@ -1,18 +1,24 @@
-"""Labelled rows made ready for training: one row for each distinct text, conflicts settled.
+"""Labelled rows made ready for training: equal texts merged, conflicts settled.
 
-Knows nothing of models.
+Equal texts with different labels are settled here alone, for the filter's own fit and for
+any other estimator. Knows nothing of models.
 """
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from reprlib import repr as short_repr
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
+from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import _check_sample_weight
 
-from skbert_filter.duplicates.keys import Key, first_rows, first_seen, text_keys
+from skbert_filter.duplicates.keys import Key, find_keys, first_rows, first_seen, text_keys
 from skbert_filter.duplicates.splits import DedupStratifiedShuffleSplit
+from skbert_filter.duplicates.votes import Votes, count_votes
+from skbert_filter.validation import check_labels, check_texts, find_texts
 
 Duplicates = Literal["drop", "weight", "keep"]
 Conflicts = Literal["majority", "drop", "raise"]
@@ -136,34 +142,131 @@ def training_rows(
     classes, weights = classes[order], weights[order]
     codes, keys = first_seen(text_keys(texts, key))
     n_distinct = len(keys)
-
-    mass = np.zeros((n_distinct, n_classes))
-    np.add.at(mass, (codes, classes), weights)
-    conflicting = np.count_nonzero(mass, axis=1) > 1
-    if conflicts == "raise" and conflicting.any():
-        examples = [texts[i] for i in first_rows(codes)[conflicting][:3]]
-        raise ValueError(
-            f"{conflicting.sum()} texts come with more than one label, such as "
-            f"{', '.join(map(short_repr, examples))}. Correct the labels, or pass "
-            "conflicts='majority' or conflicts='drop'."
-        )
-    undecided = np.count_nonzero(mass == mass.max(axis=1, keepdims=True), axis=1) > 1
-    dropped = conflicting if conflicts == "drop" else undecided
-    settled = mass.argmax(axis=1)
+    votes = count_votes(codes, classes, weights, n_distinct, n_classes)
+    if conflicts == "raise" and votes.conflicting.any():
+        examples = first_rows(codes)[votes.conflicting][:3]
+        raise _conflict(votes, [texts[i] for i in examples])
+    kept = _kept(votes, conflicts)
 
     if duplicates == "keep":
-        rows = np.flatnonzero(~dropped[codes])
+        rows = np.flatnonzero(kept[codes])
         row_weights = weights[rows]
     else:
-        rows = first_rows(codes)[~dropped]
-        row_weights = mass.sum(axis=1)[~dropped]
+        rows = first_rows(codes)[kept]
+        row_weights = np.bincount(codes, weights=weights, minlength=n_distinct)[kept]
         if duplicates == "drop":
-            row_weights = row_weights / np.bincount(codes, minlength=n_distinct)[~dropped]
+            row_weights = row_weights / np.bincount(codes, minlength=n_distinct)[kept]
     return TrainingRows(
         texts=[texts[i] for i in rows],
-        classes=settled[codes[rows]],
+        classes=votes.majority[codes[rows]],
         weights=row_weights,
         n_distinct=n_distinct,
-        n_conflicts=int(conflicting.sum()),
-        n_dropped=int(dropped.sum()),
+        n_conflicts=int(votes.conflicting.sum()),
+        n_dropped=int((~kept).sum()),
+    )
+
+
+def resolve_conflicts(
+    X: Any,
+    y: Any,
+    *,
+    policy: Conflicts = "majority",
+    key: Key = "exact",
+    sample_weight: Any = None,
+) -> tuple[Any, Any, np.ndarray]:
+    """Give equal texts one label, or leave out those with several.
+
+    This prepares training data for any estimator. `SmallBertTextFilter` does the same in
+    its `fit`, by its parameter `conflicts`. Repeats stay.
+
+    Parameters
+    ----------
+    X : container of str, or array or table of shape (n_samples, n_features)
+        The texts, in any container of :func:`~skbert_filter.validation.check_texts`,
+        or rows to compare.
+    y : array-like of shape (n_samples,)
+        The class labels.
+    policy : {"majority", "drop", "raise"}, default="majority"
+        What becomes of a text with several labels.
+        "majority": all its rows get its most frequent label; a text for which two are
+        equally frequent is left out.
+        "drop": it is left out.
+        "raise": a ValueError that shows the first ones.
+    key : {"exact", "whitespace", "casefold"} or callable, default="exact"
+        Which texts are equal; see :func:`~skbert_filter.duplicates.keys.text_keys`.
+        Rows that are not texts have exact keys only.
+    sample_weight : array-like of shape (n_samples,), default=None
+        What each row counts in the majority. Rows of weight 0 are left out.
+
+    Returns
+    -------
+    X_resolved, y_resolved : containers as given
+        The rows that are left, in their order; a pandas container keeps their index.
+    rows : ndarray of intp
+        Their numbers, to select from anything else that has one value for each row,
+        such as `sample_weight`.
+
+    Raises
+    ------
+    TypeError
+        If `X` is neither texts nor rows that can be compared.
+    ValueError
+        If `X` is empty, the lengths differ, `policy` is unknown, or texts conflict and it
+        is "raise".
+
+    See Also
+    --------
+    duplicate_report : Shows the conflicts as a table.
+
+    Examples
+    --------
+    >>> from skbert_filter import resolve_conflicts
+    >>> X = ["About", "We make soap.", "About", "About", "Tea", "Tea"]
+    >>> resolve_conflicts(X, [0, 1, 0, 1, 0, 1])
+    (['About', 'We make soap.', 'About', 'About'], [0, 1, 0, 0], array([0, 1, 2, 3]))
+    >>> resolve_conflicts(X, [0, 1, 0, 1, 0, 1], policy="drop")
+    (['We make soap.'], [1], array([1]))
+    """
+    if policy not in ("majority", "drop", "raise"):
+        raise ValueError(f"policy is {policy!r}. It must be 'majority', 'drop' or 'raise'.")
+    keys = find_keys(X, key)
+    if keys is None:
+        # empty, which is refused below, or refused here
+        keys = check_texts(X)
+    if not len(keys):
+        raise ValueError("X has 0 rows. Pass at least one.")
+    classes, labels = pd.factorize(check_labels(y, len(keys)), sort=True)
+    weights = _check_sample_weight(
+        sample_weight, keys, dtype=np.float64, ensure_non_negative=True, allow_all_zero_weights=True
+    )
+    used = np.flatnonzero(weights)
+    codes, distinct = first_seen([keys[i] for i in used.tolist()])
+    classes = classes[used]
+    votes = count_votes(codes, classes, weights[used], len(distinct), len(labels))
+    if policy == "raise" and votes.conflicting.any():
+        examples = used[first_rows(codes)[votes.conflicting][:3]]
+        texts = find_texts(_safe_indexing(X, examples))
+        raise _conflict(votes, examples.tolist() if texts is None else texts)
+    left = np.flatnonzero(_kept(votes, policy)[codes])
+    # A label is taken from another row of the text, so that y keeps its type and container.
+    source = np.zeros(len(distinct), dtype=np.intp)
+    in_majority = np.flatnonzero(classes == votes.majority[codes])
+    source[codes[in_majority]] = used[in_majority]
+    rows = used[left]
+    y_resolved = _safe_indexing(y, source[codes[left]])
+    if isinstance(y, pd.Series | pd.DataFrame):
+        y_resolved = y_resolved.set_axis(y.index[rows])
+    return _safe_indexing(X, rows), y_resolved, rows
+
+
+def _kept(votes: Votes, policy: Conflicts) -> np.ndarray:
+    return ~votes.conflicting if policy == "drop" else ~votes.tied
+
+
+def _conflict(votes: Votes, examples: list[str] | list[int]) -> ValueError:
+    shown = ", ".join(f"row {i}" if isinstance(i, int) else short_repr(i) for i in examples)
+    return ValueError(
+        f"Equal texts come with more than one label, such as {shown} "
+        f"({votes.conflicting.sum()} in all). Correct the labels, or choose 'majority' or 'drop' "
+        "instead of 'raise'."
     )
