@@ -1,0 +1,374 @@
+"""What repeats in a corpus, and which labels contradict each other.
+
+Knows nothing of estimators or models.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from numbers import Integral
+from reprlib import repr as short_repr
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import _safe_indexing, check_scalar
+
+from skbert_filter.duplicates.keys import Key, find_keys, first_rows, first_seen, text_keys
+from skbert_filter.duplicates.printing import (
+    Columns,
+    Report,
+    aligned,
+    key_name,
+    row_tuples,
+    share_of,
+    shown_text,
+)
+from skbert_filter.duplicates.votes import Votes, count_votes
+from skbert_filter.encoding import looks_misdecoded
+from skbert_filter.validation import check_labels, check_texts, find_texts
+
+# Of more labels than these, a printed report shows the most frequent ones.
+_LABELS_SHOWN = 10
+
+
+@dataclass(frozen=True, eq=False)
+class DuplicateReport(Report):
+    """What repeats among texts, or among the rows of an array or table.
+
+    A distinct text stands for all that are equal to it under the key, and is shown as it
+    was first seen. Where the rows of an array or table were compared, a text is such a
+    row, shown as a tuple.
+
+    Attributes
+    ----------
+    key : str
+        The policy under which texts were compared, or the name of the function.
+    rows, distinct : int
+        How many rows there are, and how many distinct texts they hold.
+    misdecoded : float or None
+        The share of distinct texts that look mis-decoded ("â€™"); repeats do not count.
+        None for rows of arrays and tables.
+    most_frequent : DataFrame
+        The most frequent texts, with the columns "text", "rows", "share" (of all rows)
+        and, with labels, "rows_<label>" for each; equally frequent ones as first seen.
+    frequencies : DataFrame
+        How many texts occur how often, one line for each number of occurrences, the
+        highest first: "occurrences", "texts" (that occur so often), "rows" (these make),
+        "top_texts" (that occur so often or more) and "coverage" (the share of all rows
+        that those make). "occurrences" against "top_texts" is the frequency curve, to be
+        drawn with two logarithmic axes.
+    by_label : DataFrame or None
+        For each label, sorted: "rows", "distinct" (texts that have it, even if they have
+        others), "ratio" and "misdecoded" (of these texts). None without labels.
+    conflicts : DataFrame or None
+        Every text with several labels, the most frequent first: "text", "rows",
+        "rows_<label>" for each, and "majority", the most frequent of its labels, or None
+        in a tie. None without labels.
+
+    See Also
+    --------
+    duplicate_report : Makes the report.
+    """
+
+    key: str
+    rows: int
+    distinct: int
+    misdecoded: float | None
+    most_frequent: pd.DataFrame = field(repr=False)
+    frequencies: pd.DataFrame = field(repr=False)
+    by_label: pd.DataFrame | None = field(repr=False)
+    conflicts: pd.DataFrame | None = field(repr=False)
+
+    @property
+    def ratio(self) -> float:
+        """Rows for each distinct text, ``rows / distinct``; NaN without rows."""
+        return self.rows / self.distinct if self.distinct else float("nan")
+
+    @property
+    def n_conflicts(self) -> int | None:
+        """How many distinct texts have several labels; None without labels."""
+        return None if self.conflicts is None else len(self.conflicts)
+
+    @property
+    def n_conflicting_rows(self) -> int | None:
+        """How many rows have such a text; None without labels."""
+        return None if self.conflicts is None else int(self.conflicts["rows"].sum())
+
+    def coverage(self, n_texts: int) -> float:
+        """Return the share of all rows that the `n_texts` most frequent texts make.
+
+        Parameters
+        ----------
+        n_texts : int
+
+        Returns
+        -------
+        share : float
+            Between 0 and 1.
+        """
+        # Texts between two points of the curve are equally frequent: this is exact.
+        curve = self.frequencies
+        return float(np.interp(n_texts, [0, *curve["top_texts"]], [0.0, *curve["coverage"]]))
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the figures as a table of one row, indexed by `key`.
+
+        Returns
+        -------
+        table : DataFrame
+            With the columns "rows", "distinct", "ratio", "misdecoded", "conflicts" and
+            "conflicting_rows"; None where there is nothing to count.
+        """
+        figures = {
+            "rows": self.rows,
+            "distinct": self.distinct,
+            "ratio": self.ratio,
+            "misdecoded": self.misdecoded,
+            "conflicts": self.n_conflicts,
+            "conflicting_rows": self.n_conflicting_rows,
+        }
+        return pd.DataFrame([figures], index=pd.Index([self.key], name="key"))
+
+    def __str__(self) -> str:
+        if not self.rows:
+            return "0 rows: nothing to report."
+        unit = "row" if self.misdecoded is None else "text"
+        parts = [self._figures(unit)]
+        sizes = [10**power for power in range(10) if 10**power < self.distinct]
+        if sizes and self.distinct < self.rows:
+            coverage: Columns = {f"{size:,}": [f"{self.coverage(size):.1%}"] for size in sizes}
+            head = f"Share of all rows that the most frequent {unit}s make:"
+            parts.append(f"{head}\n{aligned(coverage, {})}")
+        if self.by_label is not None:
+            parts.append(_label_lines(self.by_label))
+        labels = [] if self.by_label is None else self.by_label.index.tolist()
+        shown = len(self.most_frequent)
+        if shown:
+            lines = _text_lines(self.most_frequent, labels)
+            parts.append(f"The most frequent {unit}s:\n{lines}")
+        if shown and self.conflicts is not None and len(self.conflicts):
+            lines = _text_lines(self.conflicts[:shown], labels)
+            parts.append(f"The most frequent {unit}s with several labels:\n{lines}")
+        return "\n\n".join(parts)
+
+    def _figures(self, unit: str) -> str:
+        repeats = self.rows - self.distinct
+        repeated = self.frequencies["texts"][self.frequencies["occurrences"] > 1].sum()
+        figures = [
+            ("rows", self.rows, f"compared with key {self.key!r}"),
+            (f"distinct {unit}s", self.distinct, f"{self.ratio:.2f} rows for each"),
+            ("repeats", repeats, f"{repeats / self.rows:.1%} of the rows repeat an earlier one"),
+            (
+                f"repeated {unit}s",
+                repeated,
+                f"{repeated / self.distinct:.1%} of the distinct {unit}s occur more than once",
+            ),
+        ]
+        if self.misdecoded is not None:
+            share = f"{self.misdecoded:.1%} of the distinct texts"
+            figures.append(("mis-decoded texts", round(self.misdecoded * self.distinct), share))
+        if self.n_conflicts is not None:
+            where = f"with several labels, in {self.n_conflicting_rows:,} rows"
+            figures.append((f"conflicting {unit}s", self.n_conflicts, where))
+        return "\n".join(f"{name:<17} {number:>13,}  {note}" for name, number, note in figures)
+
+
+def duplicate_report(
+    X: Any, y: Any = None, *, key: Key = "exact", n_top: int = 10
+) -> DuplicateReport:
+    """Report how much of a corpus is repeats, and where labels contradict each other.
+
+    Parameters
+    ----------
+    X : container of str, or array or table of shape (n_samples, n_features)
+        The texts, in any container of :func:`~skbert_filter.validation.check_texts`,
+        or rows to compare. It may be empty.
+    y : array-like of shape (n_samples,), default=None
+        The class labels.
+    key : {"exact", "whitespace", "casefold"} or callable, default="exact"
+        Which texts are equal; see :func:`~skbert_filter.duplicates.keys.text_keys`.
+        Rows that are not texts have exact keys only.
+    n_top : int, default=10
+        How many of the most frequent texts to list, and of the conflicts to print.
+
+    Returns
+    -------
+    report : DuplicateReport
+
+    Raises
+    ------
+    TypeError
+        If `X` is neither texts nor rows that can be compared, or `n_top` is no int.
+    ValueError
+        If a text or a label is missing, the lengths differ, or `n_top` is negative.
+
+    See Also
+    --------
+    resolve_conflicts : Gives equal texts one label, or leaves them out.
+    leakage_report : How much of a test set is in a training set.
+
+    Examples
+    --------
+    >>> from skbert_filter import duplicate_report
+    >>> X = ["View All", "View All", "We make soap.", "View All", "Itâ€™s new"]
+    >>> report = duplicate_report(X, ["drop", "drop", "keep", "keep", "keep"])
+    >>> print(report)
+    rows                          5  compared with key 'exact'
+    distinct texts                3  1.67 rows for each
+    repeats                       2  40.0% of the rows repeat an earlier one
+    repeated texts                1  33.3% of the distinct texts occur more than once
+    mis-decoded texts             1  33.3% of the distinct texts
+    conflicting texts             1  with several labels, in 3 rows
+    <BLANKLINE>
+    Share of all rows that the most frequent texts make:
+          1
+      60.0%
+    <BLANKLINE>
+      rows  distinct  rows for each  mis-decoded  label
+         2         1           2.00         0.0%  'drop'
+         3         3           1.00        33.3%  'keep'
+    <BLANKLINE>
+    The most frequent texts:
+      rows  share  labels                text
+         3  60.0%  'drop': 2, 'keep': 1  'View All'
+         1  20.0%  'keep': 1             'We make soap.'
+         1  20.0%  'keep': 1             'Itâ€™s new'
+    <BLANKLINE>
+    The most frequent texts with several labels:
+      rows  labels                majority  text
+         3  'drop': 2, 'keep': 1  'drop'    'View All'
+    >>> report.conflicts
+           text  rows  rows_drop  rows_keep majority
+    0  View All     3          2          1     drop
+    >>> report.frequencies
+       occurrences  texts  rows  top_texts  coverage
+    0            3      1     3          1       0.6
+    1            1      2     2          3       1.0
+    """
+    check_scalar(n_top, "n_top", Integral, min_val=0)
+    texts = find_texts(X)
+    keys = find_keys(X, key) if texts is None else text_keys(texts, key)
+    if keys is None:
+        # nothing to compare: right if X is empty, and else refused here
+        keys = texts = check_texts(X)
+    codes, distinct = first_seen(keys)
+    occurrences = np.bincount(codes, minlength=len(distinct))
+    by_frequency = np.argsort(-occurrences, kind="stable")
+    first = first_rows(codes)
+    misdecoded = None
+    if texts is not None:
+        misdecoded = np.array([looks_misdecoded(texts[i]) for i in first.tolist()], dtype=bool)
+
+    def table_of(chosen: np.ndarray) -> pd.DataFrame:
+        rows = first[chosen]
+        values = row_tuples(_safe_indexing(X, rows)) if texts is None else [texts[i] for i in rows]
+        return pd.DataFrame({"text": _column(values), "rows": occurrences[chosen]})
+
+    top = by_frequency[:n_top]
+    most_frequent = table_of(top).assign(share=occurrences[top] / max(len(codes), 1))
+    by_label = conflicts = None
+    if y is not None:
+        classes, labels = pd.factorize(check_labels(y, len(codes)), sort=True)
+        votes = count_votes(codes, classes, np.ones(len(codes)), len(distinct), len(labels))
+        by_label = _label_table(votes, labels, misdecoded)
+        most_frequent = most_frequent.join(_label_counts(votes, top, labels))
+        conflicting = by_frequency[votes.conflicting[by_frequency]]
+        conflicts = table_of(conflicting).join(_label_counts(votes, conflicting, labels))
+        majority = labels[votes.majority[conflicting]].tolist()
+        conflicts["majority"] = _column(
+            None if tied else label
+            for tied, label in zip(votes.tied[conflicting], majority, strict=True)
+        )
+    return DuplicateReport(
+        key=key_name(key),
+        rows=len(codes),
+        distinct=len(distinct),
+        misdecoded=None if misdecoded is None else share_of(misdecoded.sum(), len(distinct)),
+        most_frequent=most_frequent,
+        frequencies=_frequencies(occurrences),
+        by_label=by_label,
+        conflicts=conflicts,
+    )
+
+
+def _frequencies(occurrences: np.ndarray) -> pd.DataFrame:
+    times, texts = np.unique(occurrences, return_counts=True)
+    times, texts = times[::-1], texts[::-1]
+    rows = times * texts
+    return pd.DataFrame(
+        {
+            "occurrences": times,
+            "texts": texts,
+            "rows": rows,
+            "top_texts": texts.cumsum(),
+            "coverage": rows.cumsum() / max(rows.sum(), 1),
+        }
+    )
+
+
+def _label_table(votes: Votes, labels: np.ndarray, misdecoded: np.ndarray | None) -> pd.DataFrame:
+    rows = np.bincount(votes.classes, weights=votes.weights).astype(np.intp)
+    distinct = np.bincount(votes.classes)
+    table = pd.DataFrame(
+        {"rows": rows, "distinct": distinct, "ratio": rows / distinct},
+        index=pd.Index(labels, name="label", dtype=object),
+    )
+    if misdecoded is None:
+        return table
+    wrong = np.bincount(votes.classes, weights=misdecoded[votes.texts])
+    return table.assign(misdecoded=wrong / distinct)
+
+
+def _label_counts(votes: Votes, texts: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
+    """Return how many rows each of some texts has with each label."""
+    position = np.full(len(votes.majority), -1)
+    position[texts] = np.arange(len(texts))
+    place = position[votes.texts]
+    chosen = place >= 0
+    counts = np.zeros((len(texts), len(labels)), dtype=np.intp)
+    counts[place[chosen], votes.classes[chosen]] = votes.weights[chosen]
+    return pd.DataFrame(counts, columns=_count_columns(labels.tolist()))
+
+
+def _count_columns(labels: list[Any]) -> list[str]:
+    return [f"rows_{label}" for label in labels]
+
+
+def _column(values: Iterable[Any]) -> pd.Series:
+    # pandas would make a column of str of these, and fail on lone surrogates.
+    return pd.Series(list(values), dtype=object)
+
+
+def _label_lines(by_label: pd.DataFrame) -> str:
+    shown = by_label.nlargest(_LABELS_SHOWN, "rows").sort_index()
+    numbers: Columns = {
+        "rows": map("{:,}".format, shown["rows"]),
+        "distinct": map("{:,}".format, shown["distinct"]),
+        "rows for each": map("{:.2f}".format, shown["ratio"]),
+    }
+    if "misdecoded" in shown:
+        numbers["mis-decoded"] = map("{:.1%}".format, shown["misdecoded"])
+    lines = aligned(numbers, {"label": map(short_repr, shown.index)})
+    others = len(by_label) - len(shown)
+    return f"{lines}\n  and {others:,} less frequent ones" if others else lines
+
+
+def _text_lines(texts: pd.DataFrame, labels: list[Any]) -> str:
+    numbers: Columns = {"rows": map("{:,}".format, texts["rows"])}
+    if "share" in texts:
+        numbers["share"] = map("{:.1%}".format, texts["share"])
+    strings: Columns = {}
+    if labels:
+        counts = texts[_count_columns(labels)].to_numpy()
+        strings["labels"] = [_shown_counts(row, labels) for row in counts]
+    if "majority" in texts:
+        strings["majority"] = [
+            "tie" if label is None else short_repr(label) for label in texts["majority"]
+        ]
+    strings["text"] = map(shown_text, texts["text"])
+    return aligned(numbers, strings)
+
+
+def _shown_counts(counts: np.ndarray, labels: list[Any]) -> str:
+    order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
+    return ", ".join(f"{short_repr(labels[i])}: {counts[i]:,}" for i in order)
