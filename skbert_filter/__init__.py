@@ -11,33 +11,49 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from skbert_filter.corpus import FilterSummary, filter_corpus
     from skbert_filter.dedup_predictor import DedupPredictor
+    from skbert_filter.duplicates.cache import CacheInfo
+    from skbert_filter.duplicates.leakage import LeakageReport, leakage_report
+    from skbert_filter.duplicates.reports import DuplicateReport, duplicate_report
     from skbert_filter.duplicates.splits import (
         DedupStratifiedKFold,
         DedupStratifiedShuffleSplit,
         dedup_train_test_split,
     )
+    from skbert_filter.duplicates.training_rows import resolve_conflicts
     from skbert_filter.text_filter import SmallBertTextFilter
 
 __version__ = version("skbert_filter")
 
 _MODULE_OF = {
+    "CacheInfo": "skbert_filter.duplicates.cache",
     "DedupPredictor": "skbert_filter.dedup_predictor",
     "DedupStratifiedKFold": "skbert_filter.duplicates.splits",
     "DedupStratifiedShuffleSplit": "skbert_filter.duplicates.splits",
+    "DuplicateReport": "skbert_filter.duplicates.reports",
     "FilterSummary": "skbert_filter.corpus",
+    "LeakageReport": "skbert_filter.duplicates.leakage",
     "SmallBertTextFilter": "skbert_filter.text_filter",
     "dedup_train_test_split": "skbert_filter.duplicates.splits",
+    "duplicate_report": "skbert_filter.duplicates.reports",
     "filter_corpus": "skbert_filter.corpus",
+    "leakage_report": "skbert_filter.duplicates.leakage",
+    "resolve_conflicts": "skbert_filter.duplicates.training_rows",
 }
 
 __all__ = [
+    "CacheInfo",
     "DedupPredictor",
     "DedupStratifiedKFold",
     "DedupStratifiedShuffleSplit",
+    "DuplicateReport",
     "FilterSummary",
+    "LeakageReport",
     "SmallBertTextFilter",
     "dedup_train_test_split",
+    "duplicate_report",
     "filter_corpus",
+    "leakage_report",
+    "resolve_conflicts",
 ]
 
 

@@ -4,17 +4,18 @@ Knows nothing of text models: what it wraps is used through scikit-learn's
 interface alone.
 """
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from copy import copy, deepcopy
-from functools import reduce
-from itertools import chain
+from datetime import timedelta
 from numbers import Integral
+from os import PathLike
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import issparse, vstack
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
@@ -28,7 +29,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, _safe_indexing, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils._set_output import _safe_set_output
+from sklearn.utils._set_output import _get_output_config, _safe_set_output
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
@@ -38,17 +39,29 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _estimator_has, _num_samples, check_is_fitted
 
-from skbert_filter.duplicates.keys import Key, find_keys, first_rows, first_seen
+from skbert_filter.duplicates.cache import Cache, CacheInfo
+from skbert_filter.duplicates.fingerprints import check_fingerprint, fingerprint
+from skbert_filter.duplicates.keys import (
+    Key,
+    find_keys,
+    first_rows,
+    lasting_keys,
+    number_inputs,
+)
+from skbert_filter.duplicates.results import from_bytes, spread, to_bytes
+from skbert_filter.duplicates.stores import Store
 
 # With several outputs these return a list of arrays, one for each output.
 _LISTS_OUTPUTS = ("predict_proba", "predict_log_proba", "decision_function")
 
 
 class DedupPredictor(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
-    """Meta-estimator that gives each distinct input to its estimator once per call.
+    """Meta-estimator that computes each distinct input once, and remembers it if asked.
 
     Most rows of scraped text are repeats. This predicts the distinct ones and copies
     the results to all rows, so that the cost follows the number of distinct inputs.
+    With a `store`, later calls compute only what no earlier call has.
+
     It works for any estimator whose results depend on one row at a time: classifiers,
     regressors and transformers of texts, or of the rows of an array or table.
 
@@ -63,9 +76,27 @@ class DedupPredictor(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         estimator is given the key itself (the folded text) to predict from, so that no
         result depends on which variant came first. It is still fitted on the texts as
         they are.
+    store : {"memory"} or path, default=None
+        Where results are kept for later calls. None: nowhere. "memory": in this object,
+        until it is fitted again, and not in its clones and pickles. A path: in an SQLite
+        file that is created if needed, and that processes may share at once. Its
+        results survive the process, and each chunk is safe when it is done, so that a
+        run that was killed goes on where it stopped.
+    items_limit : int or None, default=None
+        How many results the store may hold; the oldest make room. None: no limit.
+    fingerprint : str or None, default=None
+        What results are filed under in the store. None: a hash of all that the wrapped
+        estimator is (its class, parameters, what it has learnt, and the code of your own
+        functions in it), computed at each call, so that after a refit, a `set_params`
+        or with another model no old result is returned. An estimator that cannot be
+        hashed is refused; give it a name then, such as "v1", and change that with every
+        change of the model.
     chunk_size : int, default=65_536
         How many distinct inputs to give to the estimator at a time. It bounds the
-        memory that the estimator needs, and is the step of the progress bar.
+        memory that the estimator needs; it is the step of the progress bar, and of what
+        is written to the store at once.
+    verbose : int, default=0
+        1 shows a progress bar of the distinct inputs on standard error.
 
     Attributes
     ----------
@@ -94,6 +125,13 @@ class DedupPredictor(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     matrices, lists of lists) is passed on as it is. Rows are given in `X`'s own kind
     of container; folded texts as a list where that is neither of NumPy nor of pandas.
 
+    A store keeps arrays and tables of numbers, times and text, never pickles. Sparse and
+    other results are refused with a store, and shared within the call without one. Its
+    keys are hashes of 128 bits of the input that the estimator is given, its texts
+    themselves are not in it. It does not see what lies outside the estimator: a file or
+    a service that it reads. After each call the file holds all results by itself. It can
+    be copied then, and used where it cannot be written, as long as nothing is missing.
+
     Callbacks of scikit-learn see the fit of the wrapped estimator, and each call of a
     prediction method as a task of its name with one subtask for each chunk.
 
@@ -107,18 +145,49 @@ class DedupPredictor(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     >>> model = model.fit(["View all", "Contact us", "We make soap", "Soap"], [0, 0, 1, 1])
     >>> model.predict(["View all"] * 3 + ["We sell soap"])
     array([0, 0, 0, 1])
+
+    With a store, the second call computes nothing:
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sklearn.frozen import FrozenEstimator
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     scorer = DedupPredictor(FrozenEstimator(model), store=Path(folder, "scores.sqlite"))
+    ...     for _ in range(2):
+    ...         _ = scorer.predict_proba(["View all", "View all", "We sell soap"])
+    ...     info = scorer.cache_info()
+    >>> info.hits, info.misses, info.stored
+    (4, 2, 2)
     """
 
     _parameter_constraints: dict = {  # noqa: RUF012 - the name and form scikit-learn reads
         "estimator": [HasMethods(["fit"])],
         "key": [StrOptions({"exact", "whitespace", "casefold"}), callable],
+        "store": [str, PathLike, None],
+        "items_limit": [Interval(Integral, 0, None, closed="left"), None],
+        "fingerprint": [str, None],
         "chunk_size": [Interval(Integral, 1, None, closed="left")],
+        "verbose": ["verbose"],
     }
 
-    def __init__(self, estimator: Any, *, key: Key = "exact", chunk_size: int = 65_536) -> None:
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        key: Key = "exact",
+        store: str | PathLike[str] | None = None,
+        items_limit: int | None = None,
+        fingerprint: str | None = None,
+        chunk_size: int = 65_536,
+        verbose: int = 0,
+    ) -> None:
         self.estimator = estimator
         self.key = key
+        self.store = store
+        self.items_limit = items_limit
+        self.fingerprint = fingerprint
         self.chunk_size = chunk_size
+        self.verbose = verbose
 
     @_fit_context(
         # estimator is not validated yet
@@ -154,6 +223,7 @@ class DedupPredictor(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
             estimator.fit(X, y, **params)
         task.call_on_fit_task_end(estimator=self, X=X, y=y)
         self.estimator_ = estimator
+        self._remembered = Cache()
         context.call_on_fit_task_end(
             estimator=self, X=X, y=y, reconstruction_attributes={"estimator_": estimator}
         )
@@ -326,6 +396,48 @@ class DedupPredictor(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         self._check_ready()
         return self._wrapped.get_feature_names_out(input_features)
 
+    def cache_info(self) -> CacheInfo:
+        """Return how many rows were computed since `fit`, and what the store holds.
+
+        Returns
+        -------
+        info : CacheInfo
+            With the attributes `hits`, `misses`, `distinct`, `stored` and `bytes`.
+        """
+        return self._cache().info(self.store)
+
+    def cache_clear(self) -> None:
+        """Remove all results of the store, those of other estimators too; count anew."""
+        with self._cache().open(self.store) as store:
+            if store is not None:
+                store.clear()
+        self._cache().reset_counts()
+
+    def cache_prune(
+        self,
+        *,
+        bytes_limit: int | None = None,
+        items_limit: int | None = None,
+        age_limit: timedelta | None = None,
+    ) -> None:
+        """Remove the oldest results of the store, until all limits given are kept.
+
+        The limits are those of :meth:`joblib.Memory.reduce_size`. A result's age counts
+        from when it was computed.
+
+        Parameters
+        ----------
+        bytes_limit : int or None, default=None
+            The size of the store in bytes.
+        items_limit : int or None, default=None
+            The number of results, of all estimators and methods.
+        age_limit : timedelta or None, default=None
+            The age of a result.
+        """
+        with self._cache().open(self.store) as store:
+            if store is not None:
+                store.prune(bytes_limit=bytes_limit, items_limit=items_limit, age_limit=age_limit)
+
     @property
     def classes_(self) -> np.ndarray:
         return self._learnt("classes_")
@@ -351,6 +463,10 @@ class DedupPredictor(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
             .add(caller="fit", callee="fit")
             .add(caller="score", callee="score"),
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Left out: counts, and results in the memory of this process; a file keeps its own.
+        return {k: v for k, v in super().__getstate__().items() if k != "_remembered"}
 
     def __sklearn_tags__(self) -> Tags:
         return deepcopy(get_tags(self.estimator))
@@ -380,6 +496,7 @@ class DedupPredictor(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     def _of_distinct(self, method: str, X: Any) -> Any:
         self._check_ready()
         self._validate_params()
+        cache = self._cache()
         # The callbacks' state is kept on the estimator. Each call has its own copy, so
         # that threads may predict with one object.
         call = copy(self)
@@ -387,43 +504,133 @@ class DedupPredictor(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
             # A fit is under way, and reports its own tasks.
             call.set_callbacks()
             call.__dict__.pop("_parent_callback_ctx", None)
-        return call._compute(method, X)
+        with cache.open(self.store) as store:
+            return call._compute(method, X, cache, store)
 
     @with_callbacks
-    def _compute(self, method: str, X: Any) -> Any:
+    def _compute(self, method: str, X: Any, cache: Cache, store: Store | None) -> Any:
         function = getattr(self._wrapped, method)
-        keys = find_keys(X, self.key)
-        if not keys:
+        numbered = number_inputs(X, self.key)
+        if numbered is None or not numbered[1]:
             return function(X)
-        codes, distinct = first_seen(keys)
+        codes, distinct = numbered
         rows = first_rows(codes)
-        starts = range(0, len(rows), self.chunk_size)
-        context = self._init_callback_context(task_name=method, max_subtasks=len(starts))
+        missing = np.arange(len(rows))
+        parts: list[Any] = []
+        places: list[np.ndarray] = []
+        if store is not None:
+            texts = isinstance(distinct[0], str)
+            kind, ids = lasting_keys(distinct if texts else _safe_indexing(X, rows))
+            space = f"{self._fingerprint(cache)} {method} {self._container(method)} of {kind}"
+            missing, parts, places = _recall(store, space, ids)
+        cache.count(rows=len(codes), distinct=len(rows), computed=len(missing))
+        chunks = [
+            missing[start : start + self.chunk_size]
+            for start in range(0, len(missing), self.chunk_size)
+        ]
+        context = self._init_callback_context(task_name=method, max_subtasks=len(chunks))
         context.call_on_fit_task_begin(estimator=self, X=X)
-        parts = []
-        for start in starts:
-            task = context.subcontext(task_name="chunk")
-            task.call_on_fit_task_begin(estimator=self)
-            chunk = slice(start, start + self.chunk_size)
-            inputs = _safe_indexing(X, rows[chunk])
-            if self.key != "exact":
-                inputs = _with_texts(inputs, distinct[chunk])
-            parts.append(function(inputs))
-            task.call_on_fit_task_end(estimator=self)
+        with _progress_bar(method, len(rows), len(rows) - len(missing), self.verbose) as advance:
+            for place in chunks:
+                task = context.subcontext(task_name="chunk")
+                task.call_on_fit_task_begin(estimator=self)
+                inputs = _safe_indexing(X, rows[place])
+                if self.key != "exact":
+                    inputs = _with_texts(inputs, [distinct[i] for i in place])
+                part = function(inputs)
+                _check_length(part, len(place), method)
+                if store is not None:
+                    layout, values = to_bytes(part, method)
+                    new = [ids[i] for i in place]
+                    store.put(space, layout, new, values, items_limit=self.items_limit)
+                parts.append(part)
+                places.append(place)
+                advance(len(place))
+                task.call_on_fit_task_end(estimator=self)
         context.call_on_fit_task_end(estimator=self, X=X)
+        order = np.empty(len(rows), dtype=np.intp)
+        order[np.concatenate(places)] = np.arange(len(rows))
+        codes = order[codes]
         if method in _LISTS_OUTPUTS and isinstance(parts[0], list):
-            outputs = [list(output) for output in zip(*parts, strict=True)]
-            return [_spread(output, codes, X, len(rows), method) for output in outputs]
-        return _spread(parts, codes, X, len(rows), method)
+            return [spread(list(output), codes, X) for output in zip(*parts, strict=True)]
+        return spread(parts, codes, X)
+
+    def _cache(self) -> Cache:
+        # Of two threads that come first, both get the same.
+        return self.__dict__.setdefault("_remembered", Cache())
+
+    def _fingerprint(self, cache: Cache) -> str:
+        if self.fingerprint is not None:
+            return f"given: {self.fingerprint}"
+        found = fingerprint(self._wrapped)
+        if found not in cache.trusted:
+            check_fingerprint(self._wrapped)
+            cache.trusted.add(found)
+        return found
+
+    def _container(self, method: str) -> str:
+        """Return the container that `set_output` or the global configuration chooses."""
+        if method != "transform":
+            return "as returned"
+        return _get_output_config("transform", _last_step(self._wrapped))["dense"]
+
+
+def _last_step(estimator: Any) -> Any:
+    while isinstance(estimator, FrozenEstimator | Pipeline):
+        frozen = isinstance(estimator, FrozenEstimator)
+        estimator = estimator.estimator if frozen else estimator[-1]
+    return estimator
 
 
 def _default_score(estimator: Any) -> Any:
     """Return accuracy or R² where that is the score of `estimator`, else None."""
-    while isinstance(estimator, FrozenEstimator | Pipeline):
-        frozen = isinstance(estimator, FrozenEstimator)
-        estimator = estimator.estimator if frozen else estimator[-1]
-    score = getattr(type(estimator), "score", None)
+    score = getattr(type(_last_step(estimator)), "score", None)
     return score if score in (ClassifierMixin.score, RegressorMixin.score) else None
+
+
+def _recall(
+    store: Store, space: str, ids: list[bytes]
+) -> tuple[np.ndarray, list[Any], list[np.ndarray]]:
+    """Return which results are not in the store, those that are, and where they belong."""
+    parts, places = [], []
+    missing = np.ones(len(ids), dtype=bool)
+    for layout, values in store.get(space, ids).items():
+        place = np.fromiter(map(values.__contains__, ids), dtype=bool, count=len(ids))
+        parts.append(from_bytes(layout, [values[key] for key in ids if key in values]))
+        places.append(np.flatnonzero(place))
+        missing[place] = False
+    if missing.any():
+        # before hours of work that could not be kept
+        store.check_writable()
+    return np.flatnonzero(missing), parts, places
+
+
+def _check_length(result: Any, n_inputs: int, method: str) -> None:
+    outputs = result if method in _LISTS_OUTPUTS and isinstance(result, list) else [result]
+    for output in outputs:
+        if _num_samples(output) != n_inputs:
+            raise ValueError(
+                f"{method} of the wrapped estimator returned {_num_samples(output)} rows for "
+                f"{n_inputs} distinct inputs. DedupPredictor needs one result for each input."
+            )
+
+
+@contextmanager
+def _progress_bar(
+    method: str, total: int, known: int, verbose: int
+) -> Iterator[Callable[[int], None]]:
+    if not verbose:
+        yield lambda n_inputs: None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f} distinct inputs"),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(method, total=total, completed=known)
+        yield lambda n_inputs: bar.advance(task, n_inputs)
 
 
 def _with_texts(rows: Any, texts: Sequence[Any]) -> Any:
@@ -435,33 +642,3 @@ def _with_texts(rows: Any, texts: Sequence[Any]) -> Any:
     if isinstance(rows, np.ndarray):
         return np.array(texts, dtype=object).reshape(rows.shape)
     return texts
-
-
-def _spread(parts: list[Any], codes: np.ndarray, X: Any, n_inputs: int, method: str) -> Any:
-    """Join the results of the chunks, and copy them to all rows."""
-    result = parts[0] if len(parts) == 1 else _concatenate(parts)
-    if _num_samples(result) != n_inputs:
-        raise ValueError(
-            f"{method} of the wrapped estimator returned {_num_samples(result)} rows for "
-            f"{n_inputs} distinct inputs. DedupPredictor needs one result for each input."
-        )
-    if issparse(result):
-        return result.tocsr()[codes].asformat(result.format)
-    result = _safe_indexing(result, codes)
-    if isinstance(result, pd.DataFrame | pd.Series):
-        has_index = isinstance(X, pd.DataFrame | pd.Series)
-        result.index = X.index if has_index else pd.RangeIndex(len(codes))
-    return result
-
-
-def _concatenate(parts: list[Any]) -> Any:
-    first = parts[0]
-    if isinstance(first, list):
-        return list(chain.from_iterable(parts))
-    if issparse(first):
-        return vstack(parts, format=first.format)
-    if isinstance(first, pd.DataFrame | pd.Series):
-        return pd.concat(parts)
-    if hasattr(first, "vstack"):
-        return reduce(lambda above, below: above.vstack(below), parts)
-    return np.concatenate(parts)

@@ -1,0 +1,199 @@
+"""Results of an estimator, one for each distinct input: joined, copied to all rows, and
+written as bytes and back.
+
+Knows nothing of keys or of where the bytes are kept.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from functools import reduce
+from importlib import import_module
+from itertools import chain
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import issparse, vstack
+from sklearn.utils import _safe_indexing
+
+# Arrays of these are their bytes: numbers, times, and text of a fixed width. Objects are not.
+_PLAIN_KINDS = "biufcmMSU"
+_TABLES = ("pandas", "polars")
+
+
+def spread(parts: list[Any], codes: np.ndarray, X: Any) -> Any:
+    """Join the results of the chunks, and copy them to all rows.
+
+    Parameters
+    ----------
+    parts : list of results
+        Of one kind: arrays, tables, sparse matrices or lists.
+    codes : ndarray of int of shape (n_rows,)
+        Which of the results, counted through all parts, each row has.
+    X : object
+        The input; a result of pandas gets its index.
+
+    Returns
+    -------
+    result : as the parts, of n_rows rows
+    """
+    result = parts[0] if len(parts) == 1 else _concatenate(parts)
+    if issparse(result):
+        return result.tocsr()[codes].asformat(result.format)
+    result = _safe_indexing(result, codes)
+    if isinstance(result, pd.DataFrame | pd.Series):
+        has_index = isinstance(X, pd.DataFrame | pd.Series)
+        result.index = X.index if has_index else pd.RangeIndex(len(codes))
+    return result
+
+
+def to_bytes(result: Any, method: str) -> tuple[str, list[bytes]]:
+    """Write each row of a result as bytes.
+
+    Parameters
+    ----------
+    result : ndarray, table, or list of ndarray for several outputs
+        Of numbers, times, or text.
+    method : str
+        What messages say has returned it.
+
+    Returns
+    -------
+    layout : str
+        How to read the bytes, as JSON.
+    values : list of bytes
+        One for each row.
+
+    Raises
+    ------
+    TypeError
+        If it is sparse, or holds other objects than str.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skbert_filter.duplicates.results import from_bytes, to_bytes
+    >>> layout, values = to_bytes(np.array(["keep", "drop"]), "predict")
+    >>> layout
+    '{"type": "array", "dtype": "<U4", "shape": []}'
+    >>> from_bytes(layout, values)
+    array(['keep', 'drop'], dtype='<U4')
+    """
+    if isinstance(result, np.ndarray) and result.dtype == object and result.ndim == 1:
+        if set(map(type, result)) != {str}:
+            raise _refusal(method, result)
+        return json.dumps({"type": "str"}), [
+            text.encode("utf-8", "surrogatepass") for text in result
+        ]
+    layout, cells = _to_cells(result, method)
+    return json.dumps(layout), _rows(cells)
+
+
+def from_bytes(layout: str, values: Sequence[bytes]) -> Any:
+    """Read what `to_bytes` has written.
+
+    Parameters
+    ----------
+    layout : str
+        As `to_bytes` returned it.
+    values : sequence of bytes
+        Rows of that layout.
+
+    Returns
+    -------
+    result : as given to `to_bytes`
+        It is not writable.
+    """
+    how = json.loads(layout)
+    if how["type"] == "str":
+        texts = np.empty(len(values), dtype=object)
+        texts[:] = [value.decode("utf-8", "surrogatepass") for value in values]
+        return texts
+    cells = np.frombuffer(b"".join(values), np.uint8).reshape(len(values), -1)
+    return _from_cells(how, cells)
+
+
+def _to_cells(result: Any, method: str) -> tuple[dict[str, Any], np.ndarray]:
+    """Return the layout, and the bytes of shape (n_rows, n_bytes)."""
+    if isinstance(result, np.ndarray) and result.dtype.kind in _PLAIN_KINDS:
+        layout = {"type": "array", "dtype": result.dtype.str, "shape": list(result.shape[1:])}
+        if not result.size:
+            return layout, np.empty((len(result), 0), np.uint8)
+        rows = np.ascontiguousarray(result).reshape(len(result), -1)
+        return layout, rows.view(np.uint8)
+    if isinstance(result, list) and any(isinstance(part, np.ndarray) for part in result):
+        kind, names, parts = "list", None, result
+    else:
+        kind, names = type(result).__module__.split(".")[0], _names(result)
+        if kind not in _TABLES or not names:
+            raise _refusal(method, result)
+        parts = [_column(result[name], method) for name in names]
+    layouts, cells = zip(*(_to_cells(part, method) for part in parts), strict=True)
+    return {"type": kind, "names": names, "parts": list(layouts)}, np.hstack(cells)
+
+
+def _from_cells(layout: dict[str, Any], cells: np.ndarray) -> Any:
+    if layout["type"] == "array":
+        rows = np.ascontiguousarray(cells).view(layout["dtype"]) if cells.size else cells
+        return rows.astype(layout["dtype"], copy=False).reshape(len(cells), *layout["shape"])
+    widths = [_width(part) for part in layout["parts"]]
+    pieces = np.split(cells, np.cumsum(widths)[:-1], axis=1)
+    parts = [_from_cells(*pair) for pair in zip(layout["parts"], pieces, strict=True)]
+    if layout["type"] == "list":
+        return parts
+    table = import_module(layout["type"]).DataFrame
+    return table(dict(zip(layout["names"], parts, strict=True)))
+
+
+def _width(layout: dict[str, Any]) -> int:
+    if layout["type"] == "array":
+        return np.dtype(layout["dtype"]).itemsize * math.prod(layout["shape"])
+    return sum(map(_width, layout["parts"]))
+
+
+def _names(table: Any) -> list[str]:
+    """Return the names of columns by which a table can be made again, else none."""
+    names = list(getattr(table, "columns", []))
+    can_be_told_apart = len(set(names)) == len(names)
+    return names if can_be_told_apart and {*map(type, names)} == {str} else []
+
+
+def _column(column: Any, method: str) -> np.ndarray:
+    """Return a column of a table as the array from which it can be made again."""
+    array = column.to_numpy()
+    if array.dtype.kind not in _PLAIN_KINDS or type(column)(array).dtype != column.dtype:
+        raise _refusal(method, column)
+    return array
+
+
+def _rows(cells: np.ndarray) -> list[bytes]:
+    if not cells.size:
+        return [b""] * len(cells)
+    whole_row = np.dtype((np.void, cells.shape[1]))
+    rows = np.ascontiguousarray(cells).view(whole_row).ravel()
+    return cast("list[bytes]", rows.tolist())
+
+
+def _refusal(method: str, result: Any) -> TypeError:
+    what = f"{type(result).__module__}.{type(result).__name__}"
+    dtype = getattr(result, "dtype", None)
+    return TypeError(
+        f"{method} of the wrapped estimator returned a {what}"
+        f"{'' if dtype is None else f' of dtype {dtype}'}, which a store cannot keep: it takes "
+        "NumPy arrays, and tables with columns named by str, of numbers, times or text. Use "
+        "store=None, or set_output(transform='default')."
+    )
+
+
+def _concatenate(parts: list[Any]) -> Any:
+    first = parts[0]
+    if isinstance(first, list):
+        return list(chain.from_iterable(parts))
+    if issparse(first):
+        return vstack(parts, format=first.format)
+    if isinstance(first, pd.DataFrame | pd.Series):
+        return pd.concat(parts)
+    if hasattr(first, "vstack"):
+        return reduce(lambda above, below: above.vstack(below), parts)
+    return np.concatenate(parts)

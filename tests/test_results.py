@@ -1,0 +1,100 @@
+"""Results as bytes and back: equal in every respect, or refused."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as st_np
+from scipy.sparse import csr_array
+
+from skbert_filter.duplicates.results import from_bytes, to_bytes
+
+ARRAYS = {
+    "labels": np.array(["a", "discard", "é"]),
+    "bool": np.array([True, False, True]),
+    "reversed": np.arange(3.0)[::-1],
+    "Fortran order": np.asfortranarray(np.arange(6, dtype=np.float32).reshape(3, 2)),
+    "three dimensions": np.arange(12).reshape(3, 2, 2),
+    "no columns": np.zeros((3, 0)),
+    "one column": np.arange(3).reshape(3, 1),
+    "big endian": np.arange(3, dtype=">i4"),
+    "days": np.array(["2020-01-01", "NaT", "1970-01-01"], "M8[D]"),
+    "complex": np.array([1j, np.nan, -0.0]),
+    "bytes": np.array([b"a", b"bc", b""]),
+}
+
+
+@pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS)
+def test_arrays(array):
+    layout, values = to_bytes(array, "predict")
+    back = from_bytes(layout, values)
+    assert back.dtype == array.dtype
+    assert len(values) == 3
+    np.testing.assert_array_equal(back, array, strict=True)
+
+
+@given(
+    st_np.arrays(
+        st.sampled_from([bool, np.int8, np.float16, np.float64, "<U3", "M8[s]"]),
+        st_np.array_shapes(min_dims=1, max_dims=3, max_side=4),
+    ),
+    st.data(),
+)
+def test_rows_are_read_in_any_order(array, data):
+    layout, values = to_bytes(array, "predict")
+    rows = data.draw(st.lists(st.integers(0, len(array) - 1), min_size=1))
+    back = from_bytes(layout, [values[i] for i in rows])
+    np.testing.assert_array_equal(back, array[rows], strict=True)
+
+
+def test_labels_in_an_array_of_objects():
+    labels = np.array(["keep", "\ud800", "", "a\0"], dtype=object)
+    layout, values = to_bytes(labels, "predict")
+    back = from_bytes(layout, values)
+    assert back.dtype == object
+    assert back.tolist() == labels.tolist()
+
+
+def test_a_list_with_an_array_for_each_output():
+    outputs = [np.eye(3), np.arange(3, dtype=np.int8), np.array(["a", "b", "c"])]
+    back = from_bytes(*to_bytes(outputs, "predict_proba"))
+    for array, output in zip(back, outputs, strict=True):
+        np.testing.assert_array_equal(array, output, strict=True)
+
+
+COLUMNS = {"a": [1, 2, 3], "b": [0.5, np.nan, 1.5], "c": [True, False, True]}
+
+
+def test_tables():
+    frame = pd.DataFrame(COLUMNS).astype({"a": np.int8})
+    pd.testing.assert_frame_equal(from_bytes(*to_bytes(frame, "transform")), frame)
+    table = pl.DataFrame(COLUMNS).cast({"a": pl.UInt8})
+    assert table.equals(from_bytes(*to_bytes(table, "transform")))
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        csr_array(np.eye(3)),
+        np.array([1, "a", None], dtype=object),
+        np.array([["a"], ["b"]], dtype=object),
+        [1, 2, 3],
+        ["a", "b", "c"],
+        pd.Series([1, 2, 3]),
+        pd.DataFrame({"a": ["x", "y", "z"]}),
+        pd.DataFrame({"a": pd.array([1, None, 3], dtype="Int64")}),
+        pd.DataFrame({0: [1, 2, 3]}),
+        pd.DataFrame([[1, 2]], columns=["a", "a"]),
+        pd.DataFrame(index=range(3)),
+        pl.DataFrame({"a": [1, None, 3]}),
+        pl.DataFrame({"a": [[1], [2], [3]]}),
+    ],
+    ids=lambda result: f"{type(result).__module__}.{type(result).__name__}",
+)
+def test_what_bytes_cannot_hold_is_refused(result):
+    with pytest.raises(
+        TypeError, match=r"transform of the wrapped .*store cannot keep.*store=None"
+    ):
+        to_bytes(result, "transform")
