@@ -4,6 +4,7 @@ Knows nothing of text models: what it wraps is used through scikit-learn's
 interface alone.
 """
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from copy import copy, deepcopy
@@ -27,7 +28,7 @@ from sklearn.base import (
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
-from sklearn.utils import Tags, _safe_indexing, get_tags
+from sklearn.utils import Tags, check_scalar, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config, _safe_set_output
 from sklearn.utils.metadata_routing import (
@@ -45,14 +46,13 @@ from skbert_filter.duplicates.keys import (
     Key,
     find_keys,
     first_rows,
+    kind_of,
     lasting_keys,
     number_inputs,
 )
-from skbert_filter.duplicates.results import from_bytes, spread, to_bytes
+from skbert_filter.duplicates.results import LISTS_OUTPUTS, from_bytes, spread, to_bytes
 from skbert_filter.duplicates.stores import Store
-
-# With several outputs these return a list of arrays, one for each output.
-_LISTS_OUTPUTS = ("predict_proba", "predict_log_proba", "decision_function")
+from skbert_filter.validation import take_rows
 
 
 class DedupPredictor(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
@@ -125,7 +125,8 @@ class DedupPredictor(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     matrices, lists of lists) is passed on as it is. Rows are given in `X`'s own kind
     of container; folded texts as a list where that is neither of NumPy nor of pandas.
 
-    A store keeps arrays and tables of numbers, times and text, never pickles. Sparse and
+    A store keeps arrays of numbers, times and str, and tables of numbers and times, never
+    pickles. Sparse and
     other results are refused with a store, and shared within the call without one. Its
     keys are hashes of 128 bits of the input that the estimator is given, its texts
     themselves are not in it. It does not see what lies outside the estimator: a file or
@@ -404,11 +405,13 @@ class DedupPredictor(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         info : CacheInfo
             With the attributes `hits`, `misses`, `distinct`, `stored` and `bytes`.
         """
+        self._validate_params()
         return self._cache().info(self.store)
 
     def cache_clear(self) -> None:
         """Remove all results of the store, those of other estimators too; count anew."""
-        with self._cache().open(self.store) as store:
+        self._validate_params()
+        with self._cache().open(self.store, create=False) as store:
             if store is not None:
                 store.clear()
         self._cache().reset_counts()
@@ -422,8 +425,8 @@ class DedupPredictor(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     ) -> None:
         """Remove the oldest results of the store, until all limits given are kept.
 
-        The limits are those of :meth:`joblib.Memory.reduce_size`. A result's age counts
-        from when it was computed.
+        The limits are named as in :meth:`joblib.Memory.reduce_size`. A result's age
+        counts from when it was computed.
 
         Parameters
         ----------
@@ -433,8 +436,20 @@ class DedupPredictor(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
             The number of results, of all estimators and methods.
         age_limit : timedelta or None, default=None
             The age of a result.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a limit is of another type, or negative.
         """
-        with self._cache().open(self.store) as store:
+        self._validate_params()
+        limits = {"bytes_limit": bytes_limit, "items_limit": items_limit}
+        for name, limit in limits.items():
+            if limit is not None:
+                check_scalar(limit, name, Integral, min_val=0)
+        if age_limit is not None:
+            check_scalar(age_limit, "age_limit", timedelta)
+        with self._cache().open(self.store, create=False) as store:
             if store is not None:
                 store.prune(bytes_limit=bytes_limit, items_limit=items_limit, age_limit=age_limit)
 
@@ -520,10 +535,10 @@ class DedupPredictor(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         places: list[np.ndarray] = []
         if store is not None:
             texts = isinstance(distinct[0], str)
-            kind, ids = lasting_keys(distinct if texts else _safe_indexing(X, rows))
-            space = f"{self._fingerprint(cache)} {method} {self._container(method)} of {kind}"
+            ids = lasting_keys(distinct if texts else take_rows(X, rows))
+            found = self._fingerprint(cache)
+            space = f"{found} {method} {self._container(method)} of {kind_of(X)}"
             missing, parts, places = _recall(store, space, ids)
-        cache.count(rows=len(codes), distinct=len(rows), computed=len(missing))
         chunks = [
             missing[start : start + self.chunk_size]
             for start in range(0, len(missing), self.chunk_size)
@@ -534,7 +549,7 @@ class DedupPredictor(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
             for place in chunks:
                 task = context.subcontext(task_name="chunk")
                 task.call_on_fit_task_begin(estimator=self)
-                inputs = _safe_indexing(X, rows[place])
+                inputs = take_rows(X, rows[place])
                 if self.key != "exact":
                     inputs = _with_texts(inputs, [distinct[i] for i in place])
                 part = function(inputs)
@@ -548,10 +563,18 @@ class DedupPredictor(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
                 advance(len(place))
                 task.call_on_fit_task_end(estimator=self)
         context.call_on_fit_task_end(estimator=self, X=X)
+        cache.count(rows=len(codes), distinct=len(rows), computed=len(missing))
+        if store is not None and len(missing) and self._fingerprint(cache) != found:
+            warnings.warn(
+                f"{type(self._wrapped).__name__} changed while it computed {method}, so that its "
+                'results will not be found in the store. Pass fingerprint="v1", and change it '
+                "whenever the model changes.",
+                stacklevel=4,
+            )
         order = np.empty(len(rows), dtype=np.intp)
         order[np.concatenate(places)] = np.arange(len(rows))
         codes = order[codes]
-        if method in _LISTS_OUTPUTS and isinstance(parts[0], list):
+        if method in LISTS_OUTPUTS and isinstance(parts[0], list):
             return [spread(list(output), codes, X) for output in zip(*parts, strict=True)]
         return spread(parts, codes, X)
 
@@ -601,12 +624,12 @@ def _recall(
         missing[place] = False
     if missing.any():
         # before hours of work that could not be kept
-        store.check_writable()
+        store.begin_writing()
     return np.flatnonzero(missing), parts, places
 
 
 def _check_length(result: Any, n_inputs: int, method: str) -> None:
-    outputs = result if method in _LISTS_OUTPUTS and isinstance(result, list) else [result]
+    outputs = result if method in LISTS_OUTPUTS and isinstance(result, list) else [result]
     for output in outputs:
         if _num_samples(output) != n_inputs:
             raise ValueError(

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from scipy.sparse import issparse
-from sklearn.utils import column_or_1d
+from sklearn.utils import _safe_indexing, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 _ACCEPTED = (
@@ -168,6 +169,34 @@ def check_labels(y: Any, n_samples: int, *, name: str = "y", of: str = "X") -> n
             labels = pd.Series(labels).infer_objects().to_numpy()
     check_classification_targets(labels)
     return labels
+
+
+def take_rows(X: Any, rows: np.ndarray) -> Any:
+    """Select rows of any container, in that container.
+
+    Parameters
+    ----------
+    X : container of n_samples rows
+        Whatever `check_texts` accepts, or any input of an estimator.
+    rows : ndarray of intp
+        Their numbers.
+
+    Returns
+    -------
+    selected : container of len(rows) rows
+
+    Examples
+    --------
+    >>> from skbert_filter.validation import take_rows
+    >>> take_rows(["View All", "About"], [1])
+    ['About']
+    """
+    # scikit-learn's function, with the containers that it does not know
+    if isinstance(X, pd.Index | pd.api.extensions.ExtensionArray):
+        return X.take(rows)
+    if isinstance(X, pa.Array | pa.ChunkedArray) and X.type == pa.string_view():
+        return X.cast(pa.large_string()).take(pa.array(rows)).cast(X.type)
+    return _safe_indexing(X, rows)
 
 
 def _as_list(X: Any, name: str) -> list[Any]:

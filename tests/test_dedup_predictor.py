@@ -301,6 +301,28 @@ def test_what_cannot_be_compared_is_passed_on(X):
     assert seen[0] is X
 
 
+@pytest.mark.parametrize(
+    "texts",
+    [
+        pd.Series([*TRAIN, "us"]).astype("str").array,
+        pd.Index([*TRAIN, "us"]),
+        pa.array([*TRAIN, "us"], pa.string_view()),
+    ],
+    ids=lambda texts: type(texts).__name__,
+)
+def test_texts_in_arrays_and_indexes(texts):
+    lengths = FunctionTransformer(lambda X: np.array([len(str(text)) for text in X]))
+    expected = lengths.transform(texts)
+    found = DedupPredictor(lengths, chunk_size=2).fit(texts).transform(texts)
+    assert found.tolist() == expected.tolist()
+
+
+def test_masked_arrays_are_passed_on():
+    X = np.ma.array([[1.0, 2.0], [1.0, 2.0]], mask=[[0, 0], [0, 1]])
+    model = DedupPredictor(FunctionTransformer(lambda X: X.filled(-1))).fit(X)
+    assert model.transform(X).tolist() == [[1.0, 2.0], [1.0, -1.0]]
+
+
 def test_errors_of_the_wrapped_estimator_come_through():
     model = DedupPredictor(LogisticRegression()).fit(np.eye(2), [0, 1])
     with pytest.raises(ValueError, match="X has 3 features, but LogisticRegression is expecting 2"):

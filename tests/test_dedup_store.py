@@ -210,6 +210,38 @@ def test_names_of_columns_are_told_apart(store):
     assert model.transform(pd.DataFrame({"y": [1.0], "x": [2.0]})).tolist() == [[2.0]]
 
 
+def test_containers_of_texts_are_told_apart_where_they_can_matter(store):
+    lengths = FunctionTransformer(np.vectorize(len))
+    model = DedupPredictor(lengths, store=store).fit(np.array(["x"]))
+    assert model.transform(np.array(["x", "yy"])).tolist() == [1, 2]
+    assert model.transform(np.array([["x"], ["yy"]])).tolist() == [[1], [2]]
+    upper = FunctionTransformer(lambda table: table.apply(lambda column: column.str.len()))
+    model = DedupPredictor(upper, store=store).fit(pd.DataFrame({"a": ["x"]}))
+    for name in ("a", "b", "a"):
+        assert model.transform(pd.DataFrame({name: ["x"]})).columns.tolist() == [name]
+
+
+def test_categories_are_told_apart(store):
+    model = DedupPredictor(FunctionTransformer(lambda s: s.cat.codes.to_numpy()), store=store)
+    texts = pd.Series(["x", "y"], dtype=pd.CategoricalDtype(["x", "y"]))
+    model.fit(texts)
+    assert model.transform(texts).tolist() == [0, 1]
+    assert model.transform(texts.cat.reorder_categories(["y", "x"])).tolist() == [1, 0]
+
+
+def test_nulls_do_not_become_nan(store):
+    model = DedupPredictor(FunctionTransformer(lambda table: table.select("a")), store=store)
+    table = pl.DataFrame({"a": [1.0, None], "b": ["x", "y"]})
+    with pytest.raises(TypeError, match=r"transform .* returned a polars.*store=None"):
+        model.fit(table).transform(table)
+
+
+def test_rows_without_columns(store):
+    table = np.empty((3, 0))
+    model = DedupPredictor(FunctionTransformer(lambda X: np.zeros(len(X))), store=store).fit(table)
+    assert model.transform(table).tolist() == [0, 0, 0]
+
+
 def test_mixed_tables_are_found_again(store):
     table = pd.DataFrame(
         {"n": [1.0, np.nan, -0.0, 1.0], "s": ["a", "b", None, "a"], "o": [1, "1", 2.0, 1]}
@@ -371,6 +403,27 @@ def test_what_cannot_be_hashed_is_refused_by_name(store, log):
         model.predict(["a"])
     assert computed(log) == []
     assert model.set_params(fingerprint="v1").predict(["a"]).tolist() == [1]
+
+
+class Counts(ClassifierMixin, BaseEstimator):
+    """Changes while it predicts."""
+
+    def fit(self, X, y=None):
+        self.calls_ = 0
+        return self
+
+    def predict(self, X):
+        self.calls_ += 1
+        return np.zeros(len(X))
+
+
+def test_an_estimator_that_changes_by_predicting_is_told_of(store):
+    model = DedupPredictor(Counts(), store=store).fit(TRAIN)
+    with pytest.warns(UserWarning, match=r'Counts changed while .* predict.*fingerprint="v1"'):
+        model.predict(["a"])
+    model.set_params(fingerprint="v1").predict(["a"])
+    assert model.predict(["a"]).tolist() == [0]
+    assert model.cache_info().misses == 2
 
 
 # Nothing lost.
@@ -569,6 +622,42 @@ def test_limits(store, log):
     assert model.cache_info().stored == 3
     model.cache_prune(age_limit=timedelta(0))
     assert model.cache_info().stored == 0
+
+
+@pytest.mark.parametrize(
+    ("limits", "error", "message"),
+    [
+        ({"items_limit": -1}, ValueError, "items_limit == -1, must be >= 0"),
+        ({"bytes_limit": "1M"}, TypeError, "bytes_limit must be an instance of int"),
+        ({"age_limit": 5}, TypeError, "age_limit must be an instance of .*timedelta"),
+    ],
+)
+def test_bad_limits_remove_nothing(store, log, limits, error, message):
+    model = DedupPredictor(Lengths(log), store=store).fit(None)
+    model.predict(["a"])
+    with pytest.raises(error, match=message):
+        model.cache_prune(**limits)
+    assert model.cache_info().stored == 1
+
+
+def test_asking_about_a_store_does_not_create_it(tmp_path, log):
+    model = DedupPredictor(Lengths(log), store=tmp_path / "typo.sqlite").fit(None)
+    assert model.cache_info().stored == 0
+    model.cache_clear()
+    model.cache_prune(items_limit=0)
+    assert not (tmp_path / "typo.sqlite").exists()
+    with pytest.raises(ValueError, match="'store' parameter"):
+        model.set_params(store=5).cache_info()
+
+
+def test_a_call_that_failed_is_not_counted(store):
+    def fails(X):
+        raise RuntimeError("no")
+
+    model = DedupPredictor(FunctionTransformer(fails), store=store).fit(X_ROWS)
+    with pytest.raises(RuntimeError):
+        model.transform(X_ROWS)
+    assert model.cache_info().misses == 0
 
 
 def test_the_progress_bar_counts_distinct_inputs(store, log, capsys):

@@ -847,3 +847,28 @@ def test_zeros_and_missing_numbers_are_equal_whatever_their_bits(kind):
 def test_a_cell_that_cannot_be_hashed_is_refused():
     with pytest.raises(TypeError, match=r"value\[1\] is of type _thread\.lock.*store=None"):
         content_digest([1, threading.Lock()])
+
+
+class Grams(np.float64):
+    """A number of the user's own kind."""
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Grams(1.0), np.float64(1.0)),
+        (10**5000, 10**5000 + 1),
+        (pd.CategoricalIndex(["x"], ["x", "y"]), pd.CategoricalIndex(["x"], ["y", "x"])),
+    ],
+    ids=["subclass of a scalar", "large integers", "order of categories"],
+)
+def test_what_looks_alike_and_is_not(one, other):
+    assert fingerprint([one]) != fingerprint([other])
+    assert fingerprint([one]) == fingerprint([one])
+
+
+def test_attributes_of_tables_count():
+    table = pd.DataFrame({"a": [1]})
+    before = fingerprint(table)
+    table.attrs["unit"] = "g"
+    assert fingerprint(table) != before

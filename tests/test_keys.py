@@ -3,7 +3,10 @@
 import os
 import subprocess
 import sys
+import threading
 import unicodedata
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -20,6 +23,7 @@ from skbert_filter.duplicates.keys import (
     find_keys,
     first_rows,
     first_seen,
+    kind_of,
     lasting_keys,
     number_inputs,
     row_keys,
@@ -195,9 +199,8 @@ def test_rows_without_columns_are_equal():
 def test_keys_of_what_is_neither_text_nor_rows():
     for X in ([], [[1.0]], csr_array(np.eye(2)), np.zeros(3), np.zeros((1, 1, 1)), None):
         assert find_keys(X) is None
-    unhashable = np.empty((1, 1), dtype=object)
-    unhashable[0, 0] = ["a"]
-    assert find_keys(unhashable) is None
+    assert find_keys(np.array([[threading.Lock()]])) is None
+    assert find_keys(np.ma.array([[1.0]], mask=[[True]])) is None
     with pytest.raises(TypeError, match=r"X is of type list. Pass a two-dimensional array"):
         row_keys([[1.0]])
 
@@ -260,7 +263,7 @@ def test_lasting_keys_are_the_same_in_every_process_and_differ_by_content():
 import pandas as pd
 from skbert_filter.duplicates.keys import lasting_keys
 nan = float("nan")
-print(lasting_keys(pd.DataFrame({table!r}, dtype=object))[1] + lasting_keys(["a", "\\ud800"])[1])
+print(lasting_keys(pd.DataFrame({table!r}, dtype=object)) + lasting_keys(["a", "\\ud800"]))
 """
     runs = [
         subprocess.run(
@@ -273,25 +276,54 @@ print(lasting_keys(pd.DataFrame({table!r}, dtype=object))[1] + lasting_keys(["a"
         for seed in ("1", "2")
     ]
     assert runs[0] == runs[1]
-    here = lasting_keys(pd.DataFrame(table, dtype=object))[1] + lasting_keys(["a", "\ud800"])[1]
+    here = lasting_keys(pd.DataFrame(table, dtype=object)) + lasting_keys(["a", "\ud800"])
     assert runs[0] == f"{here}\n"
     assert len(set(here)) == 5
 
 
-def test_lasting_keys_equal_for_equal_rows():
+def test_lasting_keys_are_equal_for_equal_rows():
     rows = np.array([[0.0, np.nan], [-0.0, -np.nan], [0.0, 1.0]])
-    kind, keys = lasting_keys(rows)
-    assert keys[0] == keys[1] != keys[2]
-    assert lasting_keys(rows[::-1])[1] == keys[::-1]
-    assert lasting_keys(rows.astype(np.float32))[0] != kind
-    kind, keys = lasting_keys(pd.DataFrame(rows))
-    assert keys[0] == keys[1] != keys[2]
-    assert lasting_keys(pd.DataFrame(rows, columns=["a", "b"]))[0] != kind
-    objects = np.array([[0.0, "a"], [-0.0, "a"], [0, "a"], [False, "a"]], dtype=object)
-    keys = lasting_keys(objects)[1]
+    for X in (rows, pd.DataFrame(rows), rows.astype(object), pd.DataFrame(rows).astype(object)):
+        keys = lasting_keys(X)
+        assert keys[0] == keys[1] != keys[2]
+        assert lasting_keys(X[::-1]) == keys[::-1]
+    keys = lasting_keys(np.array([[0.0, "a"], [-0.0, "a"], [0, "a"], [False, "a"]], dtype=object))
     assert keys[0] == keys[1]
     assert len(set(keys)) == 3
     arrow = pa.table({"a": [1, 2], "b": ["x", "y"]})
-    assert lasting_keys(arrow)[0] == "pyarrow table of [('a', 'int64'), ('b', 'string')]"
-    assert lasting_keys(arrow)[1] == lasting_keys(arrow.take([1, 0]))[1][::-1]
-    assert len(lasting_keys(pl.DataFrame({"a": [1, 2], "b": ["x", None]}))[1]) == 2
+    assert lasting_keys(arrow) == lasting_keys(arrow.take([1, 0]))[::-1]
+    assert len(lasting_keys(pl.DataFrame({"a": [1, 2], "b": ["x", None]}))) == 2
+    assert len(lasting_keys(np.empty((2, 0)))) == 2
+
+
+def test_equal_cells_that_are_not_the_same_stay_apart():
+    noon = datetime(2020, 1, 1, 12, tzinfo=UTC)
+    cells = [noon, noon.astimezone(timezone(timedelta(hours=1))), Decimal("1.0"), Decimal("1.00")]
+    cells += [(1,), (True,), noon]
+    assert codes_of(np.array([*cells, None], dtype=object)[:, None]) == [0, 1, 2, 3, 4, 5, 0, 6]
+
+
+def test_kinds_of_input_tell_what_an_estimator_can_see():
+    ordered = pd.CategoricalDtype(["x", "y"])
+    inputs = [
+        ["x", "y"],
+        np.array([["x"], ["y"]], dtype=object),
+        np.array([[1.0], [2.0]]),
+        np.array([[1.0], [2.0]], dtype=np.float32),
+        np.array([[1.0, 1.0], [2.0, 2.0]]),
+        pd.DataFrame({"a": ["x", "y"]}),
+        pd.DataFrame({"b": ["x", "y"]}),
+        pd.DataFrame({"a": [1.0, 2.0]}),
+        pd.DataFrame({"b": [1.0, 2.0]}),
+        pl.DataFrame({"a": ["x", "y"]}),
+        pa.table({"a": ["x", "y"]}),
+        pd.Series(["x", "y"], dtype=ordered),
+        pd.Series(["x", "y"], dtype=pd.CategoricalDtype(["y", "x"])),
+        pd.DataFrame({"a": ["x", "y"]}, dtype=ordered),
+        pd.DataFrame({"a": ["x", "y"]}, dtype=pd.CategoricalDtype(["y", "x"])),
+        pl.Series(["x", "y"], dtype=pl.Enum(["x", "y"])),
+        pl.Series(["x", "y"], dtype=pl.Enum(["y", "x"])),
+    ]
+    kinds = [kind_of(X) for X in inputs]
+    assert len(set(kinds)) == len(kinds)
+    assert kind_of(pd.Series(["x"])) == kind_of(pa.array(["x"])) == kind_of(("x",)) == kinds[0]

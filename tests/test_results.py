@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,6 +58,18 @@ def test_labels_in_an_array_of_objects():
     assert back.tolist() == labels.tolist()
 
 
+def test_labels_of_several_outputs():
+    labels = np.array([["a", "\ud800"], ["", 'b"'], ["c", "\n"]], dtype=object)
+    back = from_bytes(*to_bytes(labels, "predict"))
+    assert back.dtype == object
+    assert back.tolist() == labels.tolist()
+
+
+def test_a_list_with_an_array_for_each_row_is_refused():
+    with pytest.raises(TypeError, match=r"transform .* returned a builtins.list"):
+        to_bytes([np.zeros(2), np.ones(2)], "transform")
+
+
 def test_a_list_with_an_array_for_each_output():
     outputs = [np.eye(3), np.arange(3, dtype=np.int8), np.array(["a", "b", "c"])]
     back = from_bytes(*to_bytes(outputs, "predict_proba"))
@@ -79,7 +92,8 @@ def test_tables():
     [
         csr_array(np.eye(3)),
         np.array([1, "a", None], dtype=object),
-        np.array([["a"], ["b"]], dtype=object),
+        pl.DataFrame({"a": [1.0, None, 3.0]}),
+        pa.table({"a": [1, 2, 3]}),
         [1, 2, 3],
         ["a", "b", "c"],
         pd.Series([1, 2, 3]),

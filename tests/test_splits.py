@@ -519,6 +519,43 @@ def test_groups_may_be_routed_and_left_out(snippets, pages, classifier):
     assert not np.allclose(plain, by_rows)
 
 
+def test_groups_may_be_tuples():
+    X, y = [f"text {i}" for i in range(8)], [0, 1] * 4
+    named = [("soap.example", i // 2) for i in range(8)]
+    numbered = [i // 2 for i in range(8)]
+    cv = DedupStratifiedKFold(2)
+    assert as_lists(cv.split(X, y, named)) == as_lists(cv.split(X, y, numbered))
+
+
+@pytest.mark.parametrize(
+    ("cv", "message"),
+    [
+        (DedupStratifiedKFold(2.5), "n_splits must be an instance of int"),
+        (DedupStratifiedShuffleSplit(0), "n_splits == 0, must be >= 1"),
+    ],
+)
+def test_a_number_of_splits_that_is_none_is_refused(cv, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        next(cv.split(["a", "b", "c", "d"], [0, 1, 0, 1]))
+
+
+def test_sides_too_small_for_the_classes_are_refused_by_their_sizes():
+    X, y = [f"text {i}" for i in range(30)], [0, 1, 2] * 10
+    with pytest.raises(ValueError, match=r"sets of 5, 2, 23 .* each of the 3 classes"):
+        dedup_train_test_split(X, y, validation_size=2, test_size=5)
+    with pytest.raises(ValueError, match="y is None: pass the labels"):
+        dedup_train_test_split(X, None, stratify=False)
+
+
+@pytest.mark.parametrize(
+    "texts", [pd.Series(["a", "b", "a", "c", "d"]).unique(), pd.Index(["a", "b", "c", "d"])]
+)
+def test_arrays_and_indexes_of_pandas_are_split_as_they_are(texts):
+    parts = dedup_train_test_split(texts, [0, 1, 0, 1], test_size=0.5, random_state=0)
+    assert type(parts[0]) is type(texts)
+    assert sorted([*parts[0], *parts[1]]) == ["a", "b", "c", "d"]
+
+
 @pytest.mark.parametrize(
     ("groups", "message"),
     [
@@ -606,7 +643,7 @@ def test_any_texts_split_in_three_without_a_leak(rows, by_groups, stratify, seed
         parts = three_sides()
     except ValueError as error:
         event("refused")
-        if not re.search(f"{REFUSALS}|make sets of|number of classes", str(error)):
+        if not re.search(f"{REFUSALS}|make sets of|cannot all hold", str(error)):
             raise
         return
     event("split")

@@ -104,7 +104,7 @@ import os, signal
 from pathlib import Path
 from skbert_filter.duplicates.stores import Store
 store = Store(Path({str(file)!r}))
-store.check_writable()
+store.begin_writing()
 store.put("killed", "text", [b"key"], [b"value"])
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -123,7 +123,7 @@ def test_a_read_only_copy_can_be_read_and_refuses_to_be_written(read_only_copy):
     with as_ordinary_user(), closing(Store(read_only_copy)) as opened:
         assert values(opened) == VALUES
         with pytest.raises(PermissionError, match=r"s\.sqlite cannot be opened or written .*copy"):
-            opened.check_writable()
+            opened.begin_writing()
         with pytest.raises(PermissionError, match="Allow writing"):
             opened.put("model", "text", [b"new"], [b"new"])
     with as_ordinary_user(), closing(Store(read_only_copy)) as opened:
@@ -224,7 +224,7 @@ from skbert_filter.duplicates.stores import Store
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 store = Store(Path({str(file)!r}))
-store.check_writable()
+store.begin_writing()
 try:
     store.put("model", "text", [b"new"], [bytes(1_000_000)])
 except OSError as error:
@@ -275,6 +275,49 @@ def test_clearing_empties_the_file(file):
     assert file.stat().st_size < before
 
 
+def alone(path, tmp_path):
+    """Return what the file holds by itself, without the log beside it."""
+    copied = shutil.copy(path, tmp_path / "copy.sqlite")
+    with closing(Store(copied)) as opened:
+        return values(opened)
+
+
+def test_a_file_is_whole_after_a_run_even_while_another_process_is_at_work(file, tmp_path):
+    with closing(Store(file)) as other:
+        opened = Store(file)
+        opened.clear()
+        other.begin_writing()
+        other.put("other", "text", [b"other"], [b"other"])
+        opened.put("model", "text", KEYS, VALUES)
+        opened.close()
+        assert alone(file, tmp_path) == VALUES
+
+
+def test_of_two_that_close_at_once_one_leaves_no_log(file, monkeypatch):
+    opened = Store(file)
+    opened.begin_writing()
+    opened.put("model", "text", [b"new"], [b"new"])
+    other = Store(file)
+    other.get("model", KEYS[:1])
+    fold_in_log = opened._fold_in_log
+
+    def meanwhile_the_other_gives_up():
+        done = fold_in_log()
+        other._db.close()
+        return done
+
+    monkeypatch.setattr(opened, "_fold_in_log", meanwhile_the_other_gives_up)
+    opened.close()
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+    # In SQLite's format, these bytes are 2 where a file wants a log.
+    assert file.read_bytes()[18:20] == b"\1\1"
+
+
+def test_a_path_that_would_forget_is_refused():
+    with pytest.raises(ValueError, match=r"would forget everything at once. Use 'memory'"):
+        Store(Path(":memory:"))
+
+
 def test_threads_share_a_store(store):
     def work(offset):
         for i in range(0, 200, 20):
@@ -299,7 +342,7 @@ from skbert_filter.duplicates.stores import Store
 first = int(sys.argv[1])
 for i in range(first, first + 1500, 100):
     with closing(Store(Path({str(file)!r}))) as store:
-        store.check_writable()
+        store.begin_writing()
         keys = [j.to_bytes(16, "big") for j in range(i, i + 150)]
         store.put("model", "text", keys, [f"value {{j}}".encode() for j in range(i, i + 150)])
 """

@@ -69,7 +69,9 @@ class Cache:
         self._counts = [0, 0, 0]
 
     @contextmanager
-    def open(self, where: str | PathLike[str] | None) -> Iterator[Store | None]:
+    def open(
+        self, where: str | PathLike[str] | None, *, create: bool = True
+    ) -> Iterator[Store | None]:
         """Open the store of a predictor: none, "memory", or a path."""
         if where is None:
             yield None
@@ -77,9 +79,11 @@ class Cache:
             with self._lock:
                 self._memory = self._memory or Store()
             yield self._memory
-        else:
+        elif create or Path(where).expanduser().exists():
             with closing(Store(Path(where).expanduser())) as store:
                 yield store
+        else:
+            yield None
 
     def count(self, *, rows: int, distinct: int, computed: int) -> None:
         """Add the counts of one call."""
@@ -94,7 +98,7 @@ class Cache:
 
     def info(self, where: str | PathLike[str] | None) -> CacheInfo:
         """Return the counts, and what the store holds."""
-        with self.open(where) as store:
+        with self.open(where, create=False) as store:
             size = StoreSize(0, 0) if store is None else store.size()
         hits, misses, distinct = self._counts
         return CacheInfo(hits, misses, distinct, stored=size.results, bytes=size.bytes)

@@ -181,6 +181,9 @@ def _atom(value: Any) -> bytes | None:
     kind = type(value)
     if kind is str:
         return _hash("str", value.encode("utf-8", "surrogatepass"))
+    if kind is int:
+        # in hexadecimal: Python refuses to write long numbers in decimal
+        return _hash("int", f"{value:x}".encode())
     return _hash(kind.__name__, repr(value).encode()) if kind in _ATOMS else None
 
 
@@ -244,7 +247,7 @@ class _Walk:
         # joblib's workers are given large arrays as memory maps.
         if kind in (np.ndarray, np.memmap):
             return self._array(value)
-        if isinstance(value, np.generic):
+        if isinstance(value, np.generic) and kind.__module__ == "numpy":
             return _hash("scalar", self._array(np.asarray(value)))
         code = code_parts(value)
         if code is not None:
@@ -372,11 +375,12 @@ def _table_parts(value: Any) -> list[Any] | None:
         return [np.ma.getdata(value), np.ma.getmaskarray(value), value.fill_value]
     if isinstance(value, pd.DataFrame):
         columns = [value.iloc[:, i].array for i in range(value.shape[1])]
-        return [value.columns, value.index, columns]
+        return [value.columns, value.index, columns, value.attrs]
     if isinstance(value, pd.Series):
-        return [value.name, value.index, value.array]
+        return [value.name, value.index, value.array, value.attrs]
     if isinstance(value, pd.Index):
-        return [list(value.names), str(value.dtype), list(value)]
+        contents = list(value) if isinstance(value, pd.MultiIndex) else value.array
+        return [list(value.names), str(value.dtype), contents]
     if isinstance(value, pd.arrays.NumpyExtensionArray):
         return [value.to_numpy()]
     if isinstance(value, pd.Categorical):

@@ -25,6 +25,8 @@ _H = TypeVar("_H", bound=Hashable)
 
 # Without long double and object, whose bytes hold padding and addresses.
 _NUMERIC_TYPES = "?bhilqBHILQefdFD"
+# Cells of which equal ones of one type are the same.
+_PLAIN_CELLS = {str, bytes, int, float, bool, type(None)}
 
 
 def text_keys(texts: Sequence[str], key: Key = "exact") -> Sequence[str]:
@@ -158,6 +160,8 @@ def row_keys(X: Any) -> list[bytes]:
     >>> first_seen(row_keys(np.array([[np.nan, 0.0], [1.0, 0.0], [np.nan, -0.0]])))[0]
     array([0, 1, 0])
     """
+    if (numbers := _numbers(X)) is not None:
+        return _bytes_of_rows(_canonical(numbers))
     columns = _columns(X)
     if columns is None:
         raise TypeError(
@@ -165,12 +169,10 @@ def row_keys(X: Any) -> list[bytes]:
         )
     if not columns:
         return [b""] * X.shape[0]
-    if isinstance(X, np.ndarray) and X.dtype.char in _NUMERIC_TYPES:
-        return _bytes_of_rows(_canonical(X))
     return _bytes_of_rows(np.column_stack([_column_codes(column) for column in columns]))
 
 
-def lasting_keys(X: Any) -> tuple[str, list[bytes]]:
+def lasting_keys(X: Any) -> list[bytes]:
     """Return a key of 128 bits for each input, the same in every call and process.
 
     Parameters
@@ -180,10 +182,8 @@ def lasting_keys(X: Any) -> tuple[str, list[bytes]]:
 
     Returns
     -------
-    kind : str
-        What the rows are: texts, or the types and names of the columns. Keys of
-        different kinds are not to be compared.
     keys : list of bytes of length 16
+        To be compared with keys of the same `kind_of` input only.
 
     Raises
     ------
@@ -193,27 +193,53 @@ def lasting_keys(X: Any) -> tuple[str, list[bytes]]:
     Examples
     --------
     >>> from skbert_filter.duplicates.keys import lasting_keys
-    >>> kind, keys = lasting_keys(["View All"])
-    >>> kind, keys[0].hex()
-    ('text', '16c3d451ff90d1b720a76de4c88bec21')
+    >>> lasting_keys(["View All"])[0].hex()
+    '16c3d451ff90d1b720a76de4c88bec21'
     """
     if isinstance(X, list):
-        return "text", [_digest(text.encode("utf-8", "surrogatepass")) for text in X]
-    columns = _columns(X) or []
+        return [_digest(text.encode("utf-8", "surrogatepass")) for text in X]
+    if (numbers := _numbers(X)) is not None:
+        rows = _canonical(numbers)
+    else:
+        cells = [_cell_contents(column) for column in _columns(X) or ()]
+        rows = np.hstack(cells) if cells else np.empty((X.shape[0], 0), np.uint8)
+    return list(map(_digest, _bytes_of_rows(rows)))
+
+
+def kind_of(X: Any) -> str:
+    """Return what an estimator can see of an input besides the contents of its rows.
+
+    Parameters
+    ----------
+    X : object
+        Any input of an estimator.
+
+    Returns
+    -------
+    kind : str
+        For arrays and tables: the types and names of the columns, and their categories.
+        For all else that holds texts: "text".
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skbert_filter.duplicates.keys import kind_of
+    >>> kind_of(["About"]), kind_of(pd.DataFrame({"a": [0.5]}))
+    ('text', "pandas table of [('a', 'float64')]")
+    """
+    columns = [] if (numbers := _numbers(X)) is not None else _columns(X)
+    if columns is None:
+        categories = _categories(X)
+        return f"text {categories}" if categories else "text"
     if isinstance(X, np.ndarray):
-        kind = f"array of {len(columns)} columns of {X.dtype.str}"
+        return f"array of {X.shape[1]} columns of {X.dtype.str}"
+    names = list(X.columns) if hasattr(X, "dtypes") else X.column_names
+    if numbers is None:
+        types = [f"{_type_of(column)}{_categories(column)}" for column in columns]
     else:
-        names = list(X.columns) if hasattr(X, "dtypes") else X.column_names
-        types = [
-            str(column.dtype if hasattr(column, "dtype") else column.type) for column in columns
-        ]
-        library = type(X).__module__.split(".")[0]
-        kind = f"{library} table of {list(zip(names, types, strict=True))}"
-    if isinstance(X, np.ndarray) and X.dtype.char in _NUMERIC_TYPES:
-        rows = _canonical(X)
-    else:
-        rows = np.hstack([_cell_contents(column) for column in columns])
-    return kind, list(map(_digest, _bytes_of_rows(rows)))
+        types = [str(numbers.dtype)] * len(names)
+    library = type(X).__module__.split(".")[0]
+    return f"{library} table of {list(zip(names, types, strict=True))}"
 
 
 def find_keys(X: Any, key: Key = "exact") -> Sequence[Hashable] | None:
@@ -365,6 +391,9 @@ _FOLDS: dict[str, Callable[[str], str]] = {
 
 def _columns(X: Any) -> list[Any] | None:
     """Return the columns of a two-dimensional array or table, None for anything else."""
+    if isinstance(X, np.ma.MaskedArray):
+        # What is under a mask does not count for some, and does for others.
+        return None
     if isinstance(X, np.ndarray) and X.ndim == 2:
         return list(X.T)
     if isinstance(X, pd.DataFrame):
@@ -373,6 +402,30 @@ def _columns(X: Any) -> list[Any] | None:
         if hasattr(X, method):
             return list(getattr(X, method)())
     return None
+
+
+def _numbers(X: Any) -> np.ndarray | None:
+    """Return an array or table of one type of number as an array, None for anything else."""
+    if isinstance(X, pd.DataFrame) and X.shape[1]:
+        first = X.dtypes.iloc[0]
+        same = isinstance(first, np.dtype) and bool((X.dtypes == first).all())
+        return X.to_numpy() if same and first.char in _NUMERIC_TYPES else None
+    is_plain = isinstance(X, np.ndarray) and not isinstance(X, np.ma.MaskedArray)
+    return X if is_plain and X.ndim == 2 and X.dtype.char in _NUMERIC_TYPES else None
+
+
+def _type_of(column: Any) -> str:
+    return str(column.dtype if hasattr(column, "dtype") else column.type)
+
+
+def _categories(column: Any) -> str:
+    """Return what a categorical column says of its order, an empty str for any other."""
+    dtype = getattr(column, "dtype", None)
+    if isinstance(dtype, pd.CategoricalDtype):
+        return f" {dtype.categories.tolist()} {dtype.ordered}"
+    if str(dtype).startswith("Enum"):
+        return f" {dtype}"
+    return ""
 
 
 def _canonical(array: np.ndarray) -> np.ndarray:
@@ -385,6 +438,8 @@ def _canonical(array: np.ndarray) -> np.ndarray:
 
 
 def _bytes_of_rows(rows: np.ndarray) -> list[bytes]:
+    if not rows.shape[1]:
+        return [b""] * len(rows)
     whole_row = np.dtype((np.void, rows.itemsize * rows.shape[1]))
     return cast("list[bytes]", rows.view(whole_row).ravel().tolist())
 
@@ -414,6 +469,11 @@ def _cells(column: Any) -> list[Hashable]:
     values = next(getattr(column, way) for way in LIST_METHODS if hasattr(column, way))()
     # 1, 1.0 and True are equal to Python, but not to every estimator.
     cells: list[Hashable] = list(zip(map(type, values), values, strict=True))
+    if _type_of(column) == "object":
+        # Nor are equal times of two zones, or Decimals of two precisions.
+        for row, (kind, value) in enumerate(zip(map(type, values), values, strict=True)):
+            if kind not in _PLAIN_CELLS:
+                cells[row] = (kind, content_digest(value))
     # Missing cells of one type are equal, also NaN.
     for row in np.flatnonzero(pd.Series(values, dtype=object).isna()).tolist():
         cells[row] = type(values[row]).__name__

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import _safe_indexing, check_scalar
+from sklearn.utils import check_scalar
 
-from skbert_filter.duplicates.keys import Key, find_keys, first_rows, first_seen, text_keys
+from skbert_filter.duplicates.keys import Key, first_rows, first_seen, number_inputs
 from skbert_filter.duplicates.printing import (
     Columns,
     Report,
@@ -25,7 +25,7 @@ from skbert_filter.duplicates.printing import (
 )
 from skbert_filter.duplicates.votes import Votes, count_votes
 from skbert_filter.encoding import looks_misdecoded
-from skbert_filter.validation import check_labels, check_texts, find_texts
+from skbert_filter.validation import check_labels, check_texts, find_texts, take_rows
 
 # Of more labels than these, a printed report shows the most frequent ones.
 _LABELS_SHOWN = 10
@@ -246,22 +246,24 @@ def duplicate_report(
     1            1      2     2          3       1.0
     """
     check_scalar(n_top, "n_top", Integral, min_val=0)
-    texts = find_texts(X)
-    keys = find_keys(X, key) if texts is None else text_keys(texts, key)
-    if keys is None:
+    numbered = number_inputs(X, key)
+    if numbered is None:
         # nothing to compare: right if X is empty, and else refused here
-        keys = texts = check_texts(X)
-    codes, distinct = first_seen(keys)
+        numbered = first_seen(check_texts(X))
+    codes, distinct = numbered
     occurrences = np.bincount(codes, minlength=len(distinct))
     by_frequency = np.argsort(-occurrences, kind="stable")
     first = first_rows(codes)
+    as_seen = find_texts(take_rows(X, first)) if len(first) else []
     misdecoded = None
-    if texts is not None:
-        misdecoded = np.array([looks_misdecoded(texts[i]) for i in first.tolist()], dtype=bool)
+    if as_seen is not None:
+        misdecoded = np.array(list(map(looks_misdecoded, as_seen)), dtype=bool)
 
     def table_of(chosen: np.ndarray) -> pd.DataFrame:
-        rows = first[chosen]
-        values = row_tuples(_safe_indexing(X, rows)) if texts is None else [texts[i] for i in rows]
+        if as_seen is None:
+            values = row_tuples(take_rows(X, first[chosen]))
+        else:
+            values = [as_seen[i] for i in chosen]
         return pd.DataFrame({"text": _column(values), "rows": occurrences[chosen]})
 
     top = by_frequency[:n_top]

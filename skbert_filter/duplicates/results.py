@@ -20,6 +20,8 @@ from sklearn.utils import _safe_indexing
 # Arrays of these are their bytes: numbers, times, and text of a fixed width. Objects are not.
 _PLAIN_KINDS = "biufcmMSU"
 _TABLES = ("pandas", "polars")
+# With several outputs these methods return a list of arrays, one for each output.
+LISTS_OUTPUTS = ("predict_proba", "predict_log_proba", "decision_function")
 
 
 def spread(parts: list[Any], codes: np.ndarray, X: Any) -> Any:
@@ -54,7 +56,7 @@ def to_bytes(result: Any, method: str) -> tuple[str, list[bytes]]:
     Parameters
     ----------
     result : ndarray, table, or list of ndarray for several outputs
-        Of numbers, times, or text.
+        Arrays of numbers, times or str; tables of numbers and times.
     method : str
         What messages say has returned it.
 
@@ -68,7 +70,7 @@ def to_bytes(result: Any, method: str) -> tuple[str, list[bytes]]:
     Raises
     ------
     TypeError
-        If it is sparse, or holds other objects than str.
+        If it is anything else, such as a sparse matrix.
 
     Examples
     --------
@@ -80,12 +82,11 @@ def to_bytes(result: Any, method: str) -> tuple[str, list[bytes]]:
     >>> from_bytes(layout, values)
     array(['keep', 'drop'], dtype='<U4')
     """
-    if isinstance(result, np.ndarray) and result.dtype == object and result.ndim == 1:
-        if set(map(type, result)) != {str}:
+    if isinstance(result, np.ndarray) and result.dtype == object:
+        if set(map(type, result.flat)) != {str}:
             raise _refusal(method, result)
-        return json.dumps({"type": "str"}), [
-            text.encode("utf-8", "surrogatepass") for text in result
-        ]
+        layout = {"type": "str", "shape": list(result.shape[1:])}
+        return json.dumps(layout), [json.dumps(row).encode() for row in result.tolist()]
     layout, cells = _to_cells(result, method)
     return json.dumps(layout), _rows(cells)
 
@@ -107,9 +108,8 @@ def from_bytes(layout: str, values: Sequence[bytes]) -> Any:
     """
     how = json.loads(layout)
     if how["type"] == "str":
-        texts = np.empty(len(values), dtype=object)
-        texts[:] = [value.decode("utf-8", "surrogatepass") for value in values]
-        return texts
+        rows = [json.loads(value) for value in values]
+        return np.array(rows, dtype=object).reshape(len(rows), *how["shape"])
     cells = np.frombuffer(b"".join(values), np.uint8).reshape(len(values), -1)
     return _from_cells(how, cells)
 
@@ -122,11 +122,12 @@ def _to_cells(result: Any, method: str) -> tuple[dict[str, Any], np.ndarray]:
             return layout, np.empty((len(result), 0), np.uint8)
         rows = np.ascontiguousarray(result).reshape(len(result), -1)
         return layout, rows.view(np.uint8)
-    if isinstance(result, list) and any(isinstance(part, np.ndarray) for part in result):
+    if isinstance(result, list) and method in LISTS_OUTPUTS:
         kind, names, parts = "list", None, result
     else:
-        kind, names = type(result).__module__.split(".")[0], _names(result)
-        if kind not in _TABLES or not names:
+        kind = type(result).__module__.split(".")[0]
+        names = _names(result) if kind in _TABLES else []
+        if not names:
             raise _refusal(method, result)
         parts = [_column(result[name], method) for name in names]
     layouts, cells = zip(*(_to_cells(part, method) for part in parts), strict=True)
@@ -162,9 +163,17 @@ def _names(table: Any) -> list[str]:
 def _column(column: Any, method: str) -> np.ndarray:
     """Return a column of a table as the array from which it can be made again."""
     array = column.to_numpy()
-    if array.dtype.kind not in _PLAIN_KINDS or type(column)(array).dtype != column.dtype:
+    if array.dtype.kind not in _PLAIN_KINDS:
+        raise _refusal(method, column)
+    again = type(column)(array)
+    # Not so where a null became NaN.
+    if again.dtype != column.dtype or not np.array_equal(_nulls(again), _nulls(column)):
         raise _refusal(method, column)
     return array
+
+
+def _nulls(column: Any) -> np.ndarray:
+    return np.asarray(column.is_null() if hasattr(column, "is_null") else column.isna())
 
 
 def _rows(cells: np.ndarray) -> list[bytes]:
@@ -178,11 +187,12 @@ def _rows(cells: np.ndarray) -> list[bytes]:
 def _refusal(method: str, result: Any) -> TypeError:
     what = f"{type(result).__module__}.{type(result).__name__}"
     dtype = getattr(result, "dtype", None)
+    advice = ", or set_output(transform='default')" if method == "transform" else ""
     return TypeError(
         f"{method} of the wrapped estimator returned a {what}"
         f"{'' if dtype is None else f' of dtype {dtype}'}, which a store cannot keep: it takes "
-        "NumPy arrays, and tables with columns named by str, of numbers, times or text. Use "
-        "store=None, or set_output(transform='default')."
+        "NumPy arrays of numbers, times or str, and tables of numbers and times whose columns are "
+        f"named by str. Use store=None{advice}."
     )
 
 

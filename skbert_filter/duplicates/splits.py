@@ -9,6 +9,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, floor
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,11 +20,11 @@ from sklearn.model_selection import (
     StratifiedKFold,
     StratifiedShuffleSplit,
 )
-from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
+from sklearn.utils import check_consistent_length, check_random_state, check_scalar
 
 from skbert_filter.duplicates.keys import Key, first_rows, number_inputs
 from skbert_filter.duplicates.votes import count_votes
-from skbert_filter.validation import check_labels
+from skbert_filter.validation import check_labels, take_rows
 
 _LOGGER = logging.getLogger("skbert_filter")
 
@@ -74,6 +75,7 @@ class _DedupSplitter(BaseCrossValidator):
             few of them, one is missing, or a class would lack a text on either side of
             a split; no split is generated then.
         """
+        check_scalar(self.n_splits, "n_splits", Integral, min_val=1)
         pairs = _Pairs.read(X, y, groups, self.key)
         what = f"{type(self).__name__}(n_splits={self.n_splits})"
         splits = list(self._draw(pairs, what))
@@ -335,6 +337,8 @@ def dedup_train_test_split(
     >>> [round(len(set(side)) / len(set(X)), 2) for side in (X_train, X_val, X_test)]
     [0.7, 0.1, 0.2]
     """
+    if y is None:
+        raise ValueError("y is None: pass the labels, or with stratify=False any array of rows.")
     check_consistent_length(X, y, *arrays)
     pairs = _Pairs.read(X, y if stratify else None, groups, key)
     asked = {"test_size": test_size, "validation_size": validation_size, "train_size": train_size}
@@ -347,7 +351,7 @@ def dedup_train_test_split(
     if pairs.grouped:
         [sides] = _settle(pairs, [sides], names, what)
     rows = [pairs.rows_of(sides, side) for side in reversed(range(len(names)))]
-    return [_safe_indexing(array, part) for array in (X, y, *arrays) for part in rows]
+    return [take_rows(array, part) for array in (X, y, *arrays) for part in rows]
 
 
 @dataclass(frozen=True)
@@ -427,6 +431,12 @@ def _draw_sides(pairs: _Pairs, sizes: list[int], random: Any, what: str) -> np.n
         later = sum(sizes[side + 1 :])
         what_is_left = f"{what}, once the test texts are taken," if side else what
         _check_classes(pairs.labels[left], pairs.classes, 2, what_is_left)
+        if min(size, later) < len(pairs.classes):
+            raise ValueError(
+                f"{what}: sets of {', '.join(map(str, sizes))} distinct texts cannot all hold a "
+                f"text of each of the {len(pairs.classes)} classes. Ask for larger ones, or leave "
+                "classes out."
+            )
         splitter = StratifiedShuffleSplit(1, test_size=size, train_size=later, random_state=random)
         rest, taken = next(splitter.split(left, pairs.labels[left]))
         sides[left[taken]] = side
@@ -543,7 +553,10 @@ def _sizes(asked: dict[str, Any], default_test_size: float, n_texts: int) -> lis
 
 def _group_codes(groups: Any, n_rows: int) -> tuple[np.ndarray, int]:
     # NumPy would turn [1, "a"] into ["1", "a"], and [None, "a"] into ["None", "a"].
-    values = np.asarray(groups, dtype=object if isinstance(groups, list | tuple) else None)
+    if isinstance(groups, list | tuple) and set(map(type, groups)) == {tuple}:
+        values = np.fromiter(groups, dtype=object, count=len(groups))
+    else:
+        values = np.asarray(groups, dtype=object if isinstance(groups, list | tuple) else None)
     if values.shape not in ((n_rows,), (n_rows, 1)):
         raise ValueError(
             f"groups has the shape {values.shape}, but X has {n_rows} rows. Pass one group for "

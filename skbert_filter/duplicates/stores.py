@@ -35,6 +35,7 @@ _PAGE_BYTES = 16_384
 _CACHE_KIB = 65_536
 # Of waiting for another process, whose transactions are short.
 _TIMEOUT_SECONDS = 60.0
+_CLOSING_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -190,8 +191,8 @@ class Store:
             if items_limit is not None:
                 self._keep_newest(items_limit)
 
-    def check_writable(self) -> None:
-        """Prepare for `put`, and raise OSError now where it would fail then."""
+    def begin_writing(self) -> None:
+        """Choose the way of writing, and raise OSError now where `put` would fail later."""
         with self._lock, self._clear_errors():
             # What comes back is what the file system takes; both modes are safe.
             with suppress(sqlite3.OperationalError):
@@ -249,12 +250,28 @@ class Store:
     def close(self) -> None:
         """Leave one self-contained file, unless another process is still at work on it."""
         with self._lock:
-            with suppress(sqlite3.OperationalError):
-                self._db.execute("PRAGMA busy_timeout = 0")
-                if self._one("PRAGMA journal_mode") == "wal":
-                    # This writes the log into the file first.
-                    self._db.execute("PRAGMA journal_mode = DELETE")
+            is_one_file = self._fold_in_log()
             self._db.close()
+            if is_one_file or self.path is None:
+                return
+            # Of two that close at once, each was in the other's way.
+            with suppress(sqlite3.OperationalError):
+                self._db = sqlite3.connect(
+                    self.path, timeout=_CLOSING_SECONDS, isolation_level=None
+                )
+                self._fold_in_log()
+                self._db.close()
+
+    def _fold_in_log(self) -> bool:
+        """Write the log into the file, and tell whether the file needs no log any more."""
+        try:
+            self._db.execute(f"PRAGMA busy_timeout = {1000 * _CLOSING_SECONDS:.0f}")
+            if self._one("PRAGMA journal_mode") != "wal":
+                return True
+            self._db.execute("PRAGMA wal_checkpoint(FULL)")
+            return self._one("PRAGMA journal_mode = DELETE") == "delete"
+        except sqlite3.OperationalError:
+            return False
 
     def _open(self) -> None:
         self._db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
@@ -338,6 +355,8 @@ class Store:
 
 
 def _check_path(path: Path) -> None:
+    if path.name == ":memory:":
+        raise ValueError("The store ':memory:' would forget everything at once. Use 'memory'.")
     if path.is_dir():
         raise IsADirectoryError(
             f"The store {path} is a folder. Name a file in it, e.g. {path / 'scores.sqlite'}."

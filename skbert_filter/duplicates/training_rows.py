@@ -12,13 +12,12 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _check_sample_weight
 
-from skbert_filter.duplicates.keys import Key, find_keys, first_rows, first_seen, text_keys
+from skbert_filter.duplicates.keys import Key, first_rows, first_seen, number_inputs, text_keys
 from skbert_filter.duplicates.splits import DedupStratifiedShuffleSplit
 from skbert_filter.duplicates.votes import Votes, count_votes
-from skbert_filter.validation import check_labels, check_texts, find_texts
+from skbert_filter.validation import check_labels, check_texts, find_texts, take_rows
 
 Duplicates = Literal["drop", "weight", "keep"]
 Conflicts = Literal["majority", "drop", "raise"]
@@ -229,23 +228,28 @@ def resolve_conflicts(
     """
     if policy not in ("majority", "drop", "raise"):
         raise ValueError(f"policy is {policy!r}. It must be 'majority', 'drop' or 'raise'.")
-    keys = find_keys(X, key)
-    if keys is None:
-        # empty, which is refused below, or refused here
-        keys = check_texts(X)
-    if not len(keys):
+    numbered = number_inputs(X, key)
+    if numbered is None:
+        # empty, or refused here
+        numbered = first_seen(check_texts(X))
+    row_codes, _ = numbered
+    if not len(row_codes):
         raise ValueError("X has 0 rows. Pass at least one.")
-    classes, labels = pd.factorize(check_labels(y, len(keys)), sort=True)
+    classes, labels = pd.factorize(check_labels(y, len(row_codes)), sort=True)
     weights = _check_sample_weight(
-        sample_weight, keys, dtype=np.float64, ensure_non_negative=True, allow_all_zero_weights=True
+        sample_weight,
+        row_codes,
+        dtype=np.float64,
+        ensure_non_negative=True,
+        allow_all_zero_weights=True,
     )
     used = np.flatnonzero(weights)
-    codes, distinct = first_seen([keys[i] for i in used.tolist()])
+    codes, distinct = pd.factorize(row_codes[used])
     classes = classes[used]
     votes = count_votes(codes, classes, weights[used], len(distinct), len(labels))
     if policy == "raise" and votes.conflicting.any():
         examples = used[first_rows(codes)[votes.conflicting][:3]]
-        texts = find_texts(_safe_indexing(X, examples))
+        texts = find_texts(take_rows(X, examples))
         raise _conflict(votes, examples.tolist() if texts is None else texts)
     left = np.flatnonzero(_kept(votes, policy)[codes])
     # A label is taken from another row of the text, so that y keeps its type and container.
@@ -253,10 +257,10 @@ def resolve_conflicts(
     in_majority = np.flatnonzero(classes == votes.majority[codes])
     source[codes[in_majority]] = used[in_majority]
     rows = used[left]
-    y_resolved = _safe_indexing(y, source[codes[left]])
+    y_resolved = take_rows(y, source[codes[left]])
     if isinstance(y, pd.Series | pd.DataFrame):
         y_resolved = y_resolved.set_axis(y.index[rows])
-    return _safe_indexing(X, rows), y_resolved, rows
+    return take_rows(X, rows), y_resolved, rows
 
 
 def _kept(votes: Votes, policy: Conflicts) -> np.ndarray:
