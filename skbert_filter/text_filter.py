@@ -1,6 +1,7 @@
 """The text classifier: a small BERT behind scikit-learn's interface.
 
-Imports no engine: TensorFlow is imported by the first fit or prediction.
+Imports no engine: Keras and TensorFlow are imported by the first fit, ONNX Runtime by the first
+prediction.
 """
 
 import hashlib
@@ -12,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from numbers import Integral, Real
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -459,12 +461,7 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             If the labels are not str, int, float or bool.
         """
         check_is_fitted(self)
-        labels = self.classes_.tolist()
-        if not {type(label) for label in labels} <= {str, int, float, bool}:
-            raise TypeError(
-                "Labels are saved as JSON, so that they must be str, int, float or bool; got "
-                f"{type(labels[0]).__name__} ({labels[0]!r})."
-            )
+        labels = self._plain_labels()
         own = {
             "classes": labels,
             "classes_dtype": self.classes_.dtype.str,
@@ -481,6 +478,42 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         from skbert_filter.bert.folder import save_folder
 
         save_folder(folder, self._state, [str(label) for label in labels], own)
+
+    def export_onnx(self, path):
+        """Write the fitted filter as one file that runs in plain ONNX Runtime.
+
+        Parameters
+        ----------
+        path : str or path-like
+            File to create.
+
+        Raises
+        ------
+        FileExistsError
+            If it exists.
+        TypeError
+            If the labels are not str, int, float or bool.
+
+        Notes
+        -----
+        The inputs are ``input_ids`` and ``attention_mask``, int64 of shape (n_texts, n_tokens),
+        and the output is ``logits``, float32 of shape (n_texts, n_logits): what
+        `decision_function` returns. The metadata of the file are text: ``classes`` (JSON),
+        ``probabilities``, ``gamma`` and ``label_smoothing`` (by which
+        :mod:`skbert_filter.bert.losses` makes probabilities of logits), ``tokenizer`` (the content
+        of a tokenizer.json), ``max_length``, and ``fingerprint``.
+        """
+        check_is_fitted(self)
+        if Path(path).exists():
+            raise FileExistsError(f"{os.fspath(path)} exists. Remove it, or name another file.")
+        from skbert_filter.bert.onnx_engine import export_onnx
+
+        metadata = {
+            "classes": json.dumps(self._plain_labels()),
+            "probabilities": self.probabilities,
+            "fingerprint": self.fingerprint_,
+        }
+        export_onnx(path, self._state, metadata)
 
     @classmethod
     def from_pretrained(cls, folder):
@@ -511,6 +544,15 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         model.training_record_ = own["training_record"]
         model._state = state
         return model
+
+    def _plain_labels(self) -> list[Any]:
+        labels = self.classes_.tolist()
+        if not {type(label) for label in labels} <= {str, int, float, bool}:
+            raise TypeError(
+                "Labels are saved as JSON, so that they must be str, int, float or bool; got "
+                f"{type(labels[0]).__name__} ({labels[0]!r})."
+            )
+        return labels
 
     def _logits(self, X: Any) -> np.ndarray:
         check_is_fitted(self)

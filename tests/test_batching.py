@@ -46,11 +46,25 @@ def test_training_batches_follow_the_seed(tokens):
     assert order(0) != order(1)
 
 
-@pytest.mark.parametrize("longest", [True, False])
-def test_prediction_batches_hold_each_text_once(tokens, longest):
-    batches = list(prediction_batches(tokens, 4096, max_length=100, longest=longest))
+@pytest.mark.parametrize(
+    ("width_of", "widths"),
+    [
+        (lambda length: length, set(range(2, 101))),
+        (lambda length: width_for(length, 100), {w for w in WIDTHS if w <= 100}),
+        (lambda _: 100, {100}),
+    ],
+)
+def test_prediction_batches_hold_each_text_once(tokens, width_of, widths):
+    batches = list(prediction_batches(tokens, 4096, width_of))
     check_rows(batches, tokens)
     assert all(batch.inputs["input_ids"].size <= 4096 for batch in batches)
+    assert {batch.inputs["input_ids"].shape[1] for batch in batches} == widths
+
+
+def test_a_text_longer_than_a_batch_is_a_batch(tokens):
+    batches = list(prediction_batches(tokens, 50, lambda length: length))
+    check_rows(batches, tokens)
+    assert {len(batch.rows) for batch in batches if batch.inputs["length"][0] > 25} == {1}
 
 
 def test_widths_hold_every_length():

@@ -28,10 +28,10 @@ def test_importing_and_constructing_import_no_engine():
     code = (
         "import sys, skbert_filter\n"
         "skbert_filter.SmallBertTextFilter(); skbert_filter.DedupPredictor(None)\n"
-        "print([m for m in ('tensorflow', 'keras', 'transformers', 'torch', 'jax') "
-        "if m in sys.modules])"
+        "print({'tensorflow', 'keras', 'transformers', 'torch', 'jax', 'onnx', 'onnxruntime'}"
+        " & set(sys.modules))"
     )
-    assert run(code).stdout.strip() == "[]"
+    assert run(code).stdout.strip() == "set()"
 
 
 def test_tensorflow_does_not_greet():
@@ -43,6 +43,20 @@ def test_the_users_log_level_is_left_alone():
     show = "print(os.environ.get('TF_CPP_MIN_LOG_LEVEL'))"
     assert run(code + show, TF_CPP_MIN_LOG_LEVEL="0").stdout.strip() == "0"
     assert run(code + show).stdout.strip() == "None"
+
+
+def test_tensorflow_takes_the_threads_that_a_worker_is_granted():
+    code = (
+        "from skbert_filter.bert.engine import import_keras\n"
+        "import_keras()\n"
+        "import tensorflow as tf\n"
+        "print(tf.config.threading.get_intra_op_parallelism_threads())"
+    )
+    assert run(code, OMP_NUM_THREADS="1").stdout.strip() == "1"
+    # 0 is TensorFlow's own choice
+    assert run(code, OMP_NUM_THREADS="").stdout.strip() == "0"
+    started = "import tensorflow as tf; tf.constant(1) + 1\n"
+    assert run(started + code, OMP_NUM_THREADS="1").stdout.strip() in ("0", "1")
 
 
 @pytest.mark.slow

@@ -969,3 +969,37 @@ def test_half_precision_learns_nearly_the_same(one_epoch, snippets, brief, probe
         model.decision_function(probes), brief.decision_function(probes), atol=0.05
     )
     assert model.decision_function(probes).dtype == np.float32
+
+
+def test_an_exported_file_is_all_that_plain_onnxruntime_needs(binary, probes, tmp_path):
+    path = tmp_path / "filter.onnx"
+    binary.export_onnx(path)
+    code = """
+import json, sys
+import numpy as np, onnxruntime
+from tokenizers import Tokenizer
+session = onnxruntime.InferenceSession(sys.argv[1])
+about = session.get_modelmeta().custom_metadata_map
+tokenizer = Tokenizer.from_str(about["tokenizer"])
+tokenizer.enable_truncation(int(about["max_length"]))
+tokenizer.enable_padding()
+encoded = tokenizer.encode_batch(json.load(sys.stdin))
+ids, mask = ([getattr(e, name) for e in encoded] for name in ("ids", "attention_mask"))
+inputs = {"input_ids": np.array(ids), "attention_mask": np.array(mask)}
+[logits] = session.run(None, inputs)
+labels = [json.loads(about["classes"])[int(logit > 0)] for logit in logits[:, 0]]
+print(json.dumps([about["fingerprint"], labels, logits[:, 0].tolist()]))
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code, path],
+        input=json.dumps(probes),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    fingerprint, labels, logits = json.loads(run.stdout)
+    assert fingerprint == binary.fingerprint_
+    assert labels == binary.predict(probes).tolist()
+    np.testing.assert_allclose(logits, binary.decision_function(probes), atol=1e-5)
+    with pytest.raises(FileExistsError, match=r"filter\.onnx exists"):
+        binary.export_onnx(path)

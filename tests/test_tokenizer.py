@@ -3,7 +3,7 @@ import sys
 
 import numpy as np
 import pytest
-from tokenizers import Tokenizer
+from tokenizers import AddedToken, Tokenizer, normalizers, pre_tokenizers, processors
 
 from skbert_filter.bert.tokenizer import (
     CHARACTERS_PER_TOKEN,
@@ -73,6 +73,78 @@ def test_encode_puts_ids_end_to_end(tokenizer):
     assert first.tolist() == tokenizer.encode("the and").ids
     assert tokens.flat[-1] == tokenizer.token_to_id("[SEP]")
     assert len(encode(tokenizer, [], max_length=8)) == 0
+
+
+ODD_TEXTS = [
+    "",
+    " ",
+    "the\tand\nthe\r\nand",
+    "a\x0bb a\x0cb a\x1cb a\x1fb a\x85b a\x00b a\ufffdb a\ud800b",
+    "a\xa0b a\u2003b a\u2028b a\u2029b a\u3000b a\u200bb a\ufeffb",
+    "[SEP] [CLS]the [MASK], and[SEP]and[ SEP] [sep] [PAD][UNK]",
+    "the,and;the--and __init__ 'the' #the $5 50% a^b a|b a~b \\\\ {the}",
+    "\xabthe\xbb\u2014and\u2026 \xbfthe?",
+    "\u4e2d\u6587the\u4e2d e\u0301\u0301 !\u0301 \u00e9\u0130 ff",
+    "\U0001f600the\U0001f600 \u05d0\u05d1 \u0627\u0644",
+    "x" * 300,
+    "word " * 300,
+    "  leading and trailing  ",
+]
+
+
+@pytest.mark.parametrize("lowercase", [False, True])
+@pytest.mark.parametrize("n", [1, 100])
+def test_many_texts_are_encoded_as_each_alone(tokenizer, lowercase, n):
+    own = build_wordpiece(tokenizer.get_vocab(), lowercase=lowercase)
+    texts = [*ODD_TEXTS, *TEXTS[:30]] * n
+    tokens = encode(own, texts, max_length=16)
+    own.enable_truncation(16)
+    expected = [own.encode(cut(text, 16)).ids for text in texts]
+    got = np.split(tokens.flat, tokens.starts[1:])
+    assert [ids.tolist() for ids in got] == expected
+    assert tokens.lengths.tolist() == [len(ids) for ids in expected]
+
+
+def test_words_stay_known_and_change_nothing(tokenizer):
+    known = {}
+    texts = [*TEXTS, "x" * 300]
+    first = encode(tokenizer, texts, 16, known)
+    assert {"the", "and"} <= set(known)
+    assert max(map(len, known)) < 100
+    again = encode(tokenizer, texts[::-1], 16, known)
+    np.testing.assert_array_equal(again.lengths, first.lengths[::-1])
+    np.testing.assert_array_equal(again.flat[: again.lengths[0]], first.flat[first.starts[-1] :])
+
+
+def test_known_words_are_bounded(tokenizer, monkeypatch):
+    monkeypatch.setattr("skbert_filter.bert.tokenizer._MOST_KNOWN", 10)
+    known = {}
+    for word in ("the", "and", "menu"):
+        encode(tokenizer, [f"{word} {i}" for i in range(300)], 16, known)
+    assert "menu" in known
+    assert "the" not in known
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: setattr(t, "normalizer", normalizers.Lowercase()),
+        lambda t: setattr(t, "normalizer", normalizers.BertNormalizer(clean_text=False)),
+        lambda t: setattr(t, "pre_tokenizer", pre_tokenizers.CharDelimiterSplit("e")),
+        lambda t: t.add_tokens([AddedToken("the and")]),
+        lambda t: t.add_tokens([AddedToken("qzq", single_word=True)]),
+        lambda t: setattr(t, "post_processor", processors.BertProcessing(("a", 7), ("b", 8))),
+    ],
+)
+def test_tokenizers_of_other_kinds_are_encoded_as_they_do(tokenizer, change):
+    own = Tokenizer.from_str(tokenizer.to_str())
+    change(own)
+    texts = [*ODD_TEXTS, *TEXTS, "the and", "the_qzq"]
+    tokens = encode(own, texts, max_length=16)
+    assert own.truncation is None
+    own.enable_truncation(16)
+    expected = [own.encode(cut(text, 16)).ids for text in texts]
+    assert [ids.tolist() for ids in np.split(tokens.flat, tokens.starts[1:])] == expected
 
 
 def test_long_texts_are_cut_after_blanks_are_collapsed(tokenizer):

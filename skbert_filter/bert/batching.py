@@ -64,14 +64,17 @@ def training_batches(
 
 
 def prediction_batches(
-    tokens: TokenIds, tokens_per_batch: int, *, max_length: int, longest: bool
+    tokens: TokenIds, tokens_per_batch: int, width_of: Callable[[int], int]
 ) -> Iterator[Batch]:
-    """Every text once, shortest first, in batches of about as many tokens."""
+    """Every text once, shortest first, in batches of about as many tokens.
+
+    ``width_of`` gives the width that texts of a length are padded to.
+    """
     order = np.argsort(tokens.lengths, kind="stable")
     ordered = tokens.lengths[order]
     start = 0
     while start < len(order):
-        width = width_for(int(ordered[start]), max_length) if longest else max_length
+        width = width_of(int(ordered[start]))
         stop = min(
             start + max(1, tokens_per_batch // width),
             int(np.searchsorted(ordered, width, side="right")),

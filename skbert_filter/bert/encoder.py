@@ -52,8 +52,13 @@ class BertClassifier(keras.Model):
         self.rest = self.add_weight(
             shape=(sum(map(math.prod, self._shapes.values())),), initializer="zeros"
         )
-        self._layer = traced_once(partial(self._run_layer, training=False))
-        self._layer_in_training = traced_once(partial(self._run_layer, training=True))
+        self._traced = {
+            (training, first_only): traced_once(
+                partial(self._run_layer, training=training, first_only=first_only)
+            )
+            for training in (False, True)
+            for first_only in (False, True)
+        }
         self.built = True
 
     def call(self, inputs, training=False):
@@ -65,8 +70,9 @@ class BertClassifier(keras.Model):
         x = self._drop(self._norm(embedded, w["embedding_norm"]), training)
         is_token = ops.arange(n_tokens, dtype="int32") < ops.expand_dims(length, 1)
         mask = ops.where(ops.expand_dims(is_token, (1, 2)), 0.0, _MASKED)
-        layer = self._layer_in_training if training else self._layer
         for i in range(a.num_hidden_layers):
+            # Of the last layer only [CLS] is read.
+            layer = self._traced[bool(training), i == a.num_hidden_layers - 1]
             x = layer(x, mask, {name: w[name][i] for name in _OF_A_LAYER})
         pooled = ops.tanh(ops.matmul(x[:, 0], w["pooler_kernel"]) + w["pooler_bias"])
         logits = ops.matmul(self._drop(pooled, training), w["head_kernel"]) + w["head_bias"]
@@ -81,8 +87,10 @@ class BertClassifier(keras.Model):
             for (name, shape), part in zip(self._shapes.items(), parts, strict=True)
         }
 
-    def _run_layer(self, x, mask, weights, training):
-        attended = self._attend(x, mask, weights, training)
+    def _run_layer(self, x, mask, weights, training, first_only):
+        attended = self._attend(x, mask, weights, training, first_only)
+        if first_only:
+            x = x[:, :1]
         attended = ops.matmul(attended, weights["attention_kernel"]) + weights["attention_bias"]
         x = self._norm(x + self._drop(attended, training), weights["attention_norm"])
         inner = ops.matmul(x, weights["inner_kernel"]) + weights["inner_bias"]
@@ -91,19 +99,31 @@ class BertClassifier(keras.Model):
         outer = ops.matmul(inner, weights["outer_kernel"]) + weights["outer_bias"]
         return self._norm(x + self._drop(outer, training), weights["outer_norm"])
 
-    def _attend(self, x, mask, layer_weights, training):
+    def _attend(self, x, mask, layer_weights, training, first_only):
         a = self.architecture
-        batch, n_tokens, width = ops.shape(x)[0], ops.shape(x)[1], a.hidden_size
-        heads = a.num_attention_heads
-        qkv = ops.matmul(x, layer_weights["qkv_kernel"]) + layer_weights["qkv_bias"]
-        qkv = ops.reshape(qkv, (batch, n_tokens, 3, heads, width // heads))
-        query, key, value = ops.unstack(ops.transpose(qkv, (2, 0, 3, 1, 4)), 3, axis=0)
+        width, heads = a.hidden_size, a.num_attention_heads
+        kernel, bias = layer_weights["qkv_kernel"], layer_weights["qkv_bias"]
+
+        def projected(x, start, stop):
+            """Return some of query, key and value, ``(number, batch, heads, tokens, size)``."""
+            columns = slice(start * width, stop * width)
+            y = ops.matmul(x, kernel[:, columns]) + bias[columns]
+            shape = (ops.shape(x)[0], ops.shape(x)[1], stop - start, heads, width // heads)
+            return ops.transpose(ops.reshape(y, shape), (2, 0, 3, 1, 4))
+
+        if first_only:
+            query = projected(x[:, :1], 0, 1)[0]
+            key, value = ops.unstack(projected(x, 1, 3), 2, axis=0)
+        else:
+            query, key, value = ops.unstack(projected(x, 0, 3), 3, axis=0)
         query = query * (width // heads) ** -0.5
         scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
         weights = ops.softmax(ops.cast(scores, "float32") + mask)
         weights = self._drop(weights, training, rate=a.attention_probs_dropout_prob)
-        attended = ops.matmul(ops.cast(weights, self.compute_dtype), value)
-        return ops.reshape(ops.transpose(attended, (0, 2, 1, 3)), (batch, n_tokens, width))
+        attended = ops.transpose(
+            ops.matmul(ops.cast(weights, self.compute_dtype), value), (0, 2, 1, 3)
+        )
+        return ops.reshape(attended, (ops.shape(attended)[0], ops.shape(attended)[1], width))
 
     def _drop(self, x, training, rate=None):
         """Dropout, at the nearest multiple of 1/256.

@@ -4,8 +4,10 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import ModuleType
+
+import joblib
 
 
 def import_keras() -> ModuleType:
@@ -30,12 +32,24 @@ def import_keras() -> ModuleType:
 
                     # Looks for a GPU now, where it may complain unheard; starts no thread pool.
                     tf.config.list_physical_devices("GPU")
+                    if granted_threads() < joblib.cpu_count():
+                        # A program that has started TensorFlow has chosen for itself.
+                        with suppress(RuntimeError):
+                            tf.config.threading.set_intra_op_parallelism_threads(granted_threads())
+                            tf.config.threading.set_inter_op_parallelism_threads(granted_threads())
         finally:
             # Child processes would take it for the user's choice.
             del os.environ["TF_CPP_MIN_LOG_LEVEL"]
     import keras
 
     return keras
+
+
+def granted_threads() -> int:
+    """Return how many threads a computation may use: in a worker of joblib, its share."""
+    # joblib tells its workers in this variable
+    granted = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, int(granted)) if granted.isdecimal() else joblib.cpu_count()
 
 
 def backend_name() -> str:

@@ -1,73 +1,124 @@
-"""Batched forward passes of a live model, for prediction."""
+"""Batched forward passes for prediction: by ONNX Runtime, or by Keras where that is faster."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import joblib
 import numpy as np
 from tokenizers import Tokenizer
 
-from skbert_filter.bert.batching import Batch, prediction_batches
-from skbert_filter.bert.engine import backend_name
-from skbert_filter.bert.live import LiveKey, LiveModel, borrowed
+from skbert_filter.bert.batching import Batch, prediction_batches, width_for
+from skbert_filter.bert.engine import backend_name, granted_threads
+from skbert_filter.bert.live import LiveKey, borrowed
+from skbert_filter.bert.onnx_engine import onnx_model
 from skbert_filter.bert.state import BertState
 from skbert_filter.bert.tokenizer import TokenIds, encode
 
-# Tokens of a batch, padding counted: enough for the operations to outweigh their overhead,
-# few enough for the activations of a layer to stay in a core's cache.
-TOKENS_PER_BATCH = 8_192
+# Texts that a thread takes at a time. It bounds the memory of a call; fewer would leave too few
+# texts of each length for full batches.
+TEXTS_AT_A_TIME = 16_384
+
+# Starting a thread is not worth less.
+_FEWEST_TEXTS = 64
 
 
-# Texts that are tokenized at a time: bounds the memory of a call.
-TEXTS_AT_A_TIME = 131_072
+@dataclass(frozen=True)
+class _Engine:
+    """How to compute: ``forward`` gives the logits of batches padded to ``width_of(length)``."""
+
+    forward: Callable[[Batch], np.ndarray]
+    encode: Callable[[Sequence[str]], TokenIds]
+    width_of: Callable[[int], int]
+    tokens_per_batch: int
+    may_run_in_threads: bool = True
 
 
 def predict_logits(
     state: BertState, texts: Sequence[str], *, longest: bool, n_jobs: int | None
 ) -> np.ndarray:
     """Logits ``(n_texts, n_logits)`` of texts, in their order."""
-    n_threads = _granted_threads() if n_jobs is None else joblib.effective_n_jobs(n_jobs)
+    n_threads = granted_threads() if n_jobs is None else joblib.effective_n_jobs(n_jobs)
+    logits = np.empty((len(texts), state.architecture.n_logits), np.float32)
+    on_keras = state.precision != "float32" or _gpu_at_hand()
+    with (_keras if on_keras else _onnx)(state, longest) as engine:
+        if not engine.may_run_in_threads:
+            n_threads = 1
+        n_threads = min(n_threads, -(-len(texts) // _FEWEST_TEXTS))
+        n_parts = n_threads * -(-len(texts) // (n_threads * TEXTS_AT_A_TIME))
+
+        def run(part: int) -> None:
+            # Every n-th text, so that parts are about equal even if texts are sorted by length.
+            rows = slice(part, None, n_parts)
+            tokens = engine.encode(texts[rows])
+            of_part = logits[rows]
+            for batch in prediction_batches(tokens, engine.tokens_per_batch, engine.width_of):
+                of_part[batch.rows] = engine.forward(batch)
+
+        if n_threads == 1:
+            for part in range(n_parts):
+                run(part)
+        else:
+            with ThreadPoolExecutor(n_threads) as pool:
+                for _ in pool.map(run, range(n_parts)):
+                    pass
+    return logits
+
+
+def _gpu_at_hand() -> bool:
+    """Whether Keras's backend has a GPU; imports it only where the machine has one."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    if hidden or not any(Path("/dev").glob("nvidia[0-9]*")):
+        return False
+    backend = backend_name()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return bool(tf.config.list_physical_devices("GPU"))
+    if backend == "jax":
+        import jax
+
+        return jax.default_backend() == "gpu"
+    import torch
+
+    return torch.cuda.is_available()
+
+
+@contextmanager
+def _onnx(state: BertState, longest: bool) -> Iterator[_Engine]:
+    model = onnx_model(state, masked=not longest)
+    yield _Engine(
+        forward=model.forward,
+        encode=model.encode,
+        # Texts of one length need neither padding nor a mask. Without special tokens, an empty
+        # text has a length of 0.
+        width_of=(lambda length: max(length, 1)) if longest else (lambda _: state.max_length),
+        # Activations of a batch stay in a core's cache.
+        tokens_per_batch=2_048,
+    )
+
+
+@contextmanager
+def _keras(state: BertState, longest: bool) -> Iterator[_Engine]:
     key = LiveKey(state.architecture, state.gamma, state.label_smoothing, state.precision)
-    logits = []
     with borrowed(key, state.digest) as live:
         live.load(state.weights, state.digest)
-        if live.tokenizer is None:
-            live.tokenizer = Tokenizer.from_str(state.tokenizer_json)
-        for start in range(0, len(texts), TEXTS_AT_A_TIME):
-            part = texts[start : start + TEXTS_AT_A_TIME]
-            tokens = encode(live.tokenizer, part, state.max_length)
-            logits.append(_forward(live, tokens, state.max_length, longest, n_threads))
-    return np.concatenate(logits)
-
-
-def _granted_threads() -> int:
-    # joblib tells its workers their share of the cores in this variable
-    granted = os.environ.get("OMP_NUM_THREADS", "")
-    return int(granted) if granted.isdecimal() else joblib.cpu_count()
-
-
-def _forward(
-    live: LiveModel, tokens: TokenIds, max_length: int, longest: bool, n_threads: int
-) -> np.ndarray:
-    logits = np.empty((len(tokens), live.key.architecture.n_logits), np.float32)
-    if live.forward is None:
-        live.forward = _compiled_forward(live.model)
-
-    def run(batch: Batch) -> None:
-        logits[batch.rows] = live.forward(batch.inputs)
-
-    batches = prediction_batches(tokens, TOKENS_PER_BATCH, max_length=max_length, longest=longest)
-    # JAX and torch models of Keras keep state while they run, so that one thread has them.
-    if n_threads == 1 or backend_name() != "tensorflow":
-        for batch in batches:
-            run(batch)
-    else:
-        with ThreadPoolExecutor(n_threads) as pool:
-            for _ in pool.map(run, batches):
-                pass
-    return logits
+        tokenizer = live.tokenizer = live.tokenizer or Tokenizer.from_str(state.tokenizer_json)
+        live.forward = forward = live.forward or _compiled_forward(live.model)
+        yield _Engine(
+            forward=lambda batch: forward(batch.inputs),
+            encode=lambda texts: encode(tokenizer, texts, state.max_length),
+            width_of=lambda length: (
+                width_for(length, state.max_length) if longest else state.max_length
+            ),
+            tokens_per_batch=65_536 if _gpu_at_hand() else 8_192,
+            # JAX and torch models of Keras keep state while they run.
+            may_run_in_threads=backend_name() == "tensorflow",
+        )
 
 
 def _compiled_forward(model: Any) -> Callable[[dict[str, np.ndarray]], np.ndarray]:

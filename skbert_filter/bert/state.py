@@ -58,7 +58,7 @@ class BertState:
         )
 
     def logits(self, texts: Sequence[str], *, longest: bool, n_jobs: int | None) -> np.ndarray:
-        """Logits ``(n_texts, n_logits)``, float32; imports the engine unless there are no texts."""
+        """Logits ``(n_texts, n_logits)``, float32; imports an engine unless there are no texts."""
         if not texts:
             return np.empty((0, self.architecture.n_logits), np.float32)
         from skbert_filter.bert.inference import predict_logits

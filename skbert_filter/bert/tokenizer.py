@@ -4,8 +4,9 @@ Training and prediction both go through `encode`, so that cutting and truncation
 """
 
 import os
+import string
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -31,6 +32,16 @@ CHARACTERS_PER_TOKEN = 10
 
 _CHUNK = 16_384
 
+# From so many texts on, words are looked up in place of tokenizing each text.
+_MANY = 256
+
+# Bounds of the memory that words and their ids take.
+_MOST_KNOWN, _LONGEST_KNOWN = 2**18, 32
+_WORDS_AT_A_TIME = 256
+
+# Arrow takes these for blanks; BERT's normalizer removes them, as it does U+FFFD.
+_NO_BLANKS = r"[\x0b\x0c\x1c-\x1f\x{85}]"
+
 
 @dataclass(frozen=True)
 class TokenIds:
@@ -45,6 +56,12 @@ class TokenIds:
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    @classmethod
+    def of(cls, flat: np.ndarray, lengths: np.ndarray) -> "TokenIds":
+        """Ids and lengths of texts that follow each other."""
+        lengths = np.asarray(lengths, np.int32)
+        return cls(flat, np.cumsum(lengths, dtype=np.int64) - lengths, lengths)
 
 
 def learn_wordpiece(texts: Sequence[str], *, vocab_size: int, lowercase: bool) -> Tokenizer:
@@ -124,22 +141,123 @@ def load_tokenizer(source: Any) -> Tokenizer:
     return own
 
 
-def encode(tokenizer: Tokenizer, texts: Sequence[str], max_length: int) -> TokenIds:
-    """Token ids of texts, at most ``max_length`` each, special tokens counted."""
-    tokenizer.enable_truncation(max_length)
-    ids: list[np.ndarray] = []
-    lengths: list[int] = []
+def encode(
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    max_length: int,
+    known: dict[str, bytes] | None = None,
+) -> TokenIds:
+    """Token ids of texts, at most ``max_length`` each, special tokens counted.
+
+    Works in the calling thread alone, and leaves the tokenizer as it is. ``known`` is given the ids
+    of words, for a next call with the same tokenizer.
+    """
+    known = {} if known is None else known
+    split = _word_splitter(tokenizer) if len(texts) >= _MANY else None
+    chunks = [TokenIds.of(np.empty(0, np.int32), np.empty(0))]
     for start in range(0, len(texts), _CHUNK):
         chunk = [cut(text, max_length) for text in texts[start : start + _CHUNK]]
-        encodings = tokenizer.encode_batch_fast(chunk)
-        chunk_ids = [encoding.ids for encoding in encodings]
-        lengths.extend(map(len, chunk_ids))
-        ids.append(np.fromiter(chain.from_iterable(chunk_ids), np.int32))
-    tokenizer.no_truncation()
-    flat = np.concatenate(ids) if ids else np.empty(0, np.int32)
-    all_lengths = np.asarray(lengths, np.int32)
-    starts = np.cumsum(all_lengths, dtype=np.int64) - all_lengths
-    return TokenIds(flat, starts, all_lengths)
+        tokens = _by_text(tokenizer, chunk) if split is None else split(chunk, known)
+        chunks.append(_framed(tokens, tokenizer, max_length))
+    return TokenIds.of(
+        np.concatenate([chunk.flat for chunk in chunks]),
+        np.concatenate([chunk.lengths for chunk in chunks]),
+    )
+
+
+def _by_text(tokenizer: Tokenizer, texts: Sequence[str]) -> TokenIds:
+    ids = [tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
+    return TokenIds.of(
+        np.fromiter(chain.from_iterable(ids), np.int32), np.fromiter(map(len, ids), np.int32)
+    )
+
+
+def _framed(tokens: TokenIds, tokenizer: Tokenizer, max_length: int) -> TokenIds:
+    """Texts that are cut to ``max_length``, between the special tokens."""
+    probe = tokenizer.encode("a")
+    special = np.array(probe.special_tokens_mask, np.int64)
+    n_before = int(np.cumprod(special).sum())
+    n_after = int(special.sum()) - n_before
+    before, after = probe.ids[:n_before], probe.ids[len(special) - n_after :]
+    n_kept = np.minimum(tokens.lengths, max_length - len(before) - len(after))
+    lengths = n_kept + len(before) + len(after)
+    framed = TokenIds.of(np.empty(lengths.sum(), np.int32), lengths)
+    begin = framed.starts + len(before)
+    framed.flat[_ranges(begin, n_kept)] = tokens.flat[_ranges(tokens.starts, n_kept)]
+    for i, token in enumerate(before):
+        framed.flat[framed.starts + i] = token
+    for i, token in enumerate(after):
+        framed.flat[begin + n_kept + i] = token
+    return framed
+
+
+def _ranges(starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Numbers from each start on, as many as its size, end to end."""
+    before = np.cumsum(sizes, dtype=np.int64) - sizes
+    return np.repeat(starts - before, sizes) + np.arange(sizes.sum())
+
+
+def _word_splitter(
+    tokenizer: Tokenizer,
+) -> Callable[[list[str], dict[str, bytes]], TokenIds] | None:
+    """Encode texts word by word, each distinct word once, if this gives the same ids.
+
+    It does where the tokenizer itself first splits at blanks and punctuation, as BERT's does.
+    A corpus repeats its words; Arrow finds the distinct ones faster than they are tokenized.
+    """
+    added = tokenizer.get_added_tokens_decoder().values()
+    if not (
+        isinstance(tokenizer.normalizer, normalizers.BertNormalizer)
+        and tokenizer.normalizer.clean_text
+        and isinstance(tokenizer.pre_tokenizer, pre_tokenizers.BertPreTokenizer)
+        and not any(token.single_word or len(token.content.split()) != 1 for token in added)
+    ):
+        return None
+    # On first use: a few texts are predicted without it.
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    # Added tokens, such as [SEP], are looked for in the text as it is, and so stay whole.
+    whole = set().union(*(token.content for token in added))
+    marks = "".join(rf"\x{ord(mark):02x}" for mark in string.punctuation if mark not in whole)
+
+    def split(texts: list[str], known: dict[str, bytes]) -> TokenIds:
+        array = pa.array(texts, pa.string())
+        if pc.any(pc.match_substring_regex(array, _NO_BLANKS)).as_py():
+            array = pc.replace_substring_regex(array, _NO_BLANKS, "\ufffd")
+        array = pc.replace_substring_regex(array, f"([{marks}])", r" \1 ")
+        words = pc.utf8_split_whitespace(array)
+        coded = words.flatten().dictionary_encode()
+        pieces = _words(tokenizer, coded.dictionary.to_pylist(), known)
+        numbers = coded.indices.to_numpy()
+        sizes = pieces.lengths[numbers]
+        ends = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+        return TokenIds.of(
+            pieces.flat[_ranges(pieces.starts[numbers], sizes)],
+            np.diff(ends[words.offsets.to_numpy()]),
+        )
+
+    return split
+
+
+def _words(tokenizer: Tokenizer, words: list[str], known: dict[str, bytes]) -> TokenIds:
+    ids: list[Any] = list(map(known.get, words))
+    new = [i for i, found in enumerate(ids) if found is None]
+    for start in range(0, len(new), _WORDS_AT_A_TIME):
+        rows = new[start : start + _WORDS_AT_A_TIME]
+        encoding = tokenizer.encode(
+            [words[i] for i in rows], is_pretokenized=True, add_special_tokens=False
+        )
+        sizes = np.bincount(np.array(encoding.word_ids, np.int64), minlength=len(rows))
+        data, end = np.array(encoding.ids, np.int32).tobytes(), 0
+        for i, size in zip(rows, (4 * sizes).tolist(), strict=True):
+            ids[i] = data[end : end + size]
+            end += size
+    if len(known) > _MOST_KNOWN:
+        known.clear()
+    known.update((words[i], ids[i]) for i in new if len(words[i]) <= _LONGEST_KNOWN)
+    lengths = np.fromiter(map(len, ids), np.int32) // 4
+    return TokenIds.of(np.frombuffer(b"".join(ids), np.int32), lengths)
 
 
 def cut(text: str, max_length: int) -> str:
@@ -147,6 +265,8 @@ def cut(text: str, max_length: int) -> str:
     limit = CHARACTERS_PER_TOKEN * max_length
     if len(text) > limit:
         text = " ".join(text.split())[:limit]
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
