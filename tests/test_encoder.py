@@ -1,6 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -89,9 +90,19 @@ def test_dropout_acts_in_training_only_and_follows_its_seed(golden):
 @pytest.mark.parametrize("rate", [0.1, 0.2, 0.5])
 def test_dropout_keeps_the_mean_and_drops_the_rate(rate):
     model = BertClassifier(ARCHITECTURE)
-    dropped = np.asarray(model._drop(np.ones((100, 1001), np.float32), training=True, rate=rate))
+    ones = np.ones((100, 1001), np.float32)
+    dropped = np.asarray(model._drop(ones, keras.random.SeedGenerator(0), rate=rate))
     assert np.mean(dropped == 0) == pytest.approx(rate, abs=0.01)
     assert dropped.mean() == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 3, 8])
+def test_equal_rows_of_a_training_batch_are_dropped_out_differently(golden, n_rows):
+    model = BertClassifier(replace(ARCHITECTURE, hidden_dropout_prob=0.3))
+    model.load(golden)
+    ids, length = np.repeat(golden["input_ids"][:1], n_rows, axis=0), [golden["length"][0]] * n_rows
+    rows = logits(model, ids, np.array(length, np.int32), training=True)
+    assert len(np.unique(rows, axis=0)) == n_rows
 
 
 def test_half_precision_is_close_and_gives_float32(golden):

@@ -33,6 +33,20 @@ _OF_A_LAYER = (
 )
 
 
+class _Seeds(keras.random.SeedGenerator):
+    """Seeds made from one, without a state that computations would have to wait for."""
+
+    def __init__(self, seed, branch):
+        # Not that of the base class, which makes the state.
+        self._seed, self._n_drawn = seed, 64 * branch
+
+    def next(self, ordered=True):
+        self._n_drawn += 1
+        first, second = ops.unstack(self._seed, 2)
+        second = second * 128 + self._n_drawn
+        return ops.stack([first, ops.cast(second, first.dtype)])
+
+
 class BertClassifier(keras.Model):
     """BERT with a pooler and a classification head; gives logits ``(batch, n_logits)``.
 
@@ -53,29 +67,38 @@ class BertClassifier(keras.Model):
             shape=(sum(map(math.prod, self._shapes.values())),), initializer="zeros"
         )
         self._traced = {
-            (training, first_only): traced_once(
-                partial(self._run_layer, training=training, first_only=first_only)
-            )
+            (training, first_only): traced_once(partial(self._run_layer, first_only=first_only))
             for training in (False, True)
             for first_only in (False, True)
         }
         self.built = True
 
     def call(self, inputs, training=False):
-        a = self.architecture
         ids, length = inputs["input_ids"], inputs["length"]
         w = self._split(ops.convert_to_tensor(self.rest))
+        if not training:
+            return self._logits(ids, length, w, None)
+        # Two halves that do not wait for each other: a backend may compute them side by side.
+        half = ops.shape(ids)[0] // 2
+        seed = self.seed_generator.next()
+        first = self._logits(ids[:half], length[:half], w, _Seeds(seed, 0))
+        second = self._logits(ids[half:], length[half:], w, _Seeds(seed, 1))
+        return ops.concatenate([first, second])
+
+    def _logits(self, ids, length, w, seeds):
+        a = self.architecture
         n_tokens = ops.shape(ids)[1]
         embedded = ops.take(self.word, ids, axis=0) + w["position"][:n_tokens] + w["token_type"][0]
-        x = self._drop(self._norm(embedded, w["embedding_norm"]), training)
+        x = self._drop(self._norm(embedded, w["embedding_norm"]), seeds)
         is_token = ops.arange(n_tokens, dtype="int32") < ops.expand_dims(length, 1)
         mask = ops.where(ops.expand_dims(is_token, (1, 2)), 0.0, _MASKED)
         for i in range(a.num_hidden_layers):
             # Of the last layer only [CLS] is read.
-            layer = self._traced[bool(training), i == a.num_hidden_layers - 1]
-            x = layer(x, mask, {name: w[name][i] for name in _OF_A_LAYER})
+            layer = self._traced[seeds is not None, i == a.num_hidden_layers - 1]
+            weights = {name: w[name][i] for name in _OF_A_LAYER}
+            x = layer(x, mask, weights, None if seeds is None else seeds.next())
         pooled = ops.tanh(ops.matmul(x[:, 0], w["pooler_kernel"]) + w["pooler_bias"])
-        logits = ops.matmul(self._drop(pooled, training), w["head_kernel"]) + w["head_bias"]
+        logits = ops.matmul(self._drop(pooled, seeds), w["head_kernel"]) + w["head_bias"]
         return ops.cast(logits, "float32")
 
     def _split(self, rest: Any) -> dict[str, Any]:
@@ -87,19 +110,20 @@ class BertClassifier(keras.Model):
             for (name, shape), part in zip(self._shapes.items(), parts, strict=True)
         }
 
-    def _run_layer(self, x, mask, weights, training, first_only):
-        attended = self._attend(x, mask, weights, training, first_only)
+    def _run_layer(self, x, mask, weights, seed, first_only):
+        seeds = None if seed is None else _Seeds(seed, 0)
+        attended = self._attend(x, mask, weights, seeds, first_only)
         if first_only:
             x = x[:, :1]
         attended = ops.matmul(attended, weights["attention_kernel"]) + weights["attention_bias"]
-        x = self._norm(x + self._drop(attended, training), weights["attention_norm"])
+        x = self._norm(x + self._drop(attended, seeds), weights["attention_norm"])
         inner = ops.matmul(x, weights["inner_kernel"]) + weights["inner_bias"]
         # BERT's GELU is the exact one; the default of keras.ops is the approximation.
         inner = ops.gelu(inner, approximate=False)
         outer = ops.matmul(inner, weights["outer_kernel"]) + weights["outer_bias"]
-        return self._norm(x + self._drop(outer, training), weights["outer_norm"])
+        return self._norm(x + self._drop(outer, seeds), weights["outer_norm"])
 
-    def _attend(self, x, mask, layer_weights, training, first_only):
+    def _attend(self, x, mask, layer_weights, seeds, first_only):
         a = self.architecture
         width, heads = a.hidden_size, a.num_attention_heads
         kernel, bias = layer_weights["qkv_kernel"], layer_weights["qkv_bias"]
@@ -119,13 +143,13 @@ class BertClassifier(keras.Model):
         query = query * (width // heads) ** -0.5
         scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
         weights = ops.softmax(ops.cast(scores, "float32") + mask)
-        weights = self._drop(weights, training, rate=a.attention_probs_dropout_prob)
+        weights = self._drop(weights, seeds, rate=a.attention_probs_dropout_prob)
         attended = ops.transpose(
             ops.matmul(ops.cast(weights, self.compute_dtype), value), (0, 2, 1, 3)
         )
         return ops.reshape(attended, (ops.shape(attended)[0], ops.shape(attended)[1], width))
 
-    def _drop(self, x, training, rate=None):
+    def _drop(self, x, seeds, rate=None):
         """Dropout, at the nearest multiple of 1/256.
 
         A byte of randomness decides on an element, where Keras's own dropout draws four:
@@ -133,12 +157,12 @@ class BertClassifier(keras.Model):
         """
         rate = self.architecture.hidden_dropout_prob if rate is None else rate
         dropped = min(round(256 * rate), 255)
-        if not training or dropped == 0:
+        if seeds is None or dropped == 0:
             return x
         shape = ops.shape(x)
         size = math.prod(shape)
         words = keras.random.randint(
-            ((size + 3) // 4, 1), -(2**31), 2**31 - 1, dtype="int32", seed=self.seed_generator
+            ((size + 3) // 4, 1), -(2**31), 2**31 - 1, dtype="int32", seed=seeds
         )
         random_bytes = ops.reshape(ops.view(words, "uint8"), (-1,))[:size]
         kept = ops.reshape(ops.cast(random_bytes >= dropped, x.dtype), shape)

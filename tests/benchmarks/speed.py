@@ -150,7 +150,6 @@ def tfidf(corpus: str, file: str) -> dict[str, float]:
 
 def corpus_job(corpus: str, model_file: str, n_rows: int | None) -> dict[str, float]:
     """Read Parquet, predict, write the kept rows; of a corpus cut or repeated to some rows."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     from skbert_filter import filter_corpus
@@ -159,8 +158,9 @@ def corpus_job(corpus: str, model_file: str, n_rows: int | None) -> dict[str, fl
         source = Path(corpus)
         if n_rows is not None:
             table, source = pq.read_table(corpus), Path(folder, "source.parquet")
-            table = pa.concat_tables([table] * -(-n_rows // len(table))).slice(0, n_rows)
-            pq.write_table(table, source)
+            with pq.ParquetWriter(source, table.schema) as writer:
+                for start in range(0, n_rows, len(table)):
+                    writer.write_table(table.slice(0, n_rows - start))
             del table
         model = load(model_file)
         start = time.perf_counter()
