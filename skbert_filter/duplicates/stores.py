@@ -7,6 +7,7 @@ layout a text that says how to read them, keys and values are bytes.
 import errno
 import sqlite3
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -110,6 +111,8 @@ class Store:
             except BaseException:
                 self._db.close()
                 raise
+        # A store in memory lives as long as its predictor, who does not close it.
+        weakref.finalize(self, self._db.close)
 
     def get(self, space: str, keys: Sequence[bytes]) -> dict[str, dict[bytes, bytes]]:
         """Look up results.
