@@ -100,9 +100,12 @@ def first_seen(values: Sequence[_H]) -> tuple[np.ndarray, list[_H]]:
     >>> first_seen(["b", "a", "b"])
     (array([0, 1, 0]), ['b', 'a'])
     """
-    if set(map(type, values)) in ({str}, {bytes}):
+    kinds = set(map(type, values))
+    if kinds in ({str}, {bytes}):
+        # "large": the others hold 2 GB in one piece at most
+        arrow_type = pa.large_string() if kinds == {str} else pa.large_binary()
         with suppress(UnicodeError, pa.ArrowException):
-            return _encode(pa.array(values))
+            return _encode(pa.array(values, arrow_type))
     numbers: defaultdict[_H, int] = defaultdict()
     numbers.default_factory = numbers.__len__
     codes = np.fromiter(map(numbers.__getitem__, values), np.intp, len(values))
