@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from hashlib import blake2b
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -21,6 +22,9 @@ from skbert_filter.tables import (
 
 # Enough for batches of texts of like length, little enough for a lively progress bar.
 _CHUNK_TEXTS = 1 << 13
+
+# A longer text is remembered by its digest, so that an entry of any text takes little memory.
+_LONGEST_KEY = 128
 
 Progress = Callable[[float, int, int], None]
 
@@ -84,7 +88,8 @@ def filter_corpus(
     """Write the rows of a table whose text a classifier gives one label.
 
     Rows keep their order, and all columns their values and types. Each distinct text is
-    computed once. Memory grows with the number of distinct texts, not of rows.
+    computed once. Memory grows with the number of distinct texts, by some 200 bytes each, not
+    with the number of rows.
 
     Parameters
     ----------
@@ -146,22 +151,21 @@ def filter_corpus(
         if destination.exists() and destination.samefile(source):
             raise ValueError(f"The destination {destination} is the source. Name another file.")
         check_destination(destination, overwrite=overwrite)
-        model = _load(model)
+        model = load_classifier(model)
         label = _label(model, keep)
-        is_kept: dict[str, bool] = {}
+        decisions = _Decisions(model, label)
         rows = kept = 0
         share_before = 0.0
         with create_table(destination, table.schema) as write:
             for batch, share in table.batches:
                 distinct, codes = encode_texts(batch.column(text), text, source, first_row=rows + 1)
                 rows += batch.num_rows
-                new = [value for value in distinct if value not in is_kept]
-                for part in _predict(model, label, new, is_kept):
+                is_kept = np.empty(len(distinct), bool)
+                for part in decisions.fill(is_kept, distinct):
                     if progress:
-                        progress(share_before + part * (share - share_before), rows, len(is_kept))
+                        progress(share_before + part * (share - share_before), rows, len(decisions))
                 share_before = share
-                mask = pa.array(map(is_kept.get, distinct), pa.bool_()).take(codes)
-                selected = batch.filter(mask)
+                selected = batch.filter(pa.array(is_kept).take(codes))
                 kept += selected.num_rows
                 write(selected)
     return FilterSummary(
@@ -169,14 +173,14 @@ def filter_corpus(
         destination=str(destination),
         keep=label,
         rows=rows,
-        distinct=len(is_kept),
+        distinct=len(decisions),
         kept=kept,
         discarded=rows - kept,
         seconds=perf_counter() - start,
     )
 
 
-def _load(model: Any) -> Any:
+def load_classifier(model: Any) -> Any:
     if not isinstance(model, str | Path):
         check_is_fitted(model)
         return model
@@ -202,12 +206,33 @@ def _label(model: Any, keep: Any) -> Any:
     return (same + same_in_text)[0]
 
 
-def _predict(model: Any, label: Any, texts: list[str], is_kept: dict[str, bool]) -> Iterator[float]:
-    """Add the decision on each text to `is_kept`; give the share that is done."""
-    for first in range(0, len(texts), _CHUNK_TEXTS):
-        chunk = texts[first : first + _CHUNK_TEXTS]
-        right = np.asarray(model.predict(chunk)) == label
-        is_kept.update(zip(chunk, right.tolist(), strict=True))
-        yield (first + len(chunk)) / len(texts)
-    if not texts:
-        yield 1.0
+class _Decisions:
+    """Whether the model gives a text the label to keep: computed once for each distinct text."""
+
+    def __init__(self, model: Any, label: Any):
+        self._model = model
+        self._label = label
+        self._known: dict[str | bytes, bool] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def fill(self, is_kept: np.ndarray, texts: list[str]) -> Iterator[float]:
+        """Set the decision on each of some distinct texts; give the share that is done."""
+        keys = [text if len(text) <= _LONGEST_KEY else _digest(text) for text in texts]
+        found = list(map(self._known.get, keys))
+        new = [i for i, decision in enumerate(found) if decision is None]
+        for first in range(0, len(new), _CHUNK_TEXTS):
+            chunk = new[first : first + _CHUNK_TEXTS]
+            right = np.asarray(self._model.predict([texts[i] for i in chunk])) == self._label
+            for i, decision in zip(chunk, right.tolist(), strict=True):
+                found[i] = self._known[keys[i]] = decision
+            yield (first + len(chunk)) / len(new)
+        is_kept[:] = found
+        if not new:
+            yield 1.0
+
+
+def _digest(text: str) -> bytes:
+    # 256 bits: nobody has two texts of one digest. Bytes are never equal to a str.
+    return blake2b(text.encode(), digest_size=32).digest()

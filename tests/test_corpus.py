@@ -1,6 +1,9 @@
 """filter_corpus on real files: what it keeps, what it leaves alone, what it refuses."""
 
 import datetime as dt
+import subprocess
+import sys
+import tracemalloc
 from decimal import Decimal
 
 import numpy as np
@@ -107,7 +110,7 @@ def test_each_distinct_text_is_computed_once_across_batches(tmp_path, model, mon
     monkeypatch.setattr("skbert_filter.tables._BATCH_ROWS", 100)
     monkeypatch.setattr(corpus_module, "_CHUNK_TEXTS", 7)
     rng = np.random.default_rng(0)
-    texts = [" ".join(["w"] * n) for n in rng.integers(0, 40, 1000)]
+    texts = [" ".join(["w"] * n) for n in rng.integers(0, 150, 1000)]
     write_rows(tmp_path / "in.parquet", texts)
     calls = []
 
@@ -124,6 +127,68 @@ def test_each_distinct_text_is_computed_once_across_batches(tmp_path, model, mon
     assert kept == [text for text in texts if len(text.split()) > 2]
     assert calls == sorted(calls)
     assert calls[-1] == (1.0, 1000, len(set(texts)))
+
+
+def test_long_texts_that_differ_at_their_end_are_told_apart(tmp_path, monkeypatch):
+    class EndsInAFullStop(Counting):
+        def predict(self, X):
+            self.asked_ += X
+            return np.array([int(text.endswith(".")) for text in X])
+
+    monkeypatch.setattr("skbert_filter.tables._BATCH_ROWS", 2)
+    sentence = PROSE * 1000
+    rows = [sentence, sentence + ".", sentence + ".", sentence, sentence + "!"]
+    write_rows(tmp_path / "in.parquet", rows)
+    model = EndsInAFullStop().fit()
+
+    summary = filter_corpus(model, tmp_path / "in.parquet", tmp_path / "out.parquet")
+
+    assert pd.read_parquet(tmp_path / "out.parquet")["text"].tolist() == [rows[1], rows[2]]
+    assert model.asked_ == [rows[0], rows[1], rows[4]]
+    assert summary.distinct == 3
+
+
+def test_long_texts_are_not_held_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr("skbert_filter.tables._BATCH_BYTES", 1 << 20)
+    write_rows(tmp_path / "in.parquet", [f"{i}-" * 20_000 for i in range(500)])  # 40 MB
+    model = WordCountRule().fit(["View", PROSE], [0, 1])
+    tracemalloc.start()
+    try:
+        filter_corpus(model, tmp_path / "in.parquet", tmp_path / "out.parquet")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 20e6
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
+def test_memory_does_not_grow_with_the_number_of_rows(tmp_path):
+    # 64 bytes a row that no compression makes smaller, of rows of which few are kept
+    rng = np.random.default_rng(0)
+    columns = {f"n{i}": rng.integers(2**62, size=100_000) for i in range(8)}
+    texts = [f"Pump {i % 5000}" if i % 50 else PROSE for i in range(100_000)]
+    part = pa.table({"text": texts, **columns})
+    for name, parts in (("few", 4), ("many", 20)):
+        with pq.ParquetWriter(tmp_path / f"{name}.parquet", part.schema) as writer:
+            for _ in range(parts):
+                writer.write_table(part)
+    # Not ru_maxrss: a process begins with that of the one that started it.
+    script = """
+import re, sys
+from pathlib import Path
+from skbert_filter import filter_corpus
+from skbert_filter.inspection.baselines import WordCountRule
+
+model = WordCountRule().fit(["View", "We repair pumps"], [0, 1])
+for name in "few", "many":
+    filter_corpus(model, f"{sys.argv[1]}/{name}.parquet", f"{sys.argv[1]}/kept_{name}.parquet")
+    print(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1])
+"""
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    few, many = map(int, result.stdout.split())
+    assert many - few < 80_000  # KiB; 400,000 rows of 64 bytes, and five times as many
+    assert pq.read_metadata(tmp_path / "kept_many.parquet").num_rows == 40_000
 
 
 @pytest.mark.parametrize(

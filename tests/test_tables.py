@@ -1,7 +1,9 @@
 """Tables survive reading and writing, and damaged ones are named."""
 
 import gzip
+import time
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -52,8 +54,48 @@ def test_csv_of_other_programs_is_read_as_written(tmp_path, content, rows):
         assert [tuple(row.values()) for row in table.to_pylist()] == rows
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+def test_a_text_of_a_million_characters_comes_back(tmp_path, name):
+    table = pa.table({"text": ["View All", "\N{TROLLEYBUS}" * 1_000_000, "View All"]})
+    write(tmp_path / name, table)
+    assert read(tmp_path / name) == table
+
+
+def test_memory_does_not_grow_while_parquet_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("skbert_filter.tables._BATCH_ROWS", 50_000)
+    path, rows = tmp_path / "a.parquet", 1_000_000
+    noise = np.random.default_rng(0).integers(2**62, size=rows)
+    table = pa.table({f"n{i}": noise for i in range(12)})
+    pq.write_table(table, path, row_group_size=rows // 20, use_dictionary=False)
+    assert path.stat().st_size > 90e6
+    before = pa.total_allocated_bytes()
+    with open_table(path) as opened:
+        assert max(pa.total_allocated_bytes() for _ in opened.batches) - before < 40e6
+
+
+def test_memory_is_bounded_while_a_slow_reader_reads_csv(tmp_path):
+    path = tmp_path / "a.csv"
+    row = b"We repair pumps. " * 60 + b"\n"
+    path.write_bytes(b"text\n" + row * 350_000)
+    before = pa.total_allocated_bytes()
+    with open_table(path) as opened:
+        next(opened.batches)
+        time.sleep(1)  # as a slow model would, while Arrow reads ahead
+        assert pa.total_allocated_bytes() - before < 250e6
+
+
+def test_batches_of_large_rows_have_few_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr("skbert_filter.tables._BATCH_BYTES", 1 << 20)
+    table = pa.table({"text": [f"{i} " * 10_000 for i in range(200)]})
+    pq.write_table(table, tmp_path / "a.parquet")
+    with open_table(tmp_path / "a.parquet") as opened:
+        batches = [batch for batch, _ in opened.batches]
+    assert max(batch.nbytes for batch in batches) < 2 << 20
+    assert pa.Table.from_batches(batches) == table
+
+
 def test_a_value_unlike_those_before_it_is_no_problem_in_a_later_block(tmp_path):
-    rows = 2_000_000  # more than one block of 16 MiB
+    rows = 500_000  # more than one block of 4 MiB
     (tmp_path / "a.csv").write_text("id,text\n" + "1,menu row\n" * rows + "n/a,2\n")
     with open_table(tmp_path / "a.csv") as table:
         batches = list(table.batches)
