@@ -26,6 +26,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from skbert_filter.bert.losses import posterior_probabilities, raw_probabilities
 from skbert_filter.bert.plan import LabelledTexts, TrainingPlan
+from skbert_filter.bert.pretrained import PretrainedEncoder
 from skbert_filter.bert.state import BertState
 from skbert_filter.duplicates.training_rows import TrainingRows, training_rows
 from skbert_filter.validation import check_labels, check_texts
@@ -53,10 +54,12 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    checkpoint : str or path-like, default=None
-        Folder of `save_pretrained` to start from: the encoder's weights, size and tokenizer come
-        from it, the classification head is new. A size or tokenizer parameter that is not at its
-        default must agree with the folder. None: random weights, and the size below.
+    checkpoint : str, path-like or PretrainedEncoder, default=None
+        What to start from: the `encoder_` of a `SmallBertPretrainer`, or a folder of
+        `save_pretrained` of this package or of transformers (a BERT in safetensors), or, if there
+        is no such folder, a name on the Hugging Face hub. The encoder's weights, size and
+        tokenizer come from it, the classification head is new. A size or tokenizer parameter that
+        is not at its default must agree with it. None: random weights, and the size below.
     tokenizer : "corpus", str, path-like or tokenizer object, default="corpus"
         "corpus": learn WordPiece from the training texts. Otherwise a folder, a name on the
         Hugging Face hub, a `tokenizers.Tokenizer` or a fast tokenizer of transformers.
@@ -129,7 +132,7 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Epochs that were run.
     training_record_ : dict
         Where the model comes from: rows, distinct texts, conflicts, class balance, hash of the
-        training texts, split, seed, best epoch and versions; JSON-able.
+        training texts, checkpoint, split, seed, best epoch and versions; JSON-able.
     fingerprint_ : str
         Hash of everything that a prediction depends on.
 
@@ -154,7 +157,7 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "checkpoint": [str, os.PathLike, None],
+        "checkpoint": [str, os.PathLike, PretrainedEncoder, None],
         "tokenizer": [str, os.PathLike, HasMethods("to_str"), HasMethods("convert_tokens_to_ids")],
         "vocab_size": [Interval(Integral, 16, None, closed="left")],
         "lowercase": ["boolean"],
@@ -326,7 +329,8 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         # Construction stays free of the tokenizers library, as of Keras.
         from skbert_filter.bert.fitting import fit_bert
 
-        start = self._start(rows.texts, len(classes), np.random.RandomState(weights_seed))
+        encoder = self._encoder()
+        start = self._start(encoder, rows.texts, len(classes), np.random.RandomState(weights_seed))
         epochs = []
 
         def begin_epoch() -> None:
@@ -378,6 +382,8 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             "random_state": repr(self.random_state),
             "seeds": {"split": split_seed, "weights": weights_seed, "training": training_seed},
             "best_epoch": fitted.best_epoch + 1,
+            "checkpoint": encoder
+            and {"source": encoder.source, "fingerprint": encoder.fingerprint},
             "vocab_size": start.architecture.vocab_size,
             "versions": {
                 name: version(name)
@@ -459,17 +465,22 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             If the folder holds anything.
         TypeError
             If the labels are not str, int, float or bool.
+
+        Notes
+        -----
+        Parameters that JSON has not (an encoder, a tokenizer, a key function, a dict of weights, a
+        generator) are left out, and are at their defaults in the filter that is loaded. Its answers
+        do not depend on them; a new fit does.
         """
         check_is_fitted(self)
         labels = self._plain_labels()
         own = {
             "classes": labels,
             "classes_dtype": self.classes_.dtype.str,
-            # objects (a tokenizer, a key function, a generator) are left at their defaults
             "parameters": {
-                name: os.fspath(value) if isinstance(value, os.PathLike) else value
-                for name, value in self.get_params(deep=False).items()
-                if isinstance(value, str | os.PathLike | int | float | None)
+                name: value
+                for name, value in map(_as_json, self.get_params(deep=False).items())
+                if isinstance(value, str | int | float | None)
             },
             "history": self.history_,
             "training_record": self.training_record_,
@@ -534,13 +545,22 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         FileNotFoundError, ValueError
             If the folder is no such folder, incomplete, damaged, changed or of a newer format.
         """
-        from skbert_filter.bert.folder import load_folder
+        from skbert_filter.bert.folder import METADATA, load_folder
 
         state, own = load_folder(folder)
-        model = cls(**own["parameters"])
-        model.classes_ = np.array(own["classes"], dtype=np.dtype(own["classes_dtype"]))
+        try:
+            model = cls(**own["parameters"])
+            model._validate_params()
+            model.classes_ = np.array(own["classes"], dtype=np.dtype(own["classes_dtype"]))
+            model.n_iter_ = len(own["history"]["loss"])
+            if model._plain_labels() != own["classes"]:
+                raise ValueError(f"{own['classes']!r} are no labels of {model.classes_.dtype}.")
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{METADATA} in {os.fspath(folder)!r} is not that of a filter: {error}. "
+                "Copy the folder again from its source, or save the model anew."
+            ) from error
         model.history_ = own["history"]
-        model.n_iter_ = len(model.history_["loss"])
         model.training_record_ = own["training_record"]
         model._state = state
         return model
@@ -618,7 +638,20 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
                 "early_stopping='auto'."
             ) from None
 
-    def _start(self, texts: Sequence[str], n_classes: int, rng: np.random.RandomState) -> "Start":
+    def _encoder(self) -> PretrainedEncoder | None:
+        if self.checkpoint is None:
+            return None
+        from skbert_filter.bert.checkpoint import load_checkpoint
+
+        return load_checkpoint(self.checkpoint)
+
+    def _start(
+        self,
+        encoder: PretrainedEncoder | None,
+        texts: Sequence[str],
+        n_classes: int,
+        rng: np.random.RandomState,
+    ) -> "Start":
         """Tokenizer, architecture and weights that training starts from."""
         from skbert_filter.bert.start import start_at_checkpoint, start_at_random
 
@@ -628,11 +661,12 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             "n_logits": 1 if n_classes == 2 else n_classes,
         }
         sizes = {name: getattr(self, name) for name in _SIZES}
-        if self.checkpoint is not None:
+        if encoder is not None:
             own_tokenizer = ("tokenizer", "vocab_size", "lowercase")
             asked = {**sizes, **{name: getattr(self, name) for name in own_tokenizer}}
             defaults = inspect.signature(type(self)).parameters
             return start_at_checkpoint(
+                encoder,
                 self.checkpoint,
                 asked={n: value for n, value in asked.items() if value != defaults[n].default},
                 max_length=self.max_length,
@@ -680,6 +714,14 @@ def _check_callbacks(callbacks: Any) -> list[Any]:
                     f"{callback!r}."
                 )
     return callbacks
+
+
+def _as_json(parameter: tuple[str, Any]) -> tuple[str, Any]:
+    name, value = parameter
+    if isinstance(value, os.PathLike):
+        return name, os.fspath(value)
+    # a number of a NumPy grid
+    return name, value.item() if isinstance(value, np.generic) else value
 
 
 def _labelled(rows: TrainingRows) -> LabelledTexts:

@@ -96,3 +96,11 @@ def brief(one_epoch, snippets):
 def ternary(patient, three_kinds):
     """Return a filter fitted on three classes; not to be changed by a test."""
     return SmallBertTextFilter(**patient).fit(*three_kinds)
+
+
+@pytest.fixture
+def saved(binary, tmp_path):
+    """Return the folder of a saved filter, to be damaged by a test."""
+    folder = tmp_path / "saved"
+    binary.save_pretrained(folder)
+    return folder

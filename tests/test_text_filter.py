@@ -40,11 +40,6 @@ def relabelled(y, labels):
     return [labels[label == "keep"] for label in y]
 
 
-def encoder_of(folder):
-    weights = load_file(folder / "model.safetensors")
-    return {name: w for name, w in weights.items() if not name.startswith("classifier.")}
-
-
 def run_python(code, *, stdin="", cwd=None, **environment):
     """Run code in a fresh process, and return what it wrote as JSON."""
     done = subprocess.run(
@@ -726,102 +721,6 @@ def test_a_hundred_fits_grow_nothing(tiny):
     assert answer["several"] <= 2
 
 
-# --- the saved folder
-
-
-def test_a_saved_filter_is_loaded_as_it_was(labelled, tmp_path, probes):
-    model, X, y = labelled
-    model.save_pretrained(tmp_path / "model")
-    loaded = SmallBertTextFilter.from_pretrained(tmp_path / "model")
-    assert loaded.classes_.dtype == model.classes_.dtype
-    assert loaded.classes_.tolist() == model.classes_.tolist()
-    np.testing.assert_allclose(
-        loaded.decision_function(probes), model.decision_function(probes), rtol=0, atol=1e-6
-    )
-    np.testing.assert_array_equal(loaded.predict(X), y)
-    assert loaded.get_params() == model.get_params()
-    assert loaded.history_ == model.history_
-    assert loaded.training_record_ == model.training_record_
-    assert loaded.n_iter_ == model.n_iter_
-    assert loaded.fingerprint_ == model.fingerprint_
-
-
-def test_a_saved_filter_of_three_classes_fits_again(ternary, tmp_path, probes, three_kinds):
-    (tmp_path / "model").mkdir()  # an empty folder may be there
-    ternary.save_pretrained(str(tmp_path / "model"))
-    loaded = SmallBertTextFilter.from_pretrained(str(tmp_path / "model"))
-    np.testing.assert_array_equal(
-        loaded.decision_function(probes), ternary.decision_function(probes)
-    )
-    assert loaded.fingerprint_ == ternary.fingerprint_
-    assert loaded.fit(*three_kinds).fingerprint_ == ternary.fingerprint_
-
-
-def test_an_existing_folder_is_never_overwritten(binary, tmp_path):
-    (tmp_path / "notes.txt").write_text("mine")
-    for target in (tmp_path, tmp_path / "notes.txt"):
-        with pytest.raises(FileExistsError, match=r"exists already\. Choose another folder"):
-            binary.save_pretrained(target)
-    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("notes.txt", "mine")]
-
-
-def test_labels_that_json_has_not_are_refused(one_epoch, tmp_path):
-    days = np.array(["2020-01-01", "2021-01-01"], dtype="datetime64[D]")
-    model = SmallBertTextFilter(**one_epoch).fit(["View All", "We build pumps."], days)
-    with pytest.raises(TypeError, match="must be str, int, float or bool; got date"):
-        model.save_pretrained(tmp_path / "model")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_save_that_fails_leaves_nothing_behind(one_epoch, tmp_path):
-    labels = ["keep", "\ud800"]  # a lone surrogate is no UTF-8
-    model = SmallBertTextFilter(**one_epoch).fit(["View All", "We sell."], labels)
-    with pytest.raises(UnicodeEncodeError):
-        model.save_pretrained(tmp_path / "model")
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.fixture
-def saved(binary, tmp_path):
-    folder = tmp_path / "saved"
-    binary.save_pretrained(folder)
-    return folder
-
-
-def edit_json(file, **values):
-    file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
-
-
-@pytest.mark.parametrize(
-    ("damage", "error", "message"),
-    [
-        (
-            lambda f: (f / "skbert_filter.json").unlink(),
-            FileNotFoundError,
-            "not a folder written by",
-        ),
-        (lambda f: (f / "skbert_filter.json").write_text("{"), ValueError, "is damaged"),
-        (lambda f: (f / "skbert_filter.json").write_text("[]"), ValueError, "is not a JSON object"),
-        (lambda f: edit_json(f / "skbert_filter.json", format_version=99), ValueError, "format 99"),
-        (
-            lambda f: edit_json(f / "config.json", hidden_size=8),
-            ValueError,
-            "config.json in .* hash",
-        ),
-        (
-            lambda f: os.truncate(f / "model.safetensors", 99),
-            ValueError,
-            "model.safetensors in .*hash",
-        ),
-        (lambda f: (f / "tokenizer.json").unlink(), ValueError, "incomplete: tokenizer.json"),
-    ],
-)
-def test_a_damaged_folder_is_refused(saved, damage, error, message):
-    damage(saved)
-    with pytest.raises(error, match=message):
-        SmallBertTextFilter.from_pretrained(saved)
-
-
 # --- parameters
 
 BAD_PARAMETERS = {
@@ -886,52 +785,6 @@ def test_class_weight_must_name_every_class(tiny, snippets):
 
 
 # --- where training starts
-
-
-def test_a_checkpoint_gives_its_encoder_and_tokenizer(saved, tiny, snippets, tmp_path):
-    barely = {**tiny, "epochs": 1, "learning_rate": 1e-7, "random_state": 5}
-    model = SmallBertTextFilter(**barely, checkpoint=saved).fit(*snippets)
-    model.save_pretrained(tmp_path / "further")
-    start, reached = encoder_of(saved), encoder_of(tmp_path / "further")
-    assert start.keys() == reached.keys()
-    for name, weights in start.items():
-        np.testing.assert_allclose(reached[name], weights, atol=1e-5, err_msg=name)
-    assert (tmp_path / "further/tokenizer.json").read_text() == (
-        saved / "tokenizer.json"
-    ).read_text()
-    head = load_file(saved / "model.safetensors")["classifier.weight"]
-    new_head = load_file(tmp_path / "further" / "model.safetensors")["classifier.weight"]
-    assert np.abs(new_head - head).max() > 1e-3
-    assert model.checkpoint is saved
-
-    further = SmallBertTextFilter(**tiny, checkpoint=str(saved)).fit(*snippets)
-    assert further.score(*snippets) == 1
-
-
-def test_a_checkpoint_serves_other_classes(saved, one_epoch, three_kinds):
-    model = SmallBertTextFilter(**one_epoch, checkpoint=saved).fit(*three_kinds)
-    assert model.predict_proba(["View All"]).shape == (1, 3)
-
-
-@pytest.mark.parametrize(
-    ("parameters", "message"),
-    [
-        ({"hidden_size": 8}, "hidden_size=8 contradicts checkpoint=.*32"),
-        ({"num_hidden_layers": 2}, "num_hidden_layers=2 contradicts checkpoint=.*1"),
-        ({"max_length": 25}, "max_length=25 contradicts checkpoint=.*24"),
-        ({"vocab_size": 32}, "vocab_size=32 contradicts checkpoint="),
-        ({"lowercase": True}, "lowercase=True contradicts checkpoint="),
-        ({"tokenizer": "elsewhere"}, "tokenizer='elsewhere' contradicts checkpoint="),
-    ],
-)
-def test_what_contradicts_the_checkpoint_is_refused(saved, tiny, snippets, parameters, message):
-    with pytest.raises(ValueError, match=message):
-        SmallBertTextFilter(**{**tiny, **parameters}, checkpoint=saved).fit(*snippets)
-
-
-def test_a_checkpoint_that_is_no_folder_of_ours_is_refused(tmp_path, tiny, snippets):
-    with pytest.raises(FileNotFoundError, match="not a folder written by save_pretrained"):
-        SmallBertTextFilter(**tiny, checkpoint=tmp_path).fit(*snippets)
 
 
 def test_a_tokenizer_is_taken_as_object_or_folder(saved, one_epoch, brief, snippets, probes):

@@ -23,7 +23,8 @@ LAYER_NORM_EPS = 1e-12
 class Architecture:
     """Everything that decides the computation of the encoder and its head, apart from weights.
 
-    Names are those of ``transformers.BertConfig``. ``n_logits`` is 1 for two classes.
+    Names are those of ``transformers.BertConfig``. ``n_logits`` is 1 for two classes, and 0 for
+    an encoder that has no classification head.
     """
 
     vocab_size: int
@@ -57,7 +58,8 @@ class Architecture:
             shapes |= _dense(f"{layer}.output.dense", width, inner)
             shapes |= _layer_norm(f"{layer}.output.LayerNorm", width)
         shapes |= _dense("bert.pooler.dense", width, width)
-        shapes |= _dense("classifier", self.n_logits, width)
+        if self.n_logits:
+            shapes |= _dense("classifier", self.n_logits, width)
         return shapes
 
 

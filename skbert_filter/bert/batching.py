@@ -41,6 +41,36 @@ def pad(tokens: TokenIds, rows: np.ndarray, width: int) -> Batch:
     return Batch({"input_ids": ids, "length": lengths}, rows)
 
 
+def training_rows(
+    lengths: np.ndarray, batch_size: int, rng: np.random.RandomState, *, equal_tokens: bool = False
+) -> list[np.ndarray]:
+    """Row numbers of random batches of texts of similar length, every text once.
+
+    A batch has ``batch_size`` texts; with ``equal_tokens`` it has so many on average, more where
+    they are short. There are ``ceil(len(lengths) / batch_size)`` batches.
+    """
+    order = rng.permutation(len(lengths))
+    pool = POOL * batch_size
+    batches: list[np.ndarray] = []
+    for start in range(0, len(order), pool):
+        part = order[start : start + pool]
+        part = part[np.argsort(lengths[part], kind="stable")]
+        ends = np.arange(batch_size, len(part), batch_size)
+        if equal_tokens:
+            ends = _equal_shares(lengths[part], len(ends) + 1)
+        batches += np.split(part, ends)
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def _equal_shares(lengths: np.ndarray, n_shares: int) -> np.ndarray:
+    """Ends of all but the last of some runs of texts with about as many tokens, none empty."""
+    tokens = np.cumsum(lengths, dtype=np.int64)
+    number = np.arange(1, n_shares)
+    ends = np.searchsorted(tokens, tokens[-1] * number / n_shares, side="right")
+    ends = np.minimum(ends, len(lengths) - n_shares + number)
+    return np.maximum.accumulate(np.maximum(ends - number, 0)) + number
+
+
 def training_batches(
     tokens: TokenIds,
     batch_size: int,
@@ -50,15 +80,7 @@ def training_batches(
     longest: bool,
 ) -> Iterator[Batch]:
     """Every text once, in random batches of texts of similar length."""
-    order = rng.permutation(len(tokens))
-    pool = POOL * batch_size
-    batches = []
-    for start in range(0, len(order), pool):
-        part = order[start : start + pool]
-        part = part[np.argsort(tokens.lengths[part], kind="stable")]
-        batches += [part[i : i + batch_size] for i in range(0, len(part), batch_size)]
-    for i in rng.permutation(len(batches)):
-        rows = batches[i]
+    for rows in training_rows(tokens.lengths, batch_size, rng):
         width = width_for(int(tokens.lengths[rows].max()), max_length) if longest else max_length
         yield pad(tokens, rows, width)
 
@@ -86,19 +108,25 @@ def prediction_batches(
 def fit_data(load: Callable[[], Iterator[Any]], n_batches: int, n_logits: int) -> Any:
     """Wrap ``load() -> iterator of (inputs, target, weight)`` as data for ``keras.Model.fit``.
 
-    ``load`` is called anew for each epoch and gives ``n_batches``. On TensorFlow the shapes are
-    left open: Keras would fix them after the first batches.
+    ``load`` is called anew for each epoch and gives ``n_batches``.
+    """
+    inputs = {"input_ids": np.empty((0, 0), np.int32), "length": np.empty(0, np.int32)}
+    target = np.empty((0, n_logits), np.float32)
+    return keras_data(load, n_batches, (inputs, target, np.empty(0, np.float32)))
+
+
+def keras_data(load: Callable[[], Iterator[Any]], n_batches: int, example: Any) -> Any:
+    """Wrap ``load() -> iterator of batches``, called for each epoch, for ``keras.Model.fit``.
+
+    ``example`` is an empty batch: dimensions that are 0 in it may differ between batches. On
+    TensorFlow they are left open: Keras would fix them after the first batches.
     """
     if backend_name() == "tensorflow":
         import tensorflow as tf
 
-        signature = (
-            {
-                "input_ids": tf.TensorSpec((None, None), tf.int32),
-                "length": tf.TensorSpec((None,), tf.int32),
-            },
-            tf.TensorSpec((None, n_logits), tf.float32),
-            tf.TensorSpec((None,), tf.float32),
+        signature = tf.nest.map_structure(
+            lambda array: tf.TensorSpec([size or None for size in array.shape], array.dtype),
+            example,
         )
         data = tf.data.Dataset.from_generator(load, output_signature=signature)
         return data.apply(tf.data.experimental.assert_cardinality(n_batches))

@@ -1,10 +1,11 @@
-"""The Keras layers of a BERT classifier, written with ``keras.ops``.
+"""The Keras layers of BERT and of its classifier, written with ``keras.ops``.
 
 All weights but the word embeddings lie end to end in one variable, since an optimizer step and its
 tracing cost by the number of variables, not by their size. Importing this module imports Keras.
 """
 
 import math
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -33,7 +34,7 @@ _OF_A_LAYER = (
 )
 
 
-class _Seeds(keras.random.SeedGenerator):
+class Seeds(keras.random.SeedGenerator):
     """Seeds made from one, without a state that computations would have to wait for."""
 
     def __init__(self, seed, branch):
@@ -47,19 +48,25 @@ class _Seeds(keras.random.SeedGenerator):
         return ops.stack([first, ops.cast(second, first.dtype)])
 
 
-class BertClassifier(keras.Model):
-    """BERT with a pooler and a classification head; gives logits ``(batch, n_logits)``.
+class BertEncoder(keras.Model):
+    """The part of BERT that a classifier and a masked language model share.
 
-    Called with ``{"input_ids": (batch, width), "length": (batch,)}``: tokens at and after
-    ``length`` are padding, whatever their id.
+    ``head`` gives the shapes of the weights that a subclass adds, by their names. Matrices among
+    them are given as they are saved, ``(out, in)``, and kept the other way round.
     """
 
-    def __init__(self, architecture: Architecture, precision: Precision = "float32"):
+    def __init__(
+        self,
+        architecture: Architecture,
+        head: Mapping[str, tuple[int, ...]],
+        precision: Precision = "float32",
+    ):
         super().__init__(dtype=keras.DTypePolicy(precision))
         self.architecture = architecture
         # The state is set by each fit; a fixed start keeps Keras's global generator untouched.
         self.seed_generator = keras.random.SeedGenerator(0)
-        self._shapes = _shapes(architecture)
+        self._head = tuple(head)
+        self._shapes = _shapes(architecture) | {name: s[::-1] for name, s in head.items()}
         self.word = self.add_weight(
             shape=(architecture.vocab_size, architecture.hidden_size), initializer="zeros"
         )
@@ -73,33 +80,24 @@ class BertClassifier(keras.Model):
         }
         self.built = True
 
-    def call(self, inputs, training=False):
-        ids, length = inputs["input_ids"], inputs["length"]
-        w = self._split(ops.convert_to_tensor(self.rest))
-        if not training:
-            return self._logits(ids, length, w, None)
-        # Two halves that do not wait for each other: a backend may compute them side by side.
-        half = ops.shape(ids)[0] // 2
-        seed = self.seed_generator.next()
-        first = self._logits(ids[:half], length[:half], w, _Seeds(seed, 0))
-        second = self._logits(ids[half:], length[half:], w, _Seeds(seed, 1))
-        return ops.concatenate([first, second])
+    def hidden_states(self, ids, length, w, seeds, places=None):
+        """Return the last hidden states: of [CLS], ``(batch, 1, width)``, or of tokens.
 
-    def _logits(self, ids, length, w, seeds):
-        a = self.architecture
+        ``places`` are the numbers of the tokens to return, ``(n_places, width)``, counted through
+        the batch: ``row * n_tokens + column``. No more than what is returned is computed.
+        """
         n_tokens = ops.shape(ids)[1]
         embedded = ops.take(self.word, ids, axis=0) + w["position"][:n_tokens] + w["token_type"][0]
         x = self._drop(self._norm(embedded, w["embedding_norm"]), seeds)
         is_token = ops.arange(n_tokens, dtype="int32") < ops.expand_dims(length, 1)
         mask = ops.where(ops.expand_dims(is_token, (1, 2)), 0.0, _MASKED)
-        for i in range(a.num_hidden_layers):
-            # Of the last layer only [CLS] is read.
-            layer = self._traced[seeds is not None, i == a.num_hidden_layers - 1]
+        for i in range(self.architecture.num_hidden_layers):
+            last = i == self.architecture.num_hidden_layers - 1
+            layer = self._traced[seeds is not None, last and places is None]
             weights = {name: w[name][i] for name in _OF_A_LAYER}
-            x = layer(x, mask, weights, None if seeds is None else seeds.next())
-        pooled = ops.tanh(ops.matmul(x[:, 0], w["pooler_kernel"]) + w["pooler_bias"])
-        logits = ops.matmul(self._drop(pooled, seeds), w["head_kernel"]) + w["head_bias"]
-        return ops.cast(logits, "float32")
+            seed = None if seeds is None else seeds.next()
+            x = layer(x, mask, weights, seed, places if last else None)
+        return x
 
     def _split(self, rest: Any) -> dict[str, Any]:
         """Take the weights out of the variable that holds them end to end."""
@@ -110,11 +108,17 @@ class BertClassifier(keras.Model):
             for (name, shape), part in zip(self._shapes.items(), parts, strict=True)
         }
 
-    def _run_layer(self, x, mask, weights, seed, first_only):
-        seeds = None if seed is None else _Seeds(seed, 0)
+    def _run_layer(self, x, mask, weights, seed, places, first_only):
+        seeds = None if seed is None else Seeds(seed, 0)
         attended = self._attend(x, mask, weights, seeds, first_only)
         if first_only:
             x = x[:, :1]
+        elif places is not None:
+            width = self.architecture.hidden_size
+            x, attended = (
+                ops.take(ops.reshape(states, (-1, width)), places, axis=0)
+                for states in (x, attended)
+            )
         attended = ops.matmul(attended, weights["attention_kernel"]) + weights["attention_bias"]
         x = self._norm(x + self._drop(attended, seeds), weights["attention_norm"])
         inner = ops.matmul(x, weights["inner_kernel"]) + weights["inner_bias"]
@@ -209,10 +213,7 @@ class BertClassifier(keras.Model):
             "outer_kernel": kernels("output.dense"),
             "outer_bias": stacked("output.dense.bias"),
             "outer_norm": np.stack([norm(f"{n}.output.LayerNorm") for n in layers]),
-            "pooler_kernel": weights["bert.pooler.dense.weight"].T,
-            "pooler_bias": weights["bert.pooler.dense.bias"],
-            "head_kernel": weights["classifier.weight"].T,
-            "head_bias": weights["classifier.bias"],
+            **{name: weights[name].T for name in self._head},
         }
         self.word.assign(np.pad(words, ((0, spare), (0, 0))))
         self.rest.assign(np.concatenate([values[name].ravel() for name in self._shapes]))
@@ -243,20 +244,53 @@ class BertClassifier(keras.Model):
                 named[f"{layer}.{name}.bias"] = value[f"{variable}_bias"][i]
             named |= _split_norm(f"{layer}.attention.output.LayerNorm", value["attention_norm"][i])
             named |= _split_norm(f"{layer}.output.LayerNorm", value["outer_norm"][i])
-        named["bert.pooler.dense.weight"] = value["pooler_kernel"].T
-        named["bert.pooler.dense.bias"] = value["pooler_bias"]
-        named["classifier.weight"] = value["head_kernel"].T
-        named["classifier.bias"] = value["head_bias"]
+        named |= {name: value[name].T for name in self._head}
         # Copies, since on some backends the arrays are views of memory that training writes to;
         # in C order, since safetensors writes the memory of an array as it lies.
         return {
             name: np.array(named[name], np.float32, order="C")
-            for name in self.architecture.weight_shapes()
+            for name in {**self.architecture.weight_shapes(), **named}
+            if name in named
         }
 
 
+class BertClassifier(BertEncoder):
+    """BERT with a pooler and a classification head; gives logits ``(batch, n_logits)``.
+
+    Called with ``{"input_ids": (batch, width), "length": (batch,)}``: tokens at and after
+    ``length`` are padding, whatever their id.
+    """
+
+    def __init__(self, architecture: Architecture, precision: Precision = "float32"):
+        head = {
+            name: shape
+            for name, shape in architecture.weight_shapes().items()
+            if name.startswith(("bert.pooler.", "classifier."))
+        }
+        super().__init__(architecture, head, precision)
+
+    def call(self, inputs, training=False):
+        ids, length = inputs["input_ids"], inputs["length"]
+        w = self._split(ops.convert_to_tensor(self.rest))
+        if not training:
+            return self._logits(ids, length, w, None)
+        # Two halves that do not wait for each other: a backend may compute them side by side.
+        half = ops.shape(ids)[0] // 2
+        seed = self.seed_generator.next()
+        first = self._logits(ids[:half], length[:half], w, Seeds(seed, 0))
+        second = self._logits(ids[half:], length[half:], w, Seeds(seed, 1))
+        return ops.concatenate([first, second])
+
+    def _logits(self, ids, length, w, seeds):
+        first = self.hidden_states(ids, length, w, seeds)[:, 0]
+        pooled = ops.matmul(first, w["bert.pooler.dense.weight"]) + w["bert.pooler.dense.bias"]
+        pooled = self._drop(ops.tanh(pooled), seeds)
+        logits = ops.matmul(pooled, w["classifier.weight"]) + w["classifier.bias"]
+        return ops.cast(logits, "float32")
+
+
 def _shapes(a: Architecture) -> dict[str, tuple[int, ...]]:
-    """Shapes of all weights but the word embeddings; those of the layers are stacked."""
+    """Shapes of the encoder's weights but the word embeddings; those of layers are stacked."""
     width, inner, depth = a.hidden_size, a.intermediate_size, a.num_hidden_layers
     return {
         "position": (a.max_position_embeddings, width),
@@ -272,10 +306,6 @@ def _shapes(a: Architecture) -> dict[str, tuple[int, ...]]:
         "outer_kernel": (depth, inner, width),
         "outer_bias": (depth, width),
         "outer_norm": (depth, 2, width),
-        "pooler_kernel": (width, width),
-        "pooler_bias": (width,),
-        "head_kernel": (width, a.n_logits),
-        "head_bias": (a.n_logits,),
     }
 
 

@@ -9,27 +9,66 @@ import json
 import os
 import shutil
 import tempfile
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 
-from skbert_filter.bert.architecture import LAYER_NORM_EPS, Architecture, Weights
+from skbert_filter.bert.architecture import Precision, Weights
+from skbert_filter.bert.config import architecture_of
 from skbert_filter.bert.state import BertState
+from skbert_filter.bert.tokenizer import ignores_case, load_tokenizer, special_tokens
 
 FORMAT_VERSION = 1
-_METADATA = "skbert_filter.json"
+METADATA = "skbert_filter.json"
 _FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+
+_NUMBER = (int, float)
+_FIELDS: dict[str, tuple[type, ...]] = {
+    "max_length": (int,),
+    "gamma": _NUMBER,
+    "label_smoothing": _NUMBER,
+    "precision": (str,),
+    "classes": (list,),
+    "classes_dtype": (str,),
+    "parameters": (dict,),
+    "history": (dict,),
+    "training_record": (dict,),
+}
 
 
 def save_folder(folder: str | os.PathLike, state: BertState, labels: list[str], own: dict) -> None:
     """Write a state, the names of its classes and our own JSON-able metadata to a new folder.
 
     The folder appears under its name when it is complete, or not at all.
+    """
+    tokenizer = Tokenizer.from_str(state.tokenizer_json)
+    config = {
+        "id2label": {str(i): label for i, label in enumerate(labels)},
+        "label2id": {label: i for i, label in enumerate(labels)},
+        "problem_type": "single_label_classification",
+    }
+    sizes = asdict(state.architecture)
+    del sizes["n_logits"]
+    with new_folder(folder) as path:
+        write_config(path, "BertForSequenceClassification", {**sizes, **config}, tokenizer)
+        save_file(_with_head_of_two(state.weights), path / "model.safetensors", {"format": "pt"})
+        write_tokenizer(path, tokenizer, state.max_length)
+        parts = ("max_length", "gamma", "label_smoothing", "precision")
+        write_metadata(path, {**{name: getattr(state, name) for name in parts}, **own})
+
+
+@contextmanager
+def new_folder(folder: str | os.PathLike) -> Iterator[Path]:
+    """Lend an empty folder, which takes its name when the block has ended well.
+
+    By then its files are on the disk, so that a crash of the machine leaves it whole or not there.
     """
     target = Path(folder)
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
@@ -39,14 +78,17 @@ def save_folder(folder: str | os.PathLike, state: BertState, labels: list[str], 
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
-        _write(temporary, state, labels, own)
+        yield temporary
         temporary.chmod(0o777 & ~_umask())
+        for path in (*temporary.iterdir(), temporary):
+            _sync(path)
         if target.exists():
             target.rmdir()
         temporary.rename(target)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+    _sync(target.parent)
 
 
 def _umask() -> int:
@@ -55,101 +97,107 @@ def _umask() -> int:
     return mask
 
 
-def _write(folder: Path, state: BertState, labels: list[str], own: dict) -> None:
-    sizes = asdict(state.architecture)
-    del sizes["n_logits"]
-    config = {
-        "architectures": ["BertForSequenceClassification"],
+def _sync(path: Path) -> None:
+    # Windows opens no folder, and syncs no file that is opened for reading.
+    if os.name == "posix":
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def write_config(
+    folder: Path, model_class: str, config: Mapping[str, Any], tokenizer: Tokenizer
+) -> None:
+    """Write the config.json by which transformers loads a model of a class of its own."""
+    pad = special_tokens(tokenizer).get("pad")
+    whole = {
+        "architectures": [model_class],
         "model_type": "bert",
         "hidden_act": "gelu",
-        **sizes,
-        "id2label": {str(i): label for i, label in enumerate(labels)},
-        "label2id": {label: i for i, label in enumerate(labels)},
-        "problem_type": "single_label_classification",
-        "pad_token_id": 0,
+        **config,
+        "pad_token_id": None if pad is None else tokenizer.token_to_id(pad),
         "dtype": "float32",
     }
-    _write_json(folder / "config.json", config)
-    save_file(_with_head_of_two(state.weights), folder / "model.safetensors", {"format": "pt"})
-    tokenizer = Tokenizer.from_str(state.tokenizer_json)
+    write_json(folder / "config.json", whole)
+
+
+def write_tokenizer(folder: Path, tokenizer: Tokenizer, max_length: int) -> None:
+    """Write the files by which AutoTokenizer gives the same ids."""
     tokenizer.save(str(folder / "tokenizer.json"))
-    normalizer = json.loads(state.tokenizer_json).get("normalizer") or {}
-    tokenizer_config = {
+    config = {
         # without these, AutoTokenizer lower-cases a cased vocabulary
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "do_lower_case": bool(normalizer.get("lowercase", False)),
-        "model_max_length": state.max_length,
-        **{f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")},
+        "do_lower_case": ignores_case(tokenizer),
+        "model_max_length": max_length,
+        **{f"{part}_token": name for part, name in special_tokens(tokenizer).items()},
     }
-    _write_json(folder / "tokenizer_config.json", tokenizer_config)
+    write_json(folder / "tokenizer_config.json", config)
+
+
+def write_metadata(folder: Path, own: Mapping[str, Any]) -> None:
+    """Write our own JSON-able metadata, with the hashes of the other files and of itself."""
     metadata = {
         "format_version": FORMAT_VERSION,
-        "max_length": state.max_length,
-        "gamma": state.gamma,
-        "label_smoothing": state.label_smoothing,
-        "precision": state.precision,
-        "sha256": {name: _sha256(folder / name) for name in _FILES},
+        "sha256": {file.name: _sha256(file) for file in sorted(folder.iterdir())},
         **own,
     }
-    _write_json(folder / _METADATA, metadata)
+    metadata["sha256"][METADATA] = _own_sha256(metadata)
+    write_json(folder / METADATA, metadata)
 
 
 def load_folder(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
     """Read a folder of `save_folder`: the state, and our own metadata."""
-    path = Path(folder)
-    if not (path / _METADATA).is_file():
+    path, owner = Path(folder), repr(os.fspath(folder))
+    if not (path / METADATA).is_file():
         raise FileNotFoundError(
-            f"{os.fspath(folder)!r} is not a folder written by save_pretrained: it has no "
-            f"{_METADATA}."
+            f"{owner} is not a folder written by save_pretrained: it has no {METADATA}."
         )
-    metadata = _read_json(path / _METADATA)
-    if metadata.get("format_version") != FORMAT_VERSION:
-        raise ValueError(
-            f"{os.fspath(folder)!r} has the format {metadata.get('format_version')!r}; this "
-            f"version of skbert_filter reads {FORMAT_VERSION}. Install the one that wrote it."
-        )
-    for name in _FILES:
-        file = path / name
-        if not file.is_file() or file.is_symlink():
-            raise ValueError(f"{os.fspath(folder)!r} is incomplete: {name} is not a regular file.")
-        if metadata.get("sha256", {}).get(name) != _sha256(file):
+    for name in (METADATA, *_FILES):
+        if not (path / name).is_file() or (path / name).is_symlink():
+            raise ValueError(f"{owner} is incomplete: {name} is not a regular file.")
+    metadata = checked_metadata(path)
+    if unhashed := set(_FILES) - metadata["sha256"].keys():
+        raise ValueError(_damaged(path, f"has no hash of {sorted(unhashed)[0]}"))
+    for name, types in _FIELDS.items():
+        if type(metadata.get(name)) not in types:
+            expected = " or ".join(t.__name__ for t in types)
+            found = f"{name}={metadata[name]!r}" if name in metadata else f"no {name}"
             raise ValueError(
-                f"{name} in {os.fspath(folder)!r} is not the file that was saved: its hash "
-                "differs. Copy the folder again from its source, or save the model anew."
+                _damaged(path, f"has {found}, where a filter has {name} of type {expected}")
             )
-    config = _read_json(path / "config.json")
+    config = read_json(path / "config.json")
+    architecture = architecture_of(config, owner)
+    names = config.get("id2label")
+    if not isinstance(names, dict) or not 2 <= len(names) == len(metadata["classes"]):
+        raise ValueError(
+            f"config.json of {owner} has id2label={names!r}, but {METADATA} has "
+            f"classes={metadata['classes']!r}. Save the filter again."
+        )
+    positions = architecture.max_position_embeddings
+    if not 1 <= metadata["max_length"] <= positions:
+        raise ValueError(
+            _damaged(path, f"has max_length={metadata['max_length']} for {positions} positions")
+        )
+    if metadata["precision"] not in get_args(Precision):
+        raise ValueError(_damaged(path, f"has an unknown precision={metadata['precision']!r}"))
     try:
         weights = load_file(path / "model.safetensors")
     except SafetensorError as error:
-        raise ValueError(
-            f"model.safetensors in {os.fspath(folder)!r} is damaged: {error}"
-        ) from None
-    binary = len(config["id2label"]) == 2
-    architecture = Architecture(
-        **{
-            name: config[name]
-            for name in (
-                "vocab_size",
-                "hidden_size",
-                "intermediate_size",
-                "num_hidden_layers",
-                "num_attention_heads",
-                "max_position_embeddings",
-                "hidden_dropout_prob",
-                "attention_probs_dropout_prob",
-                "type_vocab_size",
+        raise ValueError(f"model.safetensors in {owner} is damaged: {error}") from None
+    for name, shape in replace(architecture, n_logits=len(names)).weight_shapes().items():
+        held = weights[name].shape if name in weights else None
+        if held != shape:
+            raise ValueError(
+                f"model.safetensors in {owner} has {name} of shape {held}, but config.json "
+                f"asks for {shape}. Save the filter again."
             )
-        },
-        layer_norm_eps=config.get("layer_norm_eps", LAYER_NORM_EPS),
-        n_logits=1 if binary else len(config["id2label"]),
-    )
-    if binary:
-        weights = _with_head_of_one(weights)
-    _check_shapes(architecture, weights, os.fspath(folder))
+    binary = len(names) == 2
     state = BertState.of(
-        architecture,
-        weights,
-        Tokenizer.from_file(str(path / "tokenizer.json")),
+        replace(architecture, n_logits=1 if binary else len(names)),
+        _with_head_of_one(weights) if binary else weights,
+        load_tokenizer(path),
         max_length=metadata["max_length"],
         gamma=metadata["gamma"],
         label_smoothing=metadata["label_smoothing"],
@@ -158,14 +206,39 @@ def load_folder(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
     return state, metadata
 
 
-def _check_shapes(architecture: Architecture, weights: Weights, folder: str) -> None:
-    for name, shape in architecture.weight_shapes().items():
-        found = weights[name].shape if name in weights else None
-        if found != shape:
+def checked_metadata(folder: Path) -> dict[str, Any]:
+    """Read our own metadata, after a check of all the hashes that they hold."""
+    metadata = read_json(folder / METADATA)
+    found = metadata.get("format_version")
+    if type(found) is not int:
+        raise ValueError(_damaged(folder, f"has format_version={found!r}, where a number is due"))
+    if found > FORMAT_VERSION or found < 1:
+        raise ValueError(
+            f"{str(folder)!r} has the format {found}; this version of skbert_filter reads "
+            f"{FORMAT_VERSION}. Install the one that wrote it."
+        )
+    hashes = metadata.get("sha256")
+    if not isinstance(hashes, dict):
+        raise ValueError(_damaged(folder, f"has sha256={hashes!r}, where hashes are due"))
+    for name, expected in hashes.items():
+        if Path(name).name != name:
+            raise ValueError(_damaged(folder, f"names {name!r}, which is no file of that folder"))
+        if not (folder / name).is_file():
+            raise ValueError(f"{str(folder)!r} is incomplete: {name} is not a regular file.")
+        actual = _own_sha256(metadata) if name == METADATA else _sha256(folder / name)
+        if actual != expected:
             raise ValueError(
-                f"model.safetensors in {folder!r} has {name} of shape {found}, but config.json "
-                f"asks for {shape}."
+                f"{name} in {str(folder)!r} is not the file that was saved: its hash "
+                "differs. Copy the folder again from its source, or save the model anew."
             )
+    return metadata
+
+
+def _damaged(folder: Path, what: str) -> str:
+    return (
+        f"{METADATA} in {str(folder)!r} {what}. Copy the folder again from its source, or save the "
+        "model anew; an encoder without classes is passed as checkpoint=."
+    )
 
 
 def _with_head_of_two(weights: Weights) -> dict[str, np.ndarray]:
@@ -186,14 +259,23 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _write_json(file: Path, value: dict) -> None:
+def _own_sha256(metadata: Mapping[str, Any]) -> str:
+    """Hash of what the metadata say, whatever the layout of their file."""
+    others = {name: value for name, value in metadata["sha256"].items() if name != METADATA}
+    text = json.dumps({**metadata, "sha256": others}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_json(file: Path, value: Mapping[str, Any]) -> None:
+    """Write an object of JSON as people can read it."""
     file.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _read_json(file: Path) -> dict[str, Any]:
+def read_json(file: Path) -> dict[str, Any]:
+    """Read an object of JSON."""
     try:
         value = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{file.name} in {str(file.parent)!r} is damaged: {error}") from None
     if not isinstance(value, dict):
         raise ValueError(f"{file.name} in {str(file.parent)!r} is not a JSON object.")

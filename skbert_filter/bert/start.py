@@ -1,6 +1,5 @@
 """What training starts from: a tokenizer, an architecture and weights."""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -10,8 +9,8 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from skbert_filter.bert.architecture import Architecture, Weights, random_weights
-from skbert_filter.bert.folder import load_folder
-from skbert_filter.bert.tokenizer import cut, learn_wordpiece, load_tokenizer
+from skbert_filter.bert.pretrained import PretrainedEncoder
+from skbert_filter.bert.tokenizer import cut, ignores_case, learn_wordpiece, load_tokenizer
 
 
 @dataclass(frozen=True)
@@ -43,40 +42,54 @@ def start_at_random(
 
 
 def start_at_checkpoint(
-    folder: str | os.PathLike,
+    encoder: PretrainedEncoder,
+    checkpoint: str | os.PathLike | PretrainedEncoder,
     *,
     asked: Mapping[str, Any],
     max_length: int,
     head: Mapping[str, Any],
     rng: np.random.RandomState,
 ) -> Start:
-    """The encoder of a saved folder, with a new head.
+    """An encoder with a new head, and with a new pooler if it has none.
 
-    ``asked`` are the parameters that the user set, which must be those of the folder; ``head``
-    the fields of the architecture that do not come from it.
+    ``checkpoint`` is what the user passed for it; ``asked`` are the parameters that the user set,
+    which must be those of the encoder; ``head`` the fields of the architecture that do not come
+    from it.
     """
-    state, _ = load_folder(folder)
-    normalizer = json.loads(state.tokenizer_json)["normalizer"] or {}
-    own = {**asdict(state.architecture), "lowercase": normalizer.get("lowercase", False)}
+    tokenizer = Tokenizer.from_str(encoder.tokenizer_json)
+    own = {**asdict(encoder.architecture), "lowercase": ignores_case(tokenizer)}
     for name, value in asked.items():
         found = own.get(name, "its own")
         # vocab_size is a maximum
         if value < found if name == "vocab_size" else value != found:
             raise ValueError(
-                f"{name}={value!r} contradicts checkpoint={os.fspath(folder)!r}, which has "
+                f"{name}={value!r} contradicts checkpoint={_name(checkpoint)}, which has "
                 f"{found!r}. Leave out one of the two."
             )
-    positions = state.architecture.max_position_embeddings
+    positions = encoder.architecture.max_position_embeddings
     if max_length > positions:
         raise ValueError(
-            f"max_length={max_length} contradicts checkpoint={os.fspath(folder)!r}, which has "
+            f"max_length={max_length} contradicts checkpoint={_name(checkpoint)}, which has "
             f"{positions} positions. Use a max_length of at most {positions}."
         )
-    architecture = replace(state.architecture, **head)
-    new_head = {
+    architecture = replace(encoder.architecture, **head)
+    # Of the weights that may be new, without drawing millions of others.
+    small = replace(
+        architecture,
+        vocab_size=1,
+        intermediate_size=1,
+        num_hidden_layers=0,
+        max_position_embeddings=1,
+    )
+    new = {
         name: weight
-        for name, weight in random_weights(architecture, rng).items()
-        if name.startswith("classifier.")
+        for name, weight in random_weights(small, rng).items()
+        if name.startswith(("bert.pooler.", "classifier."))
     }
-    tokenizer = Tokenizer.from_str(state.tokenizer_json)
-    return Start(tokenizer, architecture, {**state.weights, **new_head})
+    return Start(tokenizer, architecture, {**new, **encoder.weights})
+
+
+def _name(checkpoint: str | os.PathLike | PretrainedEncoder) -> str:
+    if isinstance(checkpoint, PretrainedEncoder):
+        return repr(checkpoint)
+    return repr(os.fspath(checkpoint))

@@ -116,18 +116,8 @@ def load_tokenizer(source: Any) -> Tokenizer:
     """
     if isinstance(source, Tokenizer):
         tokenizer = source
-    elif isinstance(source, str | os.PathLike) and Path(source, "tokenizer.json").is_file():
-        tokenizer = Tokenizer.from_file(str(Path(source, "tokenizer.json")))
     elif isinstance(source, str | os.PathLike):
-        from transformers import AutoTokenizer
-
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(os.fspath(source)).backend_tokenizer
-        except (OSError, ValueError) as error:
-            raise ValueError(
-                f"tokenizer={os.fspath(source)!r} is neither a folder that holds a tokenizer nor "
-                f"the name of one on the hub that can be reached: {error}"
-            ) from error
+        tokenizer = _read_tokenizer(os.fspath(source))
     elif isinstance(getattr(source, "backend_tokenizer", None), Tokenizer):
         tokenizer = source.backend_tokenizer
     else:
@@ -139,6 +129,55 @@ def load_tokenizer(source: Any) -> Tokenizer:
     own.no_truncation()
     own.no_padding()
     return own
+
+
+def _read_tokenizer(source: str) -> Tokenizer:
+    file = Path(source, "tokenizer.json")
+    if file.is_file():
+        try:
+            return Tokenizer.from_file(str(file))
+        except Exception as error:  # the tokenizers library has no class of its own
+            raise ValueError(
+                f"{str(file)!r} is no tokenizer.json that can be read: {error}"
+            ) from None
+    # Imported on need: it takes seconds.
+    from transformers import AutoTokenizer, BertTokenizer
+
+    try:
+        if Path(source, "vocab.txt").is_file():
+            return BertTokenizer.from_pretrained(source).backend_tokenizer
+        # Without an answer to whether code of the hub may run, transformers asks on the terminal.
+        return AutoTokenizer.from_pretrained(source, trust_remote_code=False).backend_tokenizer
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"tokenizer={source!r} is neither a folder that holds a tokenizer nor "
+            f"the name of one on the hub that can be reached: {error}"
+        ) from error
+
+
+def ignores_case(tokenizer: Tokenizer) -> bool:
+    """Whether a tokenizer takes capitals for small letters."""
+    return tokenizer.normalizer is not None and tokenizer.normalizer.normalize_str("A") == "a"
+
+
+def special_tokens(tokenizer: Tokenizer) -> dict[str, str]:
+    """Names of the special tokens that a tokenizer has, by their part: pad, unk, cls, sep, mask."""
+    around = tokenizer.encode("a")
+    found = {}
+    if around.special_tokens_mask[:1] == [1]:
+        found["cls"] = around.tokens[0]
+    if len(around) > 1 and around.special_tokens_mask[-1] == 1:
+        found["sep"] = around.tokens[-1]
+    if unknown := getattr(tokenizer.model, "unk_token", None):
+        found["unk"] = unknown
+    # Nothing in a tokenizer says which of its tokens these are, save their names.
+    names = [t.content for t in tokenizer.get_added_tokens_decoder().values() if t.special]
+    for part in ("pad", "mask"):
+        usual = f"[{part.upper()}]"
+        named = [usual] if tokenizer.token_to_id(usual) is not None else []
+        if named := named or [name for name in names if part in name.lower()]:
+            found[part] = named[0]
+    return found
 
 
 def encode(

@@ -1,6 +1,7 @@
 """Write bert.npz with torch and transformers, which the tests do not need.
 
-A BERT of Hugging Face with random weights, some padded ids, and its logits for them.
+A BERT of Hugging Face with random weights, some padded ids, and its last hidden states and logits
+for them.
 """
 
 from pathlib import Path
@@ -28,15 +29,21 @@ rng = np.random.RandomState(0)
 length = np.array([12, 7, 2, 1], np.int32)
 ids = rng.randint(1, 40, (4, 12)).astype(np.int32) * (np.arange(12) < length[:, None])
 with torch.no_grad():
-    logits = model(
+    output = model(
         input_ids=torch.tensor(ids, dtype=torch.long),
         attention_mask=torch.tensor(np.arange(12) < length[:, None], dtype=torch.long),
-    ).logits.numpy()
+        output_hidden_states=True,
+    )
 weights = {
     name: value.numpy()
     for name, value in model.state_dict().items()
     if not name.endswith("position_ids")
 }
 np.savez_compressed(
-    Path(__file__).with_name("bert.npz"), input_ids=ids, length=length, logits=logits, **weights
+    Path(__file__).with_name("bert.npz"),
+    input_ids=ids,
+    length=length,
+    hidden_states=output.hidden_states[-1].numpy(),
+    logits=output.logits.numpy(),
+    **weights,
 )

@@ -1,0 +1,268 @@
+"""Masked-language-model training on Keras's training API, the same on every backend.
+
+Importing this module imports Keras.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from skbert_filter.bert.architecture import Architecture, Precision, Weights
+from skbert_filter.bert.batching import keras_data, pad, training_rows, width_for
+from skbert_filter.bert.encoder import BertEncoder, Seeds
+from skbert_filter.bert.masked_lm import OUTPUT_BIAS, TRANSFORM, MaskedLMTask, masked_lm_head
+from skbert_filter.bert.plan import EpochHooks, TrainingPlan
+from skbert_filter.bert.snapshots import Snapshot, Snapshots
+from skbert_filter.bert.training import WarmUpAndDecay
+
+
+class BertForMaskedLM(BertEncoder):
+    """BERT that guesses hidden tokens; gives logits ``(n_places, vocab_size)``.
+
+    Called with ``input_ids`` and ``length`` as the classifier, and with the places of the tokens
+    to guess: ``first_places`` in the first half of the texts, ``second_places`` in the second,
+    each counted from the first token of its half on.
+    """
+
+    def __init__(self, architecture: Architecture, precision: Precision = "float32"):
+        super().__init__(architecture, masked_lm_head(architecture), precision)
+
+    def call(self, inputs, training=False):
+        ids, length = inputs["input_ids"], inputs["length"]
+        w = self._split(ops.convert_to_tensor(self.rest))
+        half = ops.shape(ids)[0] // 2
+        seeds: list[Seeds | None] = [None, None]
+        if training:
+            seed = self.seed_generator.next()
+            seeds = [Seeds(seed, 0), Seeds(seed, 1)]
+        # As in the classifier, two halves that do not wait for each other.
+        first = self.hidden_states(ids[:half], length[:half], w, seeds[0], inputs["first_places"])
+        second = self.hidden_states(ids[half:], length[half:], w, seeds[1], inputs["second_places"])
+        x = ops.concatenate([first, second])
+        x = ops.matmul(x, w[f"{TRANSFORM}.dense.weight"]) + w[f"{TRANSFORM}.dense.bias"]
+        norm = w[f"{TRANSFORM}.LayerNorm.weight"], w[f"{TRANSFORM}.LayerNorm.bias"]
+        x = self._norm(ops.gelu(x, approximate=False), norm)
+        logits = ops.matmul(x, ops.transpose(self.word)) + w[OUTPUT_BIAS]
+        return ops.cast(logits, "float32")
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """Trained weights of the encoder and its head, and all that was logged."""
+
+    weights: Weights
+    history: dict[str, list[float]]
+    n_steps: int
+    seconds: float
+
+
+class _EpochData:
+    """Batches of one epoch, drawn from the seed and the number of the epoch.
+
+    What is hidden in a batch depends on its number, not on the batches before it: a training that
+    goes on after some steps sees what it would have seen.
+    """
+
+    def __init__(self, task: MaskedLMTask, plan: TrainingPlan, epoch: int, steps: range):
+        self.task, self.plan, self.epoch, self.steps = task, plan, epoch, steps
+
+    def __call__(self) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
+        tokens, plan = self.task.tokens, self.plan
+        rng = np.random.RandomState([plan.seed, self.epoch])
+        batches = training_rows(tokens.lengths, plan.batch_size, rng, equal_tokens=True)
+        for step in self.steps:
+            rows = batches[step]
+            width = width_for(int(tokens.lengths[rows].max()), plan.max_length)
+            batch = pad(tokens, rows, width)
+            of_step = np.random.RandomState([plan.seed, self.epoch, step])
+            hidden, chosen = self.task.masking.hide(batch, of_step)
+            half = len(rows) // 2
+            inputs = {
+                "input_ids": hidden,
+                "length": batch.inputs["length"],
+                "first_places": np.flatnonzero(chosen[:half]).astype(np.int32),
+                "second_places": np.flatnonzero(chosen[half:]).astype(np.int32),
+            }
+            yield inputs, batch.inputs["input_ids"][chosen]
+
+    def for_keras(self) -> Any:
+        """Return what ``keras.Model.fit`` takes."""
+        some = np.empty(0, np.int32)
+        inputs = {"input_ids": np.empty((0, 0), np.int32), "length": some}
+        places = {"first_places": some, "second_places": some}
+        return keras_data(self, len(self.steps), (inputs | places, some))
+
+
+class _Watch(keras.callbacks.Callback):
+    """Stop in time, the learning rate having come to its end; keep snapshots."""
+
+    def __init__(
+        self,
+        plan: TrainingPlan,
+        n_steps: int,
+        *,
+        started: float,
+        max_seconds: float | None,
+        snapshots: Snapshots | None,
+    ):
+        super().__init__()
+        self.history: dict[str, list[float]] = {}
+        self._plan, self._n_steps, self._max_seconds = plan, n_steps, max_seconds
+        self._snapshots, self._started = snapshots, started
+        self._epoch, self._steps = 0, range(0)
+        self._resumed = None if snapshots is None else snapshots.last
+        if self._resumed is not None:
+            self.history = self._resumed.history
+            self._started -= self._resumed.seconds
+        # When the first step was over, and how many steps have followed it.
+        self._timed_from, self._n_timed = 0.0, 0
+
+    @property
+    def seconds(self) -> float:
+        """Time since the start, with that of a training that was interrupted."""
+        return monotonic() - self._started
+
+    def restore(self, model: BertForMaskedLM) -> tuple[int, int]:
+        """Set the variables of the snapshot, if any; return the epoch and step to begin with."""
+        if self._resumed is None:
+            return 0, 0
+        for name, variable in _variables(model).items():
+            variable.assign(self._resumed.variables[name])
+        return self._resumed.epoch, self._resumed.step
+
+    def enter(self, epoch: int, steps: range) -> None:
+        """Tell which steps come next."""
+        self._epoch, self._steps = epoch, steps
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        # The means of an epoch that was interrupted; Keras has just reset them.
+        if self._steps.start and self._resumed is not None:
+            for name, variable in _metric_variables(self.model).items():
+                variable.assign(self._resumed.variables[name])
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        step = self._steps.start + batch + 1
+        if self._max_seconds is not None:
+            self._look_at_the_clock(self._max_seconds)
+        if self._snapshots and step % self._snapshots.every == 0 and step < self._steps.stop:
+            self.save(self._epoch, step)
+
+    def _look_at_the_clock(self, max_seconds: float) -> None:
+        now = monotonic()
+        left = self._started + max_seconds - now
+        if left <= 0:
+            self.model.stop_training = True
+        if not self._timed_from:
+            # The first step is not counted: it takes seconds to trace it.
+            self._timed_from = now
+            return
+        self._n_timed += 1
+        seconds_of_a_step = (now - self._timed_from) / self._n_timed
+        done = int(self.model.optimizer.iterations)
+        in_time = done + math.ceil(max(left, 0) / seconds_of_a_step)
+        self.model.schedule.set(self._plan, min(in_time, self._n_steps))
+
+    def save(self, epoch: int, step: int) -> None:
+        """Keep a snapshot, if there is a place for it."""
+        if self._snapshots is not None:
+            variables = {n: np.array(v.numpy()) for n, v in _variables(self.model).items()}
+            self._snapshots.write(Snapshot(epoch, step, self.seconds, self.history, variables))
+
+
+def _variables(model: BertForMaskedLM) -> dict[str, Any]:
+    """All that a training changes."""
+    return {
+        "word": model.word,
+        "rest": model.rest,
+        "seed": model.seed_generator.state,
+        **{f"optimizer.{i}": v for i, v in enumerate(model.optimizer.variables)},
+        **_metric_variables(model),
+    }
+
+
+def _metric_variables(model: BertForMaskedLM) -> dict[str, Any]:
+    return {f"metric.{i}": v for i, v in enumerate(model.metrics_variables)}
+
+
+def pretrain(
+    task: MaskedLMTask,
+    plan: TrainingPlan,
+    hooks: EpochHooks,
+    *,
+    started: float,
+    max_steps: int | None = None,
+    max_seconds: float | None = None,
+    snapshots: Snapshots | None = None,
+) -> Pretraining:
+    """Train until the epochs, steps or seconds (since ``started``, by `monotonic`) are over.
+
+    It begins with the weights of the task, or goes on from the last snapshot.
+    """
+    architecture = task.architecture
+    model = _kept.pop(architecture, None) or _compiled(architecture)
+    model.load(task.weights)
+    for variable in model.optimizer.variables:
+        variable.assign(ops.zeros(variable.shape, variable.dtype))
+    model.seed_generator.state.assign([plan.seed, 0])
+    per_epoch = math.ceil(len(task.tokens) / plan.batch_size)
+    n_steps = plan.epochs * per_epoch
+    if max_steps is not None:
+        n_steps = min(n_steps, max_steps)
+    model.schedule.set(plan, n_steps)
+    watch = _Watch(plan, n_steps, started=started, max_seconds=max_seconds, snapshots=snapshots)
+    first_epoch, first_step = watch.restore(model)
+    n_epochs = math.ceil(n_steps / per_epoch)
+    for epoch in range(first_epoch, n_epochs):
+        steps = range(first_step, min(per_epoch, n_steps - epoch * per_epoch))
+        first_step = 0
+        watch.enter(epoch, steps)
+        hooks.begin()
+        fitted = model.fit(
+            _EpochData(task, plan, epoch, steps).for_keras(),
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            callbacks=[watch],
+            verbose=plan.verbose,
+            shuffle=False,  # the data shuffles itself
+        )
+        logged = {**fitted.history, "learning_rate": [model.optimizer.learning_rate]}
+        for name, values in logged.items():
+            watch.history.setdefault(name, []).append(float(values[-1]))
+        stop = hooks.end(lambda: model.weights_by_name(architecture.vocab_size))
+        if stop or model.stop_training or epoch + 1 == n_epochs:
+            break
+        watch.save(epoch + 1, 0)
+    trained = model.weights_by_name(architecture.vocab_size)
+    n_done = int(model.optimizer.iterations)
+    _keep(model)
+    return Pretraining(trained, watch.history, n_done, watch.seconds)
+
+
+# The model of the last training: a next one of the same size need not trace it again.
+_kept: dict[Architecture, BertForMaskedLM] = {}
+
+
+def _keep(model: BertForMaskedLM) -> None:
+    _kept.clear()
+    # JAX compiles the learning rate's schedule in as a constant.
+    if model.count_params() <= 8_000_000 and keras.backend.backend() != "jax":
+        _kept[model.architecture] = model
+
+
+def _compiled(architecture: Architecture) -> BertForMaskedLM:
+    model = BertForMaskedLM(architecture)
+    model.schedule = WarmUpAndDecay()
+    model.compile(
+        optimizer=keras.optimizers.Adam(model.schedule),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        # On a CPU, XLA compiles each width of batch for seconds: more than it saves in a fit.
+        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
+    )
+    model.optimizer.build(model.trainable_variables)
+    return model

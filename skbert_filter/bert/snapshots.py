@@ -1,0 +1,102 @@
+"""Snapshots of a training, by which it goes on after a kill.
+
+A snapshot is one safetensors file, which holds no code; it replaces the one before it in one step.
+Knows nothing of an engine.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+_FILE = "pretraining.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """How far a training is: whole epochs, steps of the next one, seconds, and all variables."""
+
+    epoch: int
+    step: int
+    seconds: float
+    history: dict[str, list[float]]
+    variables: dict[str, np.ndarray]
+
+
+class Snapshots:
+    """The folder that holds the snapshot of one training.
+
+    ``identity`` is what has to be equal for the training to go on, by its names in messages; values
+    that begin with "sha256:" are not shown there. The seeds given are those of a new training.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        identity: Mapping[str, Any],
+        seeds: dict[str, int],
+        every: int,
+    ):
+        self._folder, self._file = folder, Path(folder, _FILE)
+        self._identity = json.loads(json.dumps(identity, default=lambda number: number.item()))
+        self.seeds, self.every = seeds, every
+        self.last: Snapshot | None = None
+        if self._file.exists():
+            self._read()
+
+    def _read(self) -> None:
+        try:
+            with safe_open(self._file, "numpy") as tensors:
+                header = json.loads(tensors.metadata()["skbert_filter"])
+                variables = {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118
+            identity = header.pop("identity")
+            self.seeds = header.pop("seeds")
+            self.last = Snapshot(**header, variables=variables)
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{_FILE} in checkpoint_dir={os.fspath(self._folder)!r} is damaged: {error}. "
+                "Remove it to begin anew."
+            ) from error
+        if differences := _differences(identity, self._identity):
+            raise ValueError(
+                f"checkpoint_dir={os.fspath(self._folder)!r} holds an unfinished training of other "
+                f"texts or parameters: {'; '.join(differences)}. Pass what it was begun with, or "
+                "another checkpoint_dir, or remove the folder to begin anew."
+            )
+
+    def write(self, snapshot: Snapshot) -> None:
+        """Replace the snapshot; a kill leaves the one before it."""
+        header = {
+            "identity": self._identity,
+            "seeds": self.seeds,
+            **{name: getattr(snapshot, name) for name in ("epoch", "step", "seconds", "history")},
+        }
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        new = self._file.with_suffix(".new")
+        save_file(snapshot.variables, new, {"skbert_filter": json.dumps(header)})
+        with new.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        new.replace(self._file)
+
+    def remove(self) -> None:
+        """Remove the snapshot of a training that is over, and the folder if nothing is left."""
+        self._file.unlink(missing_ok=True)
+        if self._file.parent.is_dir() and not any(self._file.parent.iterdir()):
+            self._file.parent.rmdir()
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    found = []
+    for name in {**old, **new}:
+        was, now = old.get(name), new.get(name)
+        if was != now and str(now).startswith("sha256:"):
+            found.append(f"the {name} differ")
+        elif was != now:
+            found.append(f"{name} was {was!r} and is {now!r}")
+    return found

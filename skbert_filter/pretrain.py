@@ -1,0 +1,188 @@
+"""From a table of unlabelled texts to a saved encoder."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import Any
+
+import pandas as pd
+from sklearn.base import clone
+
+from skbert_filter.tables import check_text_column, encode_texts, open_table
+
+
+@dataclass(frozen=True)
+class PretrainingSummary:
+    """What `pretrain_encoder` did.
+
+    Attributes
+    ----------
+    source, destination : str
+        The table of texts, and the folder of the encoder.
+    rows, distinct : int
+        Texts read, and how many different ones they are.
+    epochs, steps : int
+        Passes over the distinct texts, the last one perhaps in part, and training steps.
+    loss : float
+        Mean cross-entropy of the words to guess, in the last epoch.
+    seconds : float
+        Time from opening the source to the saved encoder.
+    pretrainer : SmallBertPretrainer
+        Fitted, as saved.
+    """
+
+    source: str
+    destination: str
+    rows: int
+    distinct: int
+    epochs: int
+    steps: int
+    loss: float
+    seconds: float
+    pretrainer: Any = field(repr=False, compare=False)
+
+    def __str__(self) -> str:
+        epochs = "1 epoch" if self.epochs == 1 else f"{self.epochs} epochs"
+        return (
+            f"{self.rows:,} rows of {self.source} hold {self.distinct:,} distinct texts.\n"
+            f"Learnt to guess their words in {epochs} ({self.steps:,} steps); "
+            f"the loss of the last is {self.loss:.3f}.\n"
+            f"The encoder is in {self.destination}; {self.seconds:.1f} seconds."
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the summary as a table of one row."""
+        return pd.DataFrame([{n: v for n, v in vars(self).items() if n != "pretrainer"}])
+
+
+def pretrain_encoder(
+    corpus: str | Path,
+    destination: str | Path,
+    *,
+    text: str = "text",
+    estimator: Any = None,
+    overwrite: bool = False,
+    random_state: int | None = None,
+    callbacks: Sequence[Any] = (),
+) -> PretrainingSummary:
+    """Learn a tokenizer and an encoder from a table of unlabelled texts, and save them.
+
+    Memory grows with the number of distinct texts, not of rows.
+
+    Parameters
+    ----------
+    corpus : str or Path
+        A ``.csv``, ``.csv.gz`` or ``.parquet`` file with a row for each text.
+    destination : str or Path
+        The folder to save the encoder in, for ``SmallBertTextFilter(checkpoint=destination)``. It
+        appears when it is complete.
+    text : str, default="text"
+        The column with the texts.
+    estimator : SmallBertPretrainer, default=None
+        The pretrainer to fit a clone of; None for the default with `random_state`.
+    overwrite : bool, default=False
+        Whether to replace an encoder that `destination` holds.
+    random_state : int, default=None
+        The seed of the default `estimator`.
+    callbacks : sequence of scikit-learn callbacks, default=()
+        Such as ``sklearn.callback.ProgressBar()``.
+
+    Returns
+    -------
+    summary : PretrainingSummary
+
+    Raises
+    ------
+    FileNotFoundError
+        If `corpus` does not exist.
+    FileExistsError
+        If `destination` is a file, holds other files than a saved encoder, or holds an encoder
+        and `overwrite` is False. This is seen before training.
+    ValueError
+        If `corpus` is damaged, lacks the column or a text, or has no words to guess.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import pandas as pd
+    >>> from skbert_filter import SmallBertPretrainer, pretrain_encoder
+    >>> from skbert_filter.datasets import make_website_corpus
+    >>> texts = make_website_corpus(500, random_state=0)
+    >>> small = SmallBertPretrainer(
+    ...     hidden_size=16, intermediate_size=32, num_hidden_layers=1, vocab_size=300, epochs=1,
+    ...     random_state=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     corpus, encoder = Path(folder, "corpus.parquet"), Path(folder, "encoder")
+    ...     pd.DataFrame({"text": texts}).to_parquet(corpus)
+    ...     summary = pretrain_encoder(corpus, encoder, estimator=small)
+    ...     SmallBertPretrainer.from_pretrained(encoder).encoder_ == summary.pretrainer.encoder_
+    True
+    >>> summary.rows, summary.epochs
+    (500, 1)
+    """
+    start = perf_counter()
+    corpus, destination = Path(corpus), Path(destination)
+    if estimator is None:
+        from skbert_filter.pretrainer import SmallBertPretrainer
+
+        estimator = SmallBertPretrainer(random_state=random_state)
+    with open_table(corpus) as table:
+        check_text_column(table.schema, text, corpus)
+        _check_destination(destination, overwrite=overwrite)
+
+        def batches() -> Iterator[list[str]]:
+            first_row = 1
+            for batch, _ in table.batches:
+                distinct, codes = encode_texts(
+                    batch.column(text), text, corpus, first_row=first_row
+                )
+                first_row += batch.num_rows
+                yield list(map(distinct.__getitem__, codes.to_pylist()))
+
+        pretrainer = clone(estimator).set_callbacks(*callbacks).fit(batches()).set_callbacks()
+    _save(pretrainer, destination)
+    record = pretrainer.training_record_
+    return PretrainingSummary(
+        source=str(corpus),
+        destination=str(destination),
+        rows=record["texts"],
+        distinct=record["distinct"],
+        epochs=pretrainer.n_iter_,
+        steps=record["steps"],
+        loss=pretrainer.history_["loss"][-1],
+        seconds=perf_counter() - start,
+        pretrainer=pretrainer,
+    )
+
+
+def _check_destination(folder: Path, *, overwrite: bool) -> None:
+    if folder.is_file():
+        raise FileExistsError(f"{folder} is a file. Name a folder for the encoder.")
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    from skbert_filter.bert.pretrained_folder import is_pretrained_folder
+
+    if not is_pretrained_folder(folder):
+        raise FileExistsError(
+            f"The folder {folder} holds files other than a saved encoder. Name another folder."
+        )
+    if not overwrite:
+        raise FileExistsError(
+            f"The folder {folder} holds an encoder. Name another folder, or pass overwrite=True "
+            "(--overwrite)."
+        )
+
+
+def _save(pretrainer: Any, folder: Path) -> None:
+    """Save a pretrainer, in the place of the one that the folder may hold."""
+    folder = folder.resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as aside:
+        new = Path(aside, "new")
+        pretrainer.save_pretrained(new)
+        if folder.exists():
+            folder.rename(Path(aside, "old"))
+        new.rename(folder)

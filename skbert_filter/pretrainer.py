@@ -1,0 +1,435 @@
+"""Learn a tokenizer and an encoder from unlabelled texts, behind scikit-learn's interface.
+
+Imports no engine: Keras and TensorFlow are imported by the first fit.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from importlib.metadata import version
+from numbers import Integral, Real
+from time import monotonic
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from skbert_filter.bert.architecture import Weights
+from skbert_filter.bert.plan import EpochHooks, TrainingPlan
+from skbert_filter.text_streams import distinct_texts
+
+if TYPE_CHECKING:
+    from skbert_filter.bert.snapshots import Snapshots
+
+_SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+
+# Parameters that do not change what is learnt, or that are compared by what they lead to.
+_NOT_COMPARED = ("tokenizer", "checkpoint_dir", "save_steps", "max_seconds", "verbose")
+
+
+class SmallBertPretrainer(CallbackSupportMixin, BaseEstimator):
+    """Learn a tokenizer and a very small BERT from unlabelled texts.
+
+    The encoder learns to guess hidden words (masked language modelling), for which no labels are
+    needed. `SmallBertTextFilter` starts from it as ``checkpoint=pretrainer.encoder_``. Equal texts
+    count once.
+
+    Parameters
+    ----------
+    tokenizer : "corpus", str, path-like or tokenizer object, default="corpus"
+        "corpus": learn WordPiece from the texts. Otherwise a folder, a name on the Hugging Face
+        hub, a `tokenizers.Tokenizer` or a fast tokenizer of transformers, which has a [MASK].
+    vocab_size : int, default=8000
+        Most words in the vocabulary that is learnt from the texts.
+    lowercase : bool, default=False
+        Whether the learnt vocabulary ignores case and accents.
+    max_length : int, default=100
+        Tokens of a text that are read, the two special ones counted.
+    hidden_size, intermediate_size : int, default=32 and 128
+        Width of the encoder, and of the inner layer of its feed-forward parts.
+    num_hidden_layers, num_attention_heads : int, default=4
+        Depth of the encoder, and number of heads, which must divide `hidden_size`.
+    hidden_dropout_prob, attention_probs_dropout_prob : float, default=0.1
+        Dropout in training. The filter that starts from the encoder has its own.
+    mlm_probability : float, default=0.15
+        Share of the words (or tokens) of a text that are to be guessed, drawn anew each epoch. At
+        least one of each text is, however short. 80 % of them are hidden, 10 % replaced by a
+        random token and 10 % left as they are. Special tokens are never chosen.
+    whole_word_mask : bool, default=True
+        Whether to choose whole words. False: single tokens, which may be parts of a word.
+    epochs : int, default=3
+        Passes over the distinct texts.
+    batch_size : int, default=128
+        Texts of a training step, on average: a step takes texts of similar length, more of them
+        where they are short, so that each has about as many tokens.
+    learning_rate : float, default=1e-3
+        Peak of Adam's learning rate.
+    lr_scheduler_type : {"cosine", "linear", "constant"}, default="cosine"
+        Decay of the learning rate to 0 over the steps after the warm-up, if any.
+    warmup_ratio : float, default=0.1
+        Share of the steps over which the learning rate rises to its peak.
+    max_steps : int, default=None
+        Most training steps, over which the learning rate decays.
+    max_seconds : float, default=None
+        Time after which training stops, counted from the start of `fit` (of the first one if it
+        was interrupted). The learning rate decays over the steps that fit in; the step at hand is
+        finished. How far training gets, and so its result, then depends on the machine.
+    checkpoint_dir : str or path-like, default=None
+        Folder that keeps the state of an unfinished training. If `fit` is killed, a `fit` with the
+        same texts and parameters goes on from there and ends with the same result; one with others
+        is refused. The state is removed at the end.
+    save_steps : int, default=200
+        Steps after which the state is saved to `checkpoint_dir`; it is also after each epoch.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the weights, the order of the texts, the choice of words and dropout.
+    verbose : int, default=0
+        As in `keras.Model.fit`: 0 silent, 1 a progress bar, 2 a line for each epoch.
+
+    Attributes
+    ----------
+    encoder_ : PretrainedEncoder
+        The tokenizer, size and weights, as an immutable value. It has no pooler: a classifier
+        that starts from it learns its own.
+    history_ : dict of str to list of float
+        Loss (the mean cross-entropy of the words to guess) and learning_rate of each epoch.
+    n_iter_ : int
+        Epochs that were run, the last one perhaps in part.
+    training_record_ : dict
+        Where the encoder comes from: texts, distinct texts, their hash, tokens, steps, seconds,
+        seeds and versions; JSON-able.
+
+    See Also
+    --------
+    SmallBertTextFilter : Takes the encoder as its ``checkpoint``.
+
+    Notes
+    -----
+    The task is that of Devlin et al., "BERT: Pre-training of deep bidirectional transformers",
+    NAACL 2019, without its next sentences. The output embedding is the word embedding (Press and
+    Wolf, "Using the output embedding to improve language models", EACL 2017), and is only computed
+    for the words to guess; its bias starts at the logarithm of the words' frequencies.
+
+    Examples
+    --------
+    >>> from skbert_filter import SmallBertPretrainer
+    >>> from skbert_filter.datasets import make_website_corpus
+    >>> texts = make_website_corpus(500, random_state=0)
+    >>> pretrainer = SmallBertPretrainer(
+    ...     hidden_size=16, intermediate_size=32, num_hidden_layers=1, vocab_size=300, epochs=1,
+    ...     random_state=0)
+    >>> pretrainer.fit(texts).encoder_
+    <PretrainedEncoder ...: 1 layers, 16 wide, 300 words>
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "tokenizer": [str, os.PathLike, HasMethods("to_str"), HasMethods("convert_tokens_to_ids")],
+        "vocab_size": [Interval(Integral, 16, None, closed="left")],
+        "lowercase": ["boolean"],
+        "max_length": [Interval(Integral, 3, None, closed="left")],
+        "hidden_size": [Interval(Integral, 1, None, closed="left")],
+        "intermediate_size": [Interval(Integral, 1, None, closed="left")],
+        "num_hidden_layers": [Interval(Integral, 1, None, closed="left")],
+        "num_attention_heads": [Interval(Integral, 1, None, closed="left")],
+        "hidden_dropout_prob": [Interval(Real, 0, 1, closed="left")],
+        "attention_probs_dropout_prob": [Interval(Real, 0, 1, closed="left")],
+        "mlm_probability": [Interval(Real, 0, 1, closed="neither")],
+        "whole_word_mask": ["boolean"],
+        "epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "lr_scheduler_type": [StrOptions({"constant", "linear", "cosine"})],
+        "warmup_ratio": [Interval(Real, 0, 1, closed="left")],
+        "max_steps": [Interval(Integral, 1, None, closed="left"), None],
+        "max_seconds": [Interval(Real, 0, None, closed="neither"), None],
+        "checkpoint_dir": [str, os.PathLike, None],
+        "save_steps": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        *,
+        tokenizer="corpus",
+        vocab_size=8000,
+        lowercase=False,
+        max_length=100,
+        hidden_size=32,
+        intermediate_size=128,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        hidden_dropout_prob=0.1,
+        attention_probs_dropout_prob=0.1,
+        mlm_probability=0.15,
+        whole_word_mask=True,
+        epochs=3,
+        batch_size=128,
+        learning_rate=1e-3,
+        lr_scheduler_type="cosine",
+        warmup_ratio=0.1,
+        max_steps=None,
+        max_seconds=None,
+        checkpoint_dir=None,
+        save_steps=200,
+        random_state=None,
+        verbose=0,
+    ):
+        self.tokenizer = tokenizer
+        self.vocab_size = vocab_size
+        self.lowercase = lowercase
+        self.max_length = max_length
+        self.hidden_size = hidden_size
+        self.intermediate_size = intermediate_size
+        self.num_hidden_layers = num_hidden_layers
+        self.num_attention_heads = num_attention_heads
+        self.hidden_dropout_prob = hidden_dropout_prob
+        self.attention_probs_dropout_prob = attention_probs_dropout_prob
+        self.mlm_probability = mlm_probability
+        self.whole_word_mask = whole_word_mask
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.lr_scheduler_type = lr_scheduler_type
+        self.warmup_ratio = warmup_ratio
+        self.max_steps = max_steps
+        self.max_seconds = max_seconds
+        self.checkpoint_dir = checkpoint_dir
+        self.save_steps = save_steps
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Learn the tokenizer and the encoder from texts.
+
+        Parameters
+        ----------
+        X : container of str of shape (n_samples,), or iterator of str or of such containers
+            A list, tuple, NumPy array, pandas or polars Series, Arrow array or one-column table;
+            or a stream, such as a generator, of texts or of batches of texts. A stream is read
+            once; memory grows with the number of distinct texts, not with its length.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : SmallBertPretrainer
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the texts or parameters are not as described, or `checkpoint_dir` holds the state
+            of another training. An error or an interruption leaves the estimator as it was.
+        """
+        started = monotonic()
+        if self.hidden_size % self.num_attention_heads:
+            raise ValueError(
+                f"hidden_size={self.hidden_size} is not a multiple of "
+                f"num_attention_heads={self.num_attention_heads}. Change one of them."
+            )
+        # Construction stays free of the tokenizers library, as of Keras.
+        from skbert_filter.bert.engine import import_keras
+        from skbert_filter.bert.masked_lm import MaskedLMTask
+        from skbert_filter.bert.tokenizer import cut
+
+        texts, n_texts = distinct_texts(X, partial(cut, max_length=self.max_length))
+        if not texts:
+            raise ValueError("X has 0 rows. Pass texts to learn from.")
+        # A stream is used up.
+        seen = texts if isinstance(X, Iterator) else X
+        random_state = check_random_state(self.random_state)
+        weights_seed, training_seed = (
+            int(seed) for seed in random_state.randint(np.iinfo(np.int32).max, size=2)
+        )
+        context = self._init_callback_context(max_subtasks=self.epochs)
+        context.call_on_fit_task_begin(estimator=self, X=seen, y=y)
+        task = MaskedLMTask.of(
+            texts,
+            tokenizer=self.tokenizer,
+            vocab_size=self.vocab_size,
+            lowercase=self.lowercase,
+            sizes={
+                **{name: getattr(self, name) for name in _SIZES},
+                "max_position_embeddings": self.max_length,
+                "hidden_dropout_prob": float(self.hidden_dropout_prob),
+                "attention_probs_dropout_prob": float(self.attention_probs_dropout_prob),
+                "n_logits": 0,
+            },
+            probability=float(self.mlm_probability),
+            whole_words=self.whole_word_mask,
+            rng=np.random.RandomState(weights_seed),
+        )
+        hashes = {"texts": _sha256(texts), "tokenizer": _sha256([task.tokenizer.to_str()])}
+        seeds = {"weights": weights_seed, "training": training_seed}
+        snapshots = self._snapshots(hashes, seeds)
+        if snapshots is not None:
+            seeds = snapshots.seeds
+        import_keras()
+        from skbert_filter.bert.pretraining import pretrain
+
+        epochs = []
+
+        def begin_epoch() -> None:
+            epochs.append(context.subcontext(task_name="epoch"))
+            epochs[-1].call_on_fit_task_begin(estimator=self, X=seen, y=y)
+
+        def end_epoch(read: Callable[[], Weights]) -> bool:
+            return epochs[-1].call_on_fit_task_end(
+                estimator=self,
+                X=seen,
+                y=y,
+                reconstruction_attributes=lambda: {"encoder_": task.encoder(read())},
+            )
+
+        done = pretrain(
+            task,
+            TrainingPlan(
+                epochs=self.epochs,
+                batch_size=self.batch_size,
+                learning_rate=self.learning_rate,
+                lr_scheduler_type=self.lr_scheduler_type,
+                warmup_ratio=self.warmup_ratio,
+                patience=None,
+                max_length=self.max_length,
+                longest=True,
+                seed=seeds["training"],
+                verbose=int(self.verbose),
+            ),
+            EpochHooks(begin_epoch, end_epoch),
+            started=started,
+            max_steps=self.max_steps,
+            max_seconds=self.max_seconds,
+            snapshots=snapshots,
+        )
+        self.encoder_ = task.encoder(done.weights)
+        self.history_ = done.history
+        self.n_iter_ = len(done.history["loss"])
+        self.training_record_ = {
+            "texts": n_texts,
+            "distinct": len(texts),
+            "trained_on": len(task.tokens),
+            "tokens": int(task.tokens.lengths.sum()),
+            "texts_sha256": hashes["texts"],
+            "random_state": repr(self.random_state),
+            "seeds": seeds,
+            "steps": done.n_steps,
+            "seconds": done.seconds,
+            "vocab_size": task.architecture.vocab_size,
+            "versions": {
+                name: version(name)
+                for name in ("skbert_filter", "scikit-learn", "keras", "tokenizers", "numpy")
+            },
+        }
+        self._head = {n: w for n, w in done.weights.items() if n.startswith("cls.")}
+        if snapshots is not None:
+            snapshots.remove()
+        context.call_on_fit_task_end(estimator=self, X=seen, y=y)
+        return self
+
+    def save_pretrained(self, folder):
+        """Save the encoder, and the head by which it was trained, as JSON and safetensors.
+
+        Parameters
+        ----------
+        folder : str or path-like
+            Folder to create; it may exist if it is empty. `SmallBertTextFilter` takes it as its
+            ``checkpoint``; transformers loads it with ``BertForMaskedLM.from_pretrained``.
+
+        Raises
+        ------
+        FileExistsError
+            If the folder holds anything.
+
+        Notes
+        -----
+        Parameters that JSON has not (a tokenizer object, a generator) are left out, and are at
+        their defaults in the pretrainer that is loaded.
+        """
+        check_is_fitted(self)
+        from skbert_filter.bert.pretrained_folder import save_pretrained_folder
+
+        plain = {
+            name: os.fspath(value) if isinstance(value, os.PathLike) else value
+            for name, value in self.get_params(deep=False).items()
+        }
+        own = {
+            "parameters": {
+                name: value.item() if isinstance(value, np.generic) else value
+                for name, value in plain.items()
+                if isinstance(value, str | int | float | np.generic | None)
+            },
+            "history": self.history_,
+            "training_record": self.training_record_,
+        }
+        save_pretrained_folder(folder, self.encoder_, self._head, own)
+
+    @classmethod
+    def from_pretrained(cls, folder):
+        """Load a pretrainer saved by `save_pretrained`, without running any code of the folder.
+
+        Parameters
+        ----------
+        folder : str or path-like
+            The folder.
+
+        Returns
+        -------
+        pretrainer : SmallBertPretrainer
+            Fitted.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            If the folder is no such folder, incomplete, damaged, changed or of a newer format.
+        """
+        from skbert_filter.bert.pretrained_folder import load_pretrained_folder
+
+        encoder, head, own = load_pretrained_folder(folder)
+        try:
+            pretrainer = cls(**own["parameters"])
+            pretrainer._validate_params()
+            pretrainer.n_iter_ = len(own["history"]["loss"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{os.fspath(folder)!r} is not what save_pretrained of this version wrote: "
+                f"{error}. Copy the folder again from its source, or save the pretrainer anew."
+            ) from error
+        pretrainer.encoder_, pretrainer._head = encoder, head
+        pretrainer.history_ = own["history"]
+        pretrainer.training_record_ = own["training_record"]
+        return pretrainer
+
+    def _snapshots(self, hashes: dict[str, str], seeds: dict[str, int]) -> "Snapshots | None":
+        if self.checkpoint_dir is None:
+            return None
+        from skbert_filter.bert.snapshots import Snapshots
+
+        identity = {
+            name: value
+            for name, value in self.get_params(deep=False).items()
+            if name not in _NOT_COMPARED
+        }
+        if isinstance(self.random_state, np.random.RandomState):
+            # It gives other seeds at each use; those of the state are taken.
+            identity["random_state"] = "RandomState"
+        return Snapshots(self.checkpoint_dir, {**identity, **hashes}, seeds, self.save_steps)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        tags.target_tags.required = False
+        return tags
+
+
+def _sha256(texts: Sequence[str]) -> str:
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
+    return f"sha256:{digest.hexdigest()}"

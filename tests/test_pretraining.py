@@ -1,0 +1,292 @@
+"""Masking, the batches of pretraining, the masked language model and its snapshots."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skbert_filter.bert.architecture import Architecture
+from skbert_filter.bert.batching import pad, training_rows
+from skbert_filter.bert.engine import import_keras
+from skbert_filter.bert.masked_lm import MaskedLMTask
+from skbert_filter.bert.masking import Masking
+from skbert_filter.bert.snapshots import Snapshot, Snapshots
+from skbert_filter.bert.tokenizer import build_wordpiece, encode
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "pump", "##s", "##ed", "view", "all", "we"]
+TOKENIZER = build_wordpiece({word: i for i, word in enumerate(WORDS)}, lowercase=False)
+PUMP, S, ED, VIEW = (WORDS.index(word) for word in ("pump", "##s", "##ed", "view"))
+MASK = WORDS.index("[MASK]")
+
+
+def masked(texts, seed=0, **how):
+    """Ids of texts as they are, as the model sees them, and which are to be guessed."""
+    masking = Masking.of(TOKENIZER, **{"probability": 0.15, "whole_words": False, **how})
+    tokens = encode(TOKENIZER, texts, 100)
+    batch = pad(tokens, np.arange(len(texts)), int(tokens.lengths.max()))
+    hidden, chosen = masking.hide(batch, np.random.RandomState(seed))
+    return batch.inputs["input_ids"], hidden, chosen
+
+
+# --- what is hidden
+
+
+@pytest.mark.parametrize("whole_words", [False, True])
+def test_the_asked_share_is_chosen_and_most_of_it_is_hidden(whole_words):
+    ids, hidden, chosen = masked(
+        ["pump view all we pump view all we"] * 4000, whole_words=whole_words
+    )
+    assert chosen.sum() / (8 * 4000) == pytest.approx(0.15 + 0.85**8 / 8, abs=0.005)
+    assert (hidden == ids)[~chosen].all()
+    assert (hidden[chosen] == MASK).mean() == pytest.approx(0.8, abs=0.01)
+    # A tenth is left, and so is a random token now and then.
+    assert (hidden == ids)[chosen].mean() == pytest.approx(0.1 + 0.1 / 6, abs=0.01)
+    drawn = hidden[chosen & (hidden != MASK)]
+    assert set(drawn.tolist()) == set(range(PUMP, len(WORDS)))
+
+
+def test_special_tokens_are_neither_chosen_nor_drawn():
+    # "[SEP]" in a text is the special token, and "x" is unknown
+    ids, hidden, chosen = masked(["pump [SEP] x view [MASK] [CLS]"] * 500, probability=0.9)
+    assert set(ids[chosen].tolist()) == {PUMP, VIEW}
+    assert not set(range(MASK)) & set(hidden[chosen].tolist())
+
+
+@given(
+    st.lists(st.sampled_from(["pumps", "pumped view", "all", "we pumpsed all", "x all x"])),
+    st.integers(0, 100),
+    st.booleans(),
+)
+def test_something_of_each_text_is_to_be_guessed(texts, seed, whole_words):
+    texts = [*texts, "view"]
+    _, _, chosen = masked(texts, seed, probability=0.01, whole_words=whole_words)
+    assert chosen.any(axis=1).all()
+
+
+def test_whole_words_are_chosen_together():
+    ids, _, chosen = masked(["pumpsed view pumps all"] * 300, probability=0.3, whole_words=True)
+    assert (ids[0] == [2, PUMP, S, ED, VIEW, PUMP, S, WORDS.index("all"), 3]).all()
+    words = [chosen[:, 1:4], chosen[:, 4:5], chosen[:, 5:7], chosen[:, 7:8]]
+    for word in words:
+        assert (word == word[:, :1]).all()
+    # each word by itself, not the text as a whole
+    assert len(np.unique(chosen, axis=0)) > 8
+    _, _, single = masked(["pumpsed view pumps all"] * 300, probability=0.3, whole_words=False)
+    assert (single[:, 1:4] != single[:, 1:2]).any()
+
+
+def test_texts_without_a_word_are_left_out():
+    masking = Masking.of(TOKENIZER, probability=0.15, whole_words=True)
+    tokens = encode(TOKENIZER, ["", "pump", "x x", "[SEP]", "all", " "], 100)
+    assert masking.rows_with_words(tokens).tolist() == [1, 4]
+
+
+def test_a_tokenizer_without_a_mask_is_refused():
+    from tokenizers import Tokenizer, models
+
+    bare = Tokenizer(models.WordPiece({"[UNK]": 0, "a": 1}, unk_token="[UNK]"))
+    with pytest.raises(ValueError, match=r"no \[MASK\] token.*tokenizer='corpus'"):
+        Masking.of(bare, probability=0.15, whole_words=True)
+
+
+# --- batches of equal numbers of tokens
+
+
+@given(
+    st.lists(st.integers(1, 100), min_size=1, max_size=300),
+    st.integers(1, 20),
+)
+def test_batches_of_equal_tokens_hold_each_text_once(lengths, batch_size):
+    lengths = np.array(lengths, np.int32)
+    batches = training_rows(lengths, batch_size, np.random.RandomState(0), equal_tokens=True)
+    assert len(batches) == -(-len(lengths) // batch_size)
+    assert all(len(rows) for rows in batches)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
+
+
+def test_batches_of_equal_tokens_are_of_about_as_many():
+    rng = np.random.RandomState(0)
+    lengths = np.concatenate([rng.randint(3, 9, 4000), rng.randint(20, 101, 1000)])
+    tokens = [lengths[rows].sum() for rows in training_rows(lengths, 50, rng, equal_tokens=True)]
+    assert len(tokens) == 100
+    assert min(tokens) / np.mean(tokens) > 0.8
+    assert max(tokens) / np.mean(tokens) < 1.2
+    of_50_texts = [lengths[rows].sum() for rows in training_rows(lengths, 50, rng)]
+    assert max(of_50_texts) > 10 * min(of_50_texts)
+
+
+# --- the model
+
+
+@pytest.fixture(scope="module")
+def golden():
+    """Logits of transformers' own masked language model; see golden/make_masked_lm.py."""
+    with np.load(Path(__file__).parent / "golden" / "masked_lm.npz") as file:
+        return dict(file)
+
+
+@pytest.fixture(scope="module")
+def architecture():
+    return Architecture(
+        vocab_size=30,
+        hidden_size=12,
+        intermediate_size=20,
+        num_hidden_layers=2,
+        num_attention_heads=3,
+        max_position_embeddings=9,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        n_logits=0,
+    )
+
+
+def masked_lm(architecture, weights):
+    import_keras()
+    from skbert_filter.bert.pretraining import BertForMaskedLM
+
+    model = BertForMaskedLM(architecture)
+    model.load(weights)
+    return model
+
+
+def inputs_for(golden, chosen, width):
+    half = len(chosen) // 2
+    return {
+        "input_ids": golden["input_ids"][:, :width],
+        "length": golden["length"],
+        "first_places": np.flatnonzero(chosen[:half, :width]).astype(np.int32),
+        "second_places": np.flatnonzero(chosen[half:, :width]).astype(np.int32),
+    }
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_logits_are_those_of_transformers_at_the_places_asked_for(golden, architecture, training):
+    model = masked_lm(architecture, golden)
+    is_token = np.arange(9) < golden["length"][:, None]
+    for chosen in (is_token, is_token & (np.random.RandomState(0).rand(5, 9) < 0.3)):
+        got = model(inputs_for(golden, chosen, 9), training=training).numpy()
+        assert got.shape == (chosen.sum(), 30)
+        np.testing.assert_allclose(got, golden["logits"][chosen], atol=1e-4)
+
+
+def test_padding_does_not_change_the_logits(golden, architecture):
+    model = masked_lm(architecture, golden)
+    short = {name: golden[name][1:] for name in ("input_ids", "length", "logits")}
+    chosen = np.arange(9) < short["length"][:, None]
+    np.testing.assert_allclose(
+        model(inputs_for(short, chosen, 6)).numpy(), short["logits"][chosen], atol=1e-4
+    )
+
+
+def test_its_weights_come_back_and_have_no_pooler(golden, architecture):
+    weights = masked_lm(architecture, golden).weights_by_name(30)
+    assert set(weights) == set(golden) - {"input_ids", "length", "logits"}
+    assert not any("pooler" in name or "decoder" in name for name in weights)
+    for name, weight in weights.items():
+        np.testing.assert_array_equal(weight, golden[name])
+
+
+def test_an_untrained_model_knows_the_frequencies():
+    texts = ["pump"] * 5 + ["pump view"] * 3 + ["x"]
+    sizes = {
+        **{"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1},
+        **{"num_attention_heads": 1, "max_position_embeddings": 8, "n_logits": 0},
+        **{"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0},
+    }
+    task = MaskedLMTask.of(
+        texts,
+        tokenizer=TOKENIZER,
+        vocab_size=16,
+        lowercase=False,
+        sizes=sizes,
+        probability=0.15,
+        whole_words=True,
+        rng=np.random.RandomState(0),
+    )
+    frequencies = np.exp(task.weights["cls.predictions.bias"])
+    assert frequencies.sum() == pytest.approx(1)
+    assert frequencies[PUMP] / frequencies[VIEW] == pytest.approx(9 / 4)
+    assert frequencies[:PUMP] == pytest.approx(frequencies[S])
+
+
+# --- snapshots
+
+
+IDENTITY = {"epochs": 3, "random_state": None, "texts": "sha256:ab"}
+
+
+@pytest.fixture
+def snapshot():
+    return Snapshot(
+        epoch=1,
+        step=20,
+        seconds=2.5,
+        history={"loss": [5.25]},
+        variables={"word": np.eye(2, dtype=np.float32), "seed": np.array([1, 2], np.uint32)},
+    )
+
+
+def test_a_snapshot_is_read_as_it_was_written(snapshot, tmp_path):
+    folder = tmp_path / "not there yet"
+    first = Snapshots(folder, IDENTITY, {"training": 7}, every=10)
+    assert first.last is None
+    first.write(replace(snapshot, epoch=0))
+    first.write(snapshot)
+    assert [file.name for file in folder.iterdir()] == ["pretraining.safetensors"]
+    again = Snapshots(folder, IDENTITY, {"training": 8}, every=10)
+    # Seeds that were drawn for a new training give way to those of the one that goes on.
+    assert again.seeds == {"training": 7}
+    read = again.last
+    for name in ("epoch", "step", "seconds", "history"):
+        assert getattr(read, name) == getattr(snapshot, name)
+    assert read.variables.keys() == snapshot.variables.keys()
+    for name, value in snapshot.variables.items():
+        assert read.variables[name].dtype == value.dtype
+        np.testing.assert_array_equal(read.variables[name], value)
+    again.remove()
+    assert not folder.exists()
+
+
+def test_removal_leaves_other_files(snapshot, tmp_path):
+    snapshots = Snapshots(tmp_path, IDENTITY, {}, every=10)
+    snapshots.remove()
+    snapshots.write(snapshot)
+    (tmp_path / "notes.txt").write_text("mine")
+    snapshots.remove()
+    assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"epochs": 4}, "epochs was 3 and is 4"),
+        ({"random_state": 0}, "random_state was None and is 0"),
+        ({"texts": "sha256:cd"}, "the texts differ"),
+        ({"epochs": np.int64(2), "texts": "sha256:cd"}, "epochs was 3 and is 2; the texts differ"),
+        ({"new": True}, "new was None and is True"),
+    ],
+)
+def test_the_snapshot_of_another_training_is_refused(snapshot, tmp_path, changed, said):
+    Snapshots(tmp_path, IDENTITY, {}, every=10).write(snapshot)
+    with pytest.raises(ValueError, match=f"checkpoint_dir=.*: {said}. Pass what it was begun"):
+        Snapshots(tmp_path, {**IDENTITY, **changed}, {}, every=10)
+
+
+@pytest.mark.parametrize("damage", ["cut", "no header", "foreign"])
+def test_a_damaged_snapshot_is_refused(snapshot, tmp_path, damage):
+    from safetensors.numpy import save_file
+
+    Snapshots(tmp_path, IDENTITY, {}, every=10).write(snapshot)
+    file = tmp_path / "pretraining.safetensors"
+    if damage == "cut":
+        file.write_bytes(file.read_bytes()[:-3])
+    elif damage == "no header":
+        save_file(snapshot.variables, file)
+    else:
+        save_file(snapshot.variables, file, {"skbert_filter": json.dumps({"identity": IDENTITY})})
+    with pytest.raises(ValueError, match=r"damaged: .* Remove it to begin anew"):
+        Snapshots(tmp_path, IDENTITY, {}, every=10)
