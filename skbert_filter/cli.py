@@ -1,20 +1,23 @@
 """The `skbert-filter` command. Each command is one call of a public Python function."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
-from rich.text import Text
 
-if TYPE_CHECKING:
-    from skbert_filter.corpus import FilterSummary
-    from skbert_filter.train import TrainingSummary
+from skbert_filter._cli_tables import (
+    print_line,
+    show_evaluation,
+    show_examples,
+    show_filtering,
+    show_pretraining,
+    show_training,
+)
 
 app = typer.Typer(
     name="skbert-filter",
@@ -24,10 +27,8 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 
-# Of more classes than these, the tables show the most frequent ones.
-_MOST_LABELS = 12
-
 TextColumnName = Annotated[str, typer.Option("--text", help="The column with the texts.")]
+LabelColumnName = Annotated[str, typer.Option("--label", help="The column with the labels.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 
@@ -58,12 +59,58 @@ def demo(
             callbacks=_fit_callbacks(console),
             progress=progress,
         )
-    _show_training(console, summary.training)
-    _show_filtering(console, summary.filtering)
-    _show_examples(console, summary.examples)
+    show_training(console, summary.training)
+    show_filtering(console, summary.filtering)
+    show_examples(console, summary.examples)
     console.print("The same on your own texts:", style="bold")
     console.print("  skbert-filter train labels.csv --text text --label label -o model/")
     console.print("  skbert-filter predict model/ texts.csv -o kept.csv")
+
+
+@app.command()
+def pretrain(
+    corpus: Annotated[Path, typer.Argument(help="Unlabelled texts: .csv, .csv.gz or .parquet.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to save the encoder in.")],
+    text: TextColumnName = "text",
+    hidden_size: Annotated[int, typer.Option(min=1, help="Width: a multiple of 4.")] = 32,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the distinct texts.")] = 3,
+    max_seconds: Annotated[
+        float | None, typer.Option(min=1, help="Stop after this time, wherever it is.")
+    ] = None,
+    checkpoint_dir: Annotated[
+        Path | None,
+        typer.Option(help="Keep the state here, so that a run that is killed can go on."),
+    ] = None,
+    overwrite: Overwrite = False,
+    seed: Seed = 0,
+) -> None:
+    """Learn from unlabelled texts what a filter can start from.
+
+    In Python: skbert_filter.pretrain_encoder(...)
+    """
+    console = Console()
+    with _user_errors():
+        from skbert_filter.pretrain import pretrain_encoder
+        from skbert_filter.pretrainer import SmallBertPretrainer
+
+        summary = pretrain_encoder(
+            corpus,
+            output,
+            text=text,
+            estimator=SmallBertPretrainer(
+                hidden_size=hidden_size,
+                intermediate_size=4 * hidden_size,
+                epochs=epochs,
+                max_seconds=max_seconds,
+                checkpoint_dir=checkpoint_dir,
+                random_state=seed,
+            ),
+            overwrite=overwrite,
+            callbacks=_fit_callbacks(console),
+        )
+    show_pretraining(console, summary)
+    console.print("\nTrain a filter that starts from it:", style="bold")
+    print_line(console, f"  skbert-filter train labels.csv --checkpoint {output} -o model/")
 
 
 @app.command()
@@ -71,7 +118,10 @@ def train(
     labels: Annotated[Path, typer.Argument(help="Labelled texts: .csv, .csv.gz or .parquet.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to save the filter in.")],
     text: TextColumnName = "text",
-    label: Annotated[str, typer.Option(help="The column with the labels.")] = "label",
+    label: LabelColumnName = "label",
+    checkpoint: Annotated[
+        str | None, typer.Option(help="An encoder to start from: a folder written by pretrain.")
+    ] = None,
     test_size: Annotated[
         float,
         typer.Option(
@@ -90,6 +140,7 @@ def train(
     """
     console = Console()
     with _user_errors():
+        from skbert_filter.text_filter import SmallBertTextFilter
         from skbert_filter.train import train_filter
 
         summary = train_filter(
@@ -97,15 +148,48 @@ def train(
             output,
             text=text,
             label=label,
+            estimator=SmallBertTextFilter(checkpoint=checkpoint, random_state=seed),
             test_size=test_size,
             refit=refit,
             overwrite=overwrite,
             random_state=seed,
             callbacks=_fit_callbacks(console),
         )
-    _show_training(console, summary)
+    show_training(console, summary)
     console.print("\nClean texts with it:", style="bold")
-    _print_line(console, f"  skbert-filter predict {output} texts.csv -o kept.csv")
+    print_line(console, f"  skbert-filter predict {output} texts.csv -o kept.csv")
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A folder written by train.")],
+    labels: Annotated[
+        Path,
+        typer.Argument(help="Labelled texts that it has not seen: .csv, .csv.gz or .parquet."),
+    ],
+    train: Annotated[
+        Path | None,
+        typer.Option(help="The labels it was trained on: adds leaked texts and baselines."),
+    ] = None,
+    text: TextColumnName = "text",
+    label: LabelColumnName = "label",
+    errors: Annotated[int, typer.Option(min=0, help="How many errors to show.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Score a filter on labelled texts, beside simpler classifiers.
+
+    In Python: skbert_filter.train.evaluate_filter(...)
+    """
+    with _user_errors():
+        from skbert_filter.train import evaluate_filter
+
+        evaluation = evaluate_filter(
+            model, labels, text=text, label=label, train=train, n_errors=errors
+        )
+    if as_json:
+        typer.echo(json.dumps(evaluation.to_dict(), indent=2))
+    else:
+        show_evaluation(Console(), evaluation)
 
 
 @app.command()
@@ -136,7 +220,7 @@ def predict(
             overwrite=overwrite,
             progress=progress,
         )
-    _show_filtering(console, summary)
+    show_filtering(console, summary)
 
 
 @contextmanager
@@ -145,7 +229,7 @@ def _user_errors() -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError) as error:
-        _print_line(Console(stderr=True), f"Error: {' '.join(str(error).split())}")
+        print_line(Console(stderr=True), f"Error: {' '.join(str(error).split())}")
         raise typer.Exit(2) from error
 
 
@@ -178,86 +262,3 @@ def _progress_bar(console: Console) -> Iterator[Callable[[float, int, int], None
         yield progress
     finally:
         bar.stop()
-
-
-def _show_training(console: Console, summary: "TrainingSummary") -> None:
-    classes = Table("label", box=SIMPLE_HEAD)
-    for name in ("rows", "distinct", "share", "mis-decoded"):
-        classes.add_column(name, justify="right")
-    shown = sorted(summary.labels, key=lambda count: -count.distinct)[:_MOST_LABELS]
-    for count in shown:
-        classes.add_row(
-            Text(str(count.label)),
-            f"{count.rows:,}",
-            f"{count.distinct:,}",
-            f"{count.distinct / summary.distinct:.1%}",
-            f"{count.misdecoded:.1%}",
-        )
-    if more := len(summary.labels) - len(shown):
-        classes.add_row(f"and {more:,} more")
-    console.print(
-        f"\n{summary.rows:,} labelled rows, {summary.distinct:,} distinct texts, "
-        f"{summary.conflicts:,} of them with several labels",
-        style="bold",
-        highlight=False,
-    )
-    console.print(classes)
-    if summary.misdecoding_tells_labels:
-        console.print(
-            "Warning: mis-decoded texts (such as “â€™” for ’) are more frequent in some classes\n"
-            "than in others. The filter may learn that instead of the words: repair them first.\n",
-            style="yellow",
-            soft_wrap=True,
-        )
-    scores = Table("classifier", box=SIMPLE_HEAD)
-    for name in ("accuracy", "95 % interval", "F1", "average\nprecision"):
-        scores.add_column(name, justify="right")
-    for score in summary.evaluations:
-        scores.add_row(
-            score.name,
-            f"{score.accuracy:.3f}",
-            f"{score.accuracy_low:.3f}–{score.accuracy_high:.3f}",
-            f"{score.f1:.3f}",
-            f"{score.average_precision:.3f}",
-        )
-    console.print(
-        f"Learnt from {summary.n_train:,} distinct texts, scored on {summary.n_test:,} others",
-        style="bold",
-        highlight=False,
-    )
-    console.print(scores)
-    then = "which then learnt from all labels" if summary.refit else "as scored"
-    _print_line(console, f"Saved in {summary.destination}: the filter, {then}.")
-
-
-def _show_filtering(console: Console, summary: "FilterSummary") -> None:
-    table = Table(box=SIMPLE_HEAD, show_header=False)
-    table.add_column()
-    table.add_column(justify="right")
-    for name, value in [
-        ("rows", f"{summary.rows:,}"),
-        ("distinct texts", f"{summary.distinct:,}"),
-        (f"kept (label {summary.keep})", f"{summary.kept:,}"),
-        ("discarded", f"{summary.discarded:,}"),
-        ("seconds", f"{summary.seconds:.1f}"),
-        ("rows per second", f"{summary.rows_per_second:,.0f}"),
-    ]:
-        table.add_row(Text(name), value)
-    share = summary.kept / max(summary.rows, 1)
-    console.print(f"\nKept {share:.1%} of the rows", style="bold", highlight=False)
-    console.print(table)
-    _print_line(console, f"{summary.destination} holds the kept rows of {summary.source}.")
-
-
-def _show_examples(console: Console, examples: tuple[tuple[str, float], ...]) -> None:
-    table = Table("probability", "text", box=SIMPLE_HEAD)
-    for text, probability in examples:
-        line = Text(" ".join(text.split()), overflow="ellipsis", no_wrap=True)
-        table.add_row(f"{probability:.2f}", line, style="" if probability > 0.5 else "dim")
-    console.print("\nSome texts of the corpus, and how probably they are useful", style="bold")
-    console.print(table)
-
-
-def _print_line(console: Console, text: str) -> None:
-    """Print a line whole and as it is, so that a path in it can be copied."""
-    console.print(Text(text), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""From a table of labels to a saved filter with an honest score beside it."""
+"""From a table of labels to a saved filter with an honest score, and the score of a saved one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,11 +14,11 @@ import pyarrow.compute as pc
 from scipy.stats import chi2_contingency
 from sklearn.base import clone
 
+from skbert_filter.corpus import load_classifier
 from skbert_filter.duplicates.splits import dedup_train_test_split
 from skbert_filter.duplicates.training_rows import TrainingRows, training_rows
 from skbert_filter.encoding import misdecoded_share
-from skbert_filter.inspection.baselines import WordCountRule, tfidf_baseline
-from skbert_filter.inspection.evaluation import Evaluation, evaluate_all
+from skbert_filter.inspection.evaluation import Evaluation, evaluate
 from skbert_filter.tables import check_column, check_no_nulls, check_text_column, open_table
 
 
@@ -59,8 +59,9 @@ class TrainingSummary:
     labels : tuple of LabelCount
     n_train, n_test : int
         Distinct texts learnt from and held out for the evaluations.
-    evaluations : tuple of Evaluation
-        The scores on the held-out texts: of the filter, then of the baselines.
+    evaluation : Evaluation
+        The scores of the filter on the held-out texts, those of the baselines, and whether
+        the differences are more than chance.
     refit : bool
         Whether the saved model learnt from the held-out texts too, afterwards.
     seconds : float
@@ -76,7 +77,7 @@ class TrainingSummary:
     labels: tuple[LabelCount, ...]
     n_train: int
     n_test: int
-    evaluations: tuple[Evaluation, ...]
+    evaluation: Evaluation
     refit: bool
     seconds: float
     model: Any = field(repr=False, compare=False)
@@ -109,15 +110,16 @@ class TrainingSummary:
         lines += [
             f"  {score.name}: accuracy {score.accuracy:.3f} "
             f"({score.accuracy_low:.3f} to {score.accuracy_high:.3f})"
-            for score in self.evaluations
+            for score in (self.evaluation, *self.evaluation.baselines)
         ]
+        lines += map(str, self.evaluation.tests)
         learnt_from = "all texts" if self.refit else "the training texts"
         lines.append(f"The model in {self.destination} has learnt from {learnt_from}.")
         return "\n".join(lines)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the evaluations as a table, one row for each classifier."""
-        return pd.concat([score.to_frame() for score in self.evaluations])
+        """Return the scores as a table, one row for each classifier."""
+        return self.evaluation.to_frame()
 
 
 def train_filter(
@@ -208,13 +210,7 @@ def train_filter(
         texts, y, test_size=test_size, random_state=random_state
     )
     model = _fit(estimator, X_train, y_train, callbacks)
-    train, train_y = _distinct(X_train, y_train)
-    test, test_y = _distinct(X_test, y_test)
-    fitted = {type(model).__name__: model} | {
-        name: baseline.fit(train.texts, train_y)
-        for name, baseline in _baselines(len(model.classes_)).items()
-    }
-    evaluations = evaluate_all(fitted, test.texts, test_y)
+    evaluation = evaluate(model, X_test, y_test, X_train=X_train, y_train=y_train)
     if refit:
         model = _fit(estimator, texts, y, callbacks)
     _save(model, destination)
@@ -225,13 +221,80 @@ def train_filter(
         distinct=distinct.n_distinct,
         conflicts=distinct.n_conflicts,
         labels=_count_labels(y, distinct, distinct_y),
-        n_train=len(train.texts),
-        n_test=len(test.texts),
-        evaluations=tuple(evaluations),
+        n_train=len(_distinct(X_train, y_train)[0].texts),
+        n_test=evaluation.n_distinct,
+        evaluation=evaluation,
         refit=refit,
         seconds=perf_counter() - start,
         model=model,
     )
+
+
+def evaluate_filter(
+    model: Any,
+    source: str | Path,
+    *,
+    text: str = "text",
+    label: str = "label",
+    train: str | Path | None = None,
+    n_errors: int = 10,
+) -> Evaluation:
+    """Score a fitted classifier on a table of labelled texts that it has not seen.
+
+    Parameters
+    ----------
+    model : classifier or str or Path
+        Any fitted text classifier, or a folder written by
+        `SmallBertTextFilter.save_pretrained`.
+    source : str or Path
+        A ``.csv``, ``.csv.gz`` or ``.parquet`` file with a row for each label.
+    text, label : str, default="text" and "label"
+        The columns, of `train` too. A label that differs from the model's in type only,
+        as it may in a CSV file, is taken for it.
+    train : str or Path, default=None
+        The table that the model was trained on, to find leaked texts and to compare with
+        baselines that learn from it.
+    n_errors : int, default=10
+        How many errors to list.
+
+    Returns
+    -------
+    evaluation : Evaluation
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file or the model folder does not exist.
+    ValueError
+        If a file is damaged, lacks a column or a value, or holds a label that the model
+        does not know.
+
+    See Also
+    --------
+    skbert_filter.inspection.evaluate : The same on texts in memory.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skbert_filter.inspection import WordCountRule
+    >>> from skbert_filter.train import evaluate_filter
+    >>> rule = WordCountRule().fit(["View All", "We make steel tools"], [0, 1])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     source = Path(folder, "labels.csv")
+    ...     _ = source.write_text("text,label\\nMenu,0\\nTea,1\\nWe build large boats,1\\n")
+    ...     evaluate_filter(rule, source).errors[["text", "label", "predicted"]]
+      text  label  predicted
+    0  Tea      1          0
+    """
+    model = load_classifier(model)
+    texts, y = read_labels(source, text=text, label=label)
+    X_train = y_train = None
+    if train is not None:
+        X_train, y_train = read_labels(train, text=text, label=label)
+        y_train = _as_known(y_train, model.classes_)
+    y = _as_known(y, model.classes_)
+    return evaluate(model, texts, y, X_train=X_train, y_train=y_train, n_errors=n_errors)
 
 
 def read_labels(
@@ -287,11 +350,6 @@ def read_labels(
     return texts, np.array(labels)
 
 
-def _baselines(n_classes: int) -> dict[str, Any]:
-    baselines = {"TF-IDF + LogisticRegression": tfidf_baseline()}
-    return baselines | ({"word-count rule": WordCountRule()} if n_classes == 2 else {})
-
-
 def _check_folder(folder: Path, *, overwrite: bool) -> None:
     if folder.is_file():
         raise FileExistsError(f"{folder} is a file. Name a folder for the model.")
@@ -323,6 +381,15 @@ def _save(model: Any, folder: Path) -> None:
 def _fit(estimator: Any, texts: list[str], y: np.ndarray, callbacks: Sequence[Any]) -> Any:
     model = clone(estimator).set_callbacks(*callbacks).fit(texts, y)
     return model.set_callbacks()
+
+
+def _as_known(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return labels in the type of a model's, which a CSV file does not tell."""
+    by_name = {str(known): known for known in classes.tolist()}
+    names = list(map(str, y.tolist()))
+    if set(y.tolist()) <= set(classes.tolist()) or not set(names) <= set(by_name):
+        return y
+    return np.array([by_name[name] for name in names])
 
 
 def _distinct(texts: list[str], y: np.ndarray) -> tuple[TrainingRows, np.ndarray]:

@@ -1,6 +1,8 @@
 """The real command, in processes of its own."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from skbert_filter import SmallBertTextFilter
+from skbert_filter import SmallBertPretrainer, SmallBertTextFilter
 from skbert_filter.datasets import make_website_snippets
 
 COMMAND = Path(sys.executable).with_name("skbert-filter")
@@ -44,11 +46,14 @@ def test_demo_reports_scores_and_writes_the_kept_lines(demo):
         "SmallBertTextFilter",
         "TF-IDF + LogisticRegression",
         "word-count rule",
-        "95 % interval",
+        "average",
         "rows per second",
         "skbert-filter train labels.csv",
     ):
         assert part in result.stdout
+    said = " ".join(result.stdout.split())
+    assert "SmallBertTextFilter is right on " in said
+    assert said.count(" that it gets right: ") == 2
     files = folder / "skbert-filter-demo"
     corpus, kept = (pd.read_csv(files / name, dtype=str) for name in ("corpus.csv", "kept.csv"))
     assert len(corpus) == 2000
@@ -101,9 +106,87 @@ def test_predict_shows_its_progress_in_a_terminal(demo, tmp_path):
     assert "2,000 rows" in result.stdout
 
 
+@pytest.fixture
+def new_labels(demo, tmp_path):
+    """New labels, of which some are in the labels that the demo learnt from."""
+    known = pd.read_csv(demo[0] / "skbert-filter-demo" / "labels.csv").head(9)
+    X, y = make_website_snippets(150, random_state=7)
+    frame = pd.concat([pd.DataFrame({"text": X, "label": y}), known])
+    frame = frame.set_axis(["snippet", "useful"], axis="columns")
+    frame.to_csv(tmp_path / "new.csv", index=False)
+    return tmp_path
+
+
+def test_evaluate_shows_scores_confusions_and_errors(demo, new_labels):
+    model = demo[0] / "skbert-filter-demo" / "model"
+    arguments = ("evaluate", model, "new.csv", "--text", "snippet", "--label", "useful")
+    result = run(*arguments, "--errors", 2, cwd=new_labels)
+    assert (result.returncode, result.stderr) == (0, "")
+    for part in ("distinct texts, each counted once", "SmallBertTextFilter", "AP", "predicted"):
+        assert part in result.stdout
+    assert "TF-IDF" not in result.stdout
+    shown = result.stdout.split("The most confident of ")[1]
+    assert len(re.findall(r"^  [01]\.\d{3} ", shown, flags=re.M)) == 2
+    assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+def test_evaluate_beside_the_training_labels_as_tables_and_as_json(demo, new_labels):
+    files = demo[0] / "skbert-filter-demo"
+    labels = pd.read_csv(files / "labels.csv").rename(
+        columns={"text": "snippet", "label": "useful"}
+    )
+    labels.to_csv(new_labels / "train.csv", index=False)
+    arguments = ("evaluate", files / "model", "new.csv", "--text", "snippet", "--label", "useful")
+    arguments = (*arguments, "--train", "train.csv")
+    tables, as_json = (run(*arguments, *more, cwd=new_labels) for more in ([], ["--json"]))
+    assert (tables.returncode, tables.stderr) == (as_json.returncode, as_json.stderr) == (0, "")
+
+    read = json.loads(as_json.stdout)
+    assert [scores["name"] for scores in read["baselines"]] == [
+        "TF-IDF + LogisticRegression",
+        "word-count rule",
+    ]
+    assert read["leakage"][0]["test_texts"] > 0
+    said = " ".join(tables.stdout.split())
+    for scores in (read, read["without_leaks"], *read["baselines"]):
+        assert f"{scores['accuracy']:.3f}" in said
+    for test in read["tests"]:
+        assert test["sentence"] in said
+    assert "in the training texts" in said
+
+
+def test_a_filter_starts_from_an_encoder_that_unlabelled_texts_taught(demo, tmp_path):
+    corpus = pd.read_csv(demo[0] / "skbert-filter-demo" / "corpus.csv").head(600)
+    corpus[["text"]].to_parquet(tmp_path / "corpus.parquet")
+    arguments = ("corpus.parquet", "-o", "encoder", "--hidden-size", 16, "--epochs", 1)
+    pretrained = run("pretrain", *arguments, cwd=tmp_path)
+    assert (pretrained.returncode, pretrained.stderr) == (0, "")
+    assert "600" in pretrained.stdout
+    assert f"{corpus['text'].nunique():,}" in pretrained.stdout
+    assert "skbert-filter train labels.csv --checkpoint encoder -o model/" in pretrained.stdout
+    encoder = SmallBertPretrainer.from_pretrained(tmp_path / "encoder").encoder_
+    assert encoder.architecture.hidden_size == 16
+
+    X, y = make_website_snippets(100, random_state=1)
+    pd.DataFrame({"text": X, "label": y}).to_csv(tmp_path / "labels.csv", index=False)
+    arguments = ("labels.csv", "-o", "model", "--no-refit", "--checkpoint", "encoder")
+    trained = run("train", *arguments, cwd=tmp_path)
+    assert (trained.returncode, trained.stderr) == (0, "")
+    tokenizers = [
+        json.loads((tmp_path / folder / "tokenizer.json").read_text(encoding="utf-8"))
+        for folder in ("encoder", "model")
+    ]
+    assert tokenizers[0]["model"]["vocab"] == tokenizers[1]["model"]["vocab"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (
+            "evaluate missing labels.csv",
+            "There is no model folder missing. Give a folder written by save_pretrained or by "
+            "`skbert-filter train`.",
+        ),
         ("train missing.csv -o model", "There is no file missing.csv. Check the path."),
         (
             "train labels.csv -o new --text txt",
@@ -112,6 +195,10 @@ def test_predict_shows_its_progress_in_a_terminal(demo, tmp_path):
         (
             "train labels.csv -o .",
             "The folder . holds files other than a saved filter. Name another folder.",
+        ),
+        (
+            "pretrain labels.csv -o .",
+            "The folder . holds files other than a saved encoder. Name another folder.",
         ),
         (
             "predict missing labels.csv -o kept.csv",
@@ -146,7 +233,7 @@ def test_help_names_the_function_behind_each_command_and_imports_no_engine():
         "import sys\n"
         "from typer.testing import CliRunner\n"
         "from skbert_filter.cli import app\n"
-        "for command in ('demo', 'train', 'predict'):\n"
+        "for command in ('demo', 'pretrain', 'train', 'evaluate', 'predict'):\n"
         "    print(CliRunner().invoke(app, [command, '--help']).output)\n"
         "heavy = {'tensorflow', 'keras', 'transformers', 'sklearn', 'pandas'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
@@ -157,7 +244,9 @@ def test_help_names_the_function_behind_each_command_and_imports_no_engine():
     assert (result.returncode, result.stderr) == (0, "")
     for function in (
         "skbert_filter.demo.run_demo",
+        "skbert_filter.pretrain_encoder",
         "skbert_filter.train.train_filter",
+        "skbert_filter.train.evaluate_filter",
         "skbert_filter.filter_corpus",
     ):
         assert function in result.stdout

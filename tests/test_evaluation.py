@@ -1,26 +1,34 @@
-"""Scores of fitted classifiers, against hand calculation and other implementations."""
+"""Fitted classifiers on held-out texts: scores, errors, leaks, and what beats what."""
+
+import json
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import RidgeClassifier
+from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import make_pipeline
 
-from skbert_filter.inspection.baselines import WordCountRule, tfidf_baseline
-from skbert_filter.inspection.evaluation import (
-    evaluate,
-    evaluate_all,
-    expected_calibration_error,
-)
+from skbert_filter.inspection import WordCountRule, evaluate, tfidf_baseline
 
 
 class Oracle(ClassifierMixin, BaseEstimator):
     """Gives the probability that each text spells out, so that scores are known."""
 
     def __init__(self, classes):
-        self.classes_ = np.array(classes)
+        self.classes = classes
+
+    @property
+    def classes_(self):
+        return np.array(self.classes)
+
+    def fit(self, X, y):
+        return self
+
+    def __sklearn_is_fitted__(self):
+        return True
 
     def predict_proba(self, X):
         rows = np.array([[float(value) for value in text.split()] for text in X])
@@ -30,19 +38,23 @@ class Oracle(ClassifierMixin, BaseEstimator):
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
 
+MENU = ["View all", "Home", "Log in", "Read more", "Contact"]
+PROSE = ["We build pumps for ships", "Our staff repairs engines", "They sell tea to farmers"]
+
+
 def test_binary_scores_equal_hand_calculation():
-    X, y = ["0.9", "0.8", "0.3", "0.1", "0.1"], ["keep", "drop", "keep", "drop", "drop"]
+    X, y = ["0.9", "0.8", "0.3", "0.1", "0.15"], ["keep", "drop", "keep", "drop", "drop"]
     result = evaluate(Oracle(["drop", "keep"]), X, y)
 
-    assert (result.name, result.n_rows, result.n_distinct) == ("Oracle", 5, 4)
+    assert (result.name, result.n_rows, result.n_distinct) == ("Oracle", 5, 5)
     assert result.accuracy == pytest.approx(3 / 5)
     # Wilson: centre (p + z²/2n)/(1 + z²/n), half-width z/(1 + z²/n)·sqrt(p(1-p)/n + z²/4n²)
     assert (result.accuracy_low, result.accuracy_high) == pytest.approx((0.2307, 0.8824), abs=1e-4)
     assert result.f1 == pytest.approx(0.5)
     assert result.average_precision == pytest.approx((1 + 2 / 3) / 2)
-    assert result.brier == pytest.approx((0.01 + 0.64 + 0.49 + 0.01 + 0.01) / 5)
-    assert result.expected_calibration_error == pytest.approx((0.1 + 0.8 + 0.7 + 0.2) / 5)
-    assert result.log_loss == pytest.approx(-np.log([0.9, 0.2, 0.3, 0.9, 0.9]).mean())
+    assert result.brier == pytest.approx((0.01 + 0.64 + 0.49 + 0.01 + 0.0225) / 5)
+    assert result.expected_calibration_error == pytest.approx((0.1 + 0.8 + 0.7 + 0.1 + 0.15) / 5)
+    assert result.log_loss == pytest.approx(-np.log([0.9, 0.2, 0.3, 0.9, 0.85]).mean())
 
 
 def test_multiclass_scores_equal_hand_calculation():
@@ -58,24 +70,53 @@ def test_multiclass_scores_equal_hand_calculation():
     assert result.log_loss == pytest.approx(-np.log([0.7, 0.5, 0.3, 0.6]).mean())
 
 
+def test_a_repeated_text_is_one_piece_of_evidence_unless_rows_are_to_count():
+    X, y = ["0.9"] * 8 + ["0.2", "0.6"], [1] * 8 + [0, 0]
+    once, rows = (evaluate(Oracle([0, 1]), X, y, duplicates=kind) for kind in ("drop", "keep"))
+
+    assert (once.n_rows, once.n_distinct) == (rows.n_rows, rows.n_distinct) == (10, 3)
+    assert (once.accuracy, rows.accuracy) == (pytest.approx(2 / 3), pytest.approx(9 / 10))
+    assert once.brier == pytest.approx((0.01 + 0.04 + 0.36) / 3)
+    assert rows.brier == pytest.approx((8 * 0.01 + 0.04 + 0.36) / 10)
+    # Ten rows, but as certain as 10²/(8² + 1 + 1) texts: wider than that of ten.
+    assert (rows.accuracy_low, rows.accuracy_high) == pytest.approx((0.2300, 0.9963), abs=1e-4)
+    assert once.confusion.loc[1, 1] == 1
+    assert rows.confusion.loc[1, 1] == 8
+    assert "3 distinct texts, each counted once (10 rows)" in str(once)
+    assert "10 rows (3 distinct texts)" in str(rows)
+
+
+def test_texts_with_several_labels_have_the_most_frequent_one_or_are_left_out():
+    X, y = ["0.9", "0.9", "0.9", "0.4", "0.4", "0.1"], [1, 0, 1, 0, 1, 0]
+    result = evaluate(Oracle([0, 1]), X, y)
+    assert (result.n_conflicts, result.n_left_out, result.n_distinct) == (2, 1, 2)
+    assert result.accuracy == 1
+    assert "several labels: 2, of which the most frequent counts; left out" in str(result)
+
+
 def test_a_ranking_is_enough_for_average_precision():
     X, y = ["red fish", "blue fish", "red dog", "blue dog"], [0, 0, 1, 1]
-    ridge = evaluate(make_pipeline(CountVectorizer(), RidgeClassifier()).fit(X, y), X, y)
+    model = make_pipeline(CountVectorizer(), RidgeClassifier()).fit(X, y)
+    ridge = evaluate(model, X, y)
     assert ridge.name == "RidgeClassifier"
     assert (ridge.accuracy, ridge.average_precision) == (1, 1)
     assert np.isnan([ridge.brier, ridge.expected_calibration_error, ridge.log_loss]).all()
+    [decision] = model.decision_function(["blue fish"])
+    wrong = evaluate(model, X, [0, 1, 1, 1]).errors
+    assert wrong.loc[0, ["text", "predicted"]].tolist() == ["blue fish", 0]
+    assert wrong.loc[0, "confidence"] == pytest.approx(-decision)
 
 
-def test_labels_alone_give_accuracy_and_f1():
-    class Longest(ClassifierMixin, BaseEstimator):
-        classes_ = np.array([0, 1])
-
+def test_a_rule_without_classes_or_probabilities_gives_accuracy_and_f1():
+    class Longest:
         def predict(self, X):
-            return np.array([int(len(text) > 3) for text in X])
+            return ["long" if len(text) > 3 else "short" for text in X]
 
-    result = evaluate(Longest(), ["a", "long one"], [0, 1])
-    assert (result.accuracy, result.f1) == (1, 1)
-    assert np.isnan(result.average_precision)
+    result = evaluate(Longest(), ["a", "long one", "b"], ["short", "long", "long"])
+    assert result.name == "Longest"
+    assert result.accuracy == pytest.approx(2 / 3)
+    assert result.f1 == pytest.approx(2 / 3)  # of "short", which sorts last
+    assert np.isnan([result.average_precision, result.brier, result.errors.confidence[0]]).all()
 
 
 def test_held_out_labels_of_one_class_give_no_ranking_scores():
@@ -85,37 +126,192 @@ def test_held_out_labels_of_one_class_give_no_ranking_scores():
     assert result.brier == pytest.approx((0.04 + 0.36) / 2)
 
 
+def test_the_most_confident_errors_come_first_with_their_texts():
+    X = ["0.7", "0.95", "0.4", "0.45", "0.45", "0.3", "0.9"]
+    y = ["no", "no", "yes", "yes", "yes", "no", "yes"]
+    result = evaluate(Oracle(["no", "yes"]), X, y, n_errors=3)
+
+    assert result.errors["text"].tolist() == ["0.95", "0.7", "0.4"]
+    assert result.errors["confidence"].tolist() == pytest.approx([0.95, 0.7, 0.6])
+    assert result.errors["label"].tolist() == ["no", "no", "yes"]
+    assert result.errors["predicted"].tolist() == ["yes", "yes", "no"]
+    assert result.n_wrong == 4
+    assert "The most confident of 4 errors" in str(result)
+    every = evaluate(Oracle(["no", "yes"]), X, y, n_errors=9).errors
+    assert every["rows"].tolist() == [1, 1, 1, 2]
+    none = evaluate(Oracle(["no", "yes"]), X, y, n_errors=0)
+    assert (len(none.errors), none.n_wrong) == (0, 4)
+
+
+def test_confidence_belongs_to_the_label_that_a_threshold_chose():
+    eager = FixedThresholdClassifier(Oracle([0, 1]), threshold=0.2).fit(["0.5", "0.1"], [1, 0])
+    result = evaluate(eager, ["0.25", "0.1"], [0, 0])
+    assert result.errors[["text", "predicted", "confidence"]].values.tolist() == [["0.25", 1, 0.25]]
+
+
+def test_the_confusion_matrix_has_the_names_of_the_classes():
+    X = ["0.7 0.2 0.1", "0.2 0.5 0.3", "0.1 0.6 0.3", "0.2 0.2 0.6", "0.1 0.8 0.1"]
+    result = evaluate(Oracle(["a", "b", "c"]), X, ["a", "b", "c", "c", "c"])
+    assert result.confusion.loc["c"].to_dict() == {"a": 0, "b": 2, "c": 1}
+    assert result.confusion.to_numpy().sum() == 5
+    assert result.confusions.values.tolist() == [["c", "b", 2]]
+    assert "\n  0  2  1  c\n" in str(result)
+
+
+def test_of_many_classes_the_most_frequent_confusions_are_printed():
+    names = list("abcdefghij")
+    rows = np.full((12, 10), 0.05)
+    rows[:, 3] = np.linspace(0.5, 0.6, 12)
+    X = [" ".join(map(str, row / row.sum())) for row in rows]
+    result = evaluate(Oracle(names), X, [*names, "f", "b"])
+    lines = str(result).split("The most frequent confusions:\n")[1].splitlines()
+    assert [line.split() for line in lines[:4]] == [
+        ["texts", "label", "predicted"],
+        ["2", "b", "d"],
+        ["2", "f", "d"],
+        ["1", "a", "d"],
+    ]
+
+
+def test_baselines_learn_from_the_training_texts_and_are_tested_on_the_same_texts():
+    X_train = [f"{text} {i}" for i in range(8) for text in MENU + PROSE]
+    y_train = [0, 0, 0, 0, 0, 1, 1, 1] * 8
+    X_test = [f"{text} again" for text in MENU + PROSE]
+    y_test = [0, 0, 0, 0, 0, 1, 1, 1]
+
+    class Wrong(ClassifierMixin, BaseEstimator):
+        classes_ = np.array([0, 1])
+
+        def predict(self, X):
+            return np.array([1 - y_test[X_test.index(text)] for text in X])
+
+    result = evaluate(Wrong(), X_test, y_test, X_train=X_train, y_train=y_train)
+    rule = WordCountRule().fit(X_train, y_train)
+    assert [scores.name for scores in result.baselines] == [
+        "TF-IDF + LogisticRegression",
+        "word-count rule",
+    ]
+    assert result.baselines[1].accuracy == rule.score(X_test, y_test) > 0.8
+    n_right = round(8 * rule.score(X_test, y_test))
+    assert (result.tests[1].only_first, result.tests[1].only_second) == (0, n_right)
+    assert result.tests[1].p_value == pytest.approx(2 / 2**n_right)
+    assert "Wrong is right on 0 texts that word-count rule gets wrong" in str(result)
+    table = result.to_frame()
+    assert table.index.tolist() == ["Wrong", "TF-IDF + LogisticRegression", "word-count rule"]
+    assert table["accuracy"].tolist() == [0, *(scores.accuracy for scores in result.baselines)]
+    assert table["p_value"].tolist()[1:] == [test.p_value for test in result.tests]
+
+
+def test_a_classifier_against_itself_is_no_more_than_chance():
+    X, y = MENU + PROSE, [0, 0, 0, 1, 0, 1, 1, 0]
+    rule = WordCountRule().fit(X, y)
+    result = evaluate(rule, X, y, baselines={"itself": FrozenEstimator(rule)})
+    assert result.tests[0].p_value == 1
+    assert result.to_frame().drop(columns="p_value").nunique().eq(1).all()
+
+
+def test_baselines_learn_each_distinct_text_once_unless_rows_are_to_count():
+    X_train = ["Menu"] * 9 + ["Terms of use", "Our tea", "We sell", "Buy tea here"]
+    y_train = ["keep"] * 9 + ["drop", "keep", "keep", "keep"]
+    X_test, y_test = ["Menu", "Tea house"], ["keep", "drop"]
+
+    class MostFrequent(ClassifierMixin, BaseEstimator):
+        def fit(self, X, y):
+            self.classes_ = np.unique(y)
+            self.seen_ = len(X)
+            return self
+
+        def predict_proba(self, X):
+            return np.tile([1 / self.seen_, 1 - 1 / self.seen_], (len(X), 1))
+
+        def predict(self, X):
+            return np.full(len(X), "keep", dtype=object)
+
+    briers = [
+        evaluate(
+            Frequent.fit(X_train, y_train),
+            X_test,
+            y_test,
+            X_train=X_train,
+            y_train=y_train,
+            baselines={"frequent": MostFrequent()},
+            duplicates=kind,
+        )
+        .baselines[0]
+        .brier
+        for kind in ("drop", "keep")
+        for Frequent in [MostFrequent()]
+    ]
+    expected = [((1 / n) ** 2 + (1 - 1 / n) ** 2) / 2 for n in (5, 13)]
+    assert briers == pytest.approx(expected)
+
+
+def test_leaked_texts_are_counted_and_the_score_without_them_is_given():
+    X_train = ["0.9", "0.85 ", "0.1"]
+    X_test, y_test = ["0.9", "0.9", " 0.85", "0.6", "0.3"], [1, 1, 1, 0, 0]
+    result = evaluate(Oracle([0, 1]), X_test, y_test, X_train=X_train)
+
+    assert result.leakage.leaks["test_texts"].tolist() == [1, 2, 2]
+    assert (result.accuracy, result.without_leaks.accuracy) == (0.75, 0.5)
+    assert (result.without_leaks.n_rows, result.without_leaks.n_distinct) == (2, 2)
+    assert not result.baselines
+    assert "1 of the 4 distinct test texts are in the training texts, 2 if case" in str(result)
+    assert "without leaked texts" in str(result)
+
+    clean = evaluate(Oracle([0, 1]), ["0.6"], [0], X_train=X_train)
+    assert clean.without_leaks is None
+    assert "No test text is in the training texts" in str(clean)
+    assert evaluate(Oracle([0, 1]), ["0.9"], [1], X_train=X_train).without_leaks is None
+
+
+def test_the_evaluation_goes_into_json_and_back():
+    X, y = ["View all", "Home", "We build pumps", "Our staff sings"], [False, False, True, True]
+    model = make_pipeline(CountVectorizer(), RidgeClassifier()).fit(X, y)
+    result = evaluate(model, X, [False, True, True, True], X_train=X, y_train=y)
+    read = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert read["accuracy"] == result.accuracy
+    assert read["brier"] is None
+    assert read["labels"] == [False, True]
+    assert read["confusion"] == result.confusion.to_numpy().tolist()
+    assert read["errors"][0]["text"] == "Home"
+    assert read["tests"][1]["sentence"] == str(result.tests[1])
+    assert read["leakage"][0]["test_texts"] == 4
+    assert [each["name"] for each in read["baselines"]] == [b.name for b in result.baselines]
+
+
+def test_a_filter_is_evaluated_beside_its_baselines(binary, snippets):
+    X, y = snippets
+    result = evaluate(binary, X[::2], y[::2], X_train=X[1::2], y_train=y[1::2])
+    assert result.accuracy == np.mean(binary.predict(X[::2]) == np.array(y[::2]))
+    assert result.confusion.index.tolist() == ["discard", "keep"]
+    assert len(result.tests) == 2
+    assert "SmallBertTextFilter is right on " in str(result)
+
+
 @pytest.mark.parametrize(
-    ("X", "y", "message"),
+    ("X", "y", "arguments", "message"),
     [
-        ([], [], "X_test is empty"),
-        (["0.2", "0.4"], [0, 7], r"not fitted on: \[7\]\. It knows \[0, 1\]"),
-        (["0.2"], [0, 1], "y_test has 2 labels, but X_test has 1 row"),
+        ([], [], {}, "X_test has no text to score: it is empty"),
+        (["0.2", "0.2"], [0, 1], {}, "each of its texts has two labels"),
+        (["0.2", "0.4"], [0, 7], {}, r"Oracle was not fitted on: \[7\]\. It knows \[0, 1\]"),
+        (["0.2"], [0, 1], {}, "y_test has 2 labels, but X_test has 1 row"),
+        (["0.2"], [0], {"y_train": [0]}, "y_train is given without X_train"),
+        (["0.2"], [0], {"duplicates": "weight"}, "duplicates is 'weight'. It must be 'drop' or"),
+        (["0.2"], [0], {"n_errors": -1}, "n_errors == -1, must be >= 0"),
+        (
+            ["0.2"],
+            [0],
+            {"baselines": {"words": tfidf_baseline()}, "X_train": ["a"]},
+            r"no training texts to fit the baseline 'words' to\. Pass X_train and y_train, or Fro",
+        ),
+        (
+            ["0.2"],
+            [0],
+            {"X_train": ["Home", "Our tea"], "y_train": [1, 2]},
+            r"labels that TF-IDF \+ LogisticRegression was not fitted on: \[0\]",
+        ),
     ],
 )
-def test_input_that_cannot_be_scored_is_refused(X, y, message):
+def test_input_that_cannot_be_scored_is_refused(X, y, arguments, message):
     with pytest.raises(ValueError, match=message):
-        evaluate(Oracle([0, 1]), X, y)
-
-
-def test_several_classifiers_make_one_readable_table():
-    X = ["View all", "Home", "We build pumps for ships", "Our staff repairs engines"] * 3
-    y = [0, 0, 1, 1] * 3
-    models = {"words": WordCountRule().fit(X, y), "TF-IDF": tfidf_baseline().fit(X, y)}
-    scores = evaluate_all(models, X, y)
-    table = pd.concat([score.to_frame() for score in scores])
-
-    assert table.index.tolist() == ["words", "TF-IDF"]
-    assert (table["accuracy_low"] < table["accuracy"]).all()
-    assert "TF-IDF on 12 texts (4 distinct)" in str(scores[1])
-    assert "accuracy           1.000 (95 % interval 0.758 to 1.000)" in str(scores[1])
-
-
-def test_calibration_error_of_sampled_events_vanishes_and_grows_with_the_bias():
-    rng = np.random.default_rng(0)
-    p = rng.uniform(size=100_000)
-    happened = rng.uniform(size=p.size) < p
-    assert expected_calibration_error(happened, p) < 0.01
-    assert expected_calibration_error(happened, p**2) == pytest.approx(1 / 2 - 1 / 3, abs=0.01)
-    assert expected_calibration_error([1, 0], [1.0, 0.0]) == 0
-    assert expected_calibration_error([0, 1], [1.0, 0.0], n_bins=1) == 0
+        evaluate(Oracle([0, 1]), X, y, **arguments)

@@ -6,7 +6,14 @@ import pytest
 
 from skbert_filter import SmallBertTextFilter
 from skbert_filter.datasets import make_website_snippets
-from skbert_filter.train import LabelCount, TrainingSummary, read_labels, train_filter
+from skbert_filter.inspection import WordCountRule
+from skbert_filter.train import (
+    LabelCount,
+    TrainingSummary,
+    evaluate_filter,
+    read_labels,
+    train_filter,
+)
 
 SMALL = SmallBertTextFilter(
     hidden_size=16, intermediate_size=32, num_hidden_layers=1, epochs=1, random_state=0
@@ -61,9 +68,20 @@ def test_the_filter_is_scored_beside_the_baselines_on_distinct_texts(trained):
         "TF-IDF + LogisticRegression",
         "word-count rule",
     ]
-    assert (table["n_rows"] == summary.n_test).all()
     assert (table["n_distinct"] == summary.n_test).all()
     assert "held out:\n  SmallBertTextFilter: accuracy 0." in str(summary)
+
+
+def test_the_summary_says_whether_the_filter_beats_the_baselines(trained):
+    *_, summary = trained
+    tests = summary.evaluation.tests
+    assert [test.second for test in tests] == ["TF-IDF + LogisticRegression", "word-count rule"]
+    table = summary.to_frame()
+    assert table["p_value"].tolist()[1:] == [test.p_value for test in tests]
+    for test, accuracy in zip(tests, table["accuracy"].iloc[1:], strict=True):
+        gain = (test.only_first - test.only_second) / summary.n_test
+        assert gain == pytest.approx(table["accuracy"].iloc[0] - accuracy)
+        assert str(test) in str(summary)
 
 
 def test_the_saved_filter_has_learnt_from_all_labels(trained):
@@ -102,7 +120,7 @@ def test_three_classes_are_scored_without_the_binary_rule(tmp_path, snippets):
     source = write_labels(tmp_path / "labels.csv", X, labels)
     summary = train_filter(source, tmp_path / "model", estimator=SMALL, refit=False)
     assert [count.label for count in summary.labels] == ["long", "prose", "short"]
-    assert len(summary.evaluations) == 2
+    assert len(summary.evaluation.baselines) == 1
 
 
 @pytest.mark.parametrize(
@@ -167,7 +185,7 @@ def test_uneven_misdecoding_is_noticed(shares, tells):
         labels=tuple(LabelCount(label, 500, 500, share) for label, share in enumerate(shares)),
         n_train=800,
         n_test=200,
-        evaluations=(),
+        evaluation=None,
         refit=True,
         seconds=1.0,
         model=None,
@@ -177,5 +195,37 @@ def test_uneven_misdecoding_is_noticed(shares, tells):
 
 def test_one_misdecoded_text_of_few_is_no_sign():
     counts = (LabelCount(0, 20, 20, 0.05), LabelCount(1, 20, 20, 0.0))
-    summary = TrainingSummary("a", "m", 40, 40, 0, counts, 30, 10, (), True, 1.0, None)
+    summary = TrainingSummary("a", "m", 40, 40, 0, counts, 30, 10, None, True, 1.0, None)
     assert not summary.misdecoding_tells_labels
+
+
+def test_a_saved_filter_is_scored_on_new_labels_beside_its_training_labels(trained, tmp_path):
+    X, y, summary = trained
+    new_X, new_y = make_website_snippets(120, random_state=5)
+    source = write_labels(tmp_path / "new.csv", [*new_X, *X[:9]], [*new_y, *y[:9]])
+    evaluation = evaluate_filter(summary.destination, source, train=summary.source, n_errors=3)
+    frame = pd.DataFrame({"text": [*new_X, *X[:9]], "label": [*new_y, *y[:9]]})
+    assert evaluation.n_distinct + evaluation.n_left_out == frame["text"].nunique()
+    assert [scores.name for scores in evaluation.baselines] == [
+        "TF-IDF + LogisticRegression",
+        "word-count rule",
+    ]
+    assert evaluation.leakage.leaks.loc["exact", "test_texts"] >= len(set(X[:9]))
+    assert len(evaluation.errors) <= 3
+    model = SmallBertTextFilter.from_pretrained(summary.destination)
+    shown = evaluation.errors
+    assert (model.predict(shown["text"].tolist()) == shown["predicted"]).all()
+
+
+def test_labels_of_a_file_are_read_in_the_type_of_the_model(tmp_path):
+    rule = WordCountRule().fit(["Menu", "We make steel tools"], ["0", "1"])
+    source = write_labels(tmp_path / "a.csv", ["Home", "We sell tea here"], [0, 1])
+    assert evaluate_filter(rule, source).accuracy == 1
+    source = write_labels(tmp_path / "a.csv", ["Home", "We sell tea here"], [0, 2])
+    with pytest.raises(ValueError, match=r"WordCountRule was not fitted on: \[0, 2\]"):
+        evaluate_filter(rule, source)
+
+
+def test_a_missing_model_folder_is_told(tmp_path):
+    with pytest.raises(FileNotFoundError, match="There is no model folder"):
+        evaluate_filter(tmp_path / "none", tmp_path / "a.csv")

@@ -1,1 +1,41 @@
-"""Looking at a fitted filter: how good it is, beside simple rules."""
+"""How good a classifier is, beside others, and which labels would make it better."""
+
+from skbert_filter.inspection.baselines import WordCountRule, tfidf_baseline
+from skbert_filter.inspection.comparison import Comparison, compare
+from skbert_filter.inspection.evaluation import Evaluation, evaluate
+from skbert_filter.inspection.labelling import next_to_label
+from skbert_filter.inspection.scores import Scores, expected_calibration_error
+from skbert_filter.inspection.significance import (
+    CorrectedTTest,
+    McNemarTest,
+    corrected_ttest,
+    holm,
+    mcnemar_test,
+)
+from skbert_filter.inspection.suspects import (
+    OutOfFold,
+    apply_corrections,
+    out_of_fold,
+    suspect_labels,
+)
+
+__all__ = [
+    "Comparison",
+    "CorrectedTTest",
+    "Evaluation",
+    "McNemarTest",
+    "OutOfFold",
+    "Scores",
+    "WordCountRule",
+    "apply_corrections",
+    "compare",
+    "corrected_ttest",
+    "evaluate",
+    "expected_calibration_error",
+    "holm",
+    "mcnemar_test",
+    "next_to_label",
+    "out_of_fold",
+    "suspect_labels",
+    "tfidf_baseline",
+]

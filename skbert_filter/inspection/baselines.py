@@ -189,5 +189,27 @@ def tfidf_baseline() -> Pipeline:
     return Pipeline([("tfidf", tfidf), ("classifier", LogisticRegression(C=10, max_iter=1000))])
 
 
+def default_baselines(n_classes: int) -> dict[str, Any]:
+    """Return the unfitted classifiers that a filter is compared with, by their names.
+
+    Parameters
+    ----------
+    n_classes : int
+        The word-count rule is for two classes only.
+
+    Returns
+    -------
+    baselines : dict of str to classifier
+
+    Examples
+    --------
+    >>> from skbert_filter.inspection.baselines import default_baselines
+    >>> list(default_baselines(2))
+    ['TF-IDF + LogisticRegression', 'word-count rule']
+    """
+    baselines: dict[str, Any] = {"TF-IDF + LogisticRegression": tfidf_baseline()}
+    return baselines | ({"word-count rule": WordCountRule()} if n_classes == 2 else {})
+
+
 def _word_counts(texts: list[str]) -> np.ndarray:
     return np.fromiter((len(text.split()) for text in texts), dtype=np.intp, count=len(texts))

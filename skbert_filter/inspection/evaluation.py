@@ -1,99 +1,253 @@
-"""How good a fitted classifier is on texts it has not seen."""
+"""How good a fitted classifier is on texts it has not seen, and beside simpler ones."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from numbers import Integral
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
-from sklearn.metrics import (
-    accuracy_score,
-    average_precision_score,
-    brier_score_loss,
-    f1_score,
-    log_loss,
-)
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import confusion_matrix
 from sklearn.pipeline import Pipeline
+from sklearn.utils import check_scalar
 
+from skbert_filter.duplicates.keys import text_keys
+from skbert_filter.duplicates.leakage import LeakageReport, leakage_report
+from skbert_filter.duplicates.printing import Columns, Report, aligned, shown_text
+from skbert_filter.duplicates.training_rows import TrainingRows, training_rows
+from skbert_filter.inspection.baselines import default_baselines
+from skbert_filter.inspection.scores import SHORT_NAMES, Answers, Scores, score_answers
+from skbert_filter.inspection.significance import McNemarTest, mcnemar_test
 from skbert_filter.validation import check_labels, check_texts
 
+# Of more classes than these, a printed confusion matrix is a list of the most frequent confusions.
+_CLASSES_SHOWN = 8
+_CONFUSIONS_SHOWN = 10
 
-@dataclass(frozen=True)
-class Evaluation:
-    """The scores of one classifier on one set of held-out texts.
 
-    A score that makes no sense for the classifier or the labels is NaN: those of
-    probabilities where it has no `predict_proba`, F1 and average precision where the
-    held-out labels lack a class.
+@dataclass(frozen=True, eq=False)
+class Evaluation(Report, Scores):
+    """The scores of a classifier on held-out texts, and what they are worth.
+
+    It has the attributes of :class:`Scores`, and these:
 
     Attributes
     ----------
-    name : str
-        What the classifier is called.
-    n_rows, n_distinct : int
-        Held-out rows, and how many different texts they hold.
-    accuracy : float
-        The share of right labels.
-    accuracy_low, accuracy_high : float
-        Wilson's 95 % confidence interval of the accuracy. It takes the rows for
-        independent, so it is honest only where each text occurs once.
-    f1 : float
-        F1 of ``classes_[1]``; the unweighted mean over the classes if they are more
-        than two.
-    average_precision : float
-        Of ``classes_[1]``, or the mean over the classes.
-    brier : float
-        The Brier score: mean squared error of the probability, for two classes; summed
-        over the classes if they are more.
-    expected_calibration_error : float
-        See the function of that name.
-    log_loss : float
-        Mean negative logarithm of the probability given to the true label.
+    duplicates : {"drop", "keep"}
+        Whether each distinct text counted once, or each row.
+    n_conflicts : int
+        Distinct texts that came with several labels: the most frequent is taken for true.
+    n_left_out : int
+        Of these, the texts that are not scored, since two labels are equally frequent.
+    confusion : DataFrame of shape (n_classes, n_classes)
+        How many texts (rows with "keep") of each label, down, were given which, across.
+    errors : DataFrame
+        The wrong answers, the most confident first and of equals the most frequent, up to
+        `n_errors`: "text", "label", "predicted", "confidence" (the probability given to
+        the predicted label, or the decision function, or NaN) and "rows" (with this very
+        text).
+    n_wrong : int
+        How many distinct texts were answered wrong.
+    baselines : tuple of Scores
+        The scores of the other classifiers on the same texts.
+    tests : tuple of McNemarTest
+        This classifier against each of them, on the distinct texts.
+    leakage : LeakageReport or None
+        Test texts that the training texts hold; None without training texts.
+    without_leaks : Scores or None
+        The scores on the texts that they do not hold, not even in other case or blanks.
+        None without training texts, without such leaks, or where nothing is left.
+
+    See Also
+    --------
+    evaluate : Makes the evaluation.
     """
 
-    name: str
-    n_rows: int
-    n_distinct: int
-    accuracy: float
-    accuracy_low: float
-    accuracy_high: float
-    f1: float
-    average_precision: float
-    brier: float
-    expected_calibration_error: float
-    log_loss: float
-
-    def __str__(self) -> str:
-        return (
-            f"{self.name} on {self.n_rows:,} texts ({self.n_distinct:,} distinct)\n"
-            f"  accuracy           {self.accuracy:.3f} "
-            f"(95 % interval {self.accuracy_low:.3f} to {self.accuracy_high:.3f})\n"
-            f"  F1                 {self.f1:.3f}\n"
-            f"  average precision  {self.average_precision:.3f}\n"
-            f"  Brier score        {self.brier:.3f}\n"
-            f"  calibration error  {self.expected_calibration_error:.3f}\n"
-            f"  log loss           {self.log_loss:.3f}"
-        )
+    duplicates: str
+    n_conflicts: int
+    n_left_out: int
+    confusion: pd.DataFrame = field(repr=False)
+    errors: pd.DataFrame = field(repr=False)
+    n_wrong: int
+    baselines: tuple[Scores, ...] = field(repr=False)
+    tests: tuple[McNemarTest, ...] = field(repr=False)
+    leakage: LeakageReport | None = field(repr=False)
+    without_leaks: Scores | None = field(repr=False)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the scores as a table of one row, indexed by `name`."""
-        return pd.DataFrame([asdict(self)]).set_index("name")
+        """Return the scores of all classifiers as a table.
+
+        Returns
+        -------
+        table : DataFrame
+            One row for each classifier, indexed by `name`, with the attributes of `Scores`
+            as columns and "p_value", McNemar's of the comparison with this classifier.
+        """
+        figures = [scores.figures() for scores in (self, *self.baselines)]
+        p_values = [float("nan"), *(test.p_value for test in self.tests)]
+        return pd.DataFrame(figures).set_index("name").assign(p_value=p_values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the evaluation as dicts, lists, str and numbers, for `json.dumps`.
+
+        Returns
+        -------
+        evaluation : dict
+            By the names of the attributes; NaN becomes None.
+        """
+        without = self.without_leaks
+        leaks = None if self.leakage is None else self.leakage.to_frame().reset_index()
+        return _plain(
+            {
+                **self.figures(),
+                "duplicates": self.duplicates,
+                "n_conflicts": self.n_conflicts,
+                "n_left_out": self.n_left_out,
+                "n_wrong": self.n_wrong,
+                "labels": self.confusion.index.tolist(),
+                "confusion": self.confusion.to_numpy().tolist(),
+                "errors": self.errors.to_dict("records"),
+                "baselines": [scores.figures() for scores in self.baselines],
+                "tests": [asdict(test) | {"sentence": str(test)} for test in self.tests],
+                "leakage": None if leaks is None else leaks.to_dict("records"),
+                "without_leaks": None if without is None else without.figures(),
+            }
+        )
+
+    @property
+    def confusions(self) -> pd.DataFrame:
+        """The labels that were taken for others: "label", "predicted", "count", most first."""
+        counts = self.confusion.to_numpy()
+        true, given = np.nonzero(np.where(np.eye(len(counts), dtype=bool), 0, counts))
+        labels = self.confusion.index
+        columns = {"label": labels[true], "predicted": labels[given], "count": counts[true, given]}
+        table = pd.DataFrame(columns)
+        return table.sort_values("count", ascending=False, kind="stable", ignore_index=True)
+
+    @property
+    def counting(self) -> str:
+        """A sentence on what was counted: the distinct texts, or all rows."""
+        texts, rows = f"{self.n_distinct:,} distinct texts", f"{self.n_rows:,} rows"
+        what = f"{texts}, each counted once ({rows})"
+        if self.duplicates == "keep":
+            what = f"{rows} ({texts})"
+        if not self.n_conflicts:
+            return f"Scored on {what}."
+        return (
+            f"Scored on {what}. Texts with several labels: {self.n_conflicts:,}, of which the "
+            f"most frequent counts; left out, for want of one: {self.n_left_out:,}."
+        )
+
+    @property
+    def leaks(self) -> str:
+        """A sentence on the test texts that are in the training texts; empty without those."""
+        if self.leakage is None:
+            return ""
+        exact, folded = self.leakage.leaks.loc[["exact", "casefold"], "test_texts"]
+        if not folded:
+            return "No test text is in the training texts, not even in other case or blanks."
+        return (
+            f"Leaks: {exact:,} of the {self.leakage.test_distinct:,} distinct test texts are in "
+            f"the training texts, {folded:,} if case and blanks do not count."
+        )
+
+    def __str__(self) -> str:
+        parts = [f"{self.name}\n{self.counting}", self._score_lines()]
+        if self.tests:
+            parts.append("\n".join(map(str, self.tests)))
+        if self.leaks:
+            parts.append(self.leaks)
+        parts.append(self._confusion_lines())
+        if len(self.errors):
+            parts.append(self._error_lines())
+        return "\n\n".join(parts)
+
+    def _score_lines(self) -> str:
+        every: list[Scores] = [self, *self.baselines]
+        names = [scores.name for scores in every]
+        if self.without_leaks is not None:
+            every.insert(1, self.without_leaks)
+            names.insert(1, "  without leaked texts")
+        numbers: Columns = {}
+        for name, short in SHORT_NAMES.items():
+            numbers[short] = [f"{getattr(scores, name):.3f}" for scores in every]
+            if name == "accuracy":
+                numbers["95 % interval"] = [
+                    f"{scores.accuracy_low:.3f}–{scores.accuracy_high:.3f}" for scores in every
+                ]
+        return aligned(numbers, {"classifier": names})
+
+    def _confusion_lines(self) -> str:
+        counts, labels = self.confusion.to_numpy(), self.confusion.index.tolist()
+        unit = "Rows" if self.duplicates == "keep" else "Texts"
+        if len(labels) <= _CLASSES_SHOWN:
+            columns: Columns = {
+                str(label): map("{:,}".format, given)
+                for label, given in zip(labels, counts.T, strict=True)
+            }
+            return (
+                f"{unit} of each label, by the label they were given:\n"
+                f"{aligned(columns, {'true label': map(str, labels)})}"
+            )
+        most = self.confusions.head(_CONFUSIONS_SHOWN)
+        numbers: Columns = {unit.lower(): map("{:,}".format, most["count"])}
+        pairs: Columns = {name: map(str, most[name]) for name in ("label", "predicted")}
+        return f"The most frequent confusions:\n{aligned(numbers, pairs)}"
+
+    def _error_lines(self) -> str:
+        errors = self.errors
+        numbers: Columns = {"confidence": map("{:.3f}".format, errors["confidence"])}
+        strings: Columns = {
+            "label": map(str, errors["label"]),
+            "predicted": map(str, errors["predicted"]),
+            "text": map(shown_text, errors["text"]),
+        }
+        head = f"The most confident of {self.n_wrong:,} errors:"
+        return f"{head}\n{aligned(numbers, strings)}"
 
 
-def evaluate(estimator: Any, X_test: Any, y_test: Any, *, name: str | None = None) -> Evaluation:
-    """Score a fitted classifier on held-out texts.
+def evaluate(
+    estimator: Any,
+    X_test: Any,
+    y_test: Any,
+    *,
+    X_train: Any = None,
+    y_train: Any = None,
+    baselines: Mapping[str, Any] | None = None,
+    duplicates: Literal["drop", "keep"] = "drop",
+    n_errors: int = 10,
+    name: str | None = None,
+) -> Evaluation:
+    """Score a fitted classifier on held-out texts, beside simpler ones.
 
     Parameters
     ----------
     estimator : classifier
-        Any fitted text classifier; probabilities are scored if it gives some.
+        Any fitted text classifier. All it needs is `predict`; a decision function or
+        probabilities are scored if there are any.
     X_test : container of str, of length n_samples
         Texts that the estimator has not been fitted on.
     y_test : array-like of shape (n_samples,)
-        Their labels.
+        Their labels, of two or more classes.
+    X_train : container of str, of length n_train, default=None
+        The texts that it was fitted on, to find those that leaked into the test.
+    y_train : array-like of shape (n_train,), default=None
+        Their labels, to fit the baselines.
+    baselines : dict of str to classifier, default=None
+        What to compare with, by name; clones are fitted to the training texts. One that is
+        fitted already goes in as ``FrozenEstimator(model)`` and needs no training texts.
+        None: with `y_train`, TF-IDF with logistic regression and, for two classes, the
+        word-count rule; else nothing.
+    duplicates : {"drop", "keep"}, default="drop"
+        What a text that occurs k times counts. "drop": as much as any other, in the test
+        and in the training of the baselines. "keep": k times, as in a corpus with the same
+        repeats.
+    n_errors : int, default=10
+        How many errors to list.
     name : str, default=None
-        What to call the estimator; None for its class, or that of a pipeline's last
-        step.
+        What to call the estimator; None for its class, or that of a pipeline's last step.
 
     Returns
     -------
@@ -102,169 +256,180 @@ def evaluate(estimator: Any, X_test: Any, y_test: Any, *, name: str | None = Non
     Raises
     ------
     ValueError
-        If there is no text, or a label that the estimator was not fitted on.
+        If there is no text to score, a label that a classifier was not fitted on, or
+        nothing to fit the baselines to.
 
-    Examples
+    See Also
     --------
-    >>> from skbert_filter.inspection.baselines import tfidf_baseline
-    >>> from skbert_filter.inspection.evaluation import evaluate
-    >>> texts = ["View All", "We build boats", "View", "We sail"]
-    >>> model = tfidf_baseline().fit(texts, [0, 1, 0, 1])
-    >>> evaluation = evaluate(model, ["View more", "We sell boats"], [0, 1], name="TF-IDF")
-    >>> evaluation.accuracy
-    1.0
-    >>> evaluation.to_frame()[["n_rows", "f1", "average_precision"]]
-            n_rows   f1  average_precision
-    name
-    TF-IDF       2  1.0                1.0
-    """
-    texts = check_texts(X_test, name="X_test")
-    y = check_labels(y_test, len(texts), name="y_test", of="X_test")
-    if not texts:
-        raise ValueError("X_test is empty. Pass at least one held-out text.")
-    classes = estimator.classes_
-    if unseen := sorted(set(y.tolist()) - set(classes.tolist()), key=str):
-        raise ValueError(
-            f"y_test holds labels that the estimator was not fitted on: {unseen[:10]}. "
-            f"It knows {classes[:10].tolist()}. Use the labels it was fitted with."
-        )
-    predicted = estimator.predict(texts)
-    proba = estimator.predict_proba(texts) if hasattr(estimator, "predict_proba") else None
-    right = round(accuracy_score(y, predicted, normalize=False))
-    interval = binomtest(right, len(texts)).proportion_ci(method="wilson")
-    return Evaluation(
-        name=_name_of(estimator) if name is None else name,
-        n_rows=len(texts),
-        n_distinct=len(set(texts)),
-        accuracy=right / len(texts),
-        accuracy_low=float(interval.low),
-        accuracy_high=float(interval.high),
-        f1=_f1(y, predicted, classes),
-        average_precision=_average_precision(
-            y, _ranking(estimator, texts) if proba is None else proba, classes
-        ),
-        **_probability_scores(y, proba, classes),
-    )
-
-
-def evaluate_all(estimators: dict[str, Any], X_test: Any, y_test: Any) -> list[Evaluation]:
-    """Score several fitted classifiers on the same held-out texts.
-
-    Parameters
-    ----------
-    estimators : dict of str to classifier
-        Fitted text classifiers by the names they are to have.
-    X_test, y_test
-        As for `evaluate`.
-
-    Returns
-    -------
-    evaluations : list of Evaluation
-        In the order of `estimators`.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from skbert_filter.inspection.baselines import WordCountRule, tfidf_baseline
-    >>> from skbert_filter.inspection.evaluation import evaluate_all
-    >>> X, y = ["View All", "We build boats", "View", "We sail far"], [0, 1, 0, 1]
-    >>> models = {"words": WordCountRule().fit(X, y), "TF-IDF": tfidf_baseline().fit(X, y)}
-    >>> scores = evaluate_all(models, ["View our new boats", "We sell boats"], [0, 1])
-    >>> pd.concat([score.to_frame() for score in scores])["accuracy"]
-    name
-    words     0.5
-    TF-IDF    1.0
-    Name: accuracy, dtype: float64
-    """
-    return [evaluate(model, X_test, y_test, name=name) for name, model in estimators.items()]
-
-
-def expected_calibration_error(y_true: Any, proba: Any, *, n_bins: int = 15) -> float:
-    """Return how far probabilities are from observed frequencies, on average.
-
-    Parameters
-    ----------
-    y_true : array-like of shape (n_samples,)
-        With `proba` of one dimension: 1 or True where the event happened. With two
-        dimensions: the index of the true class among the columns.
-    proba : array-like of shape (n_samples,) or (n_samples, n_classes)
-        Probability of the event, or of each class.
-    n_bins : int, default=15
-        Number of equally wide bins.
-
-    Returns
-    -------
-    error : float
-        Between 0 and 1.
+    compare : Compares classifiers over repeated folds, each fitted anew.
 
     Notes
     -----
-    Probabilities are put into bins ((m - 1)/M, m/M]; the error is the mean over the
-    bins, weighted by their rows, of the distance between the mean probability and the
-    observed frequency. With one dimension this is the definition of Naeini, Cooper and
-    Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian Binning" (AAAI
-    2015), on the probability of the event; with two, that of Guo et al., "On Calibration
-    of Modern Neural Networks" (ICML 2017), on the probability of the predicted class.
+    A repeated text is one piece of evidence, however often it occurs: a filter that knows
+    "View All" is right on each of its copies. So each distinct text counts once, with its
+    most frequent label, and the intervals and tests hold for as many texts. With "keep"
+    the scores are those of rows, their interval is that of the effective number of texts,
+    and the tests count distinct texts all the same.
+
+    Each p-value is that of one comparison; nothing is corrected for their number. Intervals
+    and tests take distinct texts for independent. Texts of one page are not quite, so they
+    are somewhat too sure of themselves where a test set holds few pages.
 
     Examples
     --------
-    >>> from skbert_filter.inspection.evaluation import expected_calibration_error
-    >>> round(expected_calibration_error([1, 1, 0, 0], [0.9, 0.9, 0.1, 0.1]), 3)
-    0.1
-    >>> round(expected_calibration_error([0, 1], [[0.9, 0.1], [0.8, 0.2]]), 3)
-    0.45
+    >>> from skbert_filter import dedup_train_test_split
+    >>> from skbert_filter.datasets import make_website_snippets
+    >>> from skbert_filter.inspection import WordCountRule, evaluate
+    >>> X, y = make_website_snippets(400, random_state=0)
+    >>> X_train, X_test, y_train, y_test = dedup_train_test_split(
+    ...     X, y, test_size=0.4, random_state=0)
+    >>> rule = WordCountRule().fit(X_train, y_train)
+    >>> evaluation = evaluate(
+    ...     rule, X_test, y_test, X_train=X_train, y_train=y_train, n_errors=2)
+    >>> print(evaluation)
+    WordCountRule
+    Scored on 148 distinct texts, each counted once (159 rows). Texts with several labels: 1,
+    of which the most frequent counts; left out, for want of one: 1.
+    <BLANKLINE>
+      accuracy  95 % interval     F1     AP  Brier    ECE  classifier
+         0.878    0.816–0.922  0.809  0.898  0.089  0.084  WordCountRule
+         0.892    0.832–0.932  0.826  0.914  0.076  0.073  TF-IDF + LogisticRegression
+         0.878    0.816–0.922  0.809  0.898  0.089  0.080  word-count rule
+    <BLANKLINE>
+    WordCountRule is right on 3 texts that TF-IDF + LogisticRegression gets wrong, and wrong
+    on 5 that it gets right: no more than chance (p = .73).
+    WordCountRule is right on 0 texts that word-count rule gets wrong, and wrong on 0 that it
+    gets right: no more than chance (p = 1).
+    <BLANKLINE>
+    No test text is in the training texts, not even in other case or blanks.
+    <BLANKLINE>
+    Texts of each label, by the label they were given:
+       0   1  true label
+      92   8  0
+      10  38  1
+    <BLANKLINE>
+    The most confident of 18 errors:
+      confidence  label  predicted  text
+           0.913  1      0          'Delivery takes 81 days.'
+           0.913  1      0          'Nos câbles sont recyclées.'
     """
-    y_true, proba = np.asarray(y_true), np.asarray(proba, dtype=np.float64)
-    if proba.ndim == 2:
-        happened = proba.argmax(axis=1) == y_true
-        proba = proba.max(axis=1)
-    else:
-        happened = y_true.astype(bool)
-    bins = np.clip(np.ceil(proba * n_bins).astype(np.intp) - 1, 0, n_bins - 1)
-    # The counts of a bin cancel: |mean p - frequency| * rows = |sum of p - events|.
-    distance = np.bincount(bins, weights=proba - happened, minlength=n_bins)
-    return float(np.abs(distance).sum() / len(proba))
+    check_scalar(n_errors, "n_errors", Integral, min_val=0)
+    if duplicates not in ("drop", "keep"):
+        raise ValueError(f"duplicates is {duplicates!r}. It must be 'drop' or 'keep'.")
+    texts = check_texts(X_test, name="X_test")
+    test, y = _merge(texts, check_labels(y_test, len(texts), name="y_test", of="X_test"), "weight")
+    if not test.texts:
+        raise ValueError(
+            "X_test has no text to score: it is empty, or each of its texts has two labels "
+            "equally often. Pass at least one labelled text."
+        )
+    weight = test.weights if duplicates == "keep" else np.ones(len(test.texts))
+    name = _name_of(estimator) if name is None else name
+    answers = Answers.of(estimator, test.texts, y, name)
+    others = {
+        other: Answers.of(model, test.texts, y, other)
+        for other, model in _fitted_baselines(baselines, X_train, y_train, duplicates).items()
+    }
+
+    def scores(name: str, answers: Answers, rows: Any = slice(None)) -> dict[str, Any]:
+        counted = weight[rows]
+        figures = score_answers(answers.take(rows), y[rows], counted)
+        n_rows = round(test.weights[rows].sum())
+        return {"name": name, "n_rows": n_rows, "n_distinct": len(counted), **figures}
+
+    right = answers.predicted == y
+    leakage = new = None
+    if X_train is not None:
+        leakage = leakage_report(X_train, texts)
+        known = set(text_keys(check_texts(X_train, name="X_train"), "casefold"))
+        new = np.array([key not in known for key in text_keys(test.texts, "casefold")])
+    return Evaluation(
+        **scores(name, answers),
+        duplicates=duplicates,
+        n_conflicts=test.n_conflicts,
+        n_left_out=test.n_dropped,
+        confusion=_confusion(answers, y, weight),
+        errors=_errors(answers, y, test).head(n_errors),
+        n_wrong=int((~right).sum()),
+        baselines=tuple(Scores(**scores(other, answer)) for other, answer in others.items()),
+        tests=tuple(
+            mcnemar_test(right, answer.predicted == y, names=(name, other))
+            for other, answer in others.items()
+        ),
+        leakage=leakage,
+        without_leaks=Scores(**scores(name, answers, new))
+        if new is not None and new.any() and not new.all()
+        else None,
+    )
+
+
+def _merge(
+    texts: list[str], y: np.ndarray, duplicates: Literal["drop", "weight", "keep"]
+) -> tuple[TrainingRows, np.ndarray]:
+    """Return the texts, repeats merged as asked and conflicts settled, and their labels."""
+    classes, codes = np.unique(y, return_inverse=True)
+    rows = training_rows(texts, codes, np.ones(len(texts)), len(classes), duplicates=duplicates)
+    return rows, classes[rows.classes]
+
+
+def _fitted_baselines(
+    baselines: Mapping[str, Any] | None,
+    X_train: Any,
+    y_train: Any,
+    duplicates: Literal["drop", "keep"],
+) -> dict[str, Any]:
+    if y_train is None:
+        given = dict(baselines or {})
+        if unfitted := [n for n, model in given.items() if not isinstance(model, FrozenEstimator)]:
+            raise ValueError(
+                f"There are no training texts to fit the baseline {unfitted[0]!r} to. Pass X_train "
+                "and y_train, or FrozenEstimator(model) of a fitted one."
+            )
+        return given
+    if X_train is None:
+        raise ValueError("y_train is given without X_train. Pass the training texts too.")
+    texts = check_texts(X_train, name="X_train")
+    labels = check_labels(y_train, len(texts), name="y_train", of="X_train")
+    train, train_y = _merge(texts, labels, duplicates)
+    if baselines is None:
+        baselines = default_baselines(len(np.unique(train_y)))
+    return {name: clone(model).fit(train.texts, train_y) for name, model in baselines.items()}
 
 
 def _name_of(estimator: Any) -> str:
     return type(estimator[-1] if isinstance(estimator, Pipeline) else estimator).__name__
 
 
-def _f1(y: np.ndarray, predicted: np.ndarray, classes: np.ndarray) -> float:
-    if len(np.unique(y)) < len(classes):
-        return float("nan")
-    if len(classes) == 2:
-        return float(f1_score(y, predicted, pos_label=classes[1]))
-    return float(f1_score(y, predicted, average="macro"))
+def _confusion(answers: Answers, y: np.ndarray, weight: np.ndarray) -> pd.DataFrame:
+    classes = answers.classes
+    counts = confusion_matrix(y, answers.predicted, labels=classes, sample_weight=weight)
+    return pd.DataFrame(
+        counts.round().astype(np.intp),
+        index=pd.Index(classes, name="label"),
+        columns=pd.Index(classes, name="predicted"),
+    )
 
 
-def _ranking(estimator: Any, texts: list[str]) -> np.ndarray | None:
-    if not hasattr(estimator, "decision_function"):
-        return None
-    return estimator.decision_function(texts)
+def _errors(answers: Answers, y: np.ndarray, test: TrainingRows) -> pd.DataFrame:
+    errors = pd.DataFrame(
+        {
+            "text": pd.Series(test.texts, dtype=object),
+            "label": y,
+            "predicted": answers.predicted,
+            "confidence": answers.confidence,
+            "rows": test.weights.round().astype(np.intp),
+        }
+    )
+    wrong = errors[answers.predicted != y]
+    return wrong.sort_values(["confidence", "rows"], ascending=False, ignore_index=True)
 
 
-def _average_precision(y: np.ndarray, scores: np.ndarray | None, classes: np.ndarray) -> float:
-    if scores is None or len(np.unique(y)) < len(classes):
-        return float("nan")
-    if len(classes) == 2:
-        of_second_class = scores[:, 1] if scores.ndim == 2 else scores
-        return float(average_precision_score(y == classes[1], of_second_class))
-    return float(average_precision_score(y[:, None] == classes, scores))
-
-
-def _probability_scores(
-    y: np.ndarray, proba: np.ndarray | None, classes: np.ndarray
-) -> dict[str, float]:
-    names = ["brier", "expected_calibration_error", "log_loss"]
-    if proba is None:
-        return dict.fromkeys(names, float("nan"))
-    if len(classes) == 2:
-        happened = y == classes[1]
-        error = expected_calibration_error(happened, proba[:, 1])
-        brier = brier_score_loss(happened, proba[:, 1], pos_label=True)
-    else:
-        error = expected_calibration_error(np.searchsorted(classes, y), proba)
-        brier = brier_score_loss(y, proba, labels=classes)
-    scores = [brier, error, log_loss(y, proba, labels=classes)]
-    return dict(zip(names, map(float, scores), strict=True))
+def _plain(value: Any) -> Any:
+    """Return what JSON can hold."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and np.isnan(value) else value

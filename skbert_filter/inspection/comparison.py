@@ -1,0 +1,428 @@
+"""Classifiers side by side over repeated folds, each fitted anew."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from numbers import Integral
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from sklearn.ensemble import StackingClassifier, VotingClassifier
+from sklearn.model_selection import check_cv, cross_validate
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_random_state, check_scalar
+
+from skbert_filter.duplicates.keys import first_seen
+from skbert_filter.duplicates.printing import Columns, Report, aligned
+from skbert_filter.duplicates.splits import DedupStratifiedKFold
+from skbert_filter.duplicates.training_rows import resolve_conflicts
+from skbert_filter.inspection.scores import SHORT_NAMES, Answers, score_answers
+from skbert_filter.inspection.significance import (
+    CorrectedTTest,
+    corrected_ttest,
+    holm,
+    is_more_than_chance,
+    p_text,
+    verdict,
+)
+from skbert_filter.validation import check_labels, check_texts
+
+_LOWER_IS_BETTER = ("brier", "expected_calibration_error")
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison(Report):
+    """The scores of several classifiers over the same folds.
+
+    Attributes
+    ----------
+    reference : str
+        The classifier that the others are compared with.
+    ensembles : tuple of str
+        Those that vote on or stack the answers of others.
+    scores : tuple of str
+        What was measured; the first decides in `str(comparison)`.
+    lower_is_better : tuple of str
+        Of these, the scores that are errors.
+    duplicates : {"drop", "keep"}
+        Whether each distinct text counted once, or each row.
+    folds : DataFrame
+        One line for each fit: "classifier", "repeat", "fold", "n_train" and "n_test" (of
+        what was counted), "seconds" (of the fit), and each score.
+
+    See Also
+    --------
+    compare : Makes the comparison.
+    """
+
+    reference: str
+    ensembles: tuple[str, ...]
+    scores: tuple[str, ...]
+    lower_is_better: tuple[str, ...]
+    duplicates: str
+    folds: pd.DataFrame = field(repr=False)
+
+    @property
+    def names(self) -> list[str]:
+        """The classifiers in the order in which they were given."""
+        return self.folds["classifier"].unique().tolist()
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return means and standard deviations over the folds.
+
+        Returns
+        -------
+        table : DataFrame
+            One row for each classifier, and for each score and "seconds" a column of its
+            mean and one of its standard deviation, "<score>_sd".
+        """
+        columns = [*self.scores, "seconds"]
+        groups = self.folds.groupby("classifier", sort=False)[columns]
+        table = groups.mean().join(groups.std().add_suffix("_sd"))
+        return table[[name + suffix for name in columns for suffix in ("", "_sd")]]
+
+    def differences(self, score: str | None = None) -> pd.DataFrame:
+        """Compare each classifier with the reference.
+
+        Parameters
+        ----------
+        score : str, default=None
+            One of `scores`; None for the first.
+
+        Returns
+        -------
+        table : DataFrame
+            One row for each classifier but the reference: "difference" (its mean score
+            less that of the reference), "low" and "high" (the 95 % interval of that),
+            "p_value" (corrected resampled t-test), "p_holm" (corrected for the number of
+            rows by Holm's method) and "verdict", by `p_holm`.
+
+        Raises
+        ------
+        ValueError
+            If there is no such score.
+
+        See Also
+        --------
+        corrected_ttest, holm : The tests, and where they are from.
+        """
+        score = self._check(score)
+        others = [name for name in self.names if name != self.reference]
+        tests = [self._test(name, self.reference, score) for name in others]
+        table = pd.DataFrame(
+            [[test.difference, test.low, test.high, test.p_value] for test in tests],
+            columns=["difference", "low", "high", "p_value"],
+            index=pd.Index(others, name="classifier"),
+            dtype=np.float64,
+        )
+        table["p_holm"] = holm(table["p_value"])
+        signs = np.sign(table["difference"]) * self._sign(score)
+        table["verdict"] = list(map(verdict, signs, table["p_holm"]))
+        return table
+
+    def sentences(self, score: str | None = None) -> list[str]:
+        """Say how each classifier compares with the reference, and whether an ensemble pays.
+
+        Parameters
+        ----------
+        score : str, default=None
+            One of `scores`; None for the first.
+
+        Returns
+        -------
+        sentences : list of str
+            One for each classifier but the reference, then one for each ensemble, where
+            there are classifiers that are none. An ensemble pays if it is better, by more
+            than chance, than each of these: one test for each of them, all of which have to
+            speak for it, so that their p-values need no correction and the largest counts.
+
+        Raises
+        ------
+        ValueError
+            If there is no such score.
+        """
+        score = self._check(score)
+        scored = self.to_frame()[score].dropna().index
+        lines = []
+        rows: Any = self.differences(score).itertuples()
+        for row in rows:
+            line = f"{row.Index} against {self.reference}: "
+            if np.isnan(row.difference):
+                lines.append(f"{line}no {_short(score)} to compare.")
+            else:
+                lines.append(
+                    f"{line}{_signed(row.difference)} {_short(score)} ({_signed(row.low)} to "
+                    f"{_signed(row.high)}), {row.verdict} ({p_text(row.p_holm)})."
+                )
+        singles = [name for name in scored if name not in self.ensembles]
+        ensembles = [name for name in scored if name in self.ensembles and singles]
+        return lines + [self._pays(name, singles, score) for name in ensembles]
+
+    def _pays(self, ensemble: str, singles: list[str], score: str) -> str:
+        sign = self._sign(score)
+        means: Any = self.to_frame()
+        best = (sign * means.loc[singles, score]).idxmax()
+        gain = means.loc[ensemble, score] - means.loc[best, score]
+        times = means.loc[ensemble, "seconds"] / means.loc[best, "seconds"]
+        p_value = max(self._test(ensemble, name, score).p_value for name in singles)
+        what = (
+            f"{_signed(gain)} {_short(score)} against the best single classifier, {best}, for "
+            f"{times:.1f} times the seconds of its fit"
+        )
+        if sign * gain <= 0:
+            return f"{ensemble} does not pay: {what}."
+        if is_more_than_chance(p_value):
+            return (
+                f"{ensemble} pays: {what}; better than each single one by more than chance "
+                f"({p_text(p_value)})."
+            )
+        return f"{ensemble} may pay: {what}, but that is no more than chance ({p_text(p_value)})."
+
+    def _test(self, name: str, other: str, score: str) -> CorrectedTTest:
+        groups = dict(list(self.folds.groupby("classifier")))
+        mine, its = groups[name], groups[other]
+        differences = mine[score].to_numpy() - its[score].to_numpy()
+        return corrected_ttest(differences, mine["n_train"], mine["n_test"])
+
+    def _sign(self, score: str) -> int:
+        return -1 if score in self.lower_is_better else 1
+
+    def _check(self, score: str | None) -> str:
+        if score is None:
+            return self.scores[0]
+        if score not in self.scores:
+            raise ValueError(f"score is {score!r}. Choose one of {list(self.scores)}.")
+        return score
+
+    def __str__(self) -> str:
+        means, first = self.to_frame(), self.folds.drop_duplicates(["repeat", "fold"])
+        numbers: Columns = {}
+        for score in self.scores:
+            numbers[_short(score)] = map("{:.3f}".format, means[score])
+            if score == self.scores[0]:
+                numbers["± sd"] = map("{:.3f}".format, means[f"{score}_sd"])
+        numbers["seconds"] = map("{:.2f}".format, means["seconds"])
+        unit = "rows" if self.duplicates == "keep" else "distinct texts"
+        lines = [
+            f"{len(first)} fits each, on {first['n_train'].mean():,.0f} {unit}, scored on "
+            f"{first['n_test'].mean():,.0f} others:",
+            aligned(numbers, {"classifier": means.index}),
+        ]
+        if sentences := self.sentences():
+            lines += ["", *sentences]
+        if len(self.names) > 1:
+            lines.append("(Corrected resampled t-tests; p-values corrected by Holm's method.)")
+        return "\n".join(lines)
+
+
+def compare(
+    estimators: Mapping[str, Any],
+    X: Any,
+    y: Any,
+    *,
+    groups: Any = None,
+    cv: Any = 5,
+    n_repeats: int | None = None,
+    scoring: Any = None,
+    reference: str | None = None,
+    duplicates: Literal["drop", "keep"] = "drop",
+    n_jobs: int | None = None,
+    random_state: Any = 0,
+) -> Comparison:
+    """Compare classifiers over repeated folds that share no text.
+
+    Parameters
+    ----------
+    estimators : dict of str to classifier
+        Text classifiers by the names they are to have; clones of them are fitted.
+    X : container of str, of length n_samples
+        The texts.
+    y : array-like of shape (n_samples,)
+        Their labels.
+    groups : array-like of shape (n_samples,), default=None
+        What else to keep together, such as the page of each row.
+    cv : int, splitter or iterable of (train, test), default=5
+        The number of folds of `DedupStratifiedKFold`, or any other folds.
+    n_repeats : int, default=None
+        How often to deal out the folds anew, where `cv` is a number; None for 3 times.
+    scoring : str, callable, list or dict, default=None
+        As for scikit-learn's `cross_validate`, more being better. None: accuracy, F1,
+        average precision, Brier score and expected calibration error, of which the last
+        two are errors, as `evaluate` defines them.
+    reference : str, default=None
+        The classifier to compare the others with; None for the first. To choose it by its
+        score would make the p-values too small.
+    duplicates : {"drop", "keep"}, default="drop"
+        "drop": each distinct text counts once, in training and in the test. "keep": each
+        row does, so that what an estimator does with repeats is part of the comparison.
+    n_jobs : int, default=None
+        How many fits to run at a time, as for `cross_validate`. The seconds are those of
+        fits that share the machine then.
+    random_state : int, RandomState instance or None, default=0
+        The seed of the folds.
+
+    Returns
+    -------
+    comparison : Comparison
+
+    Raises
+    ------
+    ValueError
+        If `estimators` is empty, `reference` is none of them, `n_repeats` is given with
+        folds of another kind, there is one fold only, or `X`, `y` or `groups` are not fit
+        to be split.
+
+    See Also
+    --------
+    evaluate : Scores one fitted classifier on one test set.
+
+    Notes
+    -----
+    All classifiers see the same folds. A text with several labels has its most frequent
+    one, and is left out without one. A text that is tested in a fold is not trained on in
+    it, whatever `cv` is.
+
+    The differences over the folds are tested by the corrected resampled t-test of Nadeau
+    and Bengio; see :func:`corrected_ttest`. Against k - 1 others the p-values are
+    corrected by Holm's method; those of different scores are not corrected for each other.
+    An estimator with a fixed `random_state` has the same seed in every fold.
+
+    Examples
+    --------
+    >>> from sklearn.ensemble import VotingClassifier
+    >>> from sklearn.feature_extraction.text import CountVectorizer
+    >>> from sklearn.naive_bayes import MultinomialNB
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skbert_filter.datasets import make_website_snippets
+    >>> from skbert_filter.inspection import WordCountRule, compare
+    >>> X, y = make_website_snippets(400, random_state=0)
+    >>> rule, words = WordCountRule(), make_pipeline(CountVectorizer(), MultinomialNB())
+    >>> both = VotingClassifier([("rule", rule), ("words", words)], voting="soft")
+    >>> comparison = compare({"rule": rule, "words": words, "both": both}, X, y, n_repeats=2)
+    >>> comparison.to_frame()[["accuracy", "accuracy_sd", "brier"]].round(3)
+                accuracy  accuracy_sd  brier
+    classifier
+    rule           0.866        0.046  0.096
+    words          0.829        0.044  0.148
+    both           0.880        0.034  0.097
+    >>> print(comparison.sentences("brier")[0])
+    words against rule: +0.052 Brier (+0.021 to +0.084), worse by more than chance (p = .008).
+    """
+    _check_arguments(estimators, reference, duplicates)
+    texts = check_texts(X)
+    labels = check_labels(y, len(texts))
+    _, settled, rows = resolve_conflicts(texts, labels)
+    labels = labels.copy()
+    labels[rows] = settled
+    splits = _splits(
+        texts, labels, rows, groups, _splitters(cv, n_repeats, random_state), duplicates
+    )
+    position = pd.DataFrame(splits, columns=["repeat", "fold", "train", "test"])
+    position[["n_train", "n_test"]] = position[["train", "test"]].map(len)
+
+    tables = []
+    for name, estimator in estimators.items():
+        results = cross_validate(
+            estimator,
+            texts,
+            labels,
+            cv=[(train, test) for _, _, train, test in splits],
+            scoring=_scoring(scoring),
+            n_jobs=n_jobs,
+            error_score="raise",
+        )
+        scores = {key[5:]: each for key, each in results.items() if key.startswith("test_")}
+        table = position[["repeat", "fold", "n_train", "n_test"]]
+        tables.append(table.assign(classifier=name, seconds=results["fit_time"], **scores))
+    folds = pd.concat(tables, ignore_index=True)
+    folds.insert(0, "classifier", folds.pop("classifier"))
+    return Comparison(
+        reference=next(iter(estimators)) if reference is None else reference,
+        ensembles=tuple(name for name, model in estimators.items() if _is_ensemble(model)),
+        scores=tuple(scores),
+        lower_is_better=_LOWER_IS_BETTER if scoring is None else (),
+        duplicates=duplicates,
+        folds=folds,
+    )
+
+
+def _check_arguments(estimators: Mapping[str, Any], reference: str | None, duplicates: str) -> None:
+    if not estimators:
+        raise ValueError("estimators is empty. Pass a dict of classifiers by their names.")
+    if reference is not None and reference not in estimators:
+        raise ValueError(f"reference is {reference!r}. Choose one of {list(estimators)}.")
+    if duplicates not in ("drop", "keep"):
+        raise ValueError(f"duplicates is {duplicates!r}. It must be 'drop' or 'keep'.")
+
+
+def _splitters(cv: Any, n_repeats: int | None, random_state: Any) -> list[Any]:
+    if isinstance(cv, Integral):
+        n_repeats = 3 if n_repeats is None else n_repeats
+        check_scalar(n_repeats, "n_repeats", Integral, min_val=1)
+        seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=n_repeats)
+        return [
+            DedupStratifiedKFold(int(cv), shuffle=True, random_state=seed)
+            for seed in seeds.tolist()
+        ]
+    if n_repeats is not None:
+        raise ValueError(
+            f"n_repeats is {n_repeats!r}, but cv is no number of folds: it alone says which "
+            "there are. Leave out n_repeats, or pass a number as cv."
+        )
+    return [check_cv(cv)]
+
+
+def _splits(
+    texts: list[str],
+    labels: np.ndarray,
+    labelled: np.ndarray,
+    groups: Any,
+    splitters: list[Any],
+    duplicates: str,
+) -> list[tuple[int, int, np.ndarray, np.ndarray]]:
+    """Return (repeat, fold, train, test) of each fold, without what must not count."""
+    codes, _ = first_seen(texts)
+    counts = np.zeros(len(texts), dtype=bool)
+    counts[labelled] = True
+    splits = []
+    for repeat, splitter in enumerate(splitters):
+        for fold, (train, test) in enumerate(splitter.split(texts, labels, groups)):
+            train, test = np.asarray(train), np.asarray(test)
+            train = train[counts[train] & ~np.isin(codes[train], codes[test])]
+            test = test[counts[test]]
+            if duplicates == "drop":
+                train, test = _once(train, codes), _once(test, codes)
+            splits.append((repeat, fold, train, test))
+    if len(splits) < 2:
+        raise ValueError("cv makes 1 fold. Make at least 2, to see how far they differ.")
+    return splits
+
+
+def _once(rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Return the first row of each distinct text."""
+    return rows[np.sort(np.unique(codes[rows], return_index=True)[1])]
+
+
+def _scoring(scoring: Any) -> Any:
+    if scoring is None:
+        return _default_scores
+    # As the only one of a list it keeps its name in the results.
+    return [scoring] if isinstance(scoring, str) else scoring
+
+
+def _default_scores(estimator: Any, X: list[str], y: np.ndarray) -> dict[str, float]:
+    figures = score_answers(Answers.of(estimator, X, y, "the classifier"), y, np.ones(len(y)))
+    return {name: figures[name] for name in SHORT_NAMES}
+
+
+def _is_ensemble(estimator: Any) -> bool:
+    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    return isinstance(last, VotingClassifier | StackingClassifier)
+
+
+def _short(score: str) -> str:
+    return SHORT_NAMES.get(score, score)
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}"

@@ -1,0 +1,301 @@
+"""Scores of the answers that a fitted classifier gives. Knows nothing of its training."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+from sklearn.metrics import average_precision_score, brier_score_loss, f1_score, log_loss
+
+# How tables that people read call the scores.
+SHORT_NAMES = {
+    "accuracy": "accuracy",
+    "f1": "F1",
+    "average_precision": "AP",
+    "brier": "Brier",
+    "expected_calibration_error": "ECE",
+}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The scores of one classifier on one set of held-out texts.
+
+    A score that makes no sense for the classifier or the labels is NaN: those of
+    probabilities where it has no `predict_proba`, F1 and average precision where the
+    held-out labels lack a class.
+
+    Attributes
+    ----------
+    name : str
+        What the classifier is called.
+    n_rows, n_distinct : int
+        Held-out rows, and how many different texts they hold.
+    accuracy : float
+        The share of right labels.
+    accuracy_low, accuracy_high : float
+        Wilson's 95 % confidence interval of the accuracy.
+    f1 : float
+        F1 of ``classes_[1]``; the unweighted mean over the classes if they are more
+        than two.
+    average_precision : float
+        Of ``classes_[1]``, or the mean over the classes.
+    brier : float
+        The Brier score: mean squared error of the probability, for two classes; summed
+        over the classes if they are more.
+    expected_calibration_error : float
+        See the function of that name.
+    log_loss : float
+        Mean negative logarithm of the probability given to the true label.
+    """
+
+    name: str
+    n_rows: int
+    n_distinct: int
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+    f1: float
+    average_precision: float
+    brier: float
+    expected_calibration_error: float
+    log_loss: float
+
+    def figures(self) -> dict[str, Any]:
+        """Return the scores by name, of subclasses too.
+
+        Returns
+        -------
+        figures : dict of str to int or float
+        """
+        return {each.name: getattr(self, each.name) for each in fields(Scores)}
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the scores as a table of one row, indexed by `name`.
+
+        Returns
+        -------
+        table : DataFrame
+        """
+        return pd.DataFrame([self.figures()]).set_index("name")
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a classifier says about some texts.
+
+    Attributes
+    ----------
+    classes : ndarray of shape (n_classes,)
+        The labels it knows, sorted.
+    predicted : ndarray of shape (n_texts,)
+        Its labels.
+    proba : ndarray of shape (n_texts, n_classes) or None
+        Its probabilities, if it gives some.
+    decision : ndarray of shape (n_texts,) or (n_texts, n_classes), or None
+        Its decision function, if it has that and no probabilities.
+    """
+
+    classes: np.ndarray
+    predicted: np.ndarray
+    proba: np.ndarray | None
+    decision: np.ndarray | None
+
+    @classmethod
+    def of(cls, estimator: Any, texts: list[str], y: np.ndarray, name: str) -> "Answers":
+        """Ask a fitted classifier about texts whose labels it must know.
+
+        Raises
+        ------
+        ValueError
+            If it was not fitted on one of the labels.
+        """
+        predicted = np.asarray(estimator.predict(texts))
+        if not hasattr(estimator, "classes_"):
+            # A rule that was never fitted: its labels are all there is to score.
+            return cls(np.unique(np.concatenate([y, predicted])), predicted, None, None)
+        classes = np.asarray(estimator.classes_)
+        if unseen := sorted(set(y.tolist()) - set(classes.tolist()), key=str):
+            raise ValueError(
+                f"y_test holds labels that {name} was not fitted on: {unseen[:10]}. "
+                f"It knows {classes[:10].tolist()}. Use the labels it was fitted with."
+            )
+        if hasattr(estimator, "predict_proba"):
+            return cls(classes, predicted, np.asarray(estimator.predict_proba(texts)), None)
+        if hasattr(estimator, "decision_function"):
+            return cls(classes, predicted, None, np.asarray(estimator.decision_function(texts)))
+        return cls(classes, predicted, None, None)
+
+    @property
+    def ranking(self) -> np.ndarray | None:
+        """A score of each text for each class (n_texts, n_classes), or None."""
+        if self.decision is not None and self.decision.ndim == 1:
+            return np.column_stack([-self.decision, self.decision])
+        return self.proba if self.decision is None else self.decision
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """The score given to the predicted label; NaN where there is none."""
+        if self.ranking is None:
+            return np.full(len(self.predicted), np.nan)
+        column = np.searchsorted(self.classes, self.predicted)
+        return self.ranking[np.arange(len(column)), column]
+
+    def take(self, rows: np.ndarray) -> "Answers":
+        """Return the answers on some of the texts."""
+        proba, decision = (None if a is None else a[rows] for a in (self.proba, self.decision))
+        return Answers(self.classes, self.predicted[rows], proba, decision)
+
+
+def score_answers(answers: Answers, y: np.ndarray, weight: np.ndarray) -> dict[str, float]:
+    """Score answers to texts that count differently.
+
+    Parameters
+    ----------
+    answers : Answers
+    y : ndarray of shape (n_texts,)
+        The true labels.
+    weight : ndarray of float of shape (n_texts,)
+        What each text counts.
+
+    Returns
+    -------
+    scores : dict of str to float
+        All that `Scores` has, from "accuracy" to "log_loss".
+
+    Notes
+    -----
+    With unequal weights the interval is that for their effective number,
+    ``sum(w)**2 / sum(w**2)`` (Kish, "Survey Sampling", 1965).
+    """
+    accuracy = float(np.average(answers.predicted == y, weights=weight))
+    low, high = wilson_interval(accuracy, weight.sum() ** 2 / (weight**2).sum())
+    return {
+        "accuracy": accuracy,
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "f1": _f1(answers, y, weight),
+        "average_precision": _average_precision(answers, y, weight),
+        **_probability_scores(answers, y, weight),
+    }
+
+
+def wilson_interval(share: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the confidence interval of Wilson for a share.
+
+    Parameters
+    ----------
+    share : float
+        The share of successes.
+    n : float
+        Of how many independent trials, which need not be a whole number.
+    confidence : float, default=0.95
+
+    Returns
+    -------
+    low, high : float
+
+    Notes
+    -----
+    Wilson, "Probable inference, the law of succession, and statistical inference" (Journal
+    of the American Statistical Association 22, 1927), without continuity correction.
+
+    Examples
+    --------
+    >>> from skbert_filter.inspection.scores import wilson_interval
+    >>> [round(limit, 4) for limit in wilson_interval(0.6, 5)]
+    [0.2307, 0.8824]
+    """
+    z = norm.ppf((1 + confidence) / 2)
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half_width = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    low, high = np.clip([centre - half_width, centre + half_width], 0, 1).tolist()
+    return low, high
+
+
+def expected_calibration_error(
+    y_true: Any, proba: Any, *, n_bins: int = 15, sample_weight: Any = None
+) -> float:
+    """Return how far probabilities are from observed frequencies, on average.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        With `proba` of one dimension: 1 or True where the event happened. With two
+        dimensions: the index of the true class among the columns.
+    proba : array-like of shape (n_samples,) or (n_samples, n_classes)
+        Probability of the event, or of each class.
+    n_bins : int, default=15
+        Number of equally wide bins.
+    sample_weight : array-like of shape (n_samples,), default=None
+        What each row counts; None for 1 each.
+
+    Returns
+    -------
+    error : float
+        Between 0 and 1.
+
+    Notes
+    -----
+    Probabilities are put into bins ((m - 1)/M, m/M]; the error is the mean over the
+    bins, weighted by their rows, of the distance between the mean probability and the
+    observed frequency. With one dimension this is the definition of Naeini, Cooper and
+    Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian Binning" (AAAI
+    2015), on the probability of the event; with two, that of Guo et al., "On Calibration
+    of Modern Neural Networks" (ICML 2017), on the probability of the predicted class.
+
+    Examples
+    --------
+    >>> from skbert_filter.inspection import expected_calibration_error
+    >>> round(expected_calibration_error([1, 1, 0, 0], [0.9, 0.9, 0.1, 0.1]), 3)
+    0.1
+    >>> round(expected_calibration_error([0, 1], [[0.9, 0.1], [0.8, 0.2]]), 3)
+    0.45
+    """
+    y_true, proba = np.asarray(y_true), np.asarray(proba, dtype=np.float64)
+    weight = np.ones(len(proba)) if sample_weight is None else np.asarray(sample_weight)
+    if proba.ndim == 2:
+        happened = proba.argmax(axis=1) == y_true
+        proba = proba.max(axis=1)
+    else:
+        happened = y_true.astype(bool)
+    bins = np.clip(np.ceil(proba * n_bins).astype(np.intp) - 1, 0, n_bins - 1)
+    # The counts of a bin cancel: |mean p - frequency| * rows = |sum of p - events|.
+    distance = np.bincount(bins, weights=weight * (proba - happened), minlength=n_bins)
+    return float(np.abs(distance).sum() / weight.sum())
+
+
+def _f1(answers: Answers, y: np.ndarray, weight: np.ndarray) -> float:
+    classes = answers.classes
+    if len(np.unique(y)) < len(classes):
+        return float("nan")
+    kind = {"pos_label": classes[1]} if len(classes) == 2 else {"average": "macro"}
+    return float(f1_score(y, answers.predicted, sample_weight=weight, **kind))
+
+
+def _average_precision(answers: Answers, y: np.ndarray, weight: np.ndarray) -> float:
+    classes, ranking = answers.classes, answers.ranking
+    if ranking is None or len(np.unique(y)) < len(classes):
+        return float("nan")
+    is_class = y[:, None] == classes
+    if len(classes) == 2:
+        is_class, ranking = is_class[:, 1], ranking[:, 1]
+    return float(average_precision_score(is_class, ranking, sample_weight=weight))
+
+
+def _probability_scores(answers: Answers, y: np.ndarray, weight: np.ndarray) -> dict[str, float]:
+    names = ["brier", "expected_calibration_error", "log_loss"]
+    classes, proba = answers.classes, answers.proba
+    if proba is None or len(classes) < 2:
+        return dict.fromkeys(names, float("nan"))
+    if len(classes) == 2:
+        happened = y == classes[1]
+        error = expected_calibration_error(happened, proba[:, 1], sample_weight=weight)
+        brier = brier_score_loss(happened, proba[:, 1], pos_label=True, sample_weight=weight)
+    else:
+        true = np.searchsorted(classes, y)
+        error = expected_calibration_error(true, proba, sample_weight=weight)
+        brier = brier_score_loss(y, proba, labels=classes, sample_weight=weight)
+    loss = log_loss(y, proba, labels=classes, sample_weight=weight)
+    return dict(zip(names, map(float, [brier, error, loss]), strict=True))

@@ -1,0 +1,226 @@
+"""Whether a difference between two classifiers is more than chance.
+
+Knows nothing of classifiers or texts: it is given what they got right, or their scores.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest
+from scipy.stats import t as student_t
+
+_LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class McNemarTest:
+    """McNemar's exact test of two classifiers on the same texts.
+
+    Attributes
+    ----------
+    first, second : str
+        What the classifiers are called.
+    only_first : int
+        Texts that the first gets right and the second wrong.
+    only_second : int
+        Texts that the second gets right and the first wrong.
+    p_value : float
+        The probability, if both were equally often right, that these two numbers are as
+        unequal as they are, or more.
+    """
+
+    first: str
+    second: str
+    only_first: int
+    only_second: int
+    p_value: float
+
+    def __str__(self) -> str:
+        sign = np.sign(self.only_first - self.only_second)
+        return (
+            f"{self.first} is right on {_texts(self.only_first)} that {self.second} gets wrong, "
+            f"and wrong on {self.only_second:,} that it gets right: "
+            f"{verdict(sign, self.p_value)} ({p_text(self.p_value)})."
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the test as a table of one row.
+
+        Returns
+        -------
+        table : DataFrame
+        """
+        return pd.DataFrame([asdict(self)])
+
+
+@dataclass(frozen=True)
+class CorrectedTTest:
+    """The corrected resampled t-test of one difference.
+
+    Attributes
+    ----------
+    difference : float
+        The mean difference.
+    low, high : float
+        Its 95 % confidence interval.
+    p_value : float
+        The probability of a difference as far from 0, or farther, if there were none.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p_value: float
+
+
+def mcnemar_test(
+    first_right: Any, second_right: Any, *, names: tuple[str, str] = ("the first", "the second")
+) -> McNemarTest:
+    """Test whether two classifiers are equally often right on the same texts.
+
+    Parameters
+    ----------
+    first_right, second_right : array-like of bool of shape (n_texts,)
+        Where each of them is right. Each text should occur once: a repeated one is no
+        further evidence.
+    names : tuple of (str, str), default=("the first", "the second")
+        What to call them.
+
+    Returns
+    -------
+    test : McNemarTest
+
+    Notes
+    -----
+    The test of McNemar, "Note on the sampling error of the difference between correlated
+    proportions or percentages" (Psychometrika 12, 1947), in its exact form: of the texts
+    that one alone gets right, each would have half if both were equally good, which is a
+    two-sided binomial test. Dietterich, "Approximate statistical tests for comparing
+    supervised classification learning algorithms" (Neural Computation 10, 1998), recommends
+    it where classifiers are fitted once. It tells nothing of how they would do after
+    another fit.
+
+    Examples
+    --------
+    >>> from skbert_filter.inspection import mcnemar_test
+    >>> test = mcnemar_test([1, 1, 1, 1, 1, 1, 1, 0], [0, 0, 0, 0, 0, 0, 1, 0])
+    >>> test.p_value
+    0.03125
+    >>> print(test)
+    the first is right on 6 texts that the second gets wrong, and wrong on 0 that it gets
+    right: better by more than chance (p = .031).
+    """
+    first_right, second_right = (np.asarray(r, dtype=bool) for r in (first_right, second_right))
+    only_first = int((first_right & ~second_right).sum())
+    only_second = int((second_right & ~first_right).sum())
+    n = only_first + only_second
+    p_value = float(binomtest(only_first, n).pvalue) if n else 1.0
+    return McNemarTest(*names, only_first, only_second, p_value)
+
+
+def corrected_ttest(differences: Any, n_train: Any, n_test: Any) -> CorrectedTTest:
+    """Test whether the mean of differences over repeated folds is 0.
+
+    Parameters
+    ----------
+    differences : array-like of float of shape (n_fits,)
+        The score of one classifier less that of another, on each test set.
+    n_train, n_test : array-like of int of shape (n_fits,)
+        The texts that they learnt from, and that they were scored on.
+
+    Returns
+    -------
+    test : CorrectedTTest
+        NaN where a difference is NaN.
+
+    Notes
+    -----
+    Training sets of different folds overlap, so that scores vary less from fold to fold
+    than they would over independent sets, and an ordinary t-test finds differences that
+    are not there. Nadeau and Bengio, "Inference for the generalization error" (Machine
+    Learning 52, 2003), put ``1/k + n_test/n_train`` in the place of ``1/k`` ::
+
+        t = mean(d) / sqrt((1/k + n_test/n_train) * var(d))
+
+    with the k differences d, their sample variance (ddof=1) and k - 1 degrees of freedom.
+    Bouckaert and Frank, "Evaluating the replicability of significance tests for comparing
+    learning algorithms" (PAKDD 2004), use it for repeated cross-validation, where k is the
+    number of all fits. Of unequal folds the mean of ``n_test/n_train`` counts.
+
+    Examples
+    --------
+    >>> from skbert_filter.inspection import corrected_ttest
+    >>> test = corrected_ttest([0.02, 0.01, 0.03, 0.02, 0.02], [80] * 5, [20] * 5)
+    >>> round(test.difference, 3), round(test.p_value, 4)
+    (0.02, 0.0135)
+    """
+    d, n_train, n_test = (np.asarray(a, dtype=np.float64) for a in (differences, n_train, n_test))
+    mean = float(d.mean())
+    error = float(np.sqrt((1 / len(d) + np.mean(n_test / n_train)) * d.var(ddof=1)))
+    if error == 0:
+        return CorrectedTTest(mean, mean, mean, float(mean == 0))
+    distribution = student_t(len(d) - 1)
+    half_width = float(distribution.ppf(0.975)) * error
+    p_value = float(2 * distribution.sf(abs(mean) / error))
+    return CorrectedTTest(mean, mean - half_width, mean + half_width, p_value)
+
+
+def holm(p_values: Any) -> np.ndarray:
+    """Correct p-values for their number by Holm's method.
+
+    Parameters
+    ----------
+    p_values : array-like of float of shape (n_tests,)
+        NaN stands for no test.
+
+    Returns
+    -------
+    corrected : ndarray of float64 of shape (n_tests,)
+
+    Notes
+    -----
+    The method of Holm, "A simple sequentially rejective multiple test procedure"
+    (Scandinavian Journal of Statistics 6, 1979): the smallest of m is multiplied by m, the
+    next by m - 1 and so on, and none is below the one before it. If all that are below
+    0.05 are called more than chance, the probability that any of them is so wrongly is at
+    most 0.05, however the tests depend on each other.
+
+    Examples
+    --------
+    >>> from skbert_filter.inspection import holm
+    >>> holm([0.04, 0.01, 0.5]).round(3).tolist()
+    [0.08, 0.03, 0.5]
+    """
+    corrected = np.array(p_values, dtype=np.float64)
+    tested = np.flatnonzero(~np.isnan(corrected))
+    order = tested[np.argsort(corrected[tested], kind="stable")]
+    factors = np.arange(len(order), 0, -1)
+    corrected[order] = np.minimum(np.maximum.accumulate(corrected[order] * factors), 1.0)
+    return corrected
+
+
+def is_more_than_chance(p_value: float) -> bool:
+    """Whether a p-value is below 0.05; never where it is NaN."""
+    return p_value < _LEVEL
+
+
+def verdict(sign: float, p_value: float) -> str:
+    """Say in words what a difference, positive where it is for the better, is worth."""
+    if not is_more_than_chance(p_value):
+        return "no more than chance"
+    return f"{'better' if sign > 0 else 'worse'} by more than chance"
+
+
+def p_text(p_value: float) -> str:
+    """Return a p-value in the way of journals: "p = .031"."""
+    if p_value < 0.001:
+        return "p < .001"
+    if p_value >= 0.995:
+        return "p = 1"
+    return f"p = {f'{p_value:.3f}' if p_value < 0.1 else f'{p_value:.2f}'}".replace("0.", ".")
+
+
+def _texts(n: int) -> str:
+    return f"{n:,} text{'' if n == 1 else 's'}"

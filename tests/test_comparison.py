@@ -1,0 +1,304 @@
+"""Classifiers over the same folds: what is fitted, scored, tested and said."""
+
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import t as student_t
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import StackingClassifier, VotingClassifier
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import RidgeClassifier
+from sklearn.model_selection import KFold, cross_validate
+from sklearn.naive_bayes import MultinomialNB
+from sklearn.pipeline import make_pipeline
+
+from skbert_filter import DedupStratifiedKFold, SmallBertTextFilter
+from skbert_filter.datasets import make_website_snippets
+from skbert_filter.inspection import WordCountRule, compare, evaluate
+
+
+class Coin(ClassifierMixin, BaseEstimator):
+    """Right on about a share of the texts, which its seed chooses."""
+
+    def __init__(self, share=0.5, seed=0):
+        self.share = share
+        self.seed = seed
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        # "label number" is the text.
+        label, number = np.array([text.split() for text in X], dtype=int).T
+        is_right = np.random.default_rng(self.seed).uniform(size=1000)[number] < self.share
+        return np.where(is_right, label, 1 - label)
+
+
+class Spy(DummyClassifier):
+    """Remembers the texts of every fit, in this process."""
+
+    fits: list = []  # noqa: RUF012
+
+    def fit(self, X, y):
+        self.fits.append((list(X), list(y)))
+        return super().fit(X, y)
+
+    def predict(self, X):
+        self.fits.append(list(X))
+        return super().predict(X)
+
+
+@pytest.fixture
+def spied():
+    Spy.fits.clear()
+    return Spy.fits
+
+
+@pytest.fixture(scope="module")
+def coins():
+    return [f"{i % 2} {i}" for i in range(300)], [i % 2 for i in range(300)]
+
+
+@pytest.fixture(scope="module")
+def website():
+    return make_website_snippets(400, random_state=0)
+
+
+def words():
+    return make_pipeline(CountVectorizer(), MultinomialNB())
+
+
+def test_scores_are_those_of_evaluate_on_each_fold(website):
+    X, y = map(np.array, website)
+    X, first = np.unique(X, return_index=True)
+    y = y[first]
+    cv = DedupStratifiedKFold(3, shuffle=True, random_state=1)
+    comparison = compare({"rule": WordCountRule(), "words": words()}, X, y, cv=cv)
+    rows = comparison.folds.set_index(["classifier", "fold"])
+
+    for fold, (train, test) in enumerate(cv.split(X, y)):
+        for name, model in {"rule": WordCountRule(), "words": words()}.items():
+            expected = evaluate(model.fit(X[train], y[train]), X[test], y[test])
+            row = rows.loc[(name, fold)]
+            assert row[["n_train", "n_test"]].tolist() == [len(train), len(test)]
+            for score in comparison.scores:
+                assert row[score] == pytest.approx(getattr(expected, score))
+            assert row["seconds"] > 0
+    means = comparison.to_frame()
+    assert means.index.tolist() == ["rule", "words"]
+    of_rule = comparison.folds.query("classifier == 'rule'")["f1"]
+    assert means.loc["rule", ["f1", "f1_sd"]].tolist() == pytest.approx(
+        [of_rule.mean(), of_rule.std()]
+    )
+
+
+def test_each_distinct_text_is_learnt_and_scored_once_with_its_most_frequent_label(spied):
+    X = ["Menu"] * 6 + ["Tea", "Tea", "Tea"] + ["Both", "Both"] + list("abcdefgh")
+    y = [0] * 6 + [1, 1, 0] + [0, 1] + [0, 1] * 4
+    compare({"spy": Spy()}, X, y, cv=2, n_repeats=2)
+    fits, tests = spied[::2], spied[1::2]
+
+    assert len(fits) == len(tests) == 4
+    for (texts, labels), tested in zip(fits, tests, strict=True):
+        assert Counter(texts + tested) == Counter({"Menu", "Tea", *"abcdefgh"})
+        assert dict(zip(texts, labels, strict=True)).get("Tea", 1) == 1
+    assert len({tuple(texts) for texts, _ in fits}) > 2  # dealt out anew
+
+
+def test_rows_count_on_request_and_no_tested_text_is_learnt(spied):
+    X = ["Menu"] * 6 + [f"{letter} {letter}" for letter in "abcdef"]
+    y = [0] * 6 + [0, 1] * 3
+    comparison = compare(
+        {"spy": Spy()}, X, y, cv=KFold(3, shuffle=True, random_state=0), duplicates="keep"
+    )
+    for (texts, _), tested in zip(spied[::2], spied[1::2], strict=True):
+        assert not set(texts) & set(tested)
+    assert sum(comparison.folds["n_test"]) == len(X)
+    assert max(Counter(tested)["Menu"] for tested in spied[1::2]) > 1
+    assert "rows, scored on 4 others" in str(comparison)
+
+
+def test_groups_stay_on_one_side(spied):
+    X = [f"text {i}" for i in range(24)]
+    page = np.arange(24) // 3
+    compare({"spy": Spy()}, X, [0, 1] * 12, groups=page, cv=2, n_repeats=2)
+    for texts, _ in spied[::2]:
+        learnt = np.isin(X, texts)
+        assert all(len(set(learnt[page == group])) == 1 for group in range(8))
+
+
+def test_differences_are_tested_by_the_corrected_t_and_holm(coins):
+    X, y = coins
+    coin = {"good": Coin(0.9), "fair": Coin(0.5, 1), "same": Coin(0.9), "close": Coin(0.88, 2)}
+    comparison = compare(coin, X, y, cv=5, n_repeats=2)
+    table = comparison.differences()
+
+    folds = comparison.folds.pivot(
+        index=["repeat", "fold"], columns="classifier", values="accuracy"
+    )
+    d = (folds["close"] - folds["good"]).to_numpy()
+    t = d.mean() / np.sqrt((1 / 10 + 60 / 240) * d.var(ddof=1))
+    assert table.loc["close", "difference"] == pytest.approx(d.mean())
+    p_value = 2 * student_t(9).sf(abs(t))
+    assert table.loc["close", "p_value"] == pytest.approx(p_value)
+    assert table.loc["close", "p_holm"] == pytest.approx(min(1, 2 * p_value))
+    assert table.loc["fair", "p_holm"] == pytest.approx(3 * table.loc["fair", "p_value"])
+    assert table.loc["same", ["difference", "p_value"]].tolist() == [0, 1]
+    assert table["verdict"].tolist() == [
+        "worse by more than chance",
+        "no more than chance",
+        "no more than chance",
+    ]
+    assert comparison.sentences()[1] == (
+        "same against good: +0.000 accuracy (+0.000 to +0.000), no more than chance (p = 1)."
+    )
+    assert "fair against good: -0." in str(comparison)
+    assert "10 fits each, on 240 distinct texts, scored on 60 others" in str(comparison)
+
+    turned = compare(coin, X, y, cv=5, n_repeats=2, reference="fair").differences()
+    assert turned.index.tolist() == ["good", "same", "close"]
+    assert turned.loc["good", "difference"] == pytest.approx(-table.loc["fair", "difference"])
+    assert set(turned["verdict"]) == {"better by more than chance"}
+
+
+def test_of_an_error_less_is_better(website):
+    X, y = website
+    models = {"words": words(), "prior": DummyClassifier()}
+    table = compare(models, X, y, n_repeats=1).differences("brier")
+    assert table.loc["prior", "difference"] > 0
+    assert table.loc["prior", "verdict"] == "worse by more than chance"
+
+
+def test_a_score_that_a_classifier_lacks_is_not_compared(coins):
+    X, y = coins
+    ridge = make_pipeline(CountVectorizer(), RidgeClassifier())
+    vote = VotingClassifier([("ridge", ridge), ("words", words())])
+    comparison = compare({"words": words(), "ridge": ridge, "vote": vote}, X, y, n_repeats=1)
+    assert comparison.sentences("brier") == [
+        "ridge against words: no Brier to compare.",
+        "vote against words: no Brier to compare.",
+    ]
+    assert np.isnan(comparison.differences("brier")["p_holm"]).all()
+
+
+class Says(Coin):
+    """A Coin that gives probabilities, sure where it is right."""
+
+    def predict_proba(self, X):
+        label = np.array([text.split()[0] for text in X], dtype=int)
+        predicted = self.predict(X)
+        p = np.where(predicted == label, 0.95, 0.55)
+        ones = np.where(predicted == 1, p, 1 - p)
+        return np.column_stack([1 - ones, ones])
+
+
+def test_it_is_told_whether_an_ensemble_pays(coins):
+    X, y = coins
+    first, second = Says(0.8, 1), Says(0.8, 2)
+    models = {
+        "first": first,
+        "second": second,
+        "vote": VotingClassifier([("a", first), ("b", second)], voting="soft"),
+        "twice": VotingClassifier([("a", first), ("b", first)], voting="soft"),
+    }
+    comparison = compare(models, X, y, n_repeats=2)
+    pays, twice = comparison.sentences()[-2:]
+    best = comparison.to_frame()["accuracy"][["first", "second"]].idxmax()
+    assert comparison.ensembles == ("vote", "twice")
+    assert pays.startswith("vote pays: +0.1")
+    assert f"against the best single classifier, {best}, for " in pays
+    assert "better than each single one by more than chance (p " in pays
+    assert twice.startswith("twice does not pay: ")
+    assert not any(" pay" in line for line in compare({"vote": models["vote"]}, X, y).sentences())
+
+
+def test_a_gain_that_may_be_chance_may_pay(coins):
+    X, y = coins
+    models = {
+        "single": Says(0.8, 1),
+        "vote": VotingClassifier([("a", Says(0.81, 3)), ("b", Says(0.05, 3))], voting="soft"),
+    }
+    comparison = compare(models, X, y, n_repeats=1)
+    assert comparison.to_frame()["accuracy"].diff().iloc[1] > 0
+    assert comparison.sentences()[-1].startswith("vote may pay: +0.")
+    assert "no more than chance (p = ." in comparison.sentences()[-1]
+
+
+def test_ensembles_of_a_filter_and_words_are_compared(one_epoch, snippets):
+    X, y = snippets
+    model = SmallBertTextFilter(**one_epoch)
+    members = [("filter", model), ("words", words())]
+    models = {
+        "words": words(),
+        "vote": VotingClassifier(members, voting="soft"),
+        "stack": StackingClassifier(members, cv=2),
+    }
+    comparison = compare(models, X, y, cv=2, n_repeats=1)
+    assert comparison.ensembles == ("vote", "stack")
+    assert comparison.folds[["accuracy", "brier"]].notna().all(axis=None)
+    assert sum(" pay" in line for line in comparison.sentences()) == 2
+
+
+def test_any_scoring_of_scikit_learn_is_more_is_better(website):
+    X, y = website
+    cv = [(np.arange(200), np.arange(200, 400)), (np.arange(200, 400), np.arange(200))]
+    models = {"words": words(), "prior": DummyClassifier()}
+    comparison = compare(models, X, y, cv=cv, scoring="neg_log_loss", duplicates="keep")
+    assert comparison.scores == ("neg_log_loss",)
+    assert comparison.differences().loc["prior", "verdict"] != "better by more than chance"
+    assert (comparison.differences()["difference"] < 0).all()
+    several = compare(models, X, y, cv=cv, scoring=["recall", "balanced_accuracy"])
+    assert several.scores == ("recall", "balanced_accuracy")
+
+
+def test_workers_give_the_same_scores(website):
+    X, y = website
+    models = {"rule": WordCountRule(), "words": words()}
+    alone, two = (compare(models, X, y, cv=2, n_repeats=1, n_jobs=n) for n in (None, 2))
+    pd.testing.assert_frame_equal(
+        alone.folds.drop(columns="seconds"), two.folds.drop(columns="seconds")
+    )
+
+
+def test_folds_are_as_scikit_learn_would_make_them_of_distinct_texts(coins):
+    X, y = coins
+    splits = [
+        split
+        for seed in np.random.RandomState(7).randint(np.iinfo(np.int32).max, size=2).tolist()
+        for split in DedupStratifiedKFold(4, shuffle=True, random_state=seed).split(X, y)
+    ]
+    expected = cross_validate(Coin(0.7), X, y, cv=splits, scoring="accuracy")["test_score"]
+    comparison = compare({"coin": Coin(0.7)}, X, y, cv=4, n_repeats=2, random_state=7)
+    assert comparison.folds["accuracy"].tolist() == pytest.approx(expected.tolist())
+    assert comparison.folds["repeat"].tolist() == [0] * 4 + [1] * 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"estimators": {}}, "estimators is empty. Pass a dict"),
+        ({"reference": "b"}, r"reference is 'b'\. Choose one of \['a'\]"),
+        ({"duplicates": "weight"}, "duplicates is 'weight'. It must be 'drop' or 'keep'"),
+        ({"cv": KFold(2), "n_repeats": 2}, "n_repeats is 2, but cv is no number of folds"),
+        ({"n_repeats": 0}, "n_repeats == 0, must be >= 1"),
+        ({"cv": [([0, 1], [2, 3])]}, "cv makes 1 fold. Make at least 2"),
+        ({"X": []}, "X has 0 rows"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(arguments, message):
+    given = {"estimators": {"a": Coin()}, "X": ["0 0", "1 1", "0 2", "1 3"], "y": [0, 1, 0, 1]}
+    given |= arguments
+    if not given["X"]:
+        given["y"] = []
+    with pytest.raises(ValueError, match=message):
+        compare(given.pop("estimators"), given.pop("X"), given.pop("y"), **given)
+
+
+def test_an_unknown_score_is_refused(coins):
+    comparison = compare({"a": Coin(), "b": Coin(seed=1)}, *coins, cv=2, n_repeats=1)
+    with pytest.raises(ValueError, match=r"score is 'auc'\. Choose one of \['accuracy', 'f1'"):
+        comparison.differences("auc")
