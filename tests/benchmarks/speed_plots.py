@@ -7,7 +7,7 @@ import matplotlib as mpl
 from matplotlib import pyplot as plt
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from speed_tables import PROFILES, Results, growth, number, tokens
 
 STYLE: Any = {
@@ -56,6 +56,7 @@ def _peers(results: Results) -> Figure | None:
     axes.set(xlabel="distinct texts a second, two cores")
     axes.margins(x=0.12)
     axes.invert_yaxis()
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     _plain_numbers(axes.xaxis)
     return figure
 
@@ -136,7 +137,7 @@ def _tokens(results: Results) -> Figure | None:
     axes.set(xscale="log", yscale="log", xlabel="tokens a text", ylabel="texts a second")
     axes.set_xticks(n_tokens, [str(n) for n in n_tokens])
     axes.minorticks_off()
-    axes.legend(handlelength=2.6)
+    axes.legend(loc="lower left", handlelength=2.6)
     _plain_numbers(axes.yaxis)
     return figure
 
