@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
 
-# Parameters that do not change what is learnt, or that are compared by what they lead to.
+# What may change when a training goes on; the tokenizer is compared by what has become of it.
 _NOT_COMPARED = ("tokenizer", "checkpoint_dir", "save_steps", "max_seconds", "verbose")
 
 
@@ -67,7 +67,7 @@ class SmallBertPretrainer(CallbackSupportMixin, BaseEstimator):
     batch_size : int, default=128
         Texts of a training step, on average: a step takes texts of similar length, more of them
         where they are short, so that each has about as many tokens.
-    learning_rate : float, default=1e-3
+    learning_rate : float, default=3e-3
         Peak of Adam's learning rate.
     lr_scheduler_type : {"cosine", "linear", "constant"}, default="cosine"
         Decay of the learning rate to 0 over the steps after the warm-up, if any.
@@ -169,7 +169,7 @@ class SmallBertPretrainer(CallbackSupportMixin, BaseEstimator):
         whole_word_mask=True,
         epochs=3,
         batch_size=128,
-        learning_rate=1e-3,
+        learning_rate=3e-3,
         lr_scheduler_type="cosine",
         warmup_ratio=0.1,
         max_steps=None,

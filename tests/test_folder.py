@@ -374,3 +374,11 @@ def test_the_layout_of_the_metadata_may_change(saved, binary):
     file = saved / "skbert_filter.json"
     file.write_text(json.dumps(json.loads(file.read_text()), sort_keys=True))
     assert SmallBertTextFilter.from_pretrained(saved).fingerprint_ == binary.fingerprint_
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such modes")
+def test_who_may_read_a_new_file_may_read_the_folder(saved, tmp_path):
+    mine = tmp_path / "file"
+    mine.touch()
+    modes = {path.name: path.stat().st_mode for path in saved.iterdir()}
+    assert modes == dict.fromkeys(modes, mine.stat().st_mode)

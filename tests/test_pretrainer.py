@@ -19,6 +19,7 @@ from sklearn.exceptions import NotFittedError
 from tokenizers import Tokenizer
 
 from skbert_filter import PretrainingSummary, SmallBertPretrainer, SmallBertTextFilter
+from skbert_filter.bert.pretrained_folder import save_pretrained_folder
 from skbert_filter.datasets import make_website_corpus, make_website_snippets
 from skbert_filter.pretrain import pretrain_encoder
 from skbert_filter.text_streams import distinct_texts
@@ -455,6 +456,27 @@ def test_a_changed_file_is_refused(fitted, tmp_path, file):
     with (tmp_path / "encoder" / file).open("ab") as stream:
         stream.write(b" ")
     with pytest.raises(ValueError, match=f"{file} in .* its hash differs"):
+        SmallBertPretrainer.from_pretrained(tmp_path / "encoder")
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        ({"parameters": {}, "training_record": {}}, "lacks history"),
+        ({"parameters": [], "training_record": {}, "history": {}}, "lacks parameters"),
+        (
+            {"parameters": {"width": 3}, "training_record": {}, "history": {"loss": []}},
+            "not what save_pretrained of this version wrote: .*'width'",
+        ),
+        (
+            {"parameters": {"epochs": -1}, "training_record": {}, "history": {"loss": []}},
+            "not what save_pretrained of this version wrote: .*'epochs'",
+        ),
+    ],
+)
+def test_metadata_that_are_not_of_a_pretrainer_are_refused(own, said, fitted, tmp_path):
+    save_pretrained_folder(tmp_path / "encoder", fitted.encoder_, fitted._head, own)
+    with pytest.raises(ValueError, match=said):
         SmallBertPretrainer.from_pretrained(tmp_path / "encoder")
 
 

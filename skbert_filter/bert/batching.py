@@ -17,6 +17,9 @@ WIDTHS = (8, 12, 16, 24, 32, 48, 64, 80, 100, 128, 192, 256, 384, 512)
 # membership of a batch stays random while its texts are of a length.
 POOL = 16
 
+# The same for batches of equal numbers of tokens, which serve trainings of far more texts.
+POOL_OF_EQUAL_TOKENS = 64
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -50,7 +53,7 @@ def training_rows(
     they are short. There are ``ceil(len(lengths) / batch_size)`` batches.
     """
     order = rng.permutation(len(lengths))
-    pool = POOL * batch_size
+    pool = (POOL_OF_EQUAL_TOKENS if equal_tokens else POOL) * batch_size
     batches: list[np.ndarray] = []
     for start in range(0, len(order), pool):
         part = order[start : start + pool]

@@ -99,6 +99,12 @@ class BertEncoder(keras.Model):
             x = layer(x, mask, weights, seed, places if last else None)
         return x
 
+    def unpacked(self) -> dict[str, Any]:
+        """Return the weights but the word embeddings; those of the layers as lists."""
+        w = self._split(ops.convert_to_tensor(self.rest))
+        depth = self.architecture.num_hidden_layers
+        return w | {name: ops.unstack(w[name], depth) for name in _OF_A_LAYER}
+
     def _split(self, rest: Any) -> dict[str, Any]:
         """Take the weights out of the variable that holds them end to end."""
         ends = np.cumsum([math.prod(shape) for shape in self._shapes.values()])
@@ -271,7 +277,7 @@ class BertClassifier(BertEncoder):
 
     def call(self, inputs, training=False):
         ids, length = inputs["input_ids"], inputs["length"]
-        w = self._split(ops.convert_to_tensor(self.rest))
+        w = self.unpacked()
         if not training:
             return self._logits(ids, length, w, None)
         # Two halves that do not wait for each other: a backend may compute them side by side.

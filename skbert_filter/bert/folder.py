@@ -79,7 +79,11 @@ def new_folder(folder: str | os.PathLike) -> Iterator[Path]:
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         yield temporary
-        temporary.chmod(0o777 & ~_umask())
+        # safetensors writes a file, and tempfile makes a folder, that only its owner can read.
+        mask = _umask()
+        for path in temporary.iterdir():
+            path.chmod(0o666 & ~mask)
+        temporary.chmod(0o777 & ~mask)
         for path in (*temporary.iterdir(), temporary):
             _sync(path)
         if target.exists():

@@ -14,7 +14,7 @@ import numpy as np
 from keras import ops
 
 from skbert_filter.bert.architecture import Architecture, Precision, Weights
-from skbert_filter.bert.batching import keras_data, pad, training_rows, width_for
+from skbert_filter.bert.batching import keras_data, pad, training_rows
 from skbert_filter.bert.encoder import BertEncoder, Seeds
 from skbert_filter.bert.masked_lm import OUTPUT_BIAS, TRANSFORM, MaskedLMTask, masked_lm_head
 from skbert_filter.bert.plan import EpochHooks, TrainingPlan
@@ -35,7 +35,7 @@ class BertForMaskedLM(BertEncoder):
 
     def call(self, inputs, training=False):
         ids, length = inputs["input_ids"], inputs["length"]
-        w = self._split(ops.convert_to_tensor(self.rest))
+        w = self.unpacked()
         half = ops.shape(ids)[0] // 2
         seeds: list[Seeds | None] = [None, None]
         if training:
@@ -78,8 +78,7 @@ class _EpochData:
         batches = training_rows(tokens.lengths, plan.batch_size, rng, equal_tokens=True)
         for step in self.steps:
             rows = batches[step]
-            width = width_for(int(tokens.lengths[rows].max()), plan.max_length)
-            batch = pad(tokens, rows, width)
+            batch = pad(tokens, rows, int(tokens.lengths[rows].max()))
             of_step = np.random.RandomState([plan.seed, self.epoch, step])
             hidden, chosen = self.task.masking.hide(batch, of_step)
             half = len(rows) // 2
