@@ -88,7 +88,7 @@ def filter_corpus(
     """Write the rows of a table whose text a classifier gives one label.
 
     Rows keep their order, and all columns their values and types. Each distinct text is
-    computed once. Memory grows with the number of distinct texts, by some 200 bytes each, not
+    computed once. Memory grows with the number of distinct texts, by up to 200 bytes each, not
     with the number of rows.
 
     Parameters

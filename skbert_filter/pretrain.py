@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
 import pandas as pd
 from sklearn.base import clone
 
+from skbert_filter.saved_folders import check_saved_folder, save_over
 from skbert_filter.tables import check_text_column, encode_texts, open_table
 
 
@@ -131,7 +131,7 @@ def pretrain_encoder(
         estimator = SmallBertPretrainer(random_state=random_state)
     with open_table(corpus) as table:
         check_text_column(table.schema, text, corpus)
-        _check_destination(destination, overwrite=overwrite)
+        check_saved_folder(destination, "encoder", overwrite=overwrite)
 
         def batches() -> Iterator[list[str]]:
             first_row = 1
@@ -143,7 +143,7 @@ def pretrain_encoder(
                 yield list(map(distinct.__getitem__, codes.to_pylist()))
 
         pretrainer = clone(estimator).set_callbacks(*callbacks).fit(batches()).set_callbacks()
-    _save(pretrainer, destination)
+    save_over(pretrainer, destination)
     record = pretrainer.training_record_
     return PretrainingSummary(
         source=str(corpus),
@@ -156,33 +156,3 @@ def pretrain_encoder(
         seconds=perf_counter() - start,
         pretrainer=pretrainer,
     )
-
-
-def _check_destination(folder: Path, *, overwrite: bool) -> None:
-    if folder.is_file():
-        raise FileExistsError(f"{folder} is a file. Name a folder for the encoder.")
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return
-    from skbert_filter.bert.pretrained_folder import is_pretrained_folder
-
-    if not is_pretrained_folder(folder):
-        raise FileExistsError(
-            f"The folder {folder} holds files other than a saved encoder. Name another folder."
-        )
-    if not overwrite:
-        raise FileExistsError(
-            f"The folder {folder} holds an encoder. Name another folder, or pass overwrite=True "
-            "(--overwrite)."
-        )
-
-
-def _save(pretrainer: Any, folder: Path) -> None:
-    """Save a pretrainer, in the place of the one that the folder may hold."""
-    folder = folder.resolve()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as aside:
-        new = Path(aside, "new")
-        pretrainer.save_pretrained(new)
-        if folder.exists():
-            folder.rename(Path(aside, "old"))
-        new.rename(folder)

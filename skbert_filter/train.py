@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
@@ -19,6 +18,7 @@ from skbert_filter.duplicates.splits import dedup_train_test_split
 from skbert_filter.duplicates.training_rows import TrainingRows, training_rows
 from skbert_filter.encoding import misdecoded_share
 from skbert_filter.inspection.evaluation import Evaluation, evaluate
+from skbert_filter.saved_folders import check_saved_folder, save_over
 from skbert_filter.tables import check_column, check_no_nulls, check_text_column, open_table
 
 
@@ -198,7 +198,7 @@ def train_filter(
     """
     start = perf_counter()
     source, destination = Path(source), Path(destination)
-    _check_folder(destination, overwrite=overwrite)
+    check_saved_folder(destination, "filter", overwrite=overwrite)
     texts, y = read_labels(source, text=text, label=label)
     distinct, distinct_y = _distinct(texts, y)
 
@@ -213,7 +213,7 @@ def train_filter(
     evaluation = evaluate(model, X_test, y_test, X_train=X_train, y_train=y_train)
     if refit:
         model = _fit(estimator, texts, y, callbacks)
-    _save(model, destination)
+    save_over(model, destination)
     return TrainingSummary(
         source=str(source),
         destination=str(destination),
@@ -348,34 +348,6 @@ def read_labels(
     if all(isinstance(value, str) and value.lstrip("-").isdecimal() for value in labels):
         labels = [int(value) for value in labels]
     return texts, np.array(labels)
-
-
-def _check_folder(folder: Path, *, overwrite: bool) -> None:
-    if folder.is_file():
-        raise FileExistsError(f"{folder} is a file. Name a folder for the model.")
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return
-    if not (folder / "skbert_filter.json").is_file():
-        raise FileExistsError(
-            f"The folder {folder} holds files other than a saved filter. Name another folder."
-        )
-    if not overwrite:
-        raise FileExistsError(
-            f"The folder {folder} holds a filter. Name another folder, or pass overwrite=True "
-            "(--overwrite)."
-        )
-
-
-def _save(model: Any, folder: Path) -> None:
-    """Save a model, in the place of the one that the folder may hold."""
-    folder = folder.resolve()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as aside:
-        new = Path(aside, "new")
-        model.save_pretrained(new)
-        if folder.exists():
-            folder.rename(Path(aside, "old"))
-        new.rename(folder)
 
 
 def _fit(estimator: Any, texts: list[str], y: np.ndarray, callbacks: Sequence[Any]) -> Any:

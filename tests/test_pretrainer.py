@@ -561,7 +561,7 @@ def test_a_table_becomes_a_saved_encoder(fitted, texts, corpus, tmp_path):
     assert f"The encoder is in {destination}; " in said
     assert summary.to_frame().loc[0, "distinct"] == len(set(texts))
 
-    with pytest.raises(FileExistsError, match=r"holds an encoder.*overwrite=True"):
+    with pytest.raises(FileExistsError, match=r"holds a saved encoder.*overwrite=True"):
         pretrain_encoder(corpus, destination, text="line")
     brief = clone(small).set_params(max_steps=1)
     again = pretrain_encoder(corpus, destination, text="line", estimator=brief, overwrite=True)

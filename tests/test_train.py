@@ -167,7 +167,7 @@ def test_folders_with_anything_else_are_never_replaced(tmp_path):
 
 def test_a_saved_filter_is_replaced_only_on_request(trained, tmp_path):
     *_, summary = trained
-    with pytest.raises(FileExistsError, match=r"holds a filter.*overwrite=True"):
+    with pytest.raises(FileExistsError, match=r"holds a saved filter.*overwrite=True"):
         train_filter(summary.source, summary.destination)
 
 

@@ -137,7 +137,7 @@ def train(
     optimizer = model.optimizer
     if optimizer.built:
         for variable in optimizer.variables:
-            variable.assign(ops.zeros_like(variable))
+            variable.assign(ops.zeros(variable.shape, variable.dtype))
     else:
         optimizer.build(model.trainable_variables)
     model.seed_generator.state.assign([plan.seed, 0])

@@ -1,0 +1,52 @@
+"""The folder that a command saves to: refused before any work, replaced only by its like."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+Kind = Literal["filter", "encoder"]
+
+
+def check_saved_folder(folder: Path, kind: Kind, *, overwrite: bool) -> None:
+    """Refuse a folder that holds anything but, with `overwrite`, a saved model of its kind.
+
+    Raises
+    ------
+    FileExistsError
+        If there is a file of that name, or the folder holds anything else.
+    """
+    if folder.is_file():
+        raise FileExistsError(f"{folder} is a file. Name a folder for the {kind}.")
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    if _kind_of(folder) != kind:
+        raise FileExistsError(
+            f"The folder {folder} holds files other than a saved {kind}. Name another folder."
+        )
+    if not overwrite:
+        raise FileExistsError(
+            f"The folder {folder} holds a saved {kind}. Name another folder, or pass "
+            "overwrite=True (--overwrite)."
+        )
+
+
+def save_over(model: Any, folder: Path) -> None:
+    """Call `save_pretrained` of a model, in the place of what the folder may hold."""
+    folder = folder.resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as aside:
+        new = Path(aside, "new")
+        model.save_pretrained(new)
+        if folder.exists():
+            folder.rename(Path(aside, "old"))
+        new.rename(folder)
+
+
+def _kind_of(folder: Path) -> Kind | None:
+    # The tokenizers library is not needed to look at an empty folder.
+    from skbert_filter.bert.folder import METADATA
+    from skbert_filter.bert.pretrained_folder import is_pretrained_folder
+
+    if not (folder / METADATA).is_file():
+        return None
+    return "encoder" if is_pretrained_folder(folder) else "filter"
