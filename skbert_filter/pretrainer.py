@@ -60,14 +60,17 @@ class SmallBertPretrainer(CallbackSupportMixin, BaseEstimator):
         Share of the words (or tokens) of a text that are to be guessed, drawn anew each epoch. At
         least one of each text is, however short. 80 % of them are hidden, 10 % replaced by a
         random token and 10 % left as they are. Special tokens are never chosen.
-    whole_word_mask : bool, default=True
+    whole_word_mask : bool, default=False
         Whether to choose whole words. False: single tokens, which may be parts of a word.
+    guess_at_cls : bool, default=True
+        Whether a token of the text, drawn anew each epoch, is also to be guessed at [CLS], whose
+        state a classifier reads.
     epochs : int, default=3
         Passes over the distinct texts.
     batch_size : int, default=128
         Texts of a training step, on average: a step takes texts of similar length, more of them
         where they are short, so that each has about as many tokens.
-    learning_rate : float, default=3e-3
+    learning_rate : float, default=6e-3
         Peak of Adam's learning rate.
     lr_scheduler_type : {"cosine", "linear", "constant"}, default="cosine"
         Decay of the learning rate to 0 over the steps after the warm-up, if any.
@@ -139,6 +142,7 @@ class SmallBertPretrainer(CallbackSupportMixin, BaseEstimator):
         "attention_probs_dropout_prob": [Interval(Real, 0, 1, closed="left")],
         "mlm_probability": [Interval(Real, 0, 1, closed="neither")],
         "whole_word_mask": ["boolean"],
+        "guess_at_cls": ["boolean"],
         "epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -166,10 +170,11 @@ class SmallBertPretrainer(CallbackSupportMixin, BaseEstimator):
         hidden_dropout_prob=0.1,
         attention_probs_dropout_prob=0.1,
         mlm_probability=0.15,
-        whole_word_mask=True,
+        whole_word_mask=False,
+        guess_at_cls=True,
         epochs=3,
         batch_size=128,
-        learning_rate=3e-3,
+        learning_rate=6e-3,
         lr_scheduler_type="cosine",
         warmup_ratio=0.1,
         max_steps=None,
@@ -191,6 +196,7 @@ class SmallBertPretrainer(CallbackSupportMixin, BaseEstimator):
         self.attention_probs_dropout_prob = attention_probs_dropout_prob
         self.mlm_probability = mlm_probability
         self.whole_word_mask = whole_word_mask
+        self.guess_at_cls = guess_at_cls
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -263,6 +269,7 @@ class SmallBertPretrainer(CallbackSupportMixin, BaseEstimator):
             },
             probability=float(self.mlm_probability),
             whole_words=self.whole_word_mask,
+            at_cls=self.guess_at_cls,
             rng=np.random.RandomState(weights_seed),
         )
         hashes = {"texts": _sha256(texts), "tokenizer": _sha256([task.tokenizer.to_str()])}

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 # Chosen on validation folds of web snippets, from 300 to 3,000 of them (docs/benchmarks.rst).
 _AUTO_EPOCHS, _AUTO_STEPS = 4, 160
+_DROPOUT, _CHECKPOINT_DROPOUT = 0.2, 0.1
 
 _SIZES = (
     "hidden_size",
@@ -75,8 +76,8 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Width of the encoder, and of the inner layer of its feed-forward parts.
     num_hidden_layers, num_attention_heads : int, default=4
         Depth of the encoder, and number of heads, which must divide `hidden_size`.
-    hidden_dropout_prob, attention_probs_dropout_prob : float, default=0.2
-        Dropout in training.
+    hidden_dropout_prob, attention_probs_dropout_prob : float or "auto", default="auto"
+        Dropout in training. "auto": 0.2 with random weights, 0.1 with a checkpoint.
     focal_gamma : float, default=2.0
         Focusing parameter of the focal loss; 0 gives the cross-entropy.
     label_smoothing : float, default=0.2
@@ -167,8 +168,8 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         "intermediate_size": [Interval(Integral, 1, None, closed="left")],
         "num_hidden_layers": [Interval(Integral, 1, None, closed="left")],
         "num_attention_heads": [Interval(Integral, 1, None, closed="left")],
-        "hidden_dropout_prob": [Interval(Real, 0, 1, closed="left")],
-        "attention_probs_dropout_prob": [Interval(Real, 0, 1, closed="left")],
+        "hidden_dropout_prob": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
+        "attention_probs_dropout_prob": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "focal_gamma": [Interval(Real, 0, None, closed="left")],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
@@ -207,8 +208,8 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         intermediate_size=128,
         num_hidden_layers=4,
         num_attention_heads=4,
-        hidden_dropout_prob=0.2,
-        attention_probs_dropout_prob=0.2,
+        hidden_dropout_prob="auto",
+        attention_probs_dropout_prob="auto",
         focal_gamma=2.0,
         label_smoothing=0.2,
         class_weight=None,
@@ -656,8 +657,8 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         from skbert_filter.bert.start import start_at_checkpoint, start_at_random
 
         head = {
-            "hidden_dropout_prob": float(self.hidden_dropout_prob),
-            "attention_probs_dropout_prob": float(self.attention_probs_dropout_prob),
+            "hidden_dropout_prob": self._dropout(self.hidden_dropout_prob),
+            "attention_probs_dropout_prob": self._dropout(self.attention_probs_dropout_prob),
             "n_logits": 1 if n_classes == 2 else n_classes,
         }
         sizes = {name: getattr(self, name) for name in _SIZES}
@@ -686,6 +687,11 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             sizes={**sizes, **head, "max_position_embeddings": self.max_length},
             rng=rng,
         )
+
+    def _dropout(self, asked: float | str) -> float:
+        if asked == "auto":
+            return _DROPOUT if self.checkpoint is None else _CHECKPOINT_DROPOUT
+        return float(asked)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

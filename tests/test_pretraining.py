@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from skbert_filter.bert.architecture import Architecture
 from skbert_filter.bert.batching import pad, training_rows
 from skbert_filter.bert.engine import import_keras
-from skbert_filter.bert.masked_lm import MaskedLMTask
+from skbert_filter.bert.masked_lm import MaskedLMTask, at_usual_scale
 from skbert_filter.bert.masking import Masking
 from skbert_filter.bert.snapshots import Snapshot, Snapshots
 from skbert_filter.bert.tokenizer import build_wordpiece, encode
@@ -25,11 +25,15 @@ MASK = WORDS.index("[MASK]")
 
 def masked(texts, seed=0, **how):
     """Ids of texts as they are, as the model sees them, and which are to be guessed."""
-    masking = Masking.of(TOKENIZER, **{"probability": 0.15, "whole_words": False, **how})
+    asked = {"probability": 0.15, "whole_words": False, "at_cls": False, **how}
+    masking = Masking.of(TOKENIZER, **asked)
     tokens = encode(TOKENIZER, texts, 100)
     batch = pad(tokens, np.arange(len(texts)), int(tokens.lengths.max()))
-    hidden, chosen = masking.hide(batch, np.random.RandomState(seed))
-    return batch.inputs["input_ids"], hidden, chosen
+    hidden, chosen, guessed = masking.hide(batch, np.random.RandomState(seed))
+    ids = batch.inputs["input_ids"]
+    at_words = np.nonzero(chosen)[1] > 0
+    assert (guessed[at_words] == ids[:, 1:][chosen[:, 1:]]).all()
+    return ids, hidden, chosen
 
 
 # --- what is hidden
@@ -79,8 +83,29 @@ def test_whole_words_are_chosen_together():
     assert (single[:, 1:4] != single[:, 1:2]).any()
 
 
+@pytest.mark.parametrize("whole_words", [False, True])
+def test_at_cls_a_token_of_the_text_is_to_be_guessed(whole_words):
+    how = {"probability": 0.15, "whole_words": whole_words}
+    masking = Masking.of(TOKENIZER, **how, at_cls=True)
+    tokens = encode(TOKENIZER, ["pump [SEP] x view all", "we"] * 3000, 100)
+    batch = pad(tokens, np.arange(6000), int(tokens.lengths.max()))
+    hidden, chosen, guessed = masking.hide(batch, np.random.RandomState(0))
+    assert chosen[:, 0].all()
+    assert (hidden[:, 0] == batch.inputs["input_ids"][:, 0]).all()
+    at_cls = guessed[np.nonzero(chosen)[1] == 0]
+    share = np.bincount(at_cls[::2], minlength=len(WORDS)) / 3000
+    # each of its three words alike, hidden or not, and nothing else
+    expected = np.zeros(len(WORDS))
+    expected[[PUMP, VIEW, WORDS.index("all")]] = 1 / 3
+    assert share == pytest.approx(expected, abs=0.03)
+    assert (at_cls[1::2] == WORDS.index("we")).all()
+    # The words to guess are those that are drawn without it.
+    without = Masking.of(TOKENIZER, **how, at_cls=False)
+    assert (without.hide(batch, np.random.RandomState(0))[1] == chosen)[:, 1:].all()
+
+
 def test_texts_without_a_word_are_left_out():
-    masking = Masking.of(TOKENIZER, probability=0.15, whole_words=True)
+    masking = Masking.of(TOKENIZER, probability=0.15, whole_words=True, at_cls=True)
     tokens = encode(TOKENIZER, ["", "pump", "x x", "[SEP]", "all", " "], 100)
     assert masking.rows_with_words(tokens).tolist() == [1, 4]
 
@@ -90,7 +115,7 @@ def test_a_tokenizer_without_a_mask_is_refused():
 
     bare = Tokenizer(models.WordPiece({"[UNK]": 0, "a": 1}, unk_token="[UNK]"))
     with pytest.raises(ValueError, match=r"no \[MASK\] token.*tokenizer='corpus'"):
-        Masking.of(bare, probability=0.15, whole_words=True)
+        Masking.of(bare, probability=0.15, whole_words=True, at_cls=True)
 
 
 # --- batches of equal numbers of tokens
@@ -173,6 +198,23 @@ def test_logits_are_those_of_transformers_at_the_places_asked_for(golden, archit
         np.testing.assert_allclose(got, golden["logits"][chosen], atol=1e-4)
 
 
+def test_bringing_the_embeddings_to_usual_scale_changes_no_logit(golden, architecture):
+    weights = {n: w for n, w in golden.items() if n not in ("input_ids", "length", "logits")}
+    words = "bert.embeddings.word_embeddings.weight"
+    scaled = at_usual_scale({**weights, words: 3 * weights[words]})
+    assert scaled[words].std() == pytest.approx(0.02, rel=1e-5)
+    assert {n for n in weights if not np.array_equal(scaled[n], weights[n])} == {
+        *(f"bert.embeddings.{kind}_embeddings.weight" for kind in ("word", "position")),
+        "bert.embeddings.token_type_embeddings.weight",
+        "cls.predictions.transform.LayerNorm.weight",
+        "cls.predictions.transform.LayerNorm.bias",
+    }
+    chosen = np.arange(9) < golden["length"][:, None]
+    inputs = inputs_for(golden, chosen, 9)
+    logits = masked_lm(architecture, at_usual_scale(weights))(inputs).numpy()
+    np.testing.assert_allclose(logits, golden["logits"][chosen], atol=1e-4)
+
+
 def test_padding_does_not_change_the_logits(golden, architecture):
     model = masked_lm(architecture, golden)
     short = {name: golden[name][1:] for name in ("input_ids", "length", "logits")}
@@ -205,6 +247,7 @@ def test_an_untrained_model_knows_the_frequencies():
         sizes=sizes,
         probability=0.15,
         whole_words=True,
+        at_cls=True,
         rng=np.random.RandomState(0),
     )
     frequencies = np.exp(task.weights["cls.predictions.bias"])

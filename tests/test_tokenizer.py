@@ -65,6 +65,23 @@ def test_single_characters_take_half_of_the_vocabulary_at_most():
     assert "menu" in tokenizer.get_vocab()
 
 
+def test_the_rarest_characters_take_no_place_of_a_word():
+    # As in a crawl: nearly all of it is written with few characters, and thousands occur once.
+    rare = [chr(0x0400 + i) for i in range(200)]
+    words = [f"{a}{b}{c}" for a in "abcdefgh" for b in "aeiou" for c in "klmnprst"]
+    texts = [" ".join(words)] * 500 + rare
+    vocab = learn_wordpiece(texts, vocab_size=500, lowercase=False).get_vocab()
+    assert set(words) <= set(vocab)
+    assert not set(rare) & set(vocab)
+
+
+def test_characters_that_are_words_have_no_form_within_a_word():
+    texts = ["menu, 中文 menu."] * 5
+    vocab = learn_wordpiece(texts, vocab_size=200, lowercase=False).get_vocab()
+    assert {",", ".", "中", "文", "menu", "##n"} <= set(vocab)
+    assert not {"##,", "##.", "##中", "##文"} & set(vocab)
+
+
 def test_encode_puts_ids_end_to_end(tokenizer):
     tokens = encode(tokenizer, ["the and", "", "word " * 50], max_length=8)
     assert tokens.lengths.tolist() == [4, 2, 8]

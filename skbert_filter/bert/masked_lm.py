@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from skbert_filter.bert.architecture import Architecture, Weights
+from skbert_filter.bert.architecture import INITIALIZER_RANGE, Architecture, Weights
 from skbert_filter.bert.masking import Masking
 from skbert_filter.bert.pretrained import PretrainedEncoder
 from skbert_filter.bert.start import start_at_random
 from skbert_filter.bert.tokenizer import TokenIds, encode
+from skbert_filter.bert.word_vectors import word_vectors
 
+WORDS = "bert.embeddings.word_embeddings.weight"
 TRANSFORM = "cls.predictions.transform"
 OUTPUT_BIAS = "cls.predictions.bias"
 
@@ -41,6 +43,7 @@ class MaskedLMTask:
         sizes: Mapping[str, Any],
         probability: float,
         whole_words: bool,
+        at_cls: bool,
         rng: np.random.RandomState,
     ) -> "MaskedLMTask":
         """Learn or load the tokenizer, encode the texts, and draw the weights."""
@@ -52,7 +55,9 @@ class MaskedLMTask:
             sizes=sizes,
             rng=rng,
         )
-        masking = Masking.of(start.tokenizer, probability=probability, whole_words=whole_words)
+        masking = Masking.of(
+            start.tokenizer, probability=probability, whole_words=whole_words, at_cls=at_cls
+        )
         tokens = encode(start.tokenizer, texts, start.architecture.max_position_embeddings)
         rows = masking.rows_with_words(tokens)
         if not len(rows):
@@ -62,12 +67,14 @@ class MaskedLMTask:
             )
         counts = np.bincount(tokens.flat, minlength=start.architecture.vocab_size)
         counts[np.flatnonzero(~masking.is_ordinary)] = 0
+        width = start.architecture.hidden_size
+        vectors = {WORDS: word_vectors(tokens, masking.is_ordinary, width, rng)}
         return cls(
             start.tokenizer,
             start.architecture,
             TokenIds(tokens.flat, tokens.starts[rows], tokens.lengths[rows]),
             masking,
-            _with_head(start.weights, counts),
+            _with_head({**start.weights, **vectors}, counts),
         )
 
     def encoder(self, weights: Weights) -> PretrainedEncoder:
@@ -88,6 +95,21 @@ def masked_lm_head(architecture: Architecture) -> dict[str, tuple[int, ...]]:
         f"{TRANSFORM}.LayerNorm.bias": (width,),
         OUTPUT_BIAS: (architecture.vocab_size,),
     }
+
+
+def at_usual_scale(weights: Weights) -> dict[str, np.ndarray]:
+    """Bring the embeddings to the size that BERT's start with; all outputs stay as they are.
+
+    Layer normalization takes their scale away, and that of the transform's gives it back to the
+    output layer. A fit that starts from embeddings of usual size can change them as usual.
+    """
+    scale = INITIALIZER_RANGE / float(np.std(weights[WORDS]))
+    norm = f"{TRANSFORM}.LayerNorm."
+    factor = {
+        name: scale if "_embeddings." in name else 1 / scale if name.startswith(norm) else 1.0
+        for name in weights
+    }
+    return {name: np.float32(factor[name]) * weight for name, weight in weights.items()}
 
 
 def _with_head(weights: Weights, counts: np.ndarray) -> dict[str, np.ndarray]:

@@ -1,7 +1,8 @@
 """Which tokens a masked language model has to guess, drawn anew for each batch.
 
 Of the chosen tokens, 80 % become [MASK], 10 % a random token, and 10 % stay as they are (Devlin et
-al., 2019). Knows nothing of an engine.
+al., 2019). At [CLS] any token of the text may have to be guessed, so that its state comes to stand
+for the words of the whole text. Knows nothing of an engine.
 """
 
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ class Masking:
 
     ``is_ordinary`` and ``continues_word`` are asked with the id of a token: whether it is not
     special, and so may be chosen or drawn, and whether it belongs to the word before it.
+    ``cls_id`` is None where nothing is to be guessed at [CLS].
     """
 
     probability: float
@@ -26,9 +28,12 @@ class Masking:
     mask_id: int
     is_ordinary: np.ndarray
     continues_word: np.ndarray
+    cls_id: int | None
 
     @classmethod
-    def of(cls, tokenizer: Tokenizer, *, probability: float, whole_words: bool) -> "Masking":
+    def of(
+        cls, tokenizer: Tokenizer, *, probability: float, whole_words: bool, at_cls: bool
+    ) -> "Masking":
         """Look up the tokens of a tokenizer."""
         special = special_tokens(tokenizer)
         if "mask" not in special:
@@ -43,7 +48,10 @@ class Masking:
         is_ordinary[[i for token, i in vocab.items() if token not in not_chosen]] = True
         continues_word = np.zeros_like(is_ordinary)
         continues_word[[i for token, i in vocab.items() if token.startswith("##")]] = True
-        return cls(probability, whole_words, vocab[special["mask"]], is_ordinary, continues_word)
+        cls_id = vocab[special["cls"]] if at_cls and "cls" in special else None
+        return cls(
+            probability, whole_words, vocab[special["mask"]], is_ordinary, continues_word, cls_id
+        )
 
     def rows_with_words(self, tokens: TokenIds) -> np.ndarray:
         """Numbers of the texts that have a token to choose."""
@@ -51,8 +59,10 @@ class Masking:
         before = np.concatenate([[0], np.cumsum(self.is_ordinary[tokens.flat])])
         return np.flatnonzero(before[tokens.starts + tokens.lengths] > before[tokens.starts])
 
-    def hide(self, batch: Batch, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-        """Return the ids with some tokens hidden, and which of them are to be guessed.
+    def hide(
+        self, batch: Batch, rng: np.random.RandomState
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the ids with some tokens hidden, where there is one to be guessed, and these.
 
         At least one word (or token) of each text is chosen, however short the text.
         """
@@ -72,4 +82,11 @@ class Masking:
         random = ordinary[rng.randint(len(ordinary), size=n_chosen)]
         hidden = ids.copy()
         hidden[chosen] = np.select([fate < 0.8, fate < 0.9], [self.mask_id, random], ids[chosen])
-        return hidden, chosen
+        if self.cls_id is None:
+            return hidden, chosen, ids[chosen]
+        guessed = ids.copy()
+        any_token = np.where(may_be_chosen, rng.random_sample(ids.shape), -1).argmax(axis=1)
+        at_cls = ids[:, 0] == self.cls_id
+        guessed[at_cls, 0] = ids[at_cls, any_token[at_cls]]
+        chosen[at_cls, 0] = True
+        return hidden, chosen, guessed[chosen]

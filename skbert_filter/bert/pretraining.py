@@ -16,7 +16,13 @@ from keras import ops
 from skbert_filter.bert.architecture import Architecture, Precision, Weights
 from skbert_filter.bert.batching import keras_data, pad, training_rows
 from skbert_filter.bert.encoder import BertEncoder, Seeds
-from skbert_filter.bert.masked_lm import OUTPUT_BIAS, TRANSFORM, MaskedLMTask, masked_lm_head
+from skbert_filter.bert.masked_lm import (
+    OUTPUT_BIAS,
+    TRANSFORM,
+    MaskedLMTask,
+    at_usual_scale,
+    masked_lm_head,
+)
 from skbert_filter.bert.plan import EpochHooks, TrainingPlan
 from skbert_filter.bert.snapshots import Snapshot, Snapshots
 from skbert_filter.bert.training import WarmUpAndDecay
@@ -80,7 +86,7 @@ class _EpochData:
             rows = batches[step]
             batch = pad(tokens, rows, int(tokens.lengths[rows].max()))
             of_step = np.random.RandomState([plan.seed, self.epoch, step])
-            hidden, chosen = self.task.masking.hide(batch, of_step)
+            hidden, chosen, guessed = self.task.masking.hide(batch, of_step)
             half = len(rows) // 2
             inputs = {
                 "input_ids": hidden,
@@ -88,7 +94,7 @@ class _EpochData:
                 "first_places": np.flatnonzero(chosen[:half]).astype(np.int32),
                 "second_places": np.flatnonzero(chosen[half:]).astype(np.int32),
             }
-            yield inputs, batch.inputs["input_ids"][chosen]
+            yield inputs, guessed
 
     def for_keras(self) -> Any:
         """Return what ``keras.Model.fit`` takes."""
@@ -214,6 +220,10 @@ def pretrain(
     if max_steps is not None:
         n_steps = min(n_steps, max_steps)
     model.schedule.set(plan, n_steps)
+
+    def trained() -> Weights:
+        return at_usual_scale(model.weights_by_name(architecture.vocab_size))
+
     watch = _Watch(plan, n_steps, started=started, max_seconds=max_seconds, snapshots=snapshots)
     first_epoch, first_step = watch.restore(model)
     n_epochs = math.ceil(n_steps / per_epoch)
@@ -233,14 +243,14 @@ def pretrain(
         logged = {**fitted.history, "learning_rate": [model.optimizer.learning_rate]}
         for name, values in logged.items():
             watch.history.setdefault(name, []).append(float(values[-1]))
-        stop = hooks.end(lambda: model.weights_by_name(architecture.vocab_size))
+        stop = hooks.end(trained)
         if stop or model.stop_training or epoch + 1 == n_epochs:
             break
         watch.save(epoch + 1, 0)
-    trained = model.weights_by_name(architecture.vocab_size)
+    weights = trained()
     n_done = int(model.optimizer.iterations)
     _keep(model)
-    return Pretraining(trained, watch.history, n_done, watch.seconds)
+    return Pretraining(weights, watch.history, n_done, watch.seconds)
 
 
 # The model of the last training: a next one of the same size need not trace it again.

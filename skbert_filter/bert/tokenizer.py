@@ -30,6 +30,10 @@ SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 # within the first tokens unless a text is one long run without any.
 CHARACTERS_PER_TOKEN = 10
 
+# The rarest characters are left out of a vocabulary, as in SentencePiece (Kudo and Richardson,
+# 2018): a crawl holds thousands of them, which would take the places of words.
+CHARACTER_COVERAGE = 0.9995
+
 _CHUNK = 16_384
 
 # From so many texts on, words are looked up in place of tokenizing each text.
@@ -80,18 +84,28 @@ def learn_wordpiece(texts: Sequence[str], *, vocab_size: int, lowercase: bool) -
     for start in range(0, len(texts), _CHUNK):
         counts.update(normalizer.normalize_str("\n".join(texts[start : start + _CHUNK])))
     del counts[" "]
-    # Half of the vocabulary at most is single characters, each alone and within a word.
+    del counts["\n"]
     by_count = sorted(counts, key=lambda c: (-counts[c], c))
-    alphabet = sorted(by_count[: max(vocab_size - len(SPECIAL_TOKENS), 0) // 4])
+    covered = np.cumsum([counts[c] for c in by_count])
+    n_kept = int(np.searchsorted(covered, CHARACTER_COVERAGE * counts.total())) + 1
+    most = max(vocab_size - len(SPECIAL_TOKENS), 0) // 4
+    alphabet = sorted(by_count[: min(n_kept, most)])
+    # Punctuation and Chinese characters are words of their own, so never within one.
+    within = [c for c in alphabet if len(_words_of(f"a{c}", tokenizer)) == 1]
     trainer = trainers.WordPieceTrainer(
         vocab_size=vocab_size,
-        special_tokens=[*SPECIAL_TOKENS, *alphabet, *(f"##{c}" for c in alphabet)],
+        special_tokens=[*SPECIAL_TOKENS, *alphabet, *(f"##{c}" for c in within)],
         initial_alphabet=alphabet,
         limit_alphabet=len(alphabet),
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
     return build_wordpiece(tokenizer.get_vocab(), lowercase=lowercase)
+
+
+def _words_of(text: str, tokenizer: Tokenizer) -> list[str]:
+    normal = tokenizer.normalizer.normalize_str(text)
+    return [word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normal)]
 
 
 def build_wordpiece(vocab: dict[str, int], *, lowercase: bool) -> Tokenizer:
