@@ -32,17 +32,16 @@ def load_classifier(model: Any, *, trust: bool = False) -> Any:
     ------
     FileNotFoundError
         If there is no such folder or file.
-    TypeError
-        If it is no classifier.
     ValueError
-        If the path is that of a file and `trust` is False, or the file cannot be read.
+        If it is no classifier, the path is that of a file and `trust` is False, or the file
+        cannot be read.
     """
     if isinstance(model, str | PathLike):
         model = _load(Path(model), trust=trust)
     else:
         check_is_fitted(model)
     if np.ndim(getattr(model, "classes_", None)) != 1 or not hasattr(model, "predict"):
-        raise TypeError(
+        raise ValueError(
             f"The model is of type {type(model).__name__}, which is no fitted classifier of one "
             "label: it lacks predict or a list of classes_. Pass a fitted classifier."
         )
@@ -91,7 +90,7 @@ class Decider:
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not self._has_probabilities:
-            raise TypeError(
+            raise ValueError(
                 f"{type(self.model).__name__} has no predict_proba to compare the threshold with. "
                 "Leave the threshold out, or pass CalibratedClassifierCV("
                 "FrozenEstimator(model)), fitted."
@@ -166,7 +165,7 @@ def _load(path: Path, *, trust: bool) -> Any:
             f"{path} cannot be loaded by joblib: {type(error).__name__}: {error}."
         ) from error
     if not hasattr(model, "predict"):
-        raise TypeError(
+        raise ValueError(
             f"{path} holds an object of type {type(model).__name__}, not a fitted classifier."
         )
     check_is_fitted(model)

@@ -118,10 +118,8 @@ def filter_corpus(
         options, model or sources left something.
     BlockingIOError
         If another job is writing `destination`.
-    TypeError
-        If `model` is no classifier, or has no probabilities for a `threshold`.
     ValueError
-        If `destination` is `source` or in it, an extension is unknown, the text column is
+        If `model` is no classifier, or has no probabilities for a `threshold`; if `destination` is `source` or in it, an extension is unknown, the text column is
         missing or holds no text, a text is null, a file is damaged or not UTF-8, no class is
         `keep`, or an argument is not what is allowed.
     OSError
@@ -262,15 +260,14 @@ def _decide(
     counts.decoded += sum(p.rows is None and p.table.encoding is not None for p in group)
     if not filled:
         return
-    encoded = pa.concat_arrays([_texts(job, piece) for piece in filled]).dictionary_encode()
-    counts.rows += len(encoded)
-    numbers = np.empty(len(encoded.dictionary), np.intp)
-    for part in scores.fill(numbers, encoded.dictionary.to_pylist()):
+    distinct, codes = _encode(job, filled)
+    counts.rows += len(codes)
+    numbers = np.empty(len(distinct), np.intp)
+    for part in scores.fill(numbers, distinct):
         if progress:
             share = counts.share + part * (filled[-1].share - counts.share)
             progress(share, counts.rows, len(scores))
     counts.share = filled[-1].share
-    codes = encoded.indices
     counts.nulls += codes.null_count
     if job.audit is not None:
         rows = np.bincount(codes.drop_null().to_numpy(), minlength=len(numbers))
@@ -295,6 +292,12 @@ def _decide(
             result = result.append_column(name, column.slice(start, n_rows))
         piece.result = result.filter(chosen.slice(start, n_rows))
         start += n_rows
+
+
+def _encode(job: Job, pieces: list[_Piece]) -> tuple[list[str], pa.Array]:
+    """Return the distinct texts of some pieces, and which of them each row has, or null."""
+    encoded = pa.concat_arrays([_texts(job, piece) for piece in pieces]).dictionary_encode()
+    return encoded.dictionary.to_pylist(), encoded.indices
 
 
 def _texts(job: Job, piece: _Piece) -> pa.Array:

@@ -170,7 +170,7 @@ def check_job(
 
     Raises
     ------
-    FileNotFoundError, FileExistsError, TypeError, ValueError
+    FileNotFoundError, FileExistsError, ValueError
         As `filter_corpus`.
     """
     source, destination = Path(source), Path(destination)
