@@ -119,9 +119,10 @@ def filter_corpus(
     BlockingIOError
         If another job is writing `destination`.
     ValueError
-        If `model` is no classifier, or has no probabilities for a `threshold`; if `destination` is `source` or in it, an extension is unknown, the text column is
-        missing or holds no text, a text is null, a file is damaged or not UTF-8, no class is
-        `keep`, or an argument is not what is allowed.
+        If `model` is no classifier, or has no probabilities for a `threshold`; if `destination`
+        is `source` or in it; if an extension is unknown, the text column is missing or holds no
+        text, a text is null, a file is damaged or not UTF-8; if no class is `keep`, or an
+        argument is not what is allowed.
     OSError
         If the disk is full.
 

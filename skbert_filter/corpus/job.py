@@ -137,10 +137,13 @@ class Job:
         return {
             "skbert_filter": __version__,
             "model": of_model,
-            "options": {
-                "text": self.text,
+            "decision": {
                 "keep": self.decider.keep,
                 "threshold": self.decider.threshold,
+                "probabilities": self.decider.with_probabilities,
+            },
+            "options": {
+                "text": self.text,
                 "columns": None if self.columns is None else list(self.columns),
                 "nulls": self.nulls,
                 "encoding": self.encoding,
@@ -189,7 +192,13 @@ def check_job(
     if audit is not None:
         table_format(audit)
         check_apart(source, audit)
-        check_apart(destination, audit)
+        if (
+            audit.resolve() == destination.resolve()
+            or destination.resolve() in audit.resolve().parents
+        ):
+            raise ValueError(
+                f"The audit file {audit} is the destination or lies in it. Name another place."
+            )
         check_destination(audit, overwrite=overwrite)
     names = _two_names(columns)
     model = load_classifier(model, trust=trust)

@@ -60,7 +60,7 @@ def partial_output(
     destination : Path
         A file or folder. Whether it may be replaced is to be checked before.
     manifest : dict
-        What the job is, for JSON. Results are kept by its member "model".
+        What the job is, for JSON. Results are kept by its members "model" and "decision".
     overwrite : bool
         Whether a folder of another job may be taken over.
 
@@ -80,8 +80,9 @@ def partial_output(
         _remove(output)
         with closing(Store(folder / _SCORES)) as store:
             store.begin_writing()
+            decided_by = [manifest["model"], manifest["decision"]]
             try:
-                yield Partial(folder, output, store, manifest["model"])
+                yield Partial(folder, output, store, json.dumps(decided_by))
             except BaseException as error:
                 _remove(output)
                 if not store.size().results:
@@ -148,10 +149,10 @@ def _claim(folder: Path, manifest: dict[str, Any], *, overwrite: bool) -> None:
 
 
 def _difference(known: dict[str, Any], wanted: dict[str, Any]) -> str:
-    flat = [{**job, **job["options"]} for job in (known, wanted)]
+    flat = [job | job["decision"] | job["options"] for job in (known, wanted)]
     for name in flat[1]:
         before, now = (job.get(name) for job in flat)
-        if before != now and name != "options":
+        if before != now and name not in ("decision", "options"):
             if name in ("model", "sources"):
                 return f"its {name} differed"
             return f"its {name} was {before!r}, not {now!r}"
