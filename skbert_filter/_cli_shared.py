@@ -37,14 +37,14 @@ def user_errors() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError as error:
-        # As Python's documentation says, or it would complain when it flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()
         raise typer.Exit(141) from error
     except (ValueError, OSError) as error:
+        _give_up_output()
         _complain("Error", error, str(error))
         raise typer.Exit(2) from error
     except KeyboardInterrupt as error:
-        _complain("Interrupted", error, "nothing was written under the final name.")
+        _complain("Interrupted", error, "nothing is under the final name.")
         raise typer.Exit(130) from error
 
 
@@ -92,6 +92,14 @@ def progress_bar(console: Console) -> Iterator[Callable[[float, int, int], None]
         yield progress
     finally:
         bar.stop()
+
+
+def _give_up_output() -> None:
+    """Drop what cannot be written, or Python would complain when it flushes at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(what: str, error: BaseException, message: str) -> None:

@@ -241,13 +241,14 @@ def start(script, *arguments):
 def test_a_killed_job_goes_on_in_another_process_and_keeps_others_out(tmp_path, script):
     source, destination, _ = make_csv(tmp_path)
     killed = start(script, "kill", source, destination)
-    assert killed.wait() == -signal.SIGKILL
+    killed.communicate()
+    assert killed.returncode == -signal.SIGKILL
     assert not destination.exists()
     assert destination.with_name("out.csv.gz.partial").is_dir()
 
     living = start(script, "wait", source, destination)
     try:
-        assert living.stdout.readline() == "waiting\n", living.stderr.read()
+        assert living.stdout.readline() == "waiting\n"
         with pytest.raises(BlockingIOError, match=r"Another job is writing .*out\.csv\.gz"):
             filter_corpus(fitted(), source, destination, overwrite=True)
     finally:

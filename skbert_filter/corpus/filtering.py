@@ -5,7 +5,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -170,15 +170,7 @@ def filter_corpus(
         overwrite=overwrite,
     )
     with _work_folder(job) as (folder, partial), _disk_errors(job):
-        counts = _Counts()
-        with kept_texts(job, folder) as keep_texts:
-            scores = TextScores(job.decider, partial, keep_texts)
-            with _Writers(job, partial) as writers:
-                for group in _groups(_pieces(job, folder)):
-                    _decide(job, group, scores, counts, progress)
-                    for piece in group:
-                        counts.written += writers.write(piece)
-        write_audit(job, scores, folder)
+        outcome = _run(job, folder, partial, progress)
     return FilterSummary(
         source=str(source),
         destination=str(destination),
@@ -187,27 +179,24 @@ def filter_corpus(
         threshold=threshold,
         columns=job.columns,
         files=len(job.files),
-        rows=counts.rows,
-        distinct=len(scores),
-        kept=counts.kept,
-        discarded=counts.rows - counts.nulls - counts.kept,
-        nulls=counts.nulls,
-        written=counts.written,
-        misdecoded=scores.misdecoded,
-        decoded=counts.decoded,
-        recovered=scores.recovered,
+        **asdict(outcome),
+        discarded=outcome.rows - outcome.nulls - outcome.kept,
         seconds=perf_counter() - start,
     )
 
 
 @dataclass
-class _Counts:
+class Outcome:
+    """What an engine has counted; see `FilterSummary`."""
+
     rows: int = 0
+    distinct: int = 0
     kept: int = 0
     nulls: int = 0
     written: int = 0
+    misdecoded: int = 0
     decoded: int = 0
-    share: float = 0.0
+    recovered: int = 0
 
 
 @dataclass
@@ -221,6 +210,29 @@ class _Piece:
     share: float
     rows: pa.RecordBatch | None
     result: pa.RecordBatch | None = field(default=None)
+
+
+def _run(job: Job, folder: Path, partial: Partial | None, progress: Progress | None) -> Outcome:
+    """Do a job in this process, and write its output and audit file."""
+    outcome = Outcome()
+    share_before = 0.0
+    with kept_texts(job, folder) as keep_texts:
+        scores = TextScores(job.decider, partial, keep_texts)
+        with _Writers(job, partial) as writers:
+            for group in _groups(_pieces(job, folder)):
+                for part in _decide(job, group, scores, outcome):
+                    if progress:
+                        share = share_before + part * (group[-1].share - share_before)
+                        progress(share, outcome.rows, len(scores))
+                share_before = group[-1].share
+                for piece in group:
+                    outcome.written += writers.write(piece)
+                # Not kept while the next one is read.
+                group.clear()
+    write_audit(job, scores, folder)
+    outcome.distinct = len(scores)
+    outcome.misdecoded, outcome.recovered = scores.misdecoded, scores.recovered
+    return outcome
 
 
 def _pieces(job: Job, scratch: Path) -> Iterator[_Piece]:
@@ -253,29 +265,23 @@ def _groups(pieces: Iterator[_Piece]) -> Iterator[list[_Piece]]:
     yield group
 
 
-def _decide(
-    job: Job, group: list[_Piece], scores: TextScores, counts: _Counts, progress: Progress | None
-) -> None:
-    """Set what is to be written of each piece."""
+def _decide(job: Job, group: list[_Piece], scores: TextScores, outcome: Outcome) -> Iterator[float]:
+    """Set what is to be written of each piece; give the share that is done."""
     filled = [piece for piece in group if piece.rows is not None]
-    counts.decoded += sum(p.rows is None and p.table.encoding is not None for p in group)
+    outcome.decoded += sum(p.rows is None and p.table.encoding is not None for p in group)
     if not filled:
         return
     distinct, codes = _encode(job, filled)
-    counts.rows += len(codes)
+    outcome.rows += len(codes)
     numbers = np.empty(len(distinct), np.intp)
-    for part in scores.fill(numbers, distinct):
-        if progress:
-            share = counts.share + part * (filled[-1].share - counts.share)
-            progress(share, counts.rows, len(scores))
-    counts.share = filled[-1].share
-    counts.nulls += codes.null_count
+    yield from scores.fill(numbers, distinct)
+    outcome.nulls += codes.null_count
     if job.audit is not None:
         rows = np.bincount(codes.drop_null().to_numpy(), minlength=len(numbers))
         scores.count(numbers, rows)
     labels = pa.array(scores.labels_of(numbers))
     is_kept = pc.equal(labels, job.decider.keep_number).take(codes)
-    counts.kept += is_kept.true_count
+    outcome.kept += is_kept.true_count
     added = {}
     if job.columns is None:
         chosen = is_kept.fill_null(job.nulls == "keep")
@@ -365,6 +371,6 @@ def _disk_errors(job: Job) -> Iterator[None]:
             raise
         raise OSError(
             error.errno,
-            f"There is no room to write {job.destination} ({os.strerror(error.errno)}). Free some, "
+            f"There is no room to write {job.target} ({os.strerror(error.errno)}). Free some, "
             "or name a destination on another disk",
         ) from error

@@ -73,6 +73,11 @@ class Job:
         return self.source.is_dir()
 
     @property
+    def target(self) -> str:
+        """The destination, for messages."""
+        return "standard output" if self.destination == STANDARD else str(self.destination)
+
+    @property
     def label_type(self) -> pa.DataType:
         """The type of a column of labels."""
         return pa.array(self.labels).type

@@ -17,6 +17,7 @@ from skbert_filter.duplicates.stores import Store
 _MANIFEST = "manifest.json"
 _SCORES = "scores.sqlite"
 _LOCK = "lock"
+_REPLACED = "replaced"
 _LAYOUT = "chunk"
 
 
@@ -76,15 +77,15 @@ def partial_output(
     folder.mkdir(exist_ok=True)
     with _locked(folder, destination):
         _claim(folder, manifest, overwrite=overwrite)
+        _clean(folder)
         output = folder / "output"
-        _remove(output)
         with closing(Store(folder / _SCORES)) as store:
             store.begin_writing()
             decided_by = [manifest["model"], manifest["decision"]]
             try:
                 yield Partial(folder, output, store, json.dumps(decided_by))
             except BaseException as error:
-                _remove(output)
+                _clean(folder)
                 if not store.size().results:
                     shutil.rmtree(folder)
                 else:
@@ -162,8 +163,16 @@ def _difference(known: dict[str, Any], wanted: dict[str, Any]) -> str:
 def _publish(output: Path, destination: Path, folder: Path) -> None:
     if destination.is_dir():
         # A folder can only take the place of an empty one.
-        destination.rename(folder / "replaced")
+        _remove(folder / _REPLACED)
+        destination.rename(folder / _REPLACED)
     output.replace(destination)
+
+
+def _clean(folder: Path) -> None:
+    """Remove what is cheap to write again."""
+    for path in folder.iterdir():
+        if path.name not in (_MANIFEST, _LOCK, _REPLACED) and not path.name.startswith(_SCORES):
+            _remove(path)
 
 
 def _remove(path: Path) -> None:
