@@ -41,7 +41,11 @@ def user_errors() -> Iterator[None]:
         raise typer.Exit(141) from error
     except (ValueError, OSError) as error:
         _give_up_output()
-        _complain("Error", error, str(error))
+        message = str(error)
+        if isinstance(error, OSError) and error.strerror and not error.filename:
+            # Without the number that Python puts before the system's errors.
+            message = error.strerror
+        _complain("Error", error, message)
         raise typer.Exit(2) from error
     except KeyboardInterrupt as error:
         _complain("Interrupted", error, "nothing is under the final name.")

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import joblib
@@ -106,10 +107,10 @@ def test_a_reader_that_leaves_ends_the_command_quietly(files):
         stderr=subprocess.PIPE,
     )
     process.stdout.close()
-    process.stdin.write(f"{PROSE}\n".encode() * 200_000)
-    process.stdin.close()
-    assert process.stderr.read() == b""
-    process.stderr.close()
+    with process.stderr as errors, suppress(BrokenPipeError), process.stdin as lines:
+        lines.write(f"{PROSE}\n".encode() * 200_000)
+        lines.close()
+        assert errors.read() == b""
     assert process.wait() == 141
 
 

@@ -40,7 +40,8 @@ def load_classifier(model: Any, *, trust: bool = False) -> Any:
         model = _load(Path(model), trust=trust)
     else:
         check_is_fitted(model)
-    if np.ndim(getattr(model, "classes_", None)) != 1 or not hasattr(model, "predict"):
+    classes: Any = getattr(model, "classes_", None)
+    if np.ndim(classes) != 1 or not hasattr(model, "predict"):
         raise ValueError(
             f"The model is of type {type(model).__name__}, which is no fitted classifier of one "
             "label: it lacks predict or a list of classes_. Pass a fitted classifier."

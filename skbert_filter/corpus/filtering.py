@@ -5,7 +5,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -208,8 +208,8 @@ class _Piece:
     schema: pa.Schema
     first_row: int
     share: float
-    rows: pa.RecordBatch | None
-    result: pa.RecordBatch | None = field(default=None)
+    rows: Any
+    result: Any = None
 
 
 def _run(job: Job, folder: Path, partial: Partial | None, progress: Progress | None) -> Outcome:
@@ -292,7 +292,6 @@ def _decide(job: Job, group: list[_Piece], scores: TextScores, outcome: Outcome)
         added = dict(zip(job.columns, values, strict=True))
     start = 0
     for piece in filled:
-        assert piece.rows is not None
         n_rows = piece.rows.num_rows
         result = piece.rows.select([name for name in piece.schema.names if name not in added])
         for name, column in added.items():

@@ -13,6 +13,7 @@ from sklearn.utils import check_scalar
 
 from skbert_filter import __version__
 from skbert_filter.corpus.classifiers import Decider, label_of, load_classifier
+from skbert_filter.corpus.partial import partial_folder
 from skbert_filter.corpus.sources import (
     STANDARD,
     SourceFile,
@@ -204,7 +205,9 @@ def check_job(
             raise ValueError(
                 f"The audit file {audit} is the destination or lies in it. Name another place."
             )
-        check_destination(audit, overwrite=overwrite)
+        # It is complete before the destination, so that a job may be killed in between.
+        is_unfinished = destination != STANDARD and partial_folder(destination).exists()
+        check_destination(audit, overwrite=overwrite or is_unfinished)
     names = _two_names(columns)
     model = load_classifier(model, trust=trust)
     if store is not None:

@@ -47,6 +47,11 @@ class Partial:
         self._store.put(self._space, _LAYOUT, [key], [value])
 
 
+def partial_folder(destination: Path) -> Path:
+    """Return the folder of a job that is not finished."""
+    return destination.with_name(destination.name + ".partial")
+
+
 @contextmanager
 def partial_output(
     destination: Path, manifest: dict[str, Any], *, overwrite: bool
@@ -72,7 +77,7 @@ def partial_output(
     FileExistsError
         If the folder is of another job, or holds other things.
     """
-    folder = destination.with_name(destination.name + ".partial")
+    folder = partial_folder(destination)
     _check_is_ours(folder)
     folder.mkdir(exist_ok=True)
     with _locked(folder, destination):
@@ -95,7 +100,8 @@ def partial_output(
                     )
                 raise
         _publish(output, destination, folder)
-        shutil.rmtree(folder)
+        # Not every system removes a file that is open, and the lock is.
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check_is_ours(folder: Path) -> None:

@@ -131,8 +131,8 @@ def open_rows(
         lines = line_batches(parts)
         rows = lines if known.kind == "lines" else json_batches(lines, text, path)
         size = max(raw.size(), 1)
-        batches = _in_order(path, known, ((batch, raw.tell() / size) for batch in rows))
-        yield TableReader(path, known, LINES_SCHEMA, batches, decoded_from)
+        shares = ((batch, raw.tell() / size) for batch in rows)
+        yield TableReader(path, known, LINES_SCHEMA, _in_order(path, known, shares), decoded_from)
 
 
 def plain_schema(schema: pa.Schema) -> pa.Schema:
