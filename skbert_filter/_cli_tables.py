@@ -99,17 +99,18 @@ def show_filtering(console: Console, summary: "FilterSummary") -> None:
     share = summary.kept / max(summary.rows, 1)
     did = "Kept" if summary.columns is None else "Worth keeping are"
     console.print(f"\n{did} {share:.1%} of the rows", style="bold", highlight=False)
+    good, bad = f"kept (label {summary.keep})", "discarded"
+    if summary.columns is not None:
+        good, bad = f"label {summary.keep}", "other labels"
     figures = {"files": f"{summary.files:,}"} if summary.files > 1 else {}
     figures |= {
         "rows": f"{summary.rows:,}",
         "distinct texts": f"{summary.distinct:,}",
-        f"kept (label {summary.keep})": f"{summary.kept:,}",
-        "discarded": f"{summary.discarded:,}",
+        good: f"{summary.kept:,}",
+        bad: f"{summary.discarded:,}",
     }
     if summary.threshold is not None:
         figures["threshold"] = f"{summary.threshold:g}"
-    if summary.columns is not None:
-        figures = {name.replace("discarded", "other labels"): n for name, n in figures.items()}
     if summary.nulls:
         figures["without a text"] = f"{summary.nulls:,}"
     figures |= {
@@ -118,7 +119,7 @@ def show_filtering(console: Console, summary: "FilterSummary") -> None:
     }
     console.print(_figure_table(figures))
     for note in summary.notes:
-        print_line(console, f"Note: {note}")
+        console.print(Text(f"Note: {note}"))
     source = "standard input" if summary.source == "-" else summary.source
     if summary.destination != "-":
         what = "the kept rows" if summary.columns is None else "all rows"

@@ -107,9 +107,9 @@ def test_a_reader_that_leaves_ends_the_command_quietly(files):
         stderr=subprocess.PIPE,
     )
     process.stdout.close()
-    with process.stderr as errors, suppress(BrokenPipeError), process.stdin as lines:
+    with suppress(BrokenPipeError), process.stdin as lines:
         lines.write(f"{PROSE}\n".encode() * 200_000)
-        lines.close()
+    with process.stderr as errors:
         assert errors.read() == b""
     assert process.wait() == 141
 

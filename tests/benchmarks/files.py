@@ -120,11 +120,14 @@ def contents(path: Path) -> dict[str, bytes]:
     return {file.name if path.is_dir() else "": file.read_bytes() for file in files}
 
 
-def interrupted(folder: Path, source: str, seconds: float) -> dict[str, Any]:
+def interrupted(folder: Path, source: str, distinct: int) -> dict[str, Any]:
     """Kill a job when about half of the texts are computed, and run it again."""
     output = f"again-{source}"
     process = start("job", str(folder), source, output, None)
-    time.sleep(seconds / 2)
+    log = Path(folder, f"{output}.partial", "scores.sqlite-wal")
+    # A label and a probability take 12 bytes.
+    while process.poll() is None and not (log.exists() and log.stat().st_size > 6 * distinct):
+        time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     appeared = Path(folder, output).exists()
@@ -161,10 +164,8 @@ def main() -> None:
         found = run("prepare", str(arguments.data), scratch, arguments.rows)
         print(f"{found['rows']:,} rows, {found['distinct']:,} distinct; {os.cpu_count()} cores\n")
         print(f"{'job':<44} {'seconds':>8} {'rows/s':>10} {'peak MB':>8}")
-        seconds = {}
         for source in KINDS:
             result = run("job", scratch, source, f"job-{source}", None)
-            seconds[source] = result["s"]
             show(f"{source}: filter_corpus", result)
             plain = run("straight", scratch, source, f"straight-{source}")
             show(f"{source}: straight script", plain)
@@ -175,7 +176,7 @@ def main() -> None:
         same = contents(folder / "job-corpus") == contents(folder / "straight-corpus")
         print(f"\nText files equal those of the straight script: {same}")
         for source in KINDS:
-            result = interrupted(folder, source, seconds[source])
+            result = interrupted(folder, source, found["distinct"])
             print(
                 f"{source}: killed, nothing under its name: {not result['appeared']}; run again "
                 f"in {result['s']:.1f} s, {result['recovered']:,} texts not computed again; "
