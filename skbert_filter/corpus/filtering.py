@@ -8,14 +8,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from skbert_filter.corpus.audit import kept_texts, write_audit
-from skbert_filter.corpus.job import Job, Nulls, check_job
+from skbert_filter.corpus.job import Job, Nulls, check_engine, check_job
 from skbert_filter.corpus.partial import Partial, partial_output
 from skbert_filter.corpus.scores import TextScores
 from skbert_filter.corpus.sources import STANDARD, SourceFile
@@ -51,6 +51,7 @@ def filter_corpus(
     store: str | Path | None = None,
     trust: bool = False,
     overwrite: bool = False,
+    engine: Literal["local", "dask"] = "local",
     progress: Progress | None = None,
 ) -> FilterSummary:
     """Write the rows of a corpus whose text a classifier gives one label.
@@ -100,6 +101,9 @@ def filter_corpus(
         Whether to replace a `destination` that exists, and to take over what an interrupted
         job of other options left. A folder is replaced only if this job writes all its files
         again.
+    engine : {"local", "dask"}, default="local"
+        "dask": the files of a folder are filtered by the workers of the
+        ``distributed.Client`` that is open, which must see both folders. See Notes.
     progress : callable, default=None
         Called now and then as ``progress(share, rows, distinct)``: the share of the work
         that is done, between 0 and 1 (NaN of standard input), and the rows and distinct texts
@@ -135,6 +139,10 @@ def filter_corpus(
     have written, to the last byte. Nothing is left of it then. Standard output gets lines as
     they are decided.
 
+    With ``engine="dask"`` a file is the work of one worker, and each worker remembers the texts
+    that it has computed. The output is the same. A worker that is lost is survived; a job
+    that is interrupted begins anew. `audit` and `store` are for one machine.
+
     Examples
     --------
     >>> import tempfile
@@ -169,8 +177,15 @@ def filter_corpus(
         trust=trust,
         overwrite=overwrite,
     )
+    check_engine(engine, job, store)
     with _work_folder(job) as (folder, partial), _disk_errors(job):
-        outcome = _run(job, folder, partial, progress)
+        if engine == "dask":
+            from skbert_filter.integrations.dask_corpus import filter_files
+
+            assert partial is not None
+            outcome = filter_files(job, partial.output, progress)
+        else:
+            outcome = _run(job, folder, partial, progress)
     return FilterSummary(
         source=str(source),
         destination=str(destination),
@@ -214,22 +229,50 @@ class _Piece:
 
 def _run(job: Job, folder: Path, partial: Partial | None, progress: Progress | None) -> Outcome:
     """Do a job in this process, and write its output and audit file."""
-    outcome = Outcome()
-    share_before = 0.0
     with kept_texts(job, folder) as keep_texts:
         scores = TextScores(job.decider, partial, keep_texts)
-        with _Writers(job, partial) as writers:
-            for group in _groups(_pieces(job, folder)):
-                for part in _decide(job, group, scores, outcome):
-                    if progress:
-                        share = share_before + part * (group[-1].share - share_before)
-                        progress(share, outcome.rows, len(scores))
-                share_before = group[-1].share
-                for piece in group:
-                    outcome.written += writers.write(piece)
-                # Not kept while the next one is read.
-                group.clear()
+        outcome = filter_rows(job, scores, partial and partial.output, folder, progress)
     write_audit(job, scores, folder)
+    return outcome
+
+
+def filter_rows(
+    job: Job,
+    scores: TextScores,
+    output: Path | None,
+    scratch: Path,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Read the files of a job, and write what is to be written of each.
+
+    Parameters
+    ----------
+    job : Job
+    scores : TextScores
+    output : Path or None
+        The file or folder to write. None: standard output.
+    scratch : Path
+        A folder for temporary files.
+    progress : callable, default=None
+        As for `filter_corpus`.
+
+    Returns
+    -------
+    outcome : Outcome
+    """
+    outcome = Outcome()
+    share_before = 0.0
+    with _Writers(job, output) as writers:
+        for group in _groups(_pieces(job, scratch)):
+            for part in _decide(job, group, scores, outcome):
+                if progress:
+                    share = share_before + part * (group[-1].share - share_before)
+                    progress(share, outcome.rows, len(scores))
+            share_before = group[-1].share
+            for piece in group:
+                outcome.written += writers.write(piece)
+            # Not kept while the next one is read.
+            group.clear()
     outcome.distinct = len(scores)
     outcome.misdecoded, outcome.recovered = scores.misdecoded, scores.recovered
     return outcome
@@ -317,9 +360,9 @@ def _texts(job: Job, piece: _Piece) -> pa.Array:
 class _Writers:
     """The files to write, one after the other, each with the rows of one that is read."""
 
-    def __init__(self, job: Job, partial: Partial | None) -> None:
+    def __init__(self, job: Job, output: Path | None) -> None:
         self._job = job
-        self._partial = partial
+        self._output = output
         self._open = ExitStack()
         self._file: SourceFile | None = None
         self._write: Any = None
@@ -342,9 +385,9 @@ class _Writers:
         return piece.result.num_rows
 
     def _writer(self, piece: _Piece) -> Any:
-        if self._partial is None:
+        if self._output is None:
             return standard_output()
-        path = self._partial.output
+        path = self._output
         if self._job.of_folder:
             path = path / piece.file.name
             path.parent.mkdir(parents=True, exist_ok=True)

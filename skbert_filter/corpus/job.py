@@ -208,7 +208,7 @@ def check_job(
         # It is complete before the destination, so that a job may be killed in between.
         is_unfinished = destination != STANDARD and partial_folder(destination).exists()
         check_destination(audit, overwrite=overwrite or is_unfinished)
-    names = _two_names(columns)
+    names = two_names(columns)
     model = load_classifier(model, trust=trust)
     if store is not None:
         model = _remembering(model, store)
@@ -231,6 +231,27 @@ def check_job(
     )
 
 
+def check_engine(engine: str, job: Job, store: str | Path | None) -> None:
+    """Refuse an engine that does not exist, and what the workers of a cluster cannot do.
+
+    Raises
+    ------
+    ValueError
+    """
+    if engine == "local":
+        return
+    if engine != "dask":
+        raise ValueError(f"engine is {engine!r}. It must be 'local' or 'dask'.")
+    if not job.of_folder:
+        raise ValueError(
+            f'engine="dask" is for a folder of files, each of which is the work of one worker, but '
+            f"{job.source} is none. Cut it into files, or leave out the engine (--dask)."
+        )
+    for name, given in (("audit", job.audit), ("store", store)):
+        if given is not None:
+            raise ValueError(f'{name} is for one machine. Leave it out, or engine="dask" (--dask).')
+
+
 def _remembering(model: Any, store: str | Path) -> Any:
     from skbert_filter.dedup_predictor import DedupPredictor
 
@@ -242,7 +263,13 @@ def _remembering(model: Any, store: str | Path) -> Any:
     return DedupPredictor(FrozenEstimator(model), store=str(store))
 
 
-def _two_names(columns: Sequence[str] | None) -> tuple[str, str] | None:
+def two_names(columns: Sequence[str] | None) -> tuple[str, str] | None:
+    """Return the names of the columns to add, if there are two that differ.
+
+    Raises
+    ------
+    ValueError
+    """
     if columns is None:
         return None
     if isinstance(columns, str) or len(columns) != 2 or columns[0] == columns[1]:
