@@ -5,7 +5,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -64,6 +64,17 @@ def fit_callbacks(console: Console) -> list[Any]:
     from sklearn.callback import ProgressBar
 
     return [ProgressBar()]
+
+
+def dask_client(address: str | None) -> AbstractContextManager:
+    """Connect with a Dask cluster, if there is an address."""
+    if address is None:
+        return nullcontext()
+    try:
+        from skbert_filter.integrations.dask_corpus import connect
+    except ImportError as error:
+        raise ValueError(str(error)) from error
+    return connect(address)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from skbert_filter._cli_shared import (
     Seed,
     TextColumnName,
     Trust,
+    dask_client,
     fit_callbacks,
     print_json,
     progress_bar,
@@ -248,6 +249,14 @@ def predict(
     store: Annotated[
         Path | None, typer.Option(help="A file that remembers scores for the next job.")
     ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Leave the files of a folder to the workers of this Dask scheduler, as in "
+            "tcp://10.0.0.1:8786.",
+        ),
+    ] = None,
     trust: Trust = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -260,7 +269,7 @@ def predict(
     """
     # Standard output may be the destination.
     console = Console(stderr=output == "-")
-    with user_errors(), progress_bar(Console(stderr=True)) as progress:
+    with user_errors(), dask_client(dask), progress_bar(Console(stderr=True)) as progress:
         from skbert_filter.corpus import filter_corpus
 
         summary = filter_corpus(
@@ -275,6 +284,7 @@ def predict(
             encoding=encoding,
             audit=audit,
             store=store,
+            engine="local" if dask is None else "dask",
             trust=trust,
             overwrite=overwrite,
             progress=progress,

@@ -1,5 +1,6 @@
 """filter_dataframe on real partitions and real worker processes, and Dask below joblib."""
 
+import json
 import os
 import signal
 import subprocess
@@ -423,6 +424,30 @@ def test_what_workers_cannot_do_is_refused(corpus, model, tmp_path):
     with pytest.raises(ValueError, match=r'engine="dask" is for a folder .*a\.csv is none'):
         filter_corpus(model, corpus / "a.csv", tmp_path / "out.csv", engine="dask")
     assert not list(tmp_path.glob("out*"))
+
+
+def test_the_command_leaves_a_folder_to_a_cluster(client, corpus, saved, tmp_path):
+    def predict(address):
+        program = Path(sys.executable).with_name("skbert-filter")
+        job = ["predict", saved, corpus, "-o", tmp_path / "kept", "--keep", "keep", "--json"]
+        return subprocess.run(
+            [program, *job, "--dask", address],
+            env={**os.environ, "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "2s"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    # Nothing listens at port 1.
+    failed = predict("tcp://127.0.0.1:1")
+    assert failed.returncode == 2
+    assert "No Dask scheduler answers at tcp://127.0.0.1:1" in failed.stderr
+
+    done = predict(client.scheduler.address)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["files"] == 8
+    filter_corpus(saved, corpus, tmp_path / "local", keep="keep")
+    assert contents(tmp_path / "kept") == contents(tmp_path / "local")
 
 
 @pytest.mark.slow

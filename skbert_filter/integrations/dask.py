@@ -97,12 +97,12 @@ def filter_dataframe(
     Raises
     ------
     TypeError
-        If `model` is no classifier, or has no probabilities for a `threshold`; when the
-        result is computed, if a row of `text` is not a str.
+        If `ddf` is no Dask DataFrame; when the result is computed, if a row of `text` is not a
+        str.
     ValueError
-        If `ddf` has no such column, no class is `keep`, or an argument is not what is
-        allowed; when the result is computed, if a text is missing. The partition and the row
-        are named.
+        If `model` is no classifier or has no probabilities for a `threshold`, `ddf` has no such
+        column, no class is `keep`, or an argument is not what is allowed; when the result is
+        computed, if a text is missing. The partition and the row are named.
     sklearn.exceptions.NotFittedError
         If `model` is not fitted.
 

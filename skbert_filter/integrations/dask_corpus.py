@@ -80,6 +80,25 @@ def filter_files(job: Job, output: Path, progress: Progress | None) -> Outcome:
     return total
 
 
+def connect(address: str) -> Client:
+    """Return an open client of the scheduler at an address, which a ``with`` closes.
+
+    Raises
+    ------
+    OSError
+        If no scheduler answers there.
+    ValueError
+        If it is no address.
+    """
+    try:
+        return Client(address)
+    except OSError as error:
+        raise OSError(
+            f"No Dask scheduler answers at {address}: {error}. Check the address, which "
+            "`dask scheduler` prints when it starts."
+        ) from error
+
+
 class FileFilter:
     """A job as a worker knows it: with the decisions on the texts that it has met.
 
