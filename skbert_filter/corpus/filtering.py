@@ -231,7 +231,8 @@ def _run(job: Job, folder: Path, partial: Partial | None, progress: Progress | N
     """Do a job in this process, and write its output and audit file."""
     with kept_texts(job, folder) as keep_texts:
         scores = TextScores(job.decider, partial, keep_texts)
-        outcome = filter_rows(job, scores, partial and partial.output, folder, progress)
+        output = None if partial is None else partial.output
+        outcome = filter_rows(job, scores, output, folder, progress)
     write_audit(job, scores, folder)
     return outcome
 

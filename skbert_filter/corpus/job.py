@@ -242,7 +242,7 @@ def check_engine(engine: str, job: Job, store: str | Path | None) -> None:
         return
     if engine != "dask":
         raise ValueError(f"engine is {engine!r}. It must be 'local' or 'dask'.")
-    if not job.of_folder:
+    if not job.of_folder or job.destination == STANDARD:
         raise ValueError(
             f'engine="dask" is for a folder of files, each of which is the work of one worker, but '
             f"{job.source} is none. Cut it into files, or leave out the engine (--dask)."

@@ -150,7 +150,7 @@ def filter_dataframe(
     )
     no_decisions = np.empty(0, np.int32), np.empty(0)
     meta = finish(ddf._meta, np.empty(0, np.intp), no_decisions)
-    options = {"text": text, "nulls": nulls}
+    options: dict[str, Any] = {"text": text, "nulls": nulls}
     if not shuffle:
         remembered = partial(_by_memory, finish=finish, **options)
         return ddf.map_partitions(remembered, _sent(Memory, decider), meta=meta)

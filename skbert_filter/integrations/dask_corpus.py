@@ -56,14 +56,18 @@ def filter_files(job: Job, output: Path, progress: Progress | None) -> Outcome:
     """
     client = _client()
     output.mkdir()
+    # Workers have working directories of their own.
+    output = output.absolute()
+    files = tuple(replace(file, path=file.path.absolute()) for file in job.files)
+    job = replace(job, source=job.source.absolute(), files=())
     # A task, not an argument of all others: a worker makes or receives its result once.
     worker = delayed(FileFilter, pure=False)(job)
     run = delayed(_filter_file, nout=2, pure=False)
-    done = [run(worker, file, output) for file in job.files]
+    done = [run(worker, file, output) for file in files]
     found = delayed(_count)(_joined([digests for _, digests in done]))
     total = Outcome()
     *of_files, of_all = futures = client.compute([*(counts for counts, _ in done), found])
-    n_bytes = {future.key: file.bytes for future, file in zip(of_files, job.files, strict=True)}
+    n_bytes = {future.key: file.bytes for future, file in zip(of_files, files, strict=True)}
     done_bytes = 0
     try:
         for future, counts in as_completed(of_files, with_results=True):
