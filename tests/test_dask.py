@@ -85,7 +85,7 @@ def cluster(tmp_path_factory):
     with LocalCluster(
         n_workers=2,
         threads_per_worker=1,
-        dashboard_address=None,
+        dashboard_address=":0",
         local_directory=str(tmp_path_factory.mktemp("workers")),
     ) as cluster:
         yield cluster
@@ -169,6 +169,8 @@ def test_empty_partitions_and_partitions_of_other_types(as_given, model, shuffle
 def test_texts_that_differ_only_far_behind_or_hold_lone_surrogates(as_given, model, shuffle):
     long = "We build boats. " * 500
     texts = [long, "View " + long, long + ".", "We \ud83d", "\ud83d We", "", "We\0", "We\0"]
+    # of so many, some have digests with a NUL at the end
+    texts += [f"We {i}" for i in range(2000)]
     ddf = dd.from_map(
         lambda i: pd.DataFrame({"text": pd.Series(texts[i::2], dtype=object)}),
         range(2),

@@ -270,9 +270,9 @@ def _ask(
     return pd.DataFrame(
         {
             "_partitions": places.astype(np.int64),
-            "key": pd.array(keys, dtype=_BYTES),
+            "key": _column(keys),
             # bytes, since a str of Arrow cannot hold lone surrogates
-            "text": pd.array([t.encode("utf-8", "surrogatepass") for t in distinct], dtype=_BYTES),
+            "text": _column([t.encode("utf-8", "surrogatepass") for t in distinct]),
             "origin": np.full(len(keys), partition_info["number"], np.int64),
         }
     )
@@ -280,8 +280,8 @@ def _ask(
 
 def _answer(asked: pd.DataFrame, decider: Decider) -> pd.DataFrame:
     """Decide each distinct text that was sent to a place, and address the answers."""
-    codes, _ = pd.factorize(asked["key"])
-    texts = asked["text"].iloc[first_rows(codes)]
+    codes, _ = first_seen(_listed(asked["key"]))
+    texts = _listed(asked["text"].iloc[first_rows(codes)])
     labels, probabilities = _decide(decider, [t.decode("utf-8", "surrogatepass") for t in texts])
     return pd.DataFrame(
         {
@@ -291,6 +291,16 @@ def _answer(asked: pd.DataFrame, decider: Decider) -> pd.DataFrame:
             "probability": probabilities[codes],
         }
     )
+
+
+def _column(values: list[bytes]) -> pd.api.extensions.ExtensionArray:
+    # pandas.array would go through NumPy: as many bytes for each as the longest has, and no NUL
+    # at an end.
+    return pd.arrays.ArrowExtensionArray(pa.array(values, pa.large_binary()))
+
+
+def _listed(values: pd.Series) -> list[bytes]:
+    return pa.array(values).to_pylist()
 
 
 def _by_answers(
@@ -304,7 +314,7 @@ def _by_answers(
 ) -> pd.DataFrame:
     codes, distinct = _number_texts(part[text], text, nulls, partition_info["number"])
     # By key, not by position: a partition that is computed again may have another order.
-    row_of = {key: row for row, key in enumerate(answers["key"])}
+    row_of = {key: row for row, key in enumerate(_listed(answers["key"]))}
     rows = [row_of.get(key, -1) for key in lasting_keys(distinct)]
     if -1 in rows:
         raise ValueError(

@@ -96,7 +96,7 @@ def run(folder: Path, *, shuffle: bool, workers: int) -> dict[str, float]:
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
-            dashboard_address=None,
+            dashboard_address=":0",
             local_directory=scratch,
             memory_limit=0,
         ) as cluster,
