@@ -283,7 +283,7 @@ def test_workers_get_the_model_once_and_compute_no_text_twice(client, rows, mode
     computed = files(model.folder, "computed")
     workers = set(client.run(os.getpid).values())
     sent = [pid for pid, _ in files(model.folder, "sent") if pid in workers]
-    assert sorted(sent) == sorted(workers)
+    assert 0 < len(sent) == len(set(sent))
     assert {pid for pid, _ in computed} <= workers
     by_worker = [(pid, text) for pid, log in computed for text in log.split(b"\0") if log]
     assert len(set(by_worker)) == len(by_worker) <= 2 * rows.text.nunique()
