@@ -8,6 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from skbert_filter.corpus import FilterSummary
     from skbert_filter.inspection.evaluation import Evaluation
     from skbert_filter.inspection.scores import Scores
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 # Of more classes than these, the tables show the most frequent ones.
 _MOST_LABELS = 12
+# Lines of a list that is written to a file.
+_SHOWN = 10
 
 
 def show_training(console: Console, summary: "TrainingSummary") -> None:
@@ -93,17 +97,55 @@ def show_evaluation(console: Console, evaluation: "Evaluation") -> None:
 def show_filtering(console: Console, summary: "FilterSummary") -> None:
     """Show how much of a corpus was kept."""
     share = summary.kept / max(summary.rows, 1)
-    console.print(f"\nKept {share:.1%} of the rows", style="bold", highlight=False)
-    figures = {
+    did = "Kept" if summary.columns is None else "Worth keeping are"
+    console.print(f"\n{did} {share:.1%} of the rows", style="bold", highlight=False)
+    good, bad = f"kept (label {summary.keep})", "discarded"
+    if summary.columns is not None:
+        good, bad = f"label {summary.keep}", "other labels"
+    figures = {"files": f"{summary.files:,}"} if summary.files > 1 else {}
+    figures |= {
         "rows": f"{summary.rows:,}",
         "distinct texts": f"{summary.distinct:,}",
-        f"kept (label {summary.keep})": f"{summary.kept:,}",
-        "discarded": f"{summary.discarded:,}",
+        good: f"{summary.kept:,}",
+        bad: f"{summary.discarded:,}",
+    }
+    if summary.threshold is not None:
+        figures["threshold"] = f"{summary.threshold:g}"
+    if summary.nulls:
+        figures["without a text"] = f"{summary.nulls:,}"
+    figures |= {
         "seconds": f"{summary.seconds:.1f}",
         "rows per second": f"{summary.rows_per_second:,.0f}",
     }
     console.print(_figure_table(figures))
-    print_line(console, f"{summary.destination} holds the kept rows of {summary.source}.")
+    for note in summary.notes:
+        console.print(Text(f"Note: {note}"))
+    source = "standard input" if summary.source == "-" else summary.source
+    if summary.destination != "-":
+        what = "the kept rows" if summary.columns is None else "all rows"
+        print_line(console, f"{summary.destination} holds {what} of {source}.")
+    if summary.audit is not None:
+        print_line(console, f"{summary.audit} holds each distinct text and what was decided.")
+
+
+def show_suspects(console: Console, table: "DataFrame") -> None:
+    """Show the labels that are most likely wrong."""
+    shown = Table("label", "suggested", "rows", "text", box=SIMPLE_HEAD)
+    for text, label, suggested, _, rows in table.iloc[:_SHOWN, :5].to_numpy():
+        given = "several" if label is None else str(label)
+        shown.add_row(Text(given), Text(str(suggested)), f"{rows:,}", _one_line(text))
+    console.print("\nLabels to look at, the most suspect first", style="bold")
+    console.print(shown)
+
+
+def show_chosen(console: Console, table: "DataFrame") -> None:
+    """Show the texts to label next."""
+    shown = Table("suggested", "probability", "rows", "text", box=SIMPLE_HEAD)
+    columns = ["suggested", "probability", "rows", "text"]
+    for suggested, probability, rows, text in table[columns].head(_SHOWN).to_numpy():
+        shown.add_row(Text(str(suggested)), f"{probability:.2f}", f"{rows:,}", _one_line(text))
+    console.print("\nTexts to label next", style="bold")
+    console.print(shown)
 
 
 def show_pretraining(console: Console, summary: "PretrainingSummary") -> None:
@@ -125,7 +167,7 @@ def show_examples(console: Console, examples: tuple[tuple[str, float], ...]) -> 
     """Show texts with their probabilities."""
     table = Table("probability", "text", box=SIMPLE_HEAD)
     for text, probability in examples:
-        line = Text(" ".join(text.split()), overflow="ellipsis", no_wrap=True)
+        line = _one_line(text)
         table.add_row(f"{probability:.2f}", line, style="" if probability > 0.5 else "dim")
     console.print("\nSome texts of the corpus, and how probably they are useful", style="bold")
     console.print(table)
@@ -134,6 +176,10 @@ def show_examples(console: Console, examples: tuple[tuple[str, float], ...]) -> 
 def print_line(console: Console, text: str) -> None:
     """Print a line whole and as it is, so that a path in it can be copied."""
     console.print(Text(text), soft_wrap=True)
+
+
+def _one_line(text: str) -> Text:
+    return Text(" ".join(text.split()), overflow="ellipsis", no_wrap=True)
 
 
 def _figure_table(figures: dict[str, str]) -> Table:
@@ -183,6 +229,6 @@ def _error_table(evaluation: "Evaluation") -> Table:
             f"{confidence:.3f}",
             Text(str(label)),
             Text(str(predicted)),
-            Text(" ".join(text.split()), overflow="ellipsis", no_wrap=True),
+            _one_line(text),
         )
     return table

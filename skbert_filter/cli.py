@@ -1,15 +1,31 @@
-"""The `skbert-filter` command. Each command is one call of a public Python function."""
+"""The `skbert-filter` command. Each command is one call of a public Python function.
 
-import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+Exit codes: 0 done; 1 an error of the program; 2 something that the user can mend, told in one
+line; 130 interrupted by Ctrl-C; 141 nobody reads the output any more.
+"""
+
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from skbert_filter._cli_labels import duplicates, next_to_label, suspects
+from skbert_filter._cli_shared import (
+    AsJson,
+    LabelColumnName,
+    ModelPath,
+    Nulls,
+    Overwrite,
+    Seed,
+    TextColumnName,
+    Trust,
+    dask_client,
+    fit_callbacks,
+    print_json,
+    progress_bar,
+    user_errors,
+)
 from skbert_filter._cli_tables import (
     print_line,
     show_evaluation,
@@ -22,15 +38,11 @@ from skbert_filter._cli_tables import (
 app = typer.Typer(
     name="skbert-filter",
     help="Train a very small BERT to tell useful text snippets from garbage, and clean corpora.",
+    epilog="Exit codes: 0 done; 2 something to mend, told in one line; 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-
-TextColumnName = Annotated[str, typer.Option("--text", help="The column with the texts.")]
-LabelColumnName = Annotated[str, typer.Option("--label", help="The column with the labels.")]
-Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 
 
 @app.command()
@@ -48,7 +60,7 @@ def demo(
     """
     console = Console()
     console.print(f"Making {snippets:,} labelled snippets and a corpus of {rows:,} rows.")
-    with _user_errors(), _progress_bar(console) as progress:
+    with user_errors(), progress_bar(console) as progress:
         from skbert_filter.demo import run_demo
 
         summary = run_demo(
@@ -56,7 +68,7 @@ def demo(
             n_rows=rows,
             n_snippets=snippets,
             random_state=seed,
-            callbacks=_fit_callbacks(console),
+            callbacks=fit_callbacks(console),
             progress=progress,
         )
     show_training(console, summary.training)
@@ -89,7 +101,7 @@ def pretrain(
     In Python: skbert_filter.pretrain_encoder(...)
     """
     console = Console()
-    with _user_errors():
+    with user_errors():
         from skbert_filter.pretrain import pretrain_encoder
         from skbert_filter.pretrainer import SmallBertPretrainer
 
@@ -106,7 +118,7 @@ def pretrain(
                 random_state=seed,
             ),
             overwrite=overwrite,
-            callbacks=_fit_callbacks(console),
+            callbacks=fit_callbacks(console),
         )
     show_pretraining(console, summary)
     console.print("\nTrain a filter that starts from it:", style="bold")
@@ -139,7 +151,7 @@ def train(
     In Python: skbert_filter.train.train_filter(...)
     """
     console = Console()
-    with _user_errors():
+    with user_errors():
         from skbert_filter.text_filter import SmallBertTextFilter
         from skbert_filter.train import train_filter
 
@@ -153,7 +165,7 @@ def train(
             refit=refit,
             overwrite=overwrite,
             random_state=seed,
-            callbacks=_fit_callbacks(console),
+            callbacks=fit_callbacks(console),
         )
     show_training(console, summary)
     console.print("\nClean texts with it:", style="bold")
@@ -174,41 +186,90 @@ def evaluate(
     text: TextColumnName = "text",
     label: LabelColumnName = "label",
     errors: Annotated[int, typer.Option(min=0, help="How many errors to show.")] = 10,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Score a filter on labelled texts, beside simpler classifiers.
 
     In Python: skbert_filter.train.evaluate_filter(...)
     """
-    with _user_errors():
+    with user_errors():
         from skbert_filter.train import evaluate_filter
 
         evaluation = evaluate_filter(
             model, labels, text=text, label=label, train=train, n_errors=errors
         )
     if as_json:
-        typer.echo(json.dumps(evaluation.to_dict(), indent=2))
+        print_json(evaluation.to_dict())
     else:
         show_evaluation(Console(), evaluation)
 
 
 @app.command()
 def predict(
-    model: Annotated[Path, typer.Argument(help="A folder written by train.")],
+    model: ModelPath,
     source: Annotated[
-        Path, typer.Argument(metavar="TEXTS", help="The texts: .csv, .csv.gz or .parquet.")
+        str,
+        typer.Argument(
+            metavar="TEXTS",
+            help="The texts: .parquet, .csv, .tsv, .jsonl or .txt (a line is a row), all but the "
+            "first also with .gz or .zst; a folder of these; or - for lines on standard input.",
+        ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file for the kept rows.")],
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The file for the kept rows; for a folder, a folder; - for standard output.",
+        ),
+    ],
     text: TextColumnName = "text",
     keep: Annotated[str, typer.Option(help="The label whose rows are kept.")] = "1",
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Keep from this probability on; without it, as the filter predicts."
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LABEL,PROBABILITY",
+            help="Write all rows, with two more columns of these names, as in label,probability.",
+        ),
+    ] = None,
+    nulls: Annotated[Nulls, typer.Option(help="What to do with rows without a text.")] = "error",
+    encoding: Annotated[
+        str | None, typer.Option(help="Of text files that are not UTF-8, such as cp1252.")
+    ] = None,
+    audit: Annotated[
+        Path | None,
+        typer.Option(help="A CSV or Parquet file for each distinct text and its decision."),
+    ] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="A file that remembers scores for the next job.")
+    ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Leave the files of a folder to the workers of this Dask scheduler, as in "
+            "tcp://10.0.0.1:8786.",
+        ),
+    ] = None,
+    trust: Trust = False,
     overwrite: Overwrite = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Write the rows of a table whose texts are worth keeping.
+    """Write the rows of a corpus whose texts are worth keeping.
+
+    A job that was interrupted goes on when the same command is run again.
 
     In Python: skbert_filter.filter_corpus(...)
     """
-    console = Console()
-    with _user_errors(), _progress_bar(console) as progress:
+    # Standard output may be the destination.
+    console = Console(stderr=output == "-")
+    with user_errors(), dask_client(dask), progress_bar(Console(stderr=True)) as progress:
         from skbert_filter.corpus import filter_corpus
 
         summary = filter_corpus(
@@ -217,48 +278,23 @@ def predict(
             output,
             text=text,
             keep=keep,
+            threshold=threshold,
+            columns=None if columns is None else columns.split(","),
+            nulls=nulls,
+            encoding=encoding,
+            audit=audit,
+            store=store,
+            engine="local" if dask is None else "dask",
+            trust=trust,
             overwrite=overwrite,
             progress=progress,
         )
-    show_filtering(console, summary)
+    if as_json:
+        print_json(summary.to_dict(), err=output == "-")
+    else:
+        show_filtering(console, summary)
 
 
-@contextmanager
-def _user_errors() -> Iterator[None]:
-    """Turn what a user can mend into one line and exit code 2."""
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        print_line(Console(stderr=True), f"Error: {' '.join(str(error).split())}")
-        raise typer.Exit(2) from error
-
-
-def _fit_callbacks(console: Console) -> list[Any]:
-    if not console.is_terminal:
-        return []
-    from sklearn.callback import ProgressBar
-
-    return [ProgressBar()]
-
-
-@contextmanager
-def _progress_bar(console: Console) -> Iterator[Callable[[float, int, int], None]]:
-    bar = Progress(
-        TextColumn("Cleaning"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[rows]:,} rows, {task.fields[distinct]:,} distinct"),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
-    task = bar.add_task("", total=1.0, rows=0, distinct=0)
-
-    def progress(share: float, rows: int, distinct: int) -> None:
-        bar.start()  # not before: the fit draws bars of its own
-        bar.update(task, completed=share, rows=rows, distinct=distinct)
-
-    try:
-        yield progress
-    finally:
-        bar.stop()
+app.command()(duplicates)
+app.command()(suspects)
+app.command()(next_to_label)

@@ -102,8 +102,8 @@ def test_predict_shows_its_progress_in_a_terminal(demo, tmp_path):
     arguments = ("predict", files / "model", files / "corpus.csv", "-o", "kept.csv")
     result = run(*arguments, cwd=tmp_path, FORCE_COLOR="1")
     assert result.returncode == 0
-    assert "Cleaning" in result.stdout
-    assert "2,000 rows" in result.stdout
+    assert "Cleaning" in result.stderr
+    assert "2,000 rows" in result.stderr
 
 
 @pytest.fixture

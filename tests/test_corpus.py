@@ -14,7 +14,6 @@ import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
-from skbert_filter import corpus as corpus_module
 from skbert_filter import filter_corpus
 from skbert_filter.inspection.baselines import WordCountRule
 
@@ -107,8 +106,9 @@ def test_each_kind_of_text_column_is_read(tmp_path, model, kind):
 
 
 def test_each_distinct_text_is_computed_once_across_batches(tmp_path, model, monkeypatch):
-    monkeypatch.setattr("skbert_filter.tables._BATCH_ROWS", 100)
-    monkeypatch.setattr(corpus_module, "_CHUNK_TEXTS", 7)
+    monkeypatch.setattr("skbert_filter.tables.reading._BATCH_ROWS", 100)
+    monkeypatch.setattr("skbert_filter.corpus.scores._CHUNK_TEXTS", 7)
+    monkeypatch.setattr("skbert_filter.corpus.filtering._GROUP_ROWS", 1)
     rng = np.random.default_rng(0)
     texts = [" ".join(["w"] * n) for n in rng.integers(0, 150, 1000)]
     write_rows(tmp_path / "in.parquet", texts)
@@ -135,7 +135,7 @@ def test_long_texts_that_differ_at_their_end_are_told_apart(tmp_path, monkeypatc
             self.asked_ += X
             return np.array([int(text.endswith(".")) for text in X])
 
-    monkeypatch.setattr("skbert_filter.tables._BATCH_ROWS", 2)
+    monkeypatch.setattr("skbert_filter.tables.reading._BATCH_ROWS", 2)
     sentence = PROSE * 1000
     rows = [sentence, sentence + ".", sentence + ".", sentence, sentence + "!"]
     write_rows(tmp_path / "in.parquet", rows)
@@ -149,7 +149,7 @@ def test_long_texts_that_differ_at_their_end_are_told_apart(tmp_path, monkeypatc
 
 
 def test_long_texts_are_not_held_in_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr("skbert_filter.tables._BATCH_BYTES", 1 << 20)
+    monkeypatch.setattr("skbert_filter.tables.reading._BATCH_BYTES", 1 << 20)
     write_rows(tmp_path / "in.parquet", [f"{i}-" * 20_000 for i in range(500)])  # 40 MB
     model = WordCountRule().fit(["View", PROSE], [0, 1])
     tracemalloc.start()
@@ -282,7 +282,7 @@ def test_a_column_without_text_is_refused(tmp_path, model, table, message):
 
 
 def test_a_null_is_counted_from_the_first_row_of_the_file(tmp_path, model, monkeypatch):
-    monkeypatch.setattr("skbert_filter.tables._BATCH_ROWS", 10)
+    monkeypatch.setattr("skbert_filter.tables.reading._BATCH_ROWS", 10)
     rows = ["a"] * 25
     rows[21] = None
     pq.write_table(pa.table({"text": rows}), tmp_path / "in.parquet")
@@ -299,7 +299,7 @@ def test_two_columns_of_the_name_are_refused(tmp_path, model):
 @pytest.mark.parametrize(
     ("destination", "error", "message"),
     [
-        ("out.txt", ValueError, "unknown extension"),
+        ("out.xlsx", ValueError, "unknown extension"),
         ("missing/out.csv", FileNotFoundError, r"no folder .*missing for out\.csv"),
         ("folder.csv", ValueError, "is a folder"),
     ],

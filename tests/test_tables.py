@@ -62,7 +62,7 @@ def test_a_text_of_a_million_characters_comes_back(tmp_path, name):
 
 
 def test_memory_does_not_grow_while_parquet_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("skbert_filter.tables._BATCH_ROWS", 50_000)
+    monkeypatch.setattr("skbert_filter.tables.reading._BATCH_ROWS", 50_000)
     path, rows = tmp_path / "a.parquet", 1_000_000
     noise = np.random.default_rng(0).integers(2**62, size=rows)
     table = pa.table({f"n{i}": noise for i in range(12)})
@@ -85,7 +85,7 @@ def test_memory_is_bounded_while_a_slow_reader_reads_csv(tmp_path):
 
 
 def test_batches_of_large_rows_have_few_rows(tmp_path, monkeypatch):
-    monkeypatch.setattr("skbert_filter.tables._BATCH_BYTES", 1 << 20)
+    monkeypatch.setattr("skbert_filter.tables.reading._BATCH_BYTES", 1 << 20)
     table = pa.table({"text": [f"{i} " * 10_000 for i in range(200)]})
     pq.write_table(table, tmp_path / "a.parquet")
     with open_table(tmp_path / "a.parquet") as opened:
@@ -111,14 +111,14 @@ def test_a_value_unlike_those_before_it_is_no_problem_in_a_later_block(tmp_path)
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", b"", r"a\.csv cannot be read as comma-separated UTF-8 text: Empty CSV file"),
+        ("a.csv", b"", r"a\.csv cannot be read as comma-separated UTF-8 text: it is empty"),
         ("a.csv", b"text,n\nView\n", "Expected 2 columns, got 1"),
-        ("a.csv", b"text\ncaf\xe9\n", "invalid UTF8"),
-        ("a.csv", b"caf\xe9\nView\n", "cannot be read as comma-separated UTF-8 text"),
+        ("a.csv", b"text\ncaf\xe9\n", r"byte 4 of line 2 is 0xe9 \(byte 9 of the file\)"),
+        ("a.csv", b"caf\xe9\nView\n", r"a\.csv is not UTF-8: byte 4 of line 1"),
         ("a.csv.gz", b"text\nView\n", "cannot be read as gzipped"),
         ("a.csv.gz", gzip.compress(b"text\n" + bytes(range(97, 120)) * 9)[:-20], "gzipped"),
         ("a.parquet", b"text\nView\n", "cannot be read as Parquet"),
-        ("a.xlsx", b"", r"unknown extension. Supported are \.csv, \.csv\.gz, \.parquet"),
+        ("a.xlsx", b"", r"unknown extension. Supported are \.csv, \.tsv, \.jsonl"),
     ],
 )
 def test_a_damaged_or_foreign_file_is_named(tmp_path, name, content, message):

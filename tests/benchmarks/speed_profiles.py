@@ -129,14 +129,14 @@ def profile_corpus(corpus: str, model: Any, folder: str) -> dict[str, float]:
     """Clean a Parquet file."""
     import pyarrow.parquet as pq
 
-    from skbert_filter import corpus as job
     from skbert_filter.bert.folder import load_folder
     from skbert_filter.bert.onnx_engine import onnx_model
+    from skbert_filter.corpus import filtering as job
 
     model.predict_proba(["View All"])
     watch = Stopwatch()
     watch.time_items(pq.ParquetFile, "iter_batches", "read")
-    watch.time(job, "encode_texts", "key")
+    watch.time(job, "_encode", "key")
     watch.time(type(model), "predict_proba", "predict")
     watch.time(pq.ParquetWriter, "write_table", "write")
     watch.time(pq.ParquetWriter, "close", "write")

@@ -1,0 +1,144 @@
+"""The commands about labels and repeats. Each is one call of a public Python function."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from skbert_filter._cli_shared import (
+    AsJson,
+    Key,
+    LabelColumnName,
+    ModelPath,
+    Overwrite,
+    Seed,
+    TextColumnName,
+    Trust,
+    print_json,
+    user_errors,
+)
+from skbert_filter._cli_tables import print_line, show_chosen, show_suspects
+
+Labels = Annotated[Path, typer.Argument(help="Labelled texts: .csv, .tsv or .parquet.")]
+NewFile = Annotated[
+    Path, typer.Option("--output", "-o", help="The .csv, .tsv or .parquet file to write.")
+]
+Texts = Annotated[Path, typer.Argument(help="Texts: a file or folder that predict reads.")]
+
+
+def duplicates(
+    texts: Texts,
+    text: TextColumnName = "text",
+    label: Annotated[
+        str | None, typer.Option(help="The column with labels: adds those that conflict.")
+    ] = None,
+    test: Annotated[
+        Path | None, typer.Option(help="A test set: reports what of it is in TEXTS instead.")
+    ] = None,
+    key: Annotated[Key, typer.Option(help="When two texts count as one.")] = "exact",
+    top: Annotated[int, typer.Option(min=0, help="How many texts to list.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Report what repeats, which labels conflict, or what of a test set is in the training set.
+
+    In Python: skbert_filter.label_files.report_duplicates(...), with --test report_leakage(...)
+    """
+    with user_errors():
+        from skbert_filter.label_files import report_duplicates, report_leakage
+
+        report = (
+            report_duplicates(texts, text=text, label=label, key=key, n_top=top)
+            if test is None
+            else report_leakage(texts, test, text=text, n_top=top)
+        )
+    if as_json:
+        print_json(report.to_frame().reset_index().to_dict("records"))
+    else:
+        Console(soft_wrap=True).print(Text(str(report)))
+
+
+def suspects(
+    labels: Labels,
+    output: NewFile,
+    text: TextColumnName = "text",
+    label: LabelColumnName = "label",
+    top: Annotated[int, typer.Option(min=1, help="How many texts to write.")] = 200,
+    bert: Annotated[
+        bool, typer.Option("--bert", help="Ask filters instead of TF-IDF, which takes longer.")
+    ] = False,
+    apply: Annotated[
+        Path | None,
+        typer.Option(help="The list, with its column label corrected: writes corrected LABELS."),
+    ] = None,
+    overwrite: Overwrite = False,
+    seed: Seed = 0,
+) -> None:
+    """List the labels that are most likely wrong; then, with --apply, correct them.
+
+    In Python: skbert_filter.label_files.list_suspects(...), with --apply correct_labels(...)
+    """
+    console = Console()
+    with user_errors():
+        from skbert_filter.label_files import correct_labels, list_suspects
+
+        if apply is not None:
+            n_changed = correct_labels(
+                labels, apply, output, text=text, label=label, overwrite=overwrite
+            )
+            print_line(console, f"{n_changed:,} rows have another label in {output}.")
+            return
+        estimator = None
+        if bert:
+            from skbert_filter.text_filter import SmallBertTextFilter
+
+            estimator = SmallBertTextFilter(random_state=seed)
+        table = list_suspects(
+            labels,
+            output,
+            text=text,
+            label=label,
+            estimator=estimator,
+            n=top,
+            overwrite=overwrite,
+        )
+    show_suspects(console, table)
+    print_line(console, f"{len(table):,} texts are in {output}. Correct its column label, then:")
+    print_line(console, f"  skbert-filter suspects {labels} --apply {output} -o corrected.csv")
+
+
+def next_to_label(
+    model: ModelPath,
+    texts: Texts,
+    output: NewFile,
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="How many texts.")] = 100,
+    text: TextColumnName = "text",
+    labelled: Annotated[
+        Path | None, typer.Option(help="What is labelled already, to be left out.")
+    ] = None,
+    trust: Trust = False,
+    overwrite: Overwrite = False,
+    seed: Seed = 0,
+) -> None:
+    """Choose the texts whose labels would teach the filter most.
+
+    In Python: skbert_filter.label_files.list_next_to_label(...)
+    """
+    console = Console()
+    with user_errors():
+        from skbert_filter.label_files import list_next_to_label
+
+        table = list_next_to_label(
+            model,
+            texts,
+            output,
+            n=n,
+            text=text,
+            labelled=labelled,
+            trust=trust,
+            overwrite=overwrite,
+            random_state=seed,
+        )
+    show_chosen(console, table)
+    print_line(console, f"{len(table):,} texts are in {output}. Fill in its column label.")

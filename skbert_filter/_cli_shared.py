@@ -1,0 +1,122 @@
+"""What commands have in common: options, errors, progress. Imports nothing that is slow."""
+
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from skbert_filter._cli_tables import print_line
+
+Nulls = Literal["error", "discard", "keep"]
+Key = Literal["exact", "whitespace", "casefold"]
+
+ModelPath = Annotated[
+    Path, typer.Argument(help="A folder written by train; with --trust, a file of joblib.")
+]
+TextColumnName = Annotated[str, typer.Option("--text", help="The column with the texts.")]
+LabelColumnName = Annotated[str, typer.Option("--label", help="The column with the labels.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="Load a model from a file, which runs the code in it.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+
+@contextmanager
+def user_errors() -> Iterator[None]:
+    """Turn what a user can mend into one line and exit code 2, and Ctrl-C into 130."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        _give_up_output()
+        raise typer.Exit(141) from error
+    except (ValueError, OSError) as error:
+        _give_up_output()
+        message = str(error)
+        if isinstance(error, OSError) and error.strerror and not error.filename:
+            # Without the number that Python puts before the system's errors.
+            message = error.strerror
+        _complain("Error", error, message)
+        raise typer.Exit(2) from error
+    except KeyboardInterrupt as error:
+        _complain("Interrupted", error, "nothing is under the final name.")
+        raise typer.Exit(130) from error
+
+
+def print_json(content: Any, *, err: bool = False) -> None:
+    """Print for machines."""
+    typer.echo(json.dumps(content, indent=2, default=str), err=err)
+
+
+def fit_callbacks(console: Console) -> list[Any]:
+    """Return a progress bar for a fit, if there is a terminal to show it."""
+    if not console.is_terminal:
+        return []
+    from sklearn.callback import ProgressBar
+
+    return [ProgressBar()]
+
+
+def dask_client(address: str | None) -> AbstractContextManager:
+    """Connect with a Dask cluster, if there is an address."""
+    if address is None:
+        return nullcontext()
+    try:
+        from skbert_filter.integrations.dask_corpus import connect
+    except ImportError as error:
+        raise ValueError(str(error)) from error
+    return connect(address)
+
+
+@contextmanager
+def progress_bar(console: Console) -> Iterator[Callable[[float, int, int], None]]:
+    """Give a `progress` for `filter_corpus` that draws a bar, if there is a terminal."""
+    bar = Progress(
+        TextColumn("Cleaning"),
+        BarColumn(bar_width=None),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[state]}"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+    task = bar.add_task("", total=1.0, state="", start=False)
+
+    def progress(share: float, rows: int, distinct: int) -> None:
+        if not bar.live.is_started:
+            bar.start()  # not before: the fit draws bars of its own
+            bar.start_task(task)
+        elapsed = bar.tasks[0].elapsed or 0
+        rate = f", {rows / elapsed:,.0f}/s" if elapsed > 1 else ""
+        state = f"{rows:,} rows{rate}, {distinct:,} distinct"
+        if math.isnan(share):
+            bar.update(task, total=None, state=state)
+        else:
+            bar.update(task, completed=share, state=state)
+
+    try:
+        yield progress
+    finally:
+        bar.stop()
+
+
+def _give_up_output() -> None:
+    """Drop what cannot be written, or Python would complain when it flushes at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _complain(what: str, error: BaseException, message: str) -> None:
+    sentences = [message, *getattr(error, "__notes__", [])]
+    print_line(Console(stderr=True), " ".join(f"{what}: {' '.join(sentences)}".split()))

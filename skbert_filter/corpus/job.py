@@ -1,0 +1,280 @@
+"""What a job is asked to do: all options, checked in one place before any work."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Real
+from pathlib import Path
+from typing import Any, Literal, get_args
+from uuid import uuid4
+
+import pyarrow as pa
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import check_scalar
+
+from skbert_filter import __version__
+from skbert_filter.corpus.classifiers import Decider, label_of, load_classifier
+from skbert_filter.corpus.partial import partial_folder
+from skbert_filter.corpus.sources import (
+    STANDARD,
+    SourceFile,
+    check_apart,
+    check_folder,
+    list_sources,
+)
+from skbert_filter.duplicates.fingerprints import fingerprint
+from skbert_filter.tables import (
+    Format,
+    TableReader,
+    check_can_hold,
+    check_destination,
+    check_text_column,
+    file_format,
+    table_format,
+)
+from skbert_filter.tables.decoding import check_encoding
+from skbert_filter.tables.formats import LINES
+from skbert_filter.tables.lines import TEXT
+
+Nulls = Literal["error", "discard", "keep"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A checked job.
+
+    Attributes
+    ----------
+    source, destination : Path
+    files : tuple of SourceFile
+    text : str
+        The column with the texts.
+    decider : Decider
+    columns : (str, str) or None
+        The names of the columns to add, instead of leaving rows out.
+    nulls : {"error", "discard", "keep"}
+    encoding : str or None
+    audit : Path or None
+    overwrite : bool
+    """
+
+    source: Path
+    destination: Path
+    files: tuple[SourceFile, ...]
+    text: str
+    decider: Decider
+    columns: tuple[str, str] | None
+    nulls: Nulls
+    encoding: str | None
+    audit: Path | None
+    overwrite: bool
+
+    @property
+    def of_folder(self) -> bool:
+        """Whether the source is a folder, and the destination will be one."""
+        return self.source.is_dir()
+
+    @property
+    def target(self) -> str:
+        """The destination, for messages."""
+        return "standard output" if self.destination == STANDARD else str(self.destination)
+
+    @property
+    def label_type(self) -> pa.DataType:
+        """The type of a column of labels."""
+        return pa.array(self.labels).type
+
+    @property
+    def labels(self) -> list[Any]:
+        """The labels, in one type that Arrow knows."""
+        labels = self.decider.classes
+        return labels if len(set(map(type, labels))) == 1 else list(map(str, labels))
+
+    def format_of(self, read: Format) -> Format:
+        """Return the format to write what is read in another."""
+        if self.destination == STANDARD:
+            return LINES
+        return read if self.of_folder else file_format(self.destination)
+
+    def text_column(self, read: Format) -> str:
+        """Return the column with the texts among those of a batch."""
+        return self.text if read.is_table else TEXT
+
+    def schema_of(self, table: TableReader) -> pa.Schema:
+        """Return the schema to write, and refuse a table that cannot be read or written so.
+
+        Raises
+        ------
+        ValueError
+            If the text column is missing or holds no text, or the output cannot be of its kind.
+        """
+        read, write = table.format, self.format_of(table.format)
+        check_text_column(table.schema, self.text_column(read), table.path)
+        if not (read.kind == write.kind or (write.is_table and read.kind != "json")):
+            raise ValueError(
+                f"{table.path} holds {read.name}, which cannot be written as {write.name}. Give "
+                f"{self.destination} an extension of the same kind."
+            )
+        schema = table.schema
+        if write.is_table and not read.is_table:
+            schema = pa.schema([schema.field(TEXT)])
+        if self.columns is not None:
+            if write.kind == "lines":
+                raise ValueError(
+                    f"Lines of text have no columns to add {self.columns[0]!r} to. Write a .csv or "
+                    ".parquet file, or leave the columns out and ask for an audit file (--audit)."
+                )
+            for name, kind in zip(self.columns, (self.label_type, pa.float64()), strict=True):
+                if name in schema.names:
+                    raise ValueError(
+                        f"{table.path} has a column {name!r} already. Name other columns to add."
+                    )
+                schema = schema.append(pa.field(name, kind))
+        if not self.of_folder and self.destination != STANDARD:
+            check_can_hold(schema, self.destination)
+        return schema
+
+    def manifest(self) -> dict[str, Any]:
+        """Return what tells this job from another, ready for JSON."""
+        try:
+            of_model = fingerprint(self.decider.model)
+        except TypeError:
+            # Nothing of an interrupted run can be used again.
+            of_model = f"unknown {uuid4()}"
+        return {
+            "skbert_filter": __version__,
+            "model": of_model,
+            "decision": {
+                "keep": self.decider.keep,
+                "threshold": self.decider.threshold,
+                "probabilities": self.decider.with_probabilities,
+            },
+            "options": {
+                "text": self.text,
+                "columns": None if self.columns is None else list(self.columns),
+                "nulls": self.nulls,
+                "encoding": self.encoding,
+                "audit": None if self.audit is None else str(self.audit.absolute()),
+            },
+            "sources": [[file.name, file.bytes] for file in self.files],
+        }
+
+
+def check_job(
+    model: Any,
+    source: str | Path,
+    destination: str | Path,
+    *,
+    text: str,
+    keep: Any,
+    threshold: float | None,
+    columns: Sequence[str] | None,
+    nulls: Nulls,
+    encoding: str | None,
+    audit: str | Path | None,
+    store: str | Path | None,
+    trust: bool,
+    overwrite: bool,
+) -> Job:
+    """Check all arguments of `filter_corpus`, the model last, since to load it takes longest.
+
+    Raises
+    ------
+    FileNotFoundError, FileExistsError, ValueError
+        As `filter_corpus`.
+    """
+    source, destination = Path(source), Path(destination)
+    audit = None if audit is None else Path(audit)
+    if nulls not in get_args(Nulls):
+        raise ValueError(f"nulls is {nulls!r}. It must be 'error', 'discard' or 'keep'.")
+    if threshold is not None:
+        check_scalar(threshold, "threshold", Real, min_val=0, max_val=1)
+    check_encoding(encoding)
+    files = list_sources(source)
+    check_apart(source, destination)
+    if source.is_dir():
+        check_folder(destination, [file.name for file in files], overwrite=overwrite)
+    elif destination != STANDARD:
+        check_destination(destination, overwrite=overwrite)
+    if audit is not None:
+        table_format(audit)
+        check_apart(source, audit)
+        if (
+            audit.resolve() == destination.resolve()
+            or destination.resolve() in audit.resolve().parents
+        ):
+            raise ValueError(
+                f"The audit file {audit} is the destination or lies in it. Name another place."
+            )
+        # It is complete before the destination, so that a job may be killed in between.
+        is_unfinished = destination != STANDARD and partial_folder(destination).exists()
+        check_destination(audit, overwrite=overwrite or is_unfinished)
+    names = two_names(columns)
+    model = load_classifier(model, trust=trust)
+    if store is not None:
+        model = _remembering(model, store)
+    return Job(
+        source=source,
+        destination=destination,
+        files=files,
+        text=text,
+        decider=Decider(
+            model,
+            label_of(model, keep),
+            threshold,
+            with_probabilities=names is not None or audit is not None,
+        ),
+        columns=names,
+        nulls=nulls,
+        encoding=encoding,
+        audit=audit,
+        overwrite=overwrite,
+    )
+
+
+def check_engine(engine: str, job: Job, store: str | Path | None) -> None:
+    """Refuse an engine that does not exist, and what the workers of a cluster cannot do.
+
+    Raises
+    ------
+    ValueError
+    """
+    if engine == "local":
+        return
+    if engine != "dask":
+        raise ValueError(f"engine is {engine!r}. It must be 'local' or 'dask'.")
+    if not job.of_folder or job.destination == STANDARD:
+        raise ValueError(
+            f'engine="dask" is for a folder of files, each of which is the work of one worker, but '
+            f"{job.source} is none. Cut it into files, or leave out the engine (--dask)."
+        )
+    for name, given in (("audit", job.audit), ("store", store)):
+        if given is not None:
+            raise ValueError(f'{name} is for one machine. Leave it out, or engine="dask" (--dask).')
+
+
+def _remembering(model: Any, store: str | Path) -> Any:
+    from skbert_filter.dedup_predictor import DedupPredictor
+
+    if isinstance(model, DedupPredictor):
+        raise ValueError(
+            "The model is a DedupPredictor, which may have a store of its own: set that with "
+            "model.set_params(store=...), and leave store out."
+        )
+    return DedupPredictor(FrozenEstimator(model), store=str(store))
+
+
+def two_names(columns: Sequence[str] | None) -> tuple[str, str] | None:
+    """Return the names of the columns to add, if there are two that differ.
+
+    Raises
+    ------
+    ValueError
+    """
+    if columns is None:
+        return None
+    if isinstance(columns, str) or len(columns) != 2 or columns[0] == columns[1]:
+        raise ValueError(
+            f"columns is {columns!r}. Give two names, for the label and its probability, as in "
+            '("label", "probability").'
+        )
+    return columns[0], columns[1]

@@ -1,0 +1,123 @@
+"""What a job on files did."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class FilterSummary:
+    """What `filter_corpus` did.
+
+    Attributes
+    ----------
+    source, destination : str
+        What was read and written; "-" for standard input or output.
+    audit : str or None
+        The file with what was decided for each distinct text.
+    keep : label
+        The label whose rows were kept.
+    threshold : float or None
+        The probability from which on a text has this label; None: as the model's `predict`
+        decides.
+    columns : tuple of str or None
+        The columns that were added, with all rows written; None: rows were kept.
+    files : int
+        Files read.
+    rows, distinct : int
+        Rows read, and how many different texts they hold.
+    kept, discarded : int
+        Rows with a text of the label to keep, and of the others.
+    nulls : int
+        Rows without a text, which are counted in neither.
+    written : int
+        Rows written.
+    misdecoded : int
+        Distinct texts that look mis-decoded ("â€™").
+    decoded : int
+        Files that were not UTF-8 and read in the encoding that was named.
+    recovered : int
+        Distinct texts that an interrupted run had computed.
+    seconds : float
+        Time from opening the source to the finished destination.
+    """
+
+    source: str
+    destination: str
+    audit: str | None
+    keep: Any
+    threshold: float | None
+    columns: tuple[str, str] | None
+    files: int
+    rows: int
+    distinct: int
+    kept: int
+    discarded: int
+    nulls: int
+    written: int
+    misdecoded: int
+    decoded: int
+    recovered: int
+    seconds: float
+
+    @property
+    def rows_per_second(self) -> float:
+        """Rows read in a second, on average."""
+        return self.rows / self.seconds
+
+    @property
+    def decision(self) -> str:
+        """What was decided by, in words."""
+        if self.threshold is None:
+            return f"the label {self.keep!r}"
+        return f"the label {self.keep!r} with a probability of {self.threshold:g} or more"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What else a user should know, a sentence each."""
+        notes = []
+        if self.misdecoded:
+            notes.append(
+                f"{self.misdecoded:,} distinct texts look mis-decoded (such as “â€™” for ’): they "
+                "were UTF-8, read as another encoding by what made the corpus. They were not "
+                "changed."
+            )
+        if self.nulls:
+            of_texts = self.kept if self.columns is None else self.kept + self.discarded
+            done = "are written too" if self.written > of_texts else "were discarded"
+            notes.append(f"{self.nulls:,} rows have no text and {done}.")
+        if self.decoded:
+            notes.append(f"{self.decoded:,} files are not UTF-8 and were decoded as you said.")
+        if self.recovered:
+            notes.append(
+                f"{self.recovered:,} distinct texts had been computed by an interrupted run."
+            )
+        return tuple(notes)
+
+    def __str__(self) -> str:
+        files = f" ({self.files:,} files)" if self.files > 1 else ""
+        share = self.kept / max(self.rows, 1)
+        found = f"{self.kept:,} rows ({share:.1%}) have {self.decision}"
+        if self.columns is None:
+            done = f"{found} and are in {self.destination}; {self.discarded:,} do not."
+        else:
+            added = " and ".join(map(repr, self.columns))
+            done = f"{found}. All are in {self.destination}, with the columns {added}."
+        return "\n".join(
+            [
+                f"{self.rows:,} rows of {self.source}{files} hold {self.distinct:,} distinct "
+                "texts.",
+                done,
+                *self.notes,
+                f"{self.seconds:.1f} seconds, {self.rows_per_second:,.0f} rows per second.",
+            ]
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures, ready for JSON."""
+        return asdict(self) | {"rows_per_second": self.rows_per_second}
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the summary as a table of one row."""
+        return pd.DataFrame([self.to_dict()])

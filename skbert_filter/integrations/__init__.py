@@ -1,0 +1,1 @@
+"""What other programs offer, used from here: leaves that nothing else imports unasked."""

@@ -1,0 +1,173 @@
+"""The corpus job on a Dask cluster: each file is the work of one worker.
+
+Knows nothing of the formats of files, which are read and written as on one machine.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skbert_filter.corpus.filtering import Outcome, Progress, filter_rows
+from skbert_filter.corpus.job import Job
+from skbert_filter.corpus.scores import TextScores
+from skbert_filter.corpus.sources import SourceFile
+from skbert_filter.duplicates.keys import lasting_keys
+from skbert_filter.encoding import looks_misdecoded
+from skbert_filter.integrations.dask import Memory
+
+try:
+    from dask import delayed
+    from distributed import Client, as_completed, default_client
+except ImportError as error:
+    raise ImportError(
+        "engine=\"dask\" needs Dask. Install it with pip install 'skbert_filter[dask]'."
+    ) from error
+
+_COUNTS = ("rows", "distinct", "kept", "nulls", "written", "decoded")
+# Sets of digests that are joined by one task.
+_FAN_IN = 8
+
+
+def filter_files(job: Job, output: Path, progress: Progress | None) -> Outcome:
+    """Filter the files of a job on the workers of the client that is open.
+
+    Parameters
+    ----------
+    job : Job
+        Of a folder that all workers see.
+    output : Path
+        A folder to make and to write to, which all workers see too.
+    progress : callable or None
+        Called for each file that is done as ``progress(share, rows, distinct)``, where a text
+        counts as often as there are files with it.
+
+    Returns
+    -------
+    outcome : Outcome
+
+    Raises
+    ------
+    ValueError
+        If no client is open, or as `filter_corpus`.
+    """
+    client = _client()
+    output.mkdir()
+    # Workers have working directories of their own.
+    output = output.absolute()
+    files = tuple(replace(file, path=file.path.absolute()) for file in job.files)
+    job = replace(job, source=job.source.absolute(), files=())
+    # A task, not an argument of all others: a worker makes or receives its result once.
+    worker = delayed(FileFilter, pure=False)(job)
+    run = delayed(_filter_file, nout=2, pure=False)
+    done = [run(worker, file, output) for file in files]
+    found = delayed(_count)(_joined([digests for _, digests in done]))
+    total = Outcome()
+    *of_files, of_all = futures = client.compute([*(counts for counts, _ in done), found])
+    n_bytes = {future.key: file.bytes for future, file in zip(of_files, files, strict=True)}
+    done_bytes = 0
+    try:
+        for future, counts in as_completed(of_files, with_results=True):
+            for name in _COUNTS:
+                setattr(total, name, getattr(total, name) + getattr(counts, name))
+            done_bytes += n_bytes[future.key]
+            if progress:
+                share = done_bytes / max(sum(n_bytes.values()), 1)
+                progress(share, total.rows, total.distinct)
+        total.distinct, total.misdecoded = of_all.result()
+    finally:
+        # After an error nothing is to be written any more.
+        client.cancel(futures)
+    return total
+
+
+def connect(address: str) -> Client:
+    """Return an open client of the scheduler at an address, which a ``with`` closes.
+
+    Raises
+    ------
+    OSError
+        If no scheduler answers there.
+    ValueError
+        If it is no address.
+    """
+    try:
+        return Client(address)
+    except OSError as error:
+        raise OSError(
+            f"No Dask scheduler answers at {address}: {error}. Check the address, which "
+            "`dask scheduler` prints when it starts."
+        ) from error
+
+
+class FileFilter:
+    """A job as a worker knows it: with the decisions on the texts that it has met.
+
+    Parameters
+    ----------
+    job : Job
+    """
+
+    def __init__(self, job: Job):
+        self._job = job
+        self._memory = Memory(job.decider)
+
+    def __reduce__(self) -> tuple:
+        return FileFilter, (self._job,)
+
+    def filter(self, file: SourceFile, output: Path) -> tuple[Outcome, np.ndarray]:
+        """Filter a file, and return the counts and the digests of its distinct texts."""
+        digests = [np.empty(0, np.uint64)]
+        scores = TextScores(self._memory, None, lambda texts: digests.append(_digests(texts)))
+        job = replace(self._job, files=(file,))
+        # Under a name of its own: a worker that is given up for lost may still be writing.
+        with tempfile.TemporaryDirectory(prefix="worker-", dir=output.parent) as folder:
+            made = Path(folder, "output")
+            counts = filter_rows(job, scores, made, Path(folder))
+            target = output / file.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (made / file.name).replace(target)
+        return counts, np.concatenate(digests)
+
+
+def _filter_file(worker: FileFilter, file: SourceFile, output: Path) -> tuple[Outcome, np.ndarray]:
+    return worker.filter(file, output)
+
+
+def _client() -> Client:
+    try:
+        return default_client()
+    except ValueError as error:
+        raise ValueError(
+            'engine="dask" needs a cluster to be connected with: call '
+            'client = distributed.Client("tcp://...") before, or Client() for this machine.'
+        ) from error
+
+
+def _digests(texts: list[str]) -> np.ndarray:
+    """Return 63 bits that tell a text from others, and one for whether it looks mis-decoded."""
+    digests = np.frombuffer(b"".join(lasting_keys(texts)), np.uint64)[::2]
+    flags = np.fromiter(map(looks_misdecoded, texts), np.uint64, len(texts))
+    return digests & ~np.uint64(1) | flags
+
+
+def _joined(sets: list[Any]) -> Any:
+    while len(sets) > 1:
+        sets = [delayed(_union)(part) for part in _parts(sets)]
+    return sets[0]
+
+
+def _parts(sets: list[Any]) -> Iterator[list[Any]]:
+    return (sets[first : first + _FAN_IN] for first in range(0, len(sets), _FAN_IN))
+
+
+def _union(sets: list[np.ndarray]) -> np.ndarray:
+    return np.unique(np.concatenate(sets))
+
+
+def _count(digests: np.ndarray) -> tuple[int, int]:
+    digests = np.unique(digests)
+    return len(digests), int(np.count_nonzero(digests & np.uint64(1)))

@@ -1,0 +1,372 @@
+"""Questions about texts and labels that are in files: what repeats, what is wrong, what is next."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from skbert_filter.corpus.classifiers import load_classifier
+from skbert_filter.corpus.sources import check_apart, list_sources
+from skbert_filter.duplicates.keys import Key
+from skbert_filter.duplicates.leakage import LeakageReport, leakage_report
+from skbert_filter.duplicates.reports import DuplicateReport, duplicate_report
+from skbert_filter.inspection.baselines import tfidf_baseline
+from skbert_filter.inspection.labelling import next_to_label
+from skbert_filter.inspection.suspects import apply_corrections, suspect_labels
+from skbert_filter.tables import (
+    check_column,
+    check_destination,
+    check_no_nulls,
+    check_text_column,
+    create_table,
+    open_rows,
+    open_table,
+    table_format,
+    valid_texts,
+)
+from skbert_filter.tables.lines import TEXT
+from skbert_filter.train import read_labels
+
+
+def report_duplicates(
+    source: str | Path,
+    *,
+    text: str = "text",
+    label: str | None = None,
+    key: Key = "exact",
+    n_top: int = 10,
+) -> DuplicateReport:
+    """Report what repeats in a corpus, and which labels contradict each other.
+
+    Parameters
+    ----------
+    source : str or Path
+        What `filter_corpus` reads; with `label`, a table.
+    text : str, default="text"
+        The column with the texts.
+    label : str, default=None
+        The column with labels. None: there are none.
+    key, n_top
+        As for :func:`~skbert_filter.duplicate_report`.
+
+    Returns
+    -------
+    report : DuplicateReport
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If a file is missing or damaged, or lacks a column or a value.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skbert_filter.label_files import report_duplicates
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     source = Path(folder, "lines.txt")
+    ...     _ = source.write_text("View All\\nWe make soap\\nView All\\n")
+    ...     report = report_duplicates(source)
+    >>> report.rows, report.distinct
+    (3, 2)
+    """
+    if label is None:
+        return duplicate_report(read_texts(source, text=text), key=key, n_top=n_top)
+    return duplicate_report(*read_labels(source, text=text, label=label), key=key, n_top=n_top)
+
+
+def report_leakage(
+    train: str | Path, test: str | Path, *, text: str = "text", n_top: int = 3
+) -> LeakageReport:
+    """Report how many texts of a test set are in a training set.
+
+    Parameters
+    ----------
+    train, test : str or Path
+        What `filter_corpus` reads.
+    text : str, default="text"
+        The column with the texts, in both.
+    n_top : int, default=3
+        As for :func:`~skbert_filter.leakage_report`.
+
+    Returns
+    -------
+    report : LeakageReport
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `report_duplicates`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skbert_filter.label_files import report_leakage
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     train, test = Path(folder, "train.csv"), Path(folder, "test.csv")
+    ...     _ = train.write_text("text\\nView All\\nWe make soap\\n")
+    ...     _ = test.write_text("text\\nView all\\nTea\\n")
+    ...     report = report_leakage(train, test)
+    >>> int(report.leaks.loc["casefold", "test_rows"])
+    1
+    """
+    return leakage_report(read_texts(train, text=text), read_texts(test, text=text), n_top=n_top)
+
+
+def list_suspects(
+    source: str | Path,
+    destination: str | Path,
+    *,
+    text: str = "text",
+    label: str = "label",
+    estimator: Any = None,
+    n: int | None = None,
+    n_jobs: int | None = None,
+    overwrite: bool = False,
+) -> pd.DataFrame:
+    """Write the labelled texts of a table to another, those most likely wrong first.
+
+    Parameters
+    ----------
+    source : str or Path
+        A CSV or Parquet file with a row for each label.
+    destination : str or Path
+        The file to write. Correct its column "label", and give it to `correct_labels`.
+    text, label : str, default="text" and "label"
+        The columns.
+    estimator : classifier, default=None
+        What to fit on parts of the labels; None for TF-IDF with logistic regression.
+    n : int, default=None
+        How many texts to write. None: all.
+    n_jobs : int, default=None
+        How many fits at a time.
+    overwrite : bool, default=False
+        Whether to replace a `destination` that exists.
+
+    Returns
+    -------
+    table : DataFrame
+        As written; see :func:`~skbert_filter.inspection.suspect_labels`.
+
+    Raises
+    ------
+    FileNotFoundError, FileExistsError, ValueError
+        As `report_duplicates`, or if `destination` exists or is `source`, or there are too few
+        labels.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import pandas as pd
+    >>> from skbert_filter.datasets import make_website_snippets
+    >>> from skbert_filter.label_files import correct_labels, list_suspects
+    >>> X, y = make_website_snippets(300, random_state=0)
+    >>> y[X == "Read more"] = 1
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     labels, suspects = Path(folder, "labels.csv"), Path(folder, "suspects.csv")
+    ...     pd.DataFrame({"text": X, "label": y}).to_csv(labels, index=False)
+    ...     table = list_suspects(labels, suspects, n=2)
+    ...     _ = suspects.write_text(suspects.read_text().replace('"Read more",1', '"Read more",0'))
+    ...     correct_labels(labels, suspects, Path(folder, "corrected.csv"))
+    2
+    """
+    source, destination = _check_paths(source, destination, overwrite=overwrite)
+    texts, labels = read_labels(source, text=text, label=label)
+    estimator = tfidf_baseline() if estimator is None else estimator
+    table = suspect_labels(estimator, texts, labels, n_jobs=n_jobs).head(n or len(texts))
+    _write(table, destination)
+    return table
+
+
+def correct_labels(
+    source: str | Path,
+    corrections: str | Path,
+    destination: str | Path,
+    *,
+    text: str = "text",
+    label: str = "label",
+    overwrite: bool = False,
+) -> int:
+    """Write a table of labels with those of `list_suspects` that were corrected.
+
+    Parameters
+    ----------
+    source : str or Path
+        The labels, as given to `list_suspects`.
+    corrections : str or Path
+        What that wrote, with the column "label" corrected. Lines may be missing.
+    destination : str or Path
+        The file to write, with all columns of `source`.
+    text, label : str, default="text" and "label"
+        The columns of `source`.
+    overwrite : bool, default=False
+        Whether to replace a `destination` that exists.
+
+    Returns
+    -------
+    n_changed : int
+        How many rows have another label now.
+
+    Raises
+    ------
+    FileNotFoundError, FileExistsError, ValueError
+        As `list_suspects`, or if the corrections are not of these labels.
+
+    Examples
+    --------
+    See `list_suspects`.
+    """
+    source, destination = _check_paths(source, destination, overwrite=overwrite)
+    texts, labels = read_labels(source, text=text, label=label)
+    read = _read(Path(corrections))
+    check_column(read.schema, "first_row", Path(corrections))
+    table = read.to_pandas()
+    try:
+        table["first_row"] = table["first_row"].astype(int)
+    except ValueError as error:
+        raise ValueError(
+            f"The column 'first_row' of {corrections} holds more than numbers: {error}. Keep it as "
+            "list_suspects wrote it."
+        ) from error
+    corrected = apply_corrections(texts, labels, table)
+    whole = _read(source)
+    place = whole.schema.get_field_index(label)
+    kind = whole.schema.field(place).type
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    values = list(map(str, corrected.tolist())) if is_text else corrected.tolist()
+    whole = whole.set_column(place, whole.schema.field(place), pa.array(values, kind))
+    with create_table(destination, whole.schema) as write:
+        for batch in whole.to_batches():
+            write(batch)
+    return int((corrected != labels).sum())
+
+
+def list_next_to_label(
+    model: Any,
+    source: str | Path,
+    destination: str | Path,
+    *,
+    n: int = 100,
+    text: str = "text",
+    labelled: str | Path | None = None,
+    trust: bool = False,
+    overwrite: bool = False,
+    random_state: int | None = None,
+) -> pd.DataFrame:
+    """Write the texts of a corpus whose labels would teach a classifier most.
+
+    Parameters
+    ----------
+    model : classifier or str or Path
+        As for `filter_corpus`.
+    source : str or Path
+        What `filter_corpus` reads.
+    destination : str or Path
+        The CSV or Parquet file to write, with an empty column "label" to fill.
+    n : int, default=100
+        How many texts.
+    text : str, default="text"
+        The column with the texts, also of `labelled`.
+    labelled : str or Path, default=None
+        What has labels already, and is left out.
+    trust : bool, default=False
+        As for `filter_corpus`.
+    overwrite : bool, default=False
+        Whether to replace a `destination` that exists.
+    random_state : int, default=None
+        The seed of the choice.
+
+    Returns
+    -------
+    table : DataFrame
+        As written; see :func:`~skbert_filter.inspection.next_to_label`.
+
+    Raises
+    ------
+    FileNotFoundError, FileExistsError, TypeError, ValueError
+        As `list_suspects` and `filter_corpus`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skbert_filter.inspection import WordCountRule
+    >>> from skbert_filter.label_files import list_next_to_label
+    >>> rule = WordCountRule().fit(["View All", "We make steel tools"], [0, 1])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     source = Path(folder, "lines.txt")
+    ...     _ = source.write_text("Contact us now\\nMenu\\nWe build large boats for you\\n")
+    ...     table = list_next_to_label(rule, source, Path(folder, "next.csv"), n=2)
+    >>> table.columns.tolist()
+    ['text', 'label', 'suggested', 'probability', 'rows', 'score', 'first_row']
+    """
+    source, destination = _check_paths(source, destination, overwrite=overwrite)
+    done = None if labelled is None else read_texts(labelled, text=text)
+    corpus = read_texts(source, text=text)
+    classifier = load_classifier(model, trust=trust)
+    table = next_to_label(classifier, corpus, n, labelled=done, random_state=random_state)
+    table.insert(1, "label", pd.Series([None] * len(table), dtype=object))
+    _write(table, destination)
+    return table
+
+
+def read_texts(source: str | Path, *, text: str = "text") -> pa.ChunkedArray:
+    """Read all texts of a corpus into Arrow's memory.
+
+    Parameters
+    ----------
+    source : str or Path
+        What `filter_corpus` reads.
+    text : str, default="text"
+        The column with the texts.
+
+    Returns
+    -------
+    texts : pyarrow.ChunkedArray of str
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `report_duplicates`.
+    """
+    chunks = []
+    for file in list_sources(Path(source)):
+        first_row = 1
+        with open_rows(file.path, text) as table:
+            name = text if table.format.is_table else TEXT
+            check_text_column(table.schema, name, file.path)
+            for batch, _ in table.batches:
+                values = batch.column(name)
+                check_no_nulls(values, name, file.path, first_row=first_row)
+                chunks.append(valid_texts(values, name, file.path, first_row=first_row))
+                first_row += batch.num_rows
+    return pa.chunked_array(chunks, pa.large_string())
+
+
+def _check_paths(
+    source: str | Path, destination: str | Path, *, overwrite: bool
+) -> tuple[Path, Path]:
+    source, destination = Path(source), Path(destination)
+    table_format(destination)
+    check_apart(source, destination)
+    check_destination(destination, overwrite=overwrite)
+    return source, destination
+
+
+def _read(path: Path) -> pa.Table:
+    with open_table(path) as table:
+        return pa.Table.from_batches([batch for batch, _ in table.batches], table.schema)
+
+
+def _write(frame: pd.DataFrame, path: Path) -> None:
+    table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
+    nothing = [i for i, field in enumerate(table.schema) if pa.types.is_null(field.type)]
+    for i in nothing:
+        name = table.schema.field(i).name
+        table = table.set_column(i, name, table.column(i).cast(pa.string()))
+    with create_table(path, table.schema) as write:
+        for batch in table.to_batches():
+            write(batch)

@@ -1,0 +1,39 @@
+"""Files of texts, read and written in bounded memory. Knows nothing of models."""
+
+from skbert_filter.tables.columns import (
+    check_column,
+    check_no_nulls,
+    check_text_column,
+    encode_texts,
+    valid_texts,
+)
+from skbert_filter.tables.formats import Format, file_format, find_format, table_format
+from skbert_filter.tables.reading import TableReader, open_rows, open_table, plain_schema
+from skbert_filter.tables.writing import (
+    check_can_hold,
+    check_destination,
+    create_table,
+    open_writer,
+    standard_output,
+)
+
+__all__ = [
+    "Format",
+    "TableReader",
+    "check_can_hold",
+    "check_column",
+    "check_destination",
+    "check_no_nulls",
+    "check_text_column",
+    "create_table",
+    "encode_texts",
+    "file_format",
+    "find_format",
+    "open_rows",
+    "open_table",
+    "open_writer",
+    "plain_schema",
+    "standard_output",
+    "table_format",
+    "valid_texts",
+]

@@ -1,0 +1,134 @@
+"""The text column of a table: that it is there, what it holds, and its distinct texts."""
+
+from difflib import get_close_matches
+from pathlib import Path
+
+import pyarrow as pa
+
+
+def check_column(schema: pa.Schema, column: str, path: Path) -> None:
+    """Refuse a column name that a table does not have exactly once.
+
+    Raises
+    ------
+    ValueError
+        If it is missing (naming the columns and the closest one) or ambiguous.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> from pathlib import Path
+    >>> from skbert_filter.tables import check_column
+    >>> check_column(pa.schema({"texts": pa.string()}), "text", Path("a.csv"))
+    Traceback (most recent call last):
+        ...
+    ValueError: a.csv has no column 'text'. Did you mean 'texts'? Its columns are: texts.
+    """
+    if schema.names.count(column) > 1:
+        raise ValueError(f"{path} has several columns {column!r}. Rename all but one.")
+    if column not in schema.names:
+        close = get_close_matches(column.lower(), [name.lower() for name in schema.names], n=1)
+        match = next((name for name in schema.names if close and name.lower() == close[0]), None)
+        hint = f" Did you mean {match!r}?" if match is not None else ""
+        raise ValueError(
+            f"{path} has no column {column!r}.{hint} Its columns are: {', '.join(schema.names)}."
+        )
+
+
+def check_text_column(schema: pa.Schema, column: str, path: Path) -> None:
+    """Refuse a text column that is missing or holds something else.
+
+    Raises
+    ------
+    ValueError
+        As `check_column`, or if the column does not hold strings.
+    """
+    check_column(schema, column, path)
+    kind = schema.field(column).type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if kind not in (pa.string(), pa.large_string(), pa.string_view()):
+        raise ValueError(
+            f"Column {column!r} of {path} holds {kind}, not text. Name the column with the texts."
+        )
+
+
+def encode_texts(
+    values: pa.Array, column: str, path: Path, *, first_row: int
+) -> tuple[list[str], pa.Array]:
+    """Return the distinct texts of some rows, and the position of each row's text in them.
+
+    Parameters
+    ----------
+    values : pyarrow.Array
+        Some rows of a text column.
+    column : str
+    path : Path
+        Where they come from, for messages.
+    first_row : int
+        The number of the first of these rows in the file, counted from 1.
+
+    Returns
+    -------
+    distinct : list of str
+        In first-seen order.
+    codes : pyarrow.Array of int
+
+    Raises
+    ------
+    ValueError
+        If a text is null (naming its row) or not UTF-8.
+    """
+    check_no_nulls(values, column, path, first_row=first_row)
+    encoded = valid_texts(values, column, path, first_row=first_row).dictionary_encode()
+    return encoded.dictionary.to_pylist(), encoded.indices
+
+
+def valid_texts(values: pa.Array, column: str, path: Path, *, first_row: int) -> pa.Array:
+    """Return texts as Arrow's large strings, if they are UTF-8.
+
+    Parameters
+    ----------
+    values, column, path, first_row
+        As for `encode_texts`; nulls are allowed.
+
+    Raises
+    ------
+    ValueError
+        If a text is not UTF-8, naming its row: a Parquet file may hold anything.
+    """
+    texts = values.cast(pa.large_string())
+    try:
+        texts.validate(full=True)
+    except pa.ArrowInvalid as error:
+        for row, data in enumerate(texts.cast(pa.large_binary()).to_pylist(), first_row):
+            try:
+                (data or b"").decode()
+            except UnicodeDecodeError as wrong:
+                raise ValueError(
+                    f"Row {row} of {path} (the first is 1) is not UTF-8 in column {column!r}: "
+                    f"{wrong}. Mend what wrote the file."
+                ) from error
+        raise
+    return texts
+
+
+def check_no_nulls(values: pa.Array, column: str, path: Path, *, first_row: int) -> None:
+    """Refuse missing values, naming the row.
+
+    Parameters
+    ----------
+    values, column, path, first_row
+        As for `encode_texts`, of a column of any type.
+
+    Raises
+    ------
+    ValueError
+        If a value is null.
+    """
+    if values.null_count:
+        row = first_row + values.is_null().index(True).as_py()
+        raise ValueError(
+            f"Row {row} of {path} (the first is 1) has no value in column {column!r}. "
+            "Fill or remove such rows."
+        )

@@ -1,0 +1,109 @@
+"""The kinds of files that are read and written, by their extensions."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Kind = Literal["csv", "parquet", "lines", "json"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """What an extension says of a file.
+
+    Attributes
+    ----------
+    extension : str
+    kind : {"csv", "parquet", "lines", "json"}
+    name : str
+        For messages.
+    delimiter : str
+        Between the values of a row of kind "csv".
+    compression : {"gzip", "zstd"} or None
+    """
+
+    extension: str
+    kind: Kind
+    name: str
+    delimiter: str = ","
+    compression: str | None = None
+
+    @property
+    def is_table(self) -> bool:
+        """Whether the file has columns that another table can hold."""
+        return self.kind in ("csv", "parquet")
+
+
+_TEXT_FORMATS = (
+    Format(".csv", "csv", "comma-separated UTF-8 text"),
+    Format(".tsv", "csv", "tab-separated UTF-8 text", "\t"),
+    Format(".jsonl", "json", "JSON Lines"),
+    Format(".txt", "lines", "lines of UTF-8 text"),
+)
+_COMPRESSIONS = (("", None, ""), (".gz", "gzip", "gzipped "), (".zst", "zstd", "zstd-compressed "))
+LINES = _TEXT_FORMATS[-1]
+FORMATS = (
+    *(
+        Format(text.extension + end, text.kind, prefix + text.name, text.delimiter, compression)
+        for end, compression, prefix in _COMPRESSIONS
+        for text in _TEXT_FORMATS
+    ),
+    Format(".parquet", "parquet", "Parquet"),
+)
+
+
+def find_format(path: Path) -> Format | None:
+    """Return the format of a file by its name, None if the extension is unknown."""
+    name = path.name.lower()
+    return next((known for known in FORMATS if name.endswith(known.extension)), None)
+
+
+def file_format(path: Path) -> Format:
+    """Return the format of a file by its name.
+
+    Raises
+    ------
+    ValueError
+        If the extension is unknown.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from skbert_filter.tables.formats import file_format
+    >>> file_format(Path("crawl.CSV.gz")).name
+    'gzipped comma-separated UTF-8 text'
+    """
+    known = find_format(path)
+    if known is None:
+        raise ValueError(
+            f"{path} has an unknown extension. Supported are .csv, .tsv, .jsonl and .txt, each "
+            "also with .gz or .zst, and .parquet: convert or rename the file."
+        )
+    return known
+
+
+def table_format(path: Path) -> Format:
+    """Return the format of a table, a file with columns, by its name.
+
+    Raises
+    ------
+    ValueError
+        If the extension is unknown or that of lines.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from skbert_filter.tables.formats import table_format
+    >>> table_format(Path("labels.txt"))
+    Traceback (most recent call last):
+        ...
+    ValueError: labels.txt holds lines of UTF-8 text, not a table. Give a .csv, .tsv (also with .gz
+    or .zst) or .parquet file.
+    """
+    known = file_format(path)
+    if not known.is_table:
+        raise ValueError(
+            f"{path} holds {known.name}, not a table. Give a .csv, .tsv (also with .gz or .zst) "
+            "or .parquet file."
+        )
+    return known

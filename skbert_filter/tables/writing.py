@@ -1,0 +1,158 @@
+"""Tables and lines, written in bounded memory. Knows nothing of models.
+
+Values of CSV files are written in quotes.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from skbert_filter.tables.formats import Format, file_format, table_format
+from skbert_filter.tables.lines import LINE, TEXT, joined, with_members
+from skbert_filter.tables.reading import plain_schema
+
+Write: TypeAlias = Callable[[pa.RecordBatch], None]
+
+# A row group of Parquet is written with this many rows, or fewer where they are large.
+_GROUP_ROWS = 1 << 18
+_GROUP_BYTES = 1 << 26
+
+
+@contextmanager
+def create_table(path: Path, schema: pa.Schema) -> Iterator[Write]:
+    """Give a function that writes record batches; the file is complete when it appears.
+
+    The rows go to ``<name>.partial`` beside `path`, which takes the place of `path` when
+    the block ends well and is removed when it does not.
+
+    Raises
+    ------
+    ValueError
+        If the extension is unknown, or CSV cannot hold a column of `schema`.
+    """
+    known = table_format(path)
+    check_can_hold(schema, path)
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with open_writer(partial, schema, known) as write:
+            yield write
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def open_writer(path: Path, schema: pa.Schema, known: Format) -> Iterator[Write]:
+    """Give a function that writes record batches to a file, at once and under its name.
+
+    Parameters
+    ----------
+    path : Path
+    schema : pyarrow.Schema
+        The columns as they are to be stored: see `TableReader`. Of lines only "line" is
+        written; further columns of JSON Lines become members.
+    known : Format
+        What to write, whatever the name of the file.
+    """
+    with pa.OSFile(str(path), "wb") as raw:
+        if known.kind == "parquet":
+            with pq.ParquetWriter(raw, schema) as writer, _row_groups(writer, schema) as write:
+                yield write
+            return
+        with pa.output_stream(raw, compression=known.compression) as stream:
+            if known.kind == "csv":
+                schema = plain_schema(schema)
+                options = pacsv.WriteOptions(delimiter=known.delimiter)
+                with pacsv.CSVWriter(stream, schema, write_options=options) as writer:
+                    yield writer.write_batch
+            else:
+                yield _line_writer(stream.write)
+
+
+@contextmanager
+def standard_output() -> Iterator[Write]:
+    """Give a function that writes lines to standard output."""
+    yield _line_writer(sys.stdout.buffer.write)
+    sys.stdout.buffer.flush()
+
+
+def check_destination(path: Path, *, overwrite: bool) -> None:
+    """Refuse a file that cannot be created, before work is spent on it.
+
+    Raises
+    ------
+    FileExistsError
+        If the file exists and `overwrite` is False.
+    FileNotFoundError
+        If its folder does not exist.
+    ValueError
+        If the extension is unknown, or `path` is a folder.
+    """
+    file_format(path)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder. Name a file in it.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {path.parent} for {path.name}. Create it.")
+    if path.exists() and not overwrite:
+        raise FileExistsError(
+            f"{path} exists. Name another file, or pass overwrite=True (--overwrite)."
+        )
+
+
+def check_can_hold(schema: pa.Schema, path: Path) -> None:
+    """Refuse a file whose format cannot hold the columns of a table.
+
+    Raises
+    ------
+    ValueError
+        If `path` is a CSV file and a column is, for instance, of lists.
+    """
+    if file_format(path).kind != "csv":
+        return
+    for field in plain_schema(schema):
+        try:
+            pacsv.write_csv(pa.schema([field]).empty_table(), pa.BufferOutputStream())
+        except pa.ArrowInvalid as error:
+            raise ValueError(
+                f"CSV cannot hold column {field.name!r} ({field.type}), so {path} cannot be "
+                "written. Give the destination the extension .parquet."
+            ) from error
+
+
+@contextmanager
+def _row_groups(writer: pq.ParquetWriter, schema: pa.Schema) -> Iterator[Write]:
+    waiting: list[pa.RecordBatch] = []
+
+    def flush() -> None:
+        table = pa.Table.from_batches(waiting)
+        waiting.clear()
+        writer.write_table(table if table.schema == schema else table.cast(schema))
+
+    def write(batch: pa.RecordBatch) -> None:
+        if batch.num_rows:
+            waiting.append(batch)
+        rows = sum(one.num_rows for one in waiting)
+        if rows >= _GROUP_ROWS or sum(one.nbytes for one in waiting) >= _GROUP_BYTES:
+            flush()
+
+    yield write
+    if waiting:
+        flush()
+
+
+def _line_writer(write_bytes: Callable[[pa.Buffer], object]) -> Write:
+    def write(batch: pa.RecordBatch) -> None:
+        lines = batch.column(LINE)
+        added = [name for name in batch.schema.names if name not in (LINE, TEXT)]
+        if added:
+            lines = with_members(lines, {name: batch.column(name).to_pylist() for name in added})
+        write_bytes(joined(lines))
+
+    return write

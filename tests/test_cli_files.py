@@ -1,0 +1,233 @@
+"""The commands that read and write files, as real processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import joblib
+import pandas as pd
+import pytest
+
+from skbert_filter.datasets import make_website_corpus, make_website_snippets
+from skbert_filter.inspection.baselines import WordCountRule, tfidf_baseline
+
+COMMAND = Path(sys.executable).with_name("skbert-filter")
+PROSE = "We repair pumps for ships"
+
+
+def run(*arguments, cwd, stdin=None, **environment):
+    return subprocess.run(
+        [COMMAND, *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "80", **environment},
+        input=stdin,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Return a folder with a model and some texts."""
+    rule = WordCountRule().fit(["View All", "About us", "We make tools", PROSE], [0, 0, 1, 1])
+    joblib.dump(rule, tmp_path / "rule.joblib")
+    (tmp_path / "firms").mkdir()
+    (tmp_path / "firms" / "a.txt").write_text(f"View\n{PROSE}\nItâ€™s new\n", encoding="utf-8")
+    (tmp_path / "firms" / "b.txt").write_text(f"{PROSE}\n")
+    return tmp_path
+
+
+def test_predict_cleans_a_folder_and_tells_what_it_did(files):
+    arguments = ("predict", "rule.joblib", "firms", "--trust")
+    told = run(*arguments, "-o", "kept", "--audit", "audit.csv", "--threshold", 0.5, cwd=files)
+    assert (told.returncode, told.stderr) == (0, "")
+    said = " ".join(told.stdout.split())
+    for part in (
+        "Kept 50.0% of the rows",
+        "files 2 rows 4 distinct texts 3 kept (label 1) 2 discarded 2 threshold 0.5",
+        "Note: 1 distinct texts look mis-decoded",
+        "kept holds the kept rows of firms.",
+        "audit.csv holds each distinct text and what was decided.",
+    ):
+        assert part in said
+    assert (files / "kept" / "a.txt").read_text() == f"{PROSE}\n"
+    assert pd.read_csv(files / "audit.csv")["rows"].tolist() == [1, 2, 1]
+
+    refused = run(*arguments, "-o", "kept", cwd=files)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == (
+        "Error: The folder kept holds files. Name another, or pass overwrite=True (--overwrite).\n"
+    )
+    as_json = run(*arguments, "-o", "kept", "--overwrite", "--json", cwd=files)
+    summary = json.loads(as_json.stdout)
+    assert (summary["rows"], summary["kept"], summary["misdecoded"]) == (4, 2, 1)
+
+
+def test_predict_in_a_pipe_writes_lines_and_nothing_else(files):
+    arguments = ("predict", "rule.joblib", "-", "-o", "-", "--trust")
+    result = run(*arguments, cwd=files, stdin=f"View\n{PROSE}\n", FORCE_COLOR="1")
+    assert result.stdout == f"{PROSE}\n"
+    assert "Cleaning" in result.stderr
+    as_json = run(*arguments, "--json", cwd=files, stdin=f"View\n{PROSE}\n")
+    assert as_json.stdout == f"{PROSE}\n"
+    assert json.loads(as_json.stderr)["rows"] == 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no full device")
+def test_output_that_cannot_be_written_is_an_error(files):
+    command = [COMMAND, "predict", "rule.joblib", "-", "-o", "-", "--trust"]
+    with Path("/dev/full").open("wb") as full:
+        result = subprocess.run(
+            command,
+            cwd=files,
+            input=PROSE.encode(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert result.returncode == 2
+    assert result.stderr.startswith(b"Error: There is no room to write standard output (")
+    assert b"ignored" not in result.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such pipes")
+def test_a_reader_that_leaves_ends_the_command_quietly(files):
+    process = subprocess.Popen(
+        [COMMAND, "predict", "rule.joblib", "-", "-o", "-", "--trust"],
+        cwd=files,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    process.stdout.close()
+    with suppress(BrokenPipeError), process.stdin as lines:
+        lines.write(f"{PROSE}\n".encode() * 200_000)
+    with process.stderr as errors:
+        assert errors.read() == b""
+    assert process.wait() == 141
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGINT")
+def test_ctrl_c_leaves_what_the_same_command_goes_on_from(files):
+    (files / "slow.py").write_text(
+        "import time\n"
+        "from skbert_filter.inspection.baselines import WordCountRule\n"
+        "class Slow(WordCountRule):\n"
+        "    def predict(self, X):\n"
+        "        time.sleep(0 if len(X) > 5000 else 600)\n"
+        "        return super().predict(X)\n"
+    )
+    script = (
+        "import joblib\nfrom slow import Slow\n"
+        "joblib.dump(Slow().fit(['View', 'We make tools'], [0, 1]), 'slow.joblib')"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=files, check=True)
+    # One chunk of 8,192 texts that is fast, and a rest that is slow.
+    (files / "in.txt").write_text("".join(f"text {i}\n" for i in range(9000)))
+    process = subprocess.Popen(
+        [COMMAND, "predict", "slow.joblib", "in.txt", "-o", "out.txt", "--trust"],
+        cwd=files,
+        env={**os.environ, "PYTHONPATH": f"{files}:{os.environ.get('PYTHONPATH', '')}"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    log = files / "out.txt.partial" / "scores.sqlite-wal"
+    while process.poll() is None and not (log.exists() and log.stat().st_size > 50_000):
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate()
+    assert process.returncode == 130
+    assert errors == (
+        "Interrupted: nothing is under the final name. What was computed is kept in "
+        "out.txt.partial: the same command goes on from there.\n"
+    )
+    assert not (files / "out.txt").exists()
+    assert (files / "out.txt.partial" / "manifest.json").exists()
+
+
+def test_duplicates_reports_repeats_and_leaks(files):
+    result = run("duplicates", "firms", cwd=files)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "distinct texts                3" in result.stdout
+    (files / "test.csv").write_text(f"text\n{PROSE}\nTea\n")
+    leaks = run("duplicates", "firms", "--test", "test.csv", "--json", cwd=files)
+    assert json.loads(leaks.stdout)[0] == {
+        "key": "exact",
+        "test_rows": 1,
+        "test_rows_share": 0.5,
+        "test_texts": 1,
+        "test_texts_share": 0.5,
+    }
+
+
+def test_suspects_are_listed_and_corrected(tmp_path):
+    X, y = make_website_snippets(300, random_state=0)
+    y[X == "Read more"] = 1
+    pd.DataFrame({"id": range(300), "text": X, "label": y}).to_csv(
+        tmp_path / "labels.csv", index=False
+    )
+    listed = run("suspects", "labels.csv", "-o", "suspects.csv", "--top", 5, cwd=tmp_path)
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert "Read more" in listed.stdout
+    assert "skbert-filter suspects labels.csv --apply suspects.csv" in listed.stdout
+    table = pd.read_csv(tmp_path / "suspects.csv", keep_default_na=False, dtype=str)
+    assert len(table) == 5
+    table = table[table["text"] == "Read more"].assign(label="0")
+    table.to_csv(tmp_path / "suspects.csv", index=False)
+    arguments = ("suspects", "labels.csv", "--apply", "suspects.csv", "-o", "corrected.csv")
+    applied = run(*arguments, cwd=tmp_path)
+    assert (applied.returncode, applied.stderr) == (0, "")
+    assert applied.stdout == "2 rows have another label in corrected.csv.\n"
+    corrected = pd.read_csv(tmp_path / "corrected.csv")
+    y[X == "Read more"] = 0
+    assert corrected["label"].tolist() == y.tolist()
+    assert corrected["id"].tolist() == list(range(300))
+
+
+def test_next_to_label_writes_a_list_to_fill(tmp_path):
+    X, y = make_website_snippets(300, random_state=0)
+    joblib.dump(tfidf_baseline().fit(X, y), tmp_path / "model.joblib")
+    pd.DataFrame({"text": X, "label": y}).to_csv(tmp_path / "labels.csv", index=False)
+    corpus = make_website_corpus(1000, random_state=0)
+    (tmp_path / "corpus.txt").write_text("\n".join(corpus), encoding="utf-8")
+    arguments = ("next-to-label", "model.joblib", "corpus.txt", "-o", "next.csv", "--trust")
+    result = run(*arguments, "-n", 20, "--labelled", "labels.csv", cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "20 texts are in next.csv. Fill in its column label." in result.stdout
+    chosen = pd.read_csv(tmp_path / "next.csv", keep_default_na=False)
+    assert chosen.columns.tolist()[:3] == ["text", "label", "suggested"]
+    assert len(chosen) == 20
+    assert not set(chosen["text"]) & set(X)
+    assert set(chosen["label"]) == {""}
+
+
+def test_help_names_the_functions_behind_the_commands_and_imports_no_engine():
+    code = (
+        "import sys\n"
+        "from typer.testing import CliRunner\n"
+        "from skbert_filter.cli import app\n"
+        "for command in ('predict', 'duplicates', 'suspects', 'next-to-label'):\n"
+        "    print(CliRunner().invoke(app, [command, '--help']).output)\n"
+        "heavy = {'tensorflow', 'keras', 'transformers', 'sklearn', 'pandas'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    for function in (
+        "skbert_filter.filter_corpus",
+        "skbert_filter.label_files.report_duplicates",
+        "report_leakage",
+        "skbert_filter.label_files.list_suspects",
+        "correct_labels",
+        "skbert_filter.label_files.list_next_to_label",
+    ):
+        assert function in result.stdout

@@ -1,0 +1,278 @@
+"""Jobs that do not end well: what is left, what is computed again, and what is refused."""
+
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from skbert_filter import filter_corpus
+from skbert_filter.inspection.baselines import WordCountRule
+
+PROSE = "We repair pumps for ships"
+
+
+class Stopping(WordCountRule):
+    """Counts what it is asked, raises at one call, and cannot know what chunks come."""
+
+    def __init__(self, name="v1"):
+        self.name = name
+        self.calls, self.error = [], {}
+
+    @property
+    def fingerprint_(self):
+        return self.name
+
+    def predict_proba(self, X):
+        if len(self.calls) in self.error:
+            raise self.error.pop(len(self.calls))
+        self.calls.append(list(X))
+        # As with a real model, the last bits depend on what is in the batch.
+        return super().predict_proba(X) * np.nextafter(1, 2 - len(X) % 2)
+
+    def predict(self, X):
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+@pytest.fixture(autouse=True)
+def _small_steps(monkeypatch):
+    monkeypatch.setattr("skbert_filter.corpus.scores._CHUNK_TEXTS", 7)
+    monkeypatch.setattr("skbert_filter.corpus.filtering._GROUP_ROWS", 50)
+    monkeypatch.setattr("skbert_filter.tables.reading._BATCH_ROWS", 50)
+
+
+def fitted(name="v1"):
+    return Stopping(name).fit(["View All", "We make steel tools"], [0, 1])
+
+
+def words(n_rows=400):
+    rng = np.random.default_rng(0)
+    return [" ".join(["w"] * (n % 9) + [str(n)]) for n in rng.integers(0, 120, n_rows).tolist()]
+
+
+def make_parquet(folder):
+    pq.write_table(pa.table({"text": words(), "n": range(400)}), folder / "in.parquet")
+    options = {"columns": ("label", "probability"), "audit": folder / "audit.parquet"}
+    return folder / "in.parquet", folder / "out.parquet", options | {"threshold": 0.4}
+
+
+def make_lines(folder):
+    (folder / "in" / "deep").mkdir(parents=True)
+    for i, place in enumerate(["a.txt", "b.txt", "deep/c.txt", "deep/d.txt"]):
+        (folder / "in" / place).write_text("\n".join(words()[i * 100 : i * 100 + 100]) + "\n")
+    return folder / "in", folder / "out", {"threshold": 0.5}
+
+
+def make_csv(folder):
+    pd.DataFrame({"text": words()}).to_csv(folder / "in.csv", index=False)
+    return folder / "in.csv", folder / "out.csv.gz", {}
+
+
+def contents(path):
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return {file.relative_to(path): file.read_bytes() for file in files if file.is_file()}
+
+
+@pytest.mark.parametrize("make", [make_parquet, make_lines, make_csv])
+@pytest.mark.parametrize("at", [1, 9])
+def test_an_interrupted_job_goes_on_and_gives_the_same_bytes(tmp_path, make, at):
+    source, destination, options = make(tmp_path)
+    whole = tmp_path / f"whole{''.join(destination.suffixes)}"
+    uninterrupted = fitted()
+    filter_corpus(uninterrupted, source, whole, **options | {"overwrite": True})
+    audit = options.get("audit")
+    expected_audit = audit and audit.read_bytes()
+    if audit:
+        audit.unlink()
+
+    model = fitted()
+    model.error = {at: KeyboardInterrupt()}
+    with pytest.raises(KeyboardInterrupt) as error:
+        filter_corpus(model, source, destination, **options)
+    assert error.value.__notes__ == [
+        f"What was computed is kept in {destination}.partial: the same command goes on from there."
+    ]
+    assert not destination.exists()
+    assert not (audit and audit.exists())
+    again = fitted()
+    summary = filter_corpus(again, source, destination, **options)
+
+    assert model.calls + again.calls == uninterrupted.calls
+    assert summary.recovered == sum(map(len, model.calls)) > 0
+    assert contents(destination) == contents(whole)
+    assert (audit and audit.read_bytes()) == expected_audit
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_nothing_is_left_of_a_job_that_computed_nothing(tmp_path):
+    source, destination, _ = make_csv(tmp_path)
+    model = fitted()
+    model.error = {0: MemoryError("no room")}
+    with pytest.raises(MemoryError) as error:
+        filter_corpus(model, source, destination)
+    assert not hasattr(error.value, "__notes__")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
+
+
+@pytest.fixture
+def interrupted(tmp_path):
+    """Return a job that was interrupted in its third chunk."""
+    source, destination, _ = make_csv(tmp_path)
+    model = fitted()
+    model.error = {2: RuntimeError("the notebook died")}
+    with pytest.raises(RuntimeError):
+        filter_corpus(model, source, destination)
+    return source, destination
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"threshold": 0.7}, "that was another: its threshold was None, not 0.7"),
+        ({"keep": 0}, "its keep was 1, not 0"),
+        ({"name": "v2"}, "its model differed"),
+        ({"row": "more\n"}, "its sources differed"),
+    ],
+)
+def test_another_job_is_refused_unless_it_may_take_over(interrupted, change, message):
+    source, destination = interrupted
+    model = fitted(change.pop("name", "v1"))
+    if "row" in change:
+        source.write_text(source.read_text() + change.pop("row"))
+    with pytest.raises(FileExistsError, match=message) as error:
+        filter_corpus(model, source, destination, **change)
+    assert "delete" in str(error.value)
+    assert "overwrite=True (--overwrite)" in str(error.value)
+    assert model.calls == []
+
+    summary = filter_corpus(model, source, destination, **change, overwrite=True)
+    # What the same model has computed is not computed again.
+    assert summary.recovered == (0 if change or model.name == "v2" else 14)
+    assert summary.rows == len(source.read_text().splitlines()) - 1
+    assert not destination.with_name("out.csv.gz.partial").exists()
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_else_is_in_the_place_is_left_alone(tmp_path, kind):
+    source, destination, _ = make_csv(tmp_path)
+    partial = tmp_path / "out.csv.gz.partial"
+    precious = partial
+    if kind == "folder":
+        partial.mkdir()
+        precious = partial / "thesis.txt"
+    precious.write_text("precious")
+    with pytest.raises(FileExistsError, match="holds something else"):
+        filter_corpus(fitted(), source, destination, overwrite=True)
+    assert precious.read_text() == "precious"
+
+
+def test_a_model_that_cannot_be_told_from_others_is_asked_again(tmp_path):
+    source, destination, _ = make_csv(tmp_path)
+    for attempt in range(2):
+        model = fitted()
+        model.name = None
+        model.stream = (row for row in ())  # nothing that can be hashed
+        model.error = {2: RuntimeError("again")} if attempt == 0 else {}
+        if attempt == 0:
+            with pytest.raises(RuntimeError):
+                filter_corpus(model, source, destination)
+    with pytest.raises(FileExistsError, match="its model differed"):
+        filter_corpus(model, source, destination)
+    assert filter_corpus(model, source, destination, overwrite=True).recovered == 0
+
+
+SCRIPT = """
+import os, resource, signal, sys, time
+import skbert_filter.corpus.scores as scores
+from skbert_filter import filter_corpus
+from skbert_filter.inspection.baselines import WordCountRule
+
+scores._CHUNK_TEXTS = 7
+os.environ["WHAT"], source, destination = sys.argv[1:]
+
+
+class Rule(WordCountRule):
+    def predict(self, X):
+        Rule.calls += 1
+        if os.environ["WHAT"] == "kill" and Rule.calls == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if os.environ["WHAT"] == "wait" and Rule.calls == 4:
+            print("waiting", flush=True)
+            time.sleep(600)
+        return super().predict(X)
+
+    fingerprint_ = "v1"
+
+
+Rule.calls = 0
+model = Rule().fit(["View All", "We make steel tools"], [0, 1])
+if os.environ["WHAT"] == "full":
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+try:
+    summary = filter_corpus(model, source, destination)
+except OSError as error:
+    sys.exit(f"{type(error).__name__} {error} {getattr(error, '__notes__', '')}")
+print(summary.recovered)
+"""
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory):
+    path = tmp_path_factory.mktemp("script") / "job.py"
+    path.write_text(textwrap.dedent(SCRIPT))
+    return path
+
+
+def start(script, *arguments):
+    return subprocess.Popen(
+        [sys.executable, script, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL")
+def test_a_killed_job_goes_on_in_another_process_and_keeps_others_out(tmp_path, script):
+    source, destination, _ = make_csv(tmp_path)
+    killed = start(script, "kill", source, destination)
+    killed.communicate()
+    assert killed.returncode == -signal.SIGKILL
+    assert not destination.exists()
+    assert destination.with_name("out.csv.gz.partial").is_dir()
+
+    living = start(script, "wait", source, destination)
+    try:
+        assert living.stdout.readline() == "waiting\n"
+        with pytest.raises(BlockingIOError, match=r"Another job is writing .*out\.csv\.gz"):
+            filter_corpus(fitted(), source, destination, overwrite=True)
+    finally:
+        living.kill()
+        living.communicate()
+
+    finished = start(script, "finish", source, destination)
+    output, errors = finished.communicate()
+    # Three chunks of the first process, and of the second those up to its fourth.
+    assert (output, errors) == ("42\n", "")
+    filter_corpus(fitted(), source, tmp_path / "whole.csv.gz")
+    assert destination.read_bytes() == (tmp_path / "whole.csv.gz").read_bytes()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no limit on files")
+def test_a_full_disk_is_told_and_what_was_computed_is_kept(tmp_path, script):
+    texts = [f"{PROSE} {i % 40} {'x' * 500}" for i in range(2000)]
+    pd.DataFrame({"text": texts}).to_csv(tmp_path / "in.csv", index=False)
+    full = start(script, "full", tmp_path / "in.csv", tmp_path / "out.csv")
+    _, errors = full.communicate()
+    assert full.returncode == 1
+    assert f"There is no room to write {tmp_path / 'out.csv'}" in errors
+    assert "the same command goes on from there" in errors
+    assert not (tmp_path / "out.csv").exists()
+    finished = start(script, "finish", tmp_path / "in.csv", tmp_path / "out.csv")
+    assert finished.communicate() == ("40\n", "")
+    assert len(pd.read_csv(tmp_path / "out.csv")) == 2000
