@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,6 +32,12 @@ TextColumnName = Annotated[str, typer.Option("--text", help="The column with the
 LabelColumnName = Annotated[str, typer.Option("--label", help="The column with the labels.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+Offline = Annotated[
+    bool, typer.Option("--offline", help="Write Comet's data to an archive for `comet upload`.")
+]
+EnvFile = Annotated[
+    Path | None, typer.Option(help="A .env file with COMET_API_KEY, or its folder.")
+]
 
 
 @app.command()
@@ -133,15 +140,21 @@ def train(
     ] = True,
     overwrite: Overwrite = False,
     seed: Seed = 0,
+    comet: Annotated[
+        str | None,
+        typer.Option(metavar="PROJECT[/NAME]", help="Log it to an experiment of Comet."),
+    ] = None,
+    offline: Offline = False,
+    env_file: EnvFile = None,
 ) -> None:
     """Learn from labelled texts, report an honest score, save the filter.
 
-    In Python: skbert_filter.train.train_filter(...)
+    In Python: skbert_filter.train.train_filter(...), and with --comet
+    skbert_filter.integrations.comet.train_and_log(...)
     """
     console = Console()
-    with _user_errors():
+    with _user_errors(), _comet_training(comet, offline, env_file) as train_filter:
         from skbert_filter.text_filter import SmallBertTextFilter
-        from skbert_filter.train import train_filter
 
         summary = train_filter(
             labels,
@@ -161,8 +174,49 @@ def train(
 
 
 @app.command()
-def evaluate(
+def register(
     model: Annotated[Path, typer.Argument(help="A folder written by train.")],
+    name: Annotated[str, typer.Argument(help="Its name in the registry, such as web-filter.")],
+    version: Annotated[
+        str | None,
+        typer.Option(
+            help="Such as 1.2.0; or major, minor or patch, to count up.  [default: minor]"
+        ),
+    ] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="A tag; may be repeated.")] = None,
+    status: Annotated[str | None, typer.Option(help="Such as Production.")] = None,
+    project: Annotated[str | None, typer.Option(help="The project for its experiment.")] = None,
+    offline: Offline = False,
+    env_file: EnvFile = None,
+) -> None:
+    """Put a filter into the model registry of Comet.
+
+    In Python: skbert_filter.integrations.comet.register_folder(...)
+    """
+    with _user_errors():
+        from skbert_filter.integrations.comet import register_folder
+
+        registration = register_folder(
+            model,
+            name,
+            version,
+            tags=tag,
+            status=status,
+            project_name=project,
+            offline=offline,
+            env_file=env_file,
+            **_QUIET,
+        )
+    said = "After `comet upload` it is" if registration.archived else "Registered as"
+    print_line(Console(), f"{said} {registration.uri}")
+
+
+@app.command()
+def evaluate(
+    model: Annotated[
+        Path,
+        typer.Argument(help="A folder written by train, or registry://WORKSPACE/NAME:VERSION."),
+    ],
     labels: Annotated[
         Path,
         typer.Argument(help="Labelled texts that it has not seen: .csv, .csv.gz or .parquet."),
@@ -228,9 +282,35 @@ def _user_errors() -> Iterator[None]:
     """Turn what a user can mend into one line and exit code 2."""
     try:
         yield
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ModuleNotFoundError) as error:
         print_line(Console(stderr=True), f"Error: {' '.join(str(error).split())}")
         raise typer.Exit(2) from error
+
+
+# What Comet would record of a script: a command has nothing of it to show.
+_QUIET = {"log_code": False, "auto_output_logging": False, "display_summary_level": 0}
+
+
+@contextmanager
+def _comet_training(
+    comet: str | None, offline: bool, env_file: Path | None
+) -> Iterator[Callable[..., Any]]:
+    """Lend `train_filter`, or one that logs to an experiment that lasts for the block."""
+    if comet is None:
+        if offline or env_file:
+            raise ValueError("--offline and --env-file are for --comet. Add --comet PROJECT.")
+        from skbert_filter.train import train_filter
+
+        yield train_filter
+        return
+    from skbert_filter.integrations.comet import start, train_and_log
+
+    project, _, name = comet.partition("/")
+    experiment = start(project, name=name or None, offline=offline, env_file=env_file, **_QUIET)
+    try:
+        yield partial(train_and_log, experiment)
+    finally:
+        experiment.end()
 
 
 def _fit_callbacks(console: Console) -> list[Any]:

@@ -1,5 +1,6 @@
 """Files in, files out: clean a corpus with a fitted filter."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
@@ -94,8 +95,9 @@ def filter_corpus(
     Parameters
     ----------
     model : classifier or str or Path
-        Any fitted text classifier, or a folder written by
-        `SmallBertTextFilter.save_pretrained`.
+        Any fitted text classifier, a folder written by
+        `SmallBertTextFilter.save_pretrained`, or ``registry://workspace/name:version`` of
+        Comet's model registry.
     source : str or Path
         A ``.csv``, ``.csv.gz`` or ``.parquet`` file. Values of CSV files are taken as
         they are written: ``NA`` is a text of two letters.
@@ -184,6 +186,8 @@ def load_classifier(model: Any) -> Any:
     if not isinstance(model, str | Path):
         check_is_fitted(model)
         return model
+    if str(model).startswith("registry:"):
+        return _load_registered(model)
     if not Path(model).is_dir():
         raise FileNotFoundError(
             f"There is no model folder {model}. Give a folder written by save_pretrained "
@@ -192,6 +196,13 @@ def load_classifier(model: Any) -> Any:
     from skbert_filter.text_filter import SmallBertTextFilter
 
     return SmallBertTextFilter.from_pretrained(model)
+
+
+def _load_registered(model: str | Path) -> Any:
+    from skbert_filter.integrations.comet import load_model
+
+    # a Path has one slash where two were written
+    return load_model(re.sub(r"^registry:[/\\]*", "registry://", str(model)))
 
 
 def _label(model: Any, keep: Any) -> Any:

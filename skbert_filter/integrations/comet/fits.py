@@ -1,0 +1,160 @@
+"""Log what a fit was given, how it went, and where its data come from."""
+
+import json
+import math
+from io import StringIO
+from numbers import Number
+from typing import Any
+
+import pandas as pd
+from sklearn.base import is_classifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from skbert_filter.integrations.comet.client import failing_softly, is_open
+
+_LISTS_OF_MEMBERS = ("steps", "transformers", "transformer_list", "estimators")
+
+
+def log_fit(experiment: Any, estimator: Any) -> None:
+    """Log a fitted estimator's parameters, history and origin to Comet.
+
+    Parameters
+    ----------
+    experiment : comet_ml.CometExperiment
+        Where to log to.
+    estimator : estimator
+        A fitted filter, or any other fitted estimator: a pipeline, a `DedupPredictor`, a search.
+
+    Warns
+    -----
+    UserWarning
+        If Comet fails, or the experiment has ended. The program goes on.
+
+    See Also
+    --------
+    CometCallback : Logs the history while the fit runs.
+    log_evaluation : Logs the scores on held-out texts.
+
+    Notes
+    -----
+    Logged are
+
+    - as parameters, all that ``get_params`` gives, by scikit-learn's names (``clf__epochs``);
+      of a search also its best parameters, as ``best__clf__epochs``, with its ``best_score`` as
+      a metric and its table as ``cv_results.csv``;
+    - as metrics, the `history_` of the filter inside, epoch by epoch, unless a `CometCallback` or
+      Comet's own logging has done so;
+    - as others, its `training_record_`: rows, distinct texts, conflicts, class balance, hash of
+      the training texts, split and seeds, best epoch, vocabulary and versions; the
+      number of epochs, the fingerprint, the labels and the decision threshold.
+
+    Examples
+    --------
+    ::
+
+        experiment = start("website-texts")
+        model = SmallBertTextFilter().fit(X, y, callbacks=[CometCallback(experiment)])
+        log_fit(experiment, model)
+    """
+    check_is_fitted(estimator)
+    if not is_open(experiment, "the fit"):
+        return
+    with failing_softly("the fit"):
+        experiment.log_parameters(_parameters(estimator), nested_support=False)
+        if hasattr(estimator, "cv_results_"):
+            _log_search(experiment, estimator)
+        log_course(experiment, estimator)
+
+
+def log_course(experiment: Any, estimator: Any) -> None:
+    """Log how a fit went and where its data come from, without the parameters."""
+    inner = fitted_inside(estimator)
+    if hasattr(inner, "history_"):
+        _log_history(experiment, inner)
+    experiment.log_others(_origin(estimator, inner))
+
+
+def fitted_inside(estimator: Any) -> Any:
+    """Return the estimator that learnt from the texts: the last one inside of meta-estimators."""
+    for attribute in ("best_estimator_", "estimator_"):
+        if hasattr(estimator, attribute):
+            return fitted_inside(getattr(estimator, attribute))
+    if isinstance(estimator, FrozenEstimator):
+        return fitted_inside(estimator.estimator)
+    if isinstance(estimator, Pipeline):
+        return fitted_inside(estimator[-1])
+    # DedupPredictor, and others, may wrap a frozen estimator without a fit of their own.
+    inner = getattr(estimator, "estimator", None)
+    return fitted_inside(inner) if isinstance(inner, FrozenEstimator) else estimator
+
+
+def _parameters(estimator: Any) -> dict[str, Any]:
+    """Return the parameters, but for the lists of steps whose members are there by name."""
+    parameters = estimator.get_params()
+    return {
+        name: _plain(value)
+        for name, value in parameters.items()
+        if name.rpartition("__")[2] not in _LISTS_OF_MEMBERS
+    }
+
+
+def _plain(value: Any) -> Any:
+    # An object becomes the text that Comet's own logging makes of it, so that Comet, which logs
+    # equal values once, sees that they are equal.
+    return value if isinstance(value, Number | str | tuple | list | None) else str(value)
+
+
+def _log_search(experiment: Any, search: Any) -> None:
+    best = getattr(search, "best_params_", {})
+    experiment.log_parameters(
+        {f"best__{name}": _plain(value) for name, value in best.items()}, nested_support=False
+    )
+    # A search with several scores and refit=False has no best one.
+    if hasattr(search, "best_score_"):
+        experiment.log_metric("best_score", float(search.best_score_))
+    log_csv(experiment, "cv_results.csv", pd.DataFrame(search.cv_results_))
+
+
+def log_csv(experiment: Any, name: str, table: pd.DataFrame) -> None:
+    """Log a table as a file."""
+    # Comet's log_table would send a file of this name from the working directory instead.
+    experiment.log_asset(StringIO(table.to_csv(index=False)), file_name=name)
+
+
+def _log_history(experiment: Any, model: Any) -> None:
+    history = model.history_
+    if all(_last(experiment, name) == values[-1] for name, values in history.items()):
+        return
+    record = model.training_record_
+    steps = math.ceil(record["trained_on"] / model.batch_size)
+    for epoch in range(model.n_iter_):
+        metrics = {name: values[epoch] for name, values in history.items()}
+        experiment.log_metrics(metrics, step=steps * (epoch + 1), epoch=epoch + 1)
+
+
+def _last(experiment: Any, metric: str) -> float | None:
+    try:
+        return experiment.get_metric(metric)
+    except KeyError:
+        return None
+
+
+def _origin(estimator: Any, inner: Any) -> dict[str, Any]:
+    origin: dict[str, Any] = {"estimator": type(inner).__name__}
+    record = getattr(inner, "training_record_", {})
+    for name, value in record.items():
+        values = value if isinstance(value, dict) else {"": value}
+        for part, each in values.items():
+            if each is not None:
+                origin[f"training/{name}/{part}".rstrip("/")] = each
+    for name in ("n_iter_", "fingerprint_"):
+        if hasattr(inner, name):
+            origin[name] = getattr(inner, name)
+    if is_classifier(estimator) and hasattr(estimator, "classes_"):
+        classes = estimator.classes_.tolist()
+        origin["classes"] = json.dumps(classes, default=str)
+        if len(classes) == 2:
+            origin["decision_threshold"] = getattr(estimator, "best_threshold_", 0.5)
+    return origin
