@@ -1,6 +1,7 @@
 """The `skbert-filter` command. Each command is one call of a public Python function."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -194,6 +195,7 @@ def register(
     In Python: skbert_filter.integrations.comet.register_folder(...)
     """
     with _user_errors():
+        _quieten_comet()
         from skbert_filter.integrations.comet import register_folder
 
         registration = register_folder(
@@ -287,8 +289,17 @@ def _user_errors() -> Iterator[None]:
         raise typer.Exit(2) from error
 
 
+def _quieten_comet() -> None:
+    # It would watch other packages, and ask to be imported before them.
+    os.environ.setdefault("COMET_DISABLE_AUTO_LOGGING", "1")
+
+
 # What Comet would record of a script: a command has nothing of it to show.
-_QUIET = {"log_code": False, "auto_output_logging": False, "display_summary_level": 0}
+_QUIET: dict[str, Any] = {
+    "log_code": False,
+    "auto_output_logging": False,
+    "display_summary_level": 0,
+}
 
 
 @contextmanager
@@ -303,6 +314,7 @@ def _comet_training(
 
         yield train_filter
         return
+    _quieten_comet()
     from skbert_filter.integrations.comet import start, train_and_log
 
     project, _, name = comet.partition("/")

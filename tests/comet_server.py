@@ -7,7 +7,7 @@ import json
 import threading
 import time
 import zipfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlparse
 
@@ -66,7 +66,7 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *arguments):
         pass
 
-    def do_GET(self):  # noqa: N802 - the name http.server calls
+    def do_GET(self):
         url = urlparse(self.path)
         asked = {name: values[0] for name, values in parse_qs(url.query).items()}
         endpoint = url.path.removeprefix("/api/rest/v2/")
@@ -93,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._answer(self._of_model(endpoint, asked))
 
-    def do_POST(self):  # noqa: N802 - the name http.server calls
+    def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.posted.append((urlparse(self.path).path, self.path, body))
         self._answer({"runId": "run", "project_id": "project", "registryModelItemId": "item"})
@@ -126,7 +126,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _send_asset(self, asset_id, *, cut):
         workspace, model, version, name = asset_id.split("|")
         content = self.server.models[workspace, model][version][name]
-        self._send(content, "application/octet-stream", content[: len(content) // 2] if cut else None)
+        self._send(
+            content, "application/octet-stream", content[: len(content) // 2] if cut else None
+        )
 
     def _answer(self, value, status=200):
         self._send(json.dumps(value).encode(), "application/json", status=status)
@@ -136,10 +138,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        try:
+        with suppress(OSError):  # a client that waits no longer
             self.wfile.write(content if sent is None else sent)
-        except OSError:
-            pass  # a client that waits no longer
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 from skbert_filter.bert.engine import import_keras
 from skbert_filter.integrations.comet.client import check_experiment, reason
 
-keras = import_keras()
+keras: Any = import_keras()
 
 
 class CometCallback(keras.callbacks.Callback):

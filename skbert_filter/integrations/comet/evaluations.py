@@ -131,37 +131,37 @@ def _figures(estimator: Any, X_test: Any, y_test: Any, weighted: bool) -> dict[s
     weight = rows.weights if weighted else np.ones(len(y))
     answers = Answers.of(estimator, rows.texts, y, type(estimator).__name__)
     figures = {}
-    if answers.ranking is not None:
-        figures["precision_recall"] = _precision_recall(answers, y, weight)
+    if (ranking := answers.ranking) is not None:
+        figures["precision_recall"] = _precision_recall(answers.classes, ranking, y, weight)
     # sklearn's calibration curve takes no weights.
-    if answers.proba is not None and not weighted:
-        figures["calibration"] = _calibration(answers, y)
+    if (proba := answers.proba) is not None and not weighted:
+        figures["calibration"] = _calibration(answers, proba, y)
     return figures
 
 
-def _precision_recall(answers: Answers, y: np.ndarray, weight: np.ndarray) -> Any:
+def _precision_recall(
+    classes: np.ndarray, ranking: np.ndarray, y: np.ndarray, weight: np.ndarray
+) -> Any:
     figure, axes = _new_figure()
-    columns = range(len(answers.classes))
-    if len(answers.classes) == 2:
-        columns = range(1, 2)
-    frequent = sorted(columns, key=lambda column: -(y == answers.classes[column]).sum())
+    columns = range(1, 2) if len(classes) == 2 else range(len(classes))
+    frequent = sorted(columns, key=lambda column: -(y == classes[column]).sum())
     for column in frequent[:_CLASSES_SHOWN]:
-        is_class = y == answers.classes[column]
+        is_class = y == classes[column]
         if is_class.any():
             PrecisionRecallDisplay.from_predictions(
                 is_class,
-                answers.ranking[:, column],
+                ranking[:, column],
                 sample_weight=weight,
-                name=f"label {answers.classes[column]}",
+                name=f"label {classes[column]}",
                 ax=axes,
             )
     return figure
 
 
-def _calibration(answers: Answers, y: np.ndarray) -> Any:
+def _calibration(answers: Answers, proba: np.ndarray, y: np.ndarray) -> Any:
     figure, axes = _new_figure()
     if len(answers.classes) == 2:
-        happened, probability = y == answers.classes[1], answers.proba[:, 1]
+        happened, probability = y == answers.classes[1], proba[:, 1]
         name = f"label {answers.classes[1]}"
     else:
         happened, probability = y == answers.predicted, answers.confidence

@@ -12,7 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from skbert_filter.integrations.comet.client import failing_softly, is_open
+from skbert_filter.integrations.comet.client import failing_softly, import_comet, is_open
 
 _LISTS_OF_MEMBERS = ("steps", "transformers", "transformer_list", "estimators")
 
@@ -101,9 +101,11 @@ def _parameters(estimator: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    # An object becomes the text that Comet's own logging makes of it, so that Comet, which logs
-    # equal values once, sees that they are equal.
-    return value if isinstance(value, Number | str | tuple | list | None) else str(value)
+    if isinstance(value, Number | str | tuple | list | None):
+        return value
+    # Comet logs equal values once, and its own logging makes this text of an object.
+    convert = import_comet("comet_ml.convert_utils").convert_to_string_value
+    return convert(value, import_comet("comet_ml.config").MAXIMAL_VALUE_LENGTH)
 
 
 def _log_search(experiment: Any, search: Any) -> None:
