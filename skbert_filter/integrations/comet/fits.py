@@ -62,7 +62,7 @@ def log_fit(experiment: Any, estimator: Any) -> None:
     if not is_open(experiment, "the fit"):
         return
     with failing_softly("the fit"):
-        experiment.log_parameters(_parameters(estimator), nested_support=False)
+        _log_parameters(experiment, estimator.get_params())
         if hasattr(estimator, "cv_results_"):
             _log_search(experiment, estimator)
         log_course(experiment, estimator)
@@ -90,14 +90,18 @@ def fitted_inside(estimator: Any) -> Any:
     return fitted_inside(inner) if isinstance(inner, FrozenEstimator) else estimator
 
 
-def _parameters(estimator: Any) -> dict[str, Any]:
-    """Return the parameters, but for the lists of steps whose members are there by name."""
-    parameters = estimator.get_params()
-    return {
+def _log_parameters(experiment: Any, parameters: dict[str, Any]) -> None:
+    """Log parameters, but for the lists of steps whose members are there by name."""
+    logged = {
         name: _plain(value)
         for name, value in parameters.items()
         if name.rpartition("__")[2] not in _LISTS_OF_MEMBERS
     }
+    for name, value in logged.copy().items():
+        # Comet logs equal values once, but NaN equals nothing.
+        if isinstance(value, float) and math.isnan(value) and name in experiment.params:
+            del logged[name]
+    experiment.log_parameters(logged, nested_support=False)
 
 
 def _plain(value: Any) -> Any:
@@ -110,9 +114,7 @@ def _plain(value: Any) -> Any:
 
 def _log_search(experiment: Any, search: Any) -> None:
     best = getattr(search, "best_params_", {})
-    experiment.log_parameters(
-        {f"best__{name}": _plain(value) for name, value in best.items()}, nested_support=False
-    )
+    _log_parameters(experiment, {f"best__{name}": value for name, value in best.items()})
     # A search with several scores and refit=False has no best one.
     if hasattr(search, "best_score_"):
         experiment.log_metric("best_score", float(search.best_score_))
