@@ -95,8 +95,20 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.posted.append((urlparse(self.path).path, self.path, body))
-        self._answer({"runId": "run", "project_id": "project", "registryModelItemId": "item"})
+        self.server.posted.append((self.path, body))
+        if self.path.endswith("write/registry-model/item/create"):
+            asked = json.loads(body)
+            model = self.server.models.setdefault((WORKSPACE, asked["registryModelName"]), {})
+            model.setdefault(asked["version"], {})
+        self._answer(
+            {
+                "runId": "run",
+                "project_id": "project",
+                "registryModelItemId": "item",
+                "is_alive_beat_duration_millis": 1000,
+                "gpu_monitor_interval_millis": 1000,
+            }
+        )
 
     do_PUT = do_POST  # noqa: N815
 

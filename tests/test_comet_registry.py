@@ -13,6 +13,7 @@ from comet_server import KEY, serving
 from sklearn.pipeline import make_pipeline
 
 from skbert_filter import DedupPredictor, SmallBertTextFilter, filter_corpus
+from skbert_filter.inspection.baselines import tfidf_baseline
 from skbert_filter.integrations.comet import (
     load_model,
     log_fit,
@@ -253,12 +254,31 @@ def test_comets_own_upload_replays_an_archive_with_its_registration(registry, ar
     command = Path(sys.executable).with_name("comet")
     result = run(command, "upload", archive, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    registered = [
-        json.loads(body)["version"]
-        for path, _, body in registry.posted
-        if path.endswith("write/registry-model/item/create")
-    ]
-    assert registered == ["1.9.0", "1.10.0", "1.0.0"]
-    sent = "".join(path for _, path, _ in registry.posted)
+    assert registered_versions(registry) == ["1.9.0", "1.10.0", "1.0.0"]
+    sent = "".join(path for path, _ in registry.posted)
     for name in ("model.safetensors", "tokenizer.json", "skbert_filter.json", "CometModel"):
         assert f"fileName={name}" in sent
+
+
+def test_an_online_experiment_counts_the_version_up_and_waits_until_it_is_there(registry, snippets):
+    experiment = start("texts", **QUIET)
+    model = tfidf_baseline().fit(*snippets)
+    registration = register_model(experiment, model, "tf-idf", status="Development", tags=["a"])
+    again = register_model(experiment, model, "tf-idf", "major")
+    with pytest.raises(ValueError, match=r"has a version 2\.0\.0 of tf-idf already"):
+        register_model(experiment, model, "tf-idf", "2.0.0")
+    experiment.end()
+    assert (registration.uri, again.uri) == (
+        "registry://me/tf-idf:1.0.0",
+        "registry://me/tf-idf:2.0.0",
+    )
+    assert not registration.archived
+    assert registered_versions(registry) == ["1.0.0", "2.0.0"]
+
+
+def registered_versions(registry):
+    return [
+        json.loads(body)["version"]
+        for path, body in registry.posted
+        if path.endswith("write/registry-model/item/create")
+    ]

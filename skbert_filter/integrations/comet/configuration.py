@@ -143,6 +143,7 @@ def start(
                 "offline_directory": None if offline_directory is None else str(offline_directory),
                 "auto_param_logging": False,
                 "auto_metric_logging": False,
+                "log_graph": False,  # Comet cannot draw it, and warns with a traceback
                 **config,
             }
         ),
