@@ -75,12 +75,14 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(3)
         if isinstance(failure, int):
             self._answer({"msg": "on purpose"}, failure)
-        elif endpoint == "/clientlib/isAlive/ver":
+        elif endpoint.endswith(("isAlive/ver", "health/ping")):
             self._answer({"version": "4.30.0"})
         elif self.headers["Authorization"] != KEY:
             self._answer({"msg": "no such key"}, 401)
         elif endpoint == "account-details":
             self._answer({"userName": WORKSPACE, "defaultWorkspaceName": WORKSPACE})
+        elif endpoint == "experiment/metadata":
+            self._answer({"workspaceName": WORKSPACE})
         elif endpoint == "registry-model":
             names = [name for workspace, name in self.server.models if workspace == WORKSPACE]
             self._answer({"registryModels": [{"modelName": name} for name in names]})

@@ -263,7 +263,9 @@ def test_comets_own_upload_replays_an_archive_with_its_registration(registry, ar
 def test_an_online_experiment_counts_the_version_up_and_waits_until_it_is_there(registry, snippets):
     experiment = start("texts", **QUIET)
     model = tfidf_baseline().fit(*snippets)
-    registration = register_model(experiment, model, "tf-idf", status="Development", tags=["a"])
+    registration = register_model(
+        experiment, model, "tf-idf", status="Development", tags=["a"], timeout=20
+    )
     again = register_model(experiment, model, "tf-idf", "major")
     with pytest.raises(ValueError, match=r"has a version 2\.0\.0 of tf-idf already"):
         register_model(experiment, model, "tf-idf", "2.0.0")
