@@ -68,12 +68,14 @@ def log_fit(experiment: Any, estimator: Any) -> None:
         log_course(experiment, estimator)
 
 
-def log_course(experiment: Any, estimator: Any) -> None:
+def log_course(experiment: Any, estimator: Any, prefix: str = "") -> None:
     """Log how a fit went and where its data come from, without the parameters."""
     inner = fitted_inside(estimator)
     if hasattr(inner, "history_"):
-        _log_history(experiment, inner)
-    experiment.log_others(_origin(estimator, inner))
+        _log_history(experiment, inner, prefix)
+    origin = _origin(estimator, inner)
+    # By the name itself, since Comet does not put its context before the name of an "other".
+    experiment.log_others({f"{prefix}{name}": value for name, value in origin.items()})
 
 
 def fitted_inside(estimator: Any) -> Any:
@@ -127,15 +129,17 @@ def log_csv(experiment: Any, name: str, table: pd.DataFrame) -> None:
     experiment.log_asset(StringIO(table.to_csv(index=False)), file_name=name)
 
 
-def _log_history(experiment: Any, model: Any) -> None:
-    history = model.history_
+def _log_history(experiment: Any, model: Any, prefix: str) -> None:
+    history = {f"{prefix}{name}": values for name, values in model.history_.items()}
     if all(_last(experiment, name) == values[-1] for name, values in history.items()):
         return
-    record = model.training_record_
-    steps = math.ceil(record["trained_on"] / model.batch_size)
-    for epoch in range(model.n_iter_):
-        metrics = {name: values[epoch] for name, values in history.items()}
-        experiment.log_metrics(metrics, step=steps * (epoch + 1), epoch=epoch + 1)
+    trained_on = getattr(model, "training_record_", {}).get("trained_on")
+    for epoch in range(1, model.n_iter_ + 1):
+        experiment.log_metrics(
+            {name: values[epoch - 1] for name, values in history.items()},
+            step=trained_on and math.ceil(trained_on / model.batch_size) * epoch,
+            epoch=epoch,
+        )
 
 
 def _last(experiment: Any, metric: str) -> float | None:

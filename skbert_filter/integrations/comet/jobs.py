@@ -45,7 +45,7 @@ def train_and_log(
     Notes
     -----
     Logged are the fit that is scored, its scores, and the saved filter as ``model``. Where that has
-    learnt from all labels, the names of its history and origin begin with ``refit``.
+    learnt from all labels, the names of its history and origin begin with ``refit_``.
 
     Examples
     --------
@@ -63,8 +63,7 @@ def train_and_log(
     summary = train_filter(source, destination, on_scored=on_scored, **params)
     with failing_softly("the saved filter"):
         if summary.refit:
-            with experiment.context_manager("refit"):
-                log_course(experiment, summary.model)
+            log_course(experiment, summary.model, prefix="refit_")
         log_model(experiment, summary.model)
     return summary
 

@@ -19,9 +19,9 @@ from skbert_filter.integrations.comet.client import check_experiment, import_com
 from skbert_filter.integrations.comet.registry import (
     PARTS,
     check_status,
-    is_registered,
     next_version,
     parse_version,
+    wait_until_registered,
 )
 from skbert_filter.text_filter import SmallBertTextFilter
 
@@ -186,14 +186,9 @@ def register_model(
         description=description,
         comment=comment,
         metadata=metadata,
-        sync=not offline,  # an archive never answers
-        timeout=timeout,
     )
-    if not offline and not is_registered(workspace, registered_name, wanted):
-        raise RuntimeError(
-            f"Comet has not registered version {wanted} of {registered_name} in {timeout:g} "
-            "seconds. Its own messages may say why; a larger timeout waits longer."
-        )
+    if not offline:
+        wait_until_registered(workspace, registered_name, wanted, timeout)
     return Registration(workspace, registered_name, wanted, archived=offline)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import monotonic, sleep
 from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
@@ -115,9 +116,17 @@ def next_version(workspace: str | None, name: str, wanted: str) -> tuple[str, st
     return workspace, ".".join(map(str, counted))
 
 
-def is_registered(workspace: str, name: str, version: str) -> bool:
-    """Return whether the registry has a version."""
-    return version in _versions(_api()[0], workspace, name)
+def wait_until_registered(workspace: str, name: str, version: str, timeout: float) -> None:
+    """Wait until the registry has a version: Comet sends the files in the background."""
+    end = monotonic() + timeout
+    api = _api()[0]
+    while version not in _versions(api, workspace, name):
+        if monotonic() > end:
+            raise RuntimeError(
+                f"Comet has not registered version {version} of {name} in {timeout:g} seconds. Its "
+                "own messages may say why; a larger timeout waits longer."
+            )
+        sleep(0.5)
 
 
 def check_status(workspace: str, status: str | None) -> None:
