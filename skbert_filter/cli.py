@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from skbert_filter._cli_comet import EnvFile, Offline, comet_training, register
 from skbert_filter._cli_labels import duplicates, next_to_label, suspects
 from skbert_filter._cli_shared import (
     AsJson,
@@ -145,15 +146,21 @@ def train(
     ] = True,
     overwrite: Overwrite = False,
     seed: Seed = 0,
+    comet: Annotated[
+        str | None,
+        typer.Option(metavar="PROJECT[/NAME]", help="Log it to an experiment of Comet."),
+    ] = None,
+    offline: Offline = False,
+    env_file: EnvFile = None,
 ) -> None:
     """Learn from labelled texts, report an honest score, save the filter.
 
-    In Python: skbert_filter.train.train_filter(...)
+    In Python: skbert_filter.train.train_filter(...), and with --comet
+    skbert_filter.integrations.comet.train_and_log(...)
     """
     console = Console()
-    with user_errors():
+    with user_errors(), comet_training(comet, offline, env_file) as train_filter:
         from skbert_filter.text_filter import SmallBertTextFilter
-        from skbert_filter.train import train_filter
 
         summary = train_filter(
             labels,
@@ -174,7 +181,10 @@ def train(
 
 @app.command()
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A folder written by train.")],
+    model: Annotated[
+        Path,
+        typer.Argument(help="A folder written by train, or registry://WORKSPACE/NAME:VERSION."),
+    ],
     labels: Annotated[
         Path,
         typer.Argument(help="Labelled texts that it has not seen: .csv, .csv.gz or .parquet."),
@@ -295,6 +305,7 @@ def predict(
         show_filtering(console, summary)
 
 
+app.command()(register)
 app.command()(duplicates)
 app.command()(suspects)
 app.command()(next_to_label)

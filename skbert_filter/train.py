@@ -1,6 +1,6 @@
 """From a table of labels to a saved filter with an honest score, and the score of a saved one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -134,6 +134,7 @@ def train_filter(
     overwrite: bool = False,
     random_state: int | None = None,
     callbacks: Sequence[Any] = (),
+    on_scored: Callable[[Any, Any, Any, Evaluation], None] | None = None,
 ) -> TrainingSummary:
     """Fit a filter on a table of labelled texts, score it, and save it.
 
@@ -162,6 +163,9 @@ def train_filter(
         The seed of the split, and of the default `estimator`.
     callbacks : sequence of scikit-learn callbacks, default=()
         Such as ``sklearn.callback.ProgressBar()``, for each fit of the filter.
+    on_scored : callable, default=None
+        Called as ``on_scored(model, X_test, y_test, evaluation)`` with the filter that was
+        scored, before one is fitted on all labels.
 
     Returns
     -------
@@ -211,6 +215,8 @@ def train_filter(
     )
     model = _fit(estimator, X_train, y_train, callbacks)
     evaluation = evaluate(model, X_test, y_test, X_train=X_train, y_train=y_train)
+    if on_scored is not None:
+        on_scored(model, X_test, y_test, evaluation)
     if refit:
         model = _fit(estimator, texts, y, callbacks)
     save_over(model, destination)

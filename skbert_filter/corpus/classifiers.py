@@ -1,5 +1,7 @@
 """The classifier of a job: loaded, checked, and asked for labels and probabilities."""
 
+import os
+import re
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -19,8 +21,9 @@ def load_classifier(model: Any, *, trust: bool = False) -> Any:
     Parameters
     ----------
     model : classifier or str or Path
-        A fitted classifier; a folder written by `SmallBertTextFilter.save_pretrained`; or a
-        file written by joblib or pickle.
+        A fitted classifier; a folder written by `SmallBertTextFilter.save_pretrained`;
+        ``registry://workspace/name:version`` of Comet's model registry; or a file written by
+        joblib or pickle.
     trust : bool, default=False
         Whether to read such a file, which runs the code that is in it.
 
@@ -37,7 +40,10 @@ def load_classifier(model: Any, *, trust: bool = False) -> Any:
         cannot be read.
     """
     if isinstance(model, str | PathLike):
-        model = _load(Path(model), trust=trust)
+        if os.fspath(model).startswith("registry:"):
+            model = _load_registered(os.fspath(model))
+        else:
+            model = _load(Path(model), trust=trust)
     else:
         check_is_fitted(model)
     classes: Any = getattr(model, "classes_", None)
@@ -142,6 +148,13 @@ class Decider:
             wrong = predicted[numbers < 0][0]
             raise ValueError(f"The model predicts {wrong!r}, which is none of its classes_.")
         return numbers
+
+
+def _load_registered(uri: str) -> Any:
+    from skbert_filter.integrations.comet import load_model
+
+    # a Path has one slash where two were written
+    return load_model(re.sub(r"^registry:[/\\]*", "registry://", uri))
 
 
 def _load(path: Path, *, trust: bool) -> Any:

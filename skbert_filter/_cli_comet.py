@@ -1,0 +1,94 @@
+"""The commands and options of `skbert-filter` that reach Comet."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from skbert_filter._cli_shared import user_errors
+from skbert_filter._cli_tables import print_line
+
+Offline = Annotated[
+    bool, typer.Option("--offline", help="Write Comet's data to an archive for `comet upload`.")
+]
+EnvFile = Annotated[
+    Path | None, typer.Option(help="A .env file with COMET_API_KEY, or its folder.")
+]
+
+# What Comet would record of a script: a command has nothing of it to show.
+_QUIET: dict[str, Any] = {
+    "log_code": False,
+    "auto_output_logging": False,
+    "display_summary_level": 0,
+}
+
+
+@contextmanager
+def comet_training(
+    comet: str | None, offline: bool, env_file: Path | None
+) -> Iterator[Callable[..., Any]]:
+    """Lend `train_filter`, or one that logs to an experiment that lasts for the block."""
+    if comet is None:
+        if offline or env_file:
+            raise ValueError("--offline and --env-file are for --comet. Add --comet PROJECT.")
+        from skbert_filter.train import train_filter
+
+        yield train_filter
+        return
+    _quieten_comet()
+    from skbert_filter.integrations.comet import start, train_and_log
+
+    project, _, name = comet.partition("/")
+    experiment = start(project, name=name or None, offline=offline, env_file=env_file, **_QUIET)
+    try:
+        yield partial(train_and_log, experiment)
+    finally:
+        experiment.end()
+
+
+def register(
+    model: Annotated[Path, typer.Argument(help="A folder written by train.")],
+    name: Annotated[str, typer.Argument(help="Its name in the registry, such as web-filter.")],
+    version: Annotated[
+        str | None,
+        typer.Option(
+            help="Such as 1.2.0; or major, minor or patch, to count up.  [default: minor]"
+        ),
+    ] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="A tag; may be repeated.")] = None,
+    status: Annotated[str | None, typer.Option(help="Such as Production.")] = None,
+    project: Annotated[str | None, typer.Option(help="The project for its experiment.")] = None,
+    offline: Offline = False,
+    env_file: EnvFile = None,
+) -> None:
+    """Put a filter into the model registry of Comet.
+
+    In Python: skbert_filter.integrations.comet.register_folder(...)
+    """
+    with user_errors():
+        _quieten_comet()
+        from skbert_filter.integrations.comet import register_folder
+
+        registration = register_folder(
+            model,
+            name,
+            version,
+            tags=tag,
+            status=status,
+            project_name=project,
+            offline=offline,
+            env_file=env_file,
+            **_QUIET,
+        )
+    said = "After `comet upload` it is" if registration.archived else "Registered as"
+    print_line(Console(), f"{said} {registration.uri}")
+
+
+def _quieten_comet() -> None:
+    # It would watch other packages, and ask to be imported before them.
+    os.environ.setdefault("COMET_DISABLE_AUTO_LOGGING", "1")

@@ -1,0 +1,103 @@
+"""Log the epochs of a fit to Comet while it runs. Importing this module imports Keras."""
+
+import warnings
+from time import perf_counter
+from typing import Any
+
+from skbert_filter.bert.engine import import_keras
+from skbert_filter.integrations.comet.client import check_experiment, reason
+
+keras: Any = import_keras()
+
+
+class CometCallback(keras.callbacks.Callback):
+    """Log the epochs of one fit to a Comet experiment as they end.
+
+    Each epoch's loss, metrics, learning rate and duration are logged with the number of the
+    optimizer's steps so far as the step. Comet's own callback for Keras keeps out of such a fit.
+
+    Parameters
+    ----------
+    experiment : comet_ml.CometExperiment
+        Where to log to.
+
+    See Also
+    --------
+    log_fit : Logs the parameters, and where the model comes from.
+
+    Notes
+    -----
+    A pickle of it, such as a search sends to its workers, holds no experiment and logs nothing.
+    An error inside Comet is told once, and training goes on. In a second fit it logs nothing,
+    so that two fits are never mixed in one curve: make a new one for each. To keep the curves of
+    several fits in one experiment apart, fit within ``experiment.context_manager("fold 2")``.
+
+    Examples
+    --------
+    ::
+
+        experiment = start("website-texts")
+        model = SmallBertTextFilter().fit(X, y, callbacks=[CometCallback(experiment)])
+        log_fit(experiment, model)
+    """
+
+    def __init__(self, experiment: Any):
+        super().__init__()
+        if experiment is not None:  # as it is in a copy
+            check_experiment(experiment)
+        self._experiment = experiment
+        self._fits = 0
+        self._started = self._epoch_started = 0.0
+
+    def __reduce__(self):
+        return _copy_without_experiment, ()
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Take note of the time, unless this is a copy or the second fit."""
+        self._fits += 1
+        self._started = perf_counter()
+        if self._fits == 1 and self._experiment is None:
+            self._stop("it is a copy, as a worker process gets one, which has no experiment")
+        elif self._experiment is not None and self._fits > 1:
+            self._stop("it has logged a fit already; make a new CometCallback for each fit")
+        elif self._experiment is not None and self._has_ended():
+            self._stop("its experiment has ended; start another one")
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Take note of the time."""
+        self._epoch_started = perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Log the epoch."""
+        self._log({**(logs or {}), "epoch_duration": perf_counter() - self._epoch_started}, epoch)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Log how long all of it took."""
+        self._log({"fit_duration": perf_counter() - self._started}, None)
+
+    def _has_ended(self) -> bool:
+        return not self._experiment.alive and not self._experiment.disabled
+
+    def _log(self, metrics: dict[str, float], epoch: int | None) -> None:
+        if self._experiment is None:
+            return
+        try:
+            step = int(self.model.optimizer.iterations)
+            self._experiment.log_metrics(
+                metrics, step=step, epoch=None if epoch is None else epoch + 1
+            )
+        except Exception as error:
+            self._stop(f"Comet failed, and training goes on without: {reason(error)}")
+
+    def _stop(self, why: str) -> None:
+        self._experiment = None
+        warnings.warn(f"CometCallback logs nothing more of this fit: {why}", stacklevel=2)
+
+
+# Comet adds a callback to each Keras fit, unless one of this name is there. Pickle goes by the
+# __qualname__.
+CometCallback.__name__ = "CometKerasCallback"
+
+
+def _copy_without_experiment() -> CometCallback:
+    return CometCallback(None)

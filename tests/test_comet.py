@@ -1,0 +1,583 @@
+"""Offline experiments of the real comet_ml: what their archives hold."""
+
+import json
+import math
+import os
+import pickle
+import re
+import subprocess
+import sys
+import warnings
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from comet_server import KEY, assets, messages
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+
+from skbert_filter import SmallBertTextFilter
+from skbert_filter.datasets import make_website_snippets
+from skbert_filter.inspection import evaluate
+from skbert_filter.inspection.baselines import tfidf_baseline
+from skbert_filter.integrations.comet import (
+    check_api_key,
+    log_evaluation,
+    log_fit,
+    log_model,
+    register_model,
+    start,
+)
+
+# Comet reports its errors to a server of its own, in one of two processes.
+os.environ.setdefault("COMET_ERROR_TRACKING_ENABLE", "false")
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    comet_ml = pytest.importorskip("comet_ml", reason="comet_ml is not installed")
+
+# Comet leaves temporary files to be closed by the garbage collector.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+
+COMMAND = Path(sys.executable).with_name("skbert-filter")
+
+QUIET = {
+    "log_code": False,
+    "log_graph": False,
+    "parse_args": False,
+    "log_git_metadata": False,
+    "log_git_patch": False,
+    "log_env_details": False,
+    "auto_output_logging": False,
+    "display_summary_level": 0,
+}
+# The same for processes of their own.
+QUIET_ENVIRONMENT = {
+    "COMET_AUTO_LOG_CODE": "0",
+    "COMET_AUTO_LOG_GRAPH": "0",
+    "COMET_AUTO_LOG_CLI_ARGUMENTS": "0",
+    "COMET_AUTO_LOG_GIT_METADATA": "0",
+    "COMET_AUTO_LOG_GIT_PATCH": "0",
+    "COMET_AUTO_LOG_ENV_DETAILS": "0",
+    "COMET_AUTO_LOG_OUTPUT_LOGGER": "false",
+    "COMET_ERROR_TRACKING_ENABLE": "false",
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(tmp_path, monkeypatch):
+    """Keep the settings of the machine out, and those that a test makes in."""
+    for name in [name for name in os.environ if name.startswith("COMET_")]:
+        monkeypatch.delenv(name)
+    # So that what `start` sets from a .env file is gone after the test.
+    for name in ("COMET_API_KEY", "COMET_WORKSPACE"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+
+def offline(folder, **config):
+    return start("texts", offline=True, offline_directory=folder, **QUIET, **config)
+
+
+def archive_of(experiment, folder):
+    """End an experiment, and return its archive."""
+    experiment.end()
+    (archive,) = Path(folder).glob(f"{experiment.get_key()}*.zip")
+    return archive
+
+
+def metrics(archive):
+    """Return the metrics as (name, value, step, epoch), in order."""
+    found = []
+    for kind, payload in messages(archive):
+        if kind == "metric_msg":
+            metric = payload["metric"]
+            context = payload.get("context")
+            name = f"{context}_{metric['metricName']}" if context else metric["metricName"]
+            found.append((name, metric["metricValue"], metric["step"], metric["epoch"]))
+    return [metric for metric in found if not metric[0].startswith("sys.")]
+
+
+def parameters(archive):
+    found = []
+    for kind, payload in messages(archive):
+        if kind == "parameter_msg":
+            param = payload.get("param") or payload["params"]
+            found.append((param["paramName"], param.get("paramValue", param.get("paramValues"))))
+    # Comet's own logging repeats NaN, which equals nothing.
+    return [(n, repr(v)) for n, v in found if not n.startswith("curr_") and v != "NaN"]
+
+
+def others(archive):
+    return {p["key"]: p["value"] for kind, p in messages(archive) if kind == "log_other"}
+
+
+def repeated(names):
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
+@pytest.fixture(scope="module")
+def logged(tiny, snippets, tmp_path_factory):
+    """A filter fitted, scored and registered in one experiment: (filter, evaluation, archive)."""
+    from skbert_filter.integrations.comet import CometCallback
+
+    folder = tmp_path_factory.mktemp("comet")
+    X, y = snippets
+    X_train, y_train, X_test, y_test = X[::2], y[::2], X[1::2], y[1::2]
+    experiment = offline(folder, name="one", tags=["a", "b"])
+    model = SmallBertTextFilter(**tiny, early_stopping=False)
+    model.fit(X_train, y_train, callbacks=[CometCallback(experiment)])
+    log_fit(experiment, model)
+    evaluation = log_evaluation(
+        experiment, model, X_test, y_test, X_train=X_train, y_train=y_train, n_errors=5
+    )
+    with pytest.warns(UserWarning, match="'My Filter' is registered as 'my-filter'"):
+        registration = register_model(
+            experiment, model, "My Filter", "1.2.0", tags=["t"], status="Production"
+        )
+    assert (registration.name, registration.version) == ("my-filter", "1.2.0")
+    assert str(registration) == "registry://WORKSPACE/my-filter:1.2.0"
+    log_model(experiment, model, "My Filter")  # the same again: sent once
+    with pytest.raises(ValueError, match="holds another model named 'My Filter' already"):
+        log_model(experiment, tfidf_baseline().fit(X, y), "My Filter")
+    return model, evaluation, archive_of(experiment, folder)
+
+
+def test_the_epochs_are_logged_once_with_steps_and_epochs(logged):
+    model, _, archive = logged
+    steps = math.ceil(model.training_record_["trained_on"] / model.batch_size)
+    found = metrics(archive)
+    for name, values in model.history_.items():
+        assert [m[1:] for m in found if m[0] == name] == [
+            (value, steps * epoch, epoch) for epoch, value in enumerate(values, start=1)
+        ]
+    assert len([m for m in found if m[0] == "epoch_duration"]) == model.n_iter_
+    assert [m[1] > 0 for m in found if m[0] == "fit_duration"] == [True]
+
+
+def test_parameters_and_origin_are_logged(logged):
+    model, _, archive = logged
+    found = parameters(archive)
+    assert len(found) == len(set(found))
+    logged_names = dict(found)
+    assert logged_names.keys() >= model.get_params().keys()
+    assert logged_names["epochs"] == repr(model.epochs)
+    assert logged_names["early_stopping"] == "False"
+    origin, record = others(archive), model.training_record_
+    for name in ("rows", "distinct", "conflicts", "data_sha256", "best_epoch", "vocab_size"):
+        assert origin[f"training/{name}"] == record[name]
+    assert origin["training/seeds/split"] == record["seeds"]["split"]
+    assert origin["training/balance/keep"] == record["balance"]["keep"]
+    assert origin["training/versions/keras"] == record["versions"]["keras"]
+    assert origin["fingerprint_"] == model.fingerprint_
+    assert origin["classes"] == '["discard", "keep"]'
+    assert origin["decision_threshold"] == 0.5
+
+
+def test_the_experiment_has_its_name_and_tags(logged):
+    archive = logged[2]
+    assert others(archive)["Name"] == "one"
+    with zipfile.ZipFile(archive) as files:
+        meta = json.loads(files.read("experiment.json"))
+    assert (meta["project_name"], sorted(meta["tags"])) == ("texts", ["a", "b"])
+
+
+def test_the_evaluation_is_logged_with_baselines_figures_and_tables(logged):
+    _, evaluation, archive = logged
+    found = {name: value for name, value, _, _ in metrics(archive)}
+    for scores, suffix in [(evaluation, ""), *((b, f" [{b.name}]") for b in evaluation.baselines)]:
+        for name in ("accuracy", "accuracy_low", "accuracy_high", "average_precision"):
+            assert found[f"test_{name}{suffix}"] == getattr(scores, name)
+    assert len(evaluation.baselines) == 2
+    told = others(archive)
+    assert told["test against word-count rule"] == str(evaluation.tests[1])
+    assert told["test leaks"].startswith("No test text is in the training texts")
+    files = {name: content for _, name, _, content in assets(archive)}
+    confusion = json.loads(files["test_confusion.json"])
+    assert confusion["labels"] == ["discard", "keep"]
+    assert confusion["matrix"] == evaluation.confusion.to_numpy().tolist()
+    for figure in ("test_precision_recall", "test_calibration"):
+        assert b"<svg" in files[figure]
+    table = (tmp := archive.with_suffix(".csv"))
+    tmp.write_bytes(files["test_scores.csv"])
+    assert pd.read_csv(table)["name"].tolist() == evaluation.to_frame().index.tolist()
+    tmp.write_bytes(files["test_errors.csv"])
+    assert len(pd.read_csv(table)) == len(evaluation.errors) <= 5
+
+
+def test_the_model_is_in_the_archive_complete_and_registered(logged, tmp_path, snippets):
+    model, _, archive = logged
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for kind, name, group, content in assets(archive):
+        if kind == "model-element":
+            assert group == "My Filter"
+            assert not (folder / name).exists()  # each file once
+            (folder / name).write_bytes(content)
+    loaded = SmallBertTextFilter.from_pretrained(folder)
+    assert (loaded.predict_proba(snippets[0]) == model.predict_proba(snippets[0])).all()
+    (registered,) = [p for kind, p in messages(archive) if kind == "register_model"]
+    assert {name: registered[name] for name in ("registry_name", "version", "tags", "status")} == {
+        "registry_name": "my-filter",
+        "version": "1.2.0",
+        "tags": ["t"],
+        "status": "Production",
+    }
+    assert registered["model_name"] == "My Filter"
+
+
+def test_a_history_that_no_callback_logged_is_logged_by_log_fit(binary, tmp_path):
+    experiment = offline(tmp_path)
+    log_fit(experiment, binary)
+    log_fit(experiment, binary)  # a cell that is run twice
+    archive = archive_of(experiment, tmp_path)
+    found = [m for m in metrics(archive) if m[0] == "val_loss"]
+    steps = math.ceil(binary.training_record_["trained_on"] / binary.batch_size)
+    assert found == [
+        ("val_loss", value, steps * epoch, epoch)
+        for epoch, value in enumerate(binary.history_["val_loss"], start=1)
+    ]
+
+
+def test_a_search_over_a_pipeline_is_logged_once_beside_comets_own_logging(tmp_path, snippets):
+    # Comet has patched what was imported after it: in this process perhaps nothing, in the next
+    # test all. What it logs is called for here as it would.
+    experiment = offline(tmp_path, auto_param_logging=True)
+    search = GridSearchCV(
+        make_pipeline(TfidfVectorizer(ngram_range=(1, 1)), LogisticRegression()),
+        {"logisticregression__C": [0.1, 1.0], "tfidfvectorizer__ngram_range": [(1, 1), (1, 2)]},
+        cv=2,
+    ).fit(*snippets)
+    from comet_ml.loggers.sklearn_logger import _log_estimator_params
+
+    _log_estimator_params(experiment, search)
+    log_fit(experiment, search)
+    archive = archive_of(experiment, tmp_path)
+    assert repeated(name for name, _ in parameters(archive)) == []
+    found = dict(parameters(archive))
+    best = search.best_params_["logisticregression__C"]
+    assert found["best__logisticregression__C"] == repr(best)
+    assert {m[0]: m[1] for m in metrics(archive)}["best_score"] == search.best_score_
+    (table,) = [content for _, name, _, content in assets(archive) if name == "cv_results.csv"]
+    assert len(table.decode().splitlines()) == 5
+
+
+def test_three_classes_and_a_classifier_without_probabilities_are_evaluated(
+    ternary, three_kinds, tmp_path
+):
+    X, y = three_kinds
+    experiment = offline(tmp_path)
+    log_evaluation(experiment, ternary, X, y, prefix="bert")
+
+    class Rule:
+        def predict(self, texts):
+            return [0 for _ in texts]
+
+    log_evaluation(experiment, Rule(), X, y, prefix="rule", duplicates="keep")
+    names = {name for _, name, _, _ in assets(archive_of(experiment, tmp_path))}
+    assert {"bert_precision_recall", "bert_calibration", "rule_confusion.json"} <= names
+    assert not {"rule_precision_recall", "rule_calibration"} & names
+
+
+def test_a_given_evaluation_is_logged_and_not_computed_again(snippets, tmp_path):
+    model = tfidf_baseline().fit(*snippets)
+    evaluation = evaluate(model, *snippets, name="given")
+    experiment = offline(tmp_path)
+    assert log_evaluation(experiment, model, *snippets, evaluation=evaluation) is evaluation
+    (table,) = [
+        content
+        for _, name, _, content in assets(archive_of(experiment, tmp_path))
+        if name == "test_scores.csv"
+    ]
+    assert table.decode().splitlines()[1].startswith("given,")
+
+
+def test_a_copy_of_the_callback_carries_no_experiment_and_says_so(one_epoch, snippets, tmp_path):
+    from skbert_filter.integrations.comet import CometCallback
+
+    experiment = offline(tmp_path)
+    callback = CometCallback(experiment)
+    copy = pickle.loads(pickle.dumps(callback))
+    with pytest.warns(UserWarning, match="it is a copy, as a worker process gets one") as told:
+        model = SmallBertTextFilter(**one_epoch).fit(*snippets, callbacks=[copy, callback])
+    assert len(told) == 1
+    with pytest.warns(UserWarning, match="make a new CometCallback for each fit") as told:
+        SmallBertTextFilter(**one_epoch).fit(*snippets, callbacks=[copy, callback])
+    assert len(told) == 1
+    pickle.dumps(model)
+    found = metrics(archive_of(experiment, tmp_path))
+    assert [m[1] for m in found if m[0] == "loss"] == model.history_["loss"]
+    with pytest.warns(UserWarning, match="its experiment has ended"):
+        CometCallback(experiment).on_train_begin()
+    with pytest.warns(UserWarning, match="the fit is not logged"):
+        log_fit(experiment, model)
+    with pytest.raises(ValueError, match="no model can be sent to it"):
+        log_model(experiment, model)
+
+
+def test_an_error_inside_comet_is_told_once_and_stops_nothing(
+    binary, one_epoch, snippets, tmp_path, monkeypatch
+):
+    from skbert_filter.integrations.comet import CometCallback
+
+    experiment = offline(tmp_path)
+
+    def full(*_, **__):
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(experiment, "_enqueue_message", full)
+        with pytest.warns(UserWarning, match=r"training goes on without: OSError: no sp") as told:
+            model = SmallBertTextFilter(**{**one_epoch, "epochs": 3}).fit(
+                *snippets, callbacks=[CometCallback(experiment)]
+            )
+        assert len(told) == 1
+        assert model.n_iter_ == 3
+        with pytest.warns(UserWarning, match=r"Comet failed at logging the fit, and") as told:
+            log_fit(experiment, model)
+        with pytest.warns(UserWarning, match=r"logging the evaluation, .*: OSError: no s"):
+            assert log_evaluation(experiment, model, *snippets).n_rows == len(snippets[0])
+    assert len(told) == 1
+    experiment.end()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({}, ValueError, "Offline, the registry cannot be read to count the version up"),
+        ({"version": "minor"}, ValueError, "Offline, the registry cannot be read"),
+        ({"version": "1.0"}, ValueError, "version is '1.0'. Pass three numbers"),
+        ({"version": 2}, ValueError, "version is 2. Pass three numbers"),
+        ({"version": "1.0.0", "tags": "x"}, TypeError, "tags must be a list of str, .* got 'x'"),
+        ({"version": "1.0.0", "tags": [1]}, TypeError, r"tags must be .* got \[1\]"),
+        ({"version": "1.0.0", "status": 1}, TypeError, "status must be a str or None; got 1"),
+        ({"version": "1.0.0", "name": "--"}, ValueError, "name is '--'. Pass one with letters"),
+        ({"version": "1.0.0", "name": None}, TypeError, "name must be a str; got NoneType"),
+        ({"version": "1.0.0", "metadata": {"a": {1}}}, TypeError, "not JSON serializable"),
+        ({"version": "1.0.0", "estimator": tfidf_baseline()}, ValueError, "not fitted yet"),
+        ({"version": "1.0.0", "experiment": "e"}, TypeError, "such as start.. returns; got str"),
+    ],
+)
+def test_wrong_arguments_of_a_registration_raise_and_send_nothing(
+    open_experiment, binary, arguments, error, message
+):
+    given = {"experiment": open_experiment, "estimator": binary, "name": "a", **arguments}
+    before = open_experiment.streamer.messages.qsize()
+    with pytest.raises(error, match=message):
+        register_model(**given)
+    assert open_experiment.streamer.messages.qsize() == before
+
+
+@pytest.fixture(scope="module")
+def open_experiment(tmp_path_factory):
+    experiment = offline(tmp_path_factory.mktemp("open"))
+    yield experiment
+    experiment.end()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", r"There is no COMET_API_KEY in .*\.env\. Write a line COMET_API_KEY=\.\.\. into it"),
+        ("COMET_API_KEY: abc\n", r"There is no COMET_API_KEY in "),
+        ("COMET_API_KEY=\n", r"There is no COMET_API_KEY in "),
+        ("COMET_API_KEY='se cret'\n", r"cannot be one: it holds a blank"),
+        ("COMET_API_KEY=<secret>\n", r"cannot be one: it holds characters other than letters"),
+        ("COMET_API_KEY=secret\n", r"cannot be one: it has 6 characters\. A key is 25 letters"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_a_missing_or_malformed_key_is_found_and_never_shown(tmp_path, content, message, capfd):
+    drive = tmp_path / "drive"
+    drive.mkdir()
+    (drive / ".env").write_text(content)
+    with pytest.raises(ValueError, match=message) as raised:
+        start("texts", env_file=drive)
+    assert str(drive / ".env") in str(raised.value)
+    for shown in (str(raised.value), *capfd.readouterr()):
+        assert not re.search("se ?cret", shown)
+
+
+def test_keys_are_found_where_they_are_kept(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="Looked for COMET_API_KEY in the environment"):
+        check_api_key()
+    (tmp_path / ".comet.config").write_text(f"[comet]\napi_key={KEY}\n")
+    assert check_api_key() == "~/.comet.config"
+    monkeypatch.setenv("COMET_API_KEY", KEY[::-1])
+    assert check_api_key() == "the environment variable COMET_API_KEY"
+    monkeypatch.delenv("COMET_API_KEY")
+    # as an editor of Windows saves it, in a folder above the working directory
+    text = f"\ufeffCOMET_API_KEY={KEY} \r\nCOMET_WORKSPACE=us\r\nOTHER=1\r\n"
+    (tmp_path / ".env").write_text(text, encoding="utf-8")
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    assert check_api_key() == str(tmp_path / ".env")
+    assert os.environ["COMET_WORKSPACE"] == "us"
+    assert "OTHER" not in os.environ
+    with pytest.raises(FileNotFoundError, match=r"There is no file .*nowhere/\.env|nowhere"):
+        check_api_key(tmp_path / "nowhere")
+
+
+def run(code_or_command, cwd, **environment):
+    fresh = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("TF_", "COMET_", "OMP_"))
+    }
+    return subprocess.run(
+        code_or_command,
+        cwd=cwd,
+        env={**fresh, **QUIET_ENVIRONMENT, "COLUMNS": "80", "HOME": str(cwd), **environment},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=300,
+        check=False,
+    )
+
+
+LOGGING = """
+import sys
+from sklearn.model_selection import GridSearchCV
+from skbert_filter import SmallBertTextFilter
+from skbert_filter.integrations.comet import CometCallback, log_fit, start
+
+if __name__ == "__main__":
+    X = [f"We build {what} for {whom}." for what in "pumps gears cables drills".split()
+         for whom in "farms ships homes".split()]
+    X += [f"{verb} {what}" for verb in "View Read Skip Open".split() for what in
+          "menu more all".split()]
+    y = [1] * 12 + [0] * 12
+    filter = SmallBertTextFilter(
+        hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2, epochs=2,
+        vocab_size=100, early_stopping=False, random_state=0)
+    experiment = start(
+        offline=True, offline_directory=".", auto_metric_logging=True, auto_param_logging=True)
+    WORK
+    log_fit(experiment, filter)
+    experiment.end()
+"""
+SEARCH = """filter = GridSearchCV(filter, {"learning_rate": [1e-3, 2e-3]}, cv=2, n_jobs=2)
+    filter.fit(X, y, callbacks=[CometCallback(experiment)])"""
+
+
+@pytest.mark.parametrize(
+    ("imports", "work"),
+    [
+        # Comet's own callback logs, and log_fit sees it
+        ("import comet_ml", "filter.fit(X, y)"),
+        # Comet's own callback keeps out; joblib's workers run to their end
+        ("import comet_ml", SEARCH),
+        ("import keras", "filter.fit(X, y, callbacks=[CometCallback(experiment)])"),
+    ],
+    ids=["comet first", "comet first, a search in two workers", "keras first"],
+)
+def test_nothing_is_logged_twice_whatever_was_imported_first(tmp_path, imports, work):
+    script = tmp_path / "script.py"
+    script.write_text(f"{imports}\n{LOGGING.replace('WORK', work)}")
+    result = run([sys.executable, str(script)], tmp_path, OMP_NUM_THREADS="1")
+    assert result.returncode == 0, result.stderr
+    (archive,) = tmp_path.glob("*.zip")
+    assert len([name for name, *_ in metrics(archive) if name == "loss"]) == 2
+    assert repeated(name for name, _ in parameters(archive)) == []
+    if work == SEARCH:
+        assert "it is a copy, as a worker process gets one" in result.stderr
+
+
+def test_without_comet_ml_all_else_works_and_the_error_names_the_extra(tmp_path):
+    code = (
+        "import sys\n"
+        "sys.modules['comet_ml'] = None\n"
+        "from skbert_filter import integrations\n"
+        "from skbert_filter.integrations import comet\n"
+        "comet.load_model, comet.log_fit, comet.register_model\n"
+        "assert not {'keras', 'tensorflow', 'dotenv'} & set(sys.modules)\n"
+        "try:\n"
+        "    comet.start(offline=True)\n"
+        "except ModuleNotFoundError as error:\n"
+        "    print(error)\n"
+    )
+    result = run([sys.executable, "-c", code], tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == (
+        "This needs comet_ml, which is not installed. Run: pip install 'skbert_filter[comet]'\n"
+    )
+
+
+def test_the_package_never_imports_comet_by_itself(tmp_path):
+    code = (
+        "import sys, skbert_filter, skbert_filter.cli, skbert_filter.train, skbert_filter.corpus\n"
+        "from skbert_filter import SmallBertTextFilter, filter_corpus\n"
+        "assert not {'comet_ml', 'skbert_filter.integrations'} & set(sys.modules)\n"
+    )
+    result = run([sys.executable, "-c", code], tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """What `train --comet --offline` has left in a folder."""
+    folder = tmp_path_factory.mktemp("train")
+    X, y = make_website_snippets(120, random_state=1)
+    pd.DataFrame({"text": X, "label": y}).to_csv(folder / "labels.csv", index=False)
+    command = [COMMAND, "train", "labels.csv", "-o", "model", "--comet", "texts/first", "--offline"]
+    return folder, run(command, folder)
+
+
+def test_the_command_trains_and_logs_offline(trained):
+    folder, result = trained
+    assert result.returncode == 0, result.stderr
+    assert not re.search("Traceback|import comet_ml before", result.stderr)
+    (archive,) = (folder / ".cometml-runs").glob("*.zip")
+    assert others(archive)["Name"] == "first"
+    names = {name for name, *_ in metrics(archive)}
+    assert {"loss", "test_accuracy", "test_accuracy [word-count rule]", "refit_loss"} <= names
+    model = SmallBertTextFilter.from_pretrained(folder / "model")
+    files = {
+        name: content for kind, name, *_, content in assets(archive) if kind == "model-element"
+    }
+    assert files["model.safetensors"] == (folder / "model" / "model.safetensors").read_bytes()
+    told = others(archive)
+    assert told["refit_fingerprint_"] == model.fingerprint_ != told["fingerprint_"]
+    # those of the baselines are not
+    assert "C" not in dict(parameters(archive))
+
+
+def test_the_command_registers_a_folder_offline(trained):
+    folder, _ = trained
+    command = [COMMAND, "register", "model", "web-filter", "--version", "2.0.0", "--tag", "a"]
+    result = run([*command, "--offline"], folder, COMET_OFFLINE_DIRECTORY="registered")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == "After `comet upload` it is registry://WORKSPACE/web-filter:2.0.0\n"
+    (archive,) = (folder / "registered").glob("*.zip")
+    (registered,) = [p for kind, p in messages(archive) if kind == "register_model"]
+    assert (registered["version"], registered["tags"]) == ("2.0.0", ["a"])
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (
+            "train labels.csv -o new --comet texts",
+            r"Error: There is no Comet API key\. Looked for COMET_API_KEY in .*--offline",
+        ),
+        ("train labels.csv -o new --offline", r"Error: --offline and --env-file are for --comet"),
+        ("register model web-filter --offline", r"Error: Offline, the registry cannot be read"),
+        ("register missing web-filter --offline", r"Error: 'missing' is not a folder written by"),
+        ("predict registry://me labels.csv -o kept.csv", r"Error: 'registry://me' is no model of"),
+    ],
+)
+def test_what_a_user_can_mend_is_told_in_one_line(trained, command, message):
+    folder, _ = trained
+    result = run([COMMAND, *command.split()], folder)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert len(result.stderr.splitlines()) == 1
+    assert re.match(message, result.stderr)
+    assert not (folder / "new").exists()
