@@ -31,8 +31,6 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
 
-COMMAND = Path(sys.executable).with_name("skbert-filter")
-
 QUIET = {
     "log_code": False,
     "log_graph": False,
@@ -104,21 +102,19 @@ def run(*command, cwd):
     )
 
 
-def test_one_line_loads_a_registered_filter_in_another_process(registry, models, probes, tmp_path):
-    filter_, pipeline = models
+def test_one_line_loads_a_registered_model_in_another_process(registry, models, probes, tmp_path):
     code = (
         "import json, sys\n"
         "from skbert_filter.integrations.comet import load_model\n"
-        "model = load_model(sys.argv[1])\n"
-        "print(json.dumps(model.predict_proba(json.loads(sys.argv[2])).tolist()))\n"
+        "for uri in sys.argv[2:]:\n"
+        "    model = load_model(uri)\n"
+        "    print(json.dumps(model.predict_proba(json.loads(sys.argv[1])).tolist()))\n"
     )
-    for uri, expected in (
-        ("registry://me/web-filter:1.9.0", filter_),
-        ("registry://me/pipeline:1.0.0", pipeline),
-    ):
-        result = run(sys.executable, "-c", code, uri, json.dumps(probes), cwd=tmp_path)
-        assert result.returncode == 0, result.stderr
-        assert json.loads(result.stdout) == expected.predict_proba(probes).tolist()
+    uris = ("registry://me/web-filter:1.9.0", "registry://me/pipeline:1.0.0")
+    result = run(sys.executable, "-c", code, json.dumps(probes), *uris, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    loaded = list(map(json.loads, result.stdout.splitlines()))
+    assert loaded == [model.predict_proba(probes).tolist() for model in models]
 
 
 def test_without_a_version_the_highest_is_loaded(registry, models):
@@ -126,7 +122,7 @@ def test_without_a_version_the_highest_is_loaded(registry, models):
     assert loaded.fingerprint_ == models[0].fingerprint_
 
 
-def test_a_registered_model_stands_wherever_a_folder_does(registry, models, snippets, tmp_path):
+def test_a_registered_model_stands_wherever_a_folder_does(registry, models, snippets):
     X, y = snippets
     pd.DataFrame({"text": X, "label": y}).to_csv("texts.csv", index=False)
     uri = "registry://me/web-filter:1.10.0"
