@@ -19,7 +19,11 @@ Nulls = Literal["error", "discard", "keep"]
 Key = Literal["exact", "whitespace", "casefold"]
 
 ModelPath = Annotated[
-    Path, typer.Argument(help="A folder written by train; with --trust, a file of joblib.")
+    Path,
+    typer.Argument(
+        help="A folder written by train; registry://WORKSPACE/NAME:VERSION; or, with --trust, a "
+        "file of joblib."
+    ),
 ]
 TextColumnName = Annotated[str, typer.Option("--text", help="The column with the texts.")]
 LabelColumnName = Annotated[str, typer.Option("--label", help="The column with the labels.")]
