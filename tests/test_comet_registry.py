@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 from comet_server import KEY, serving
 from sklearn.pipeline import make_pipeline
+from typer.testing import CliRunner
 
 from skbert_filter import DedupPredictor, SmallBertTextFilter, filter_corpus
+from skbert_filter.cli import app
 from skbert_filter.inspection.baselines import tfidf_baseline
 from skbert_filter.integrations.comet import (
     load_model,
@@ -128,10 +130,9 @@ def test_a_registered_model_stands_wherever_a_folder_does(registry, models, snip
     uri = "registry://me/web-filter:1.10.0"
     summary = filter_corpus(uri, "texts.csv", "kept.csv", keep="keep")
     assert summary.kept == (models[0].predict(X) == "keep").sum()
-    result = run(
-        COMMAND, "predict", uri, "texts.csv", "-o", "k.csv", "--keep", "keep", cwd=tmp_path
-    )
-    assert result.returncode == 0, result.stderr
+    command = ("predict", uri, "texts.csv", "-o", "k.csv", "--keep", "keep")
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
     assert Path("k.csv").read_bytes() == Path("kept.csv").read_bytes()
 
 
