@@ -64,7 +64,8 @@ def filter_corpus(
     ----------
     model : classifier or str or Path
         Any fitted text classifier; a folder written by
-        `SmallBertTextFilter.save_pretrained`; or, with `trust`, a file written by joblib.
+        `SmallBertTextFilter.save_pretrained`; ``registry://workspace/name:version`` of Comet's
+        model registry; or, with `trust`, a file written by joblib.
     source : str or Path
         A ``.parquet``, ``.csv``, ``.tsv``, ``.jsonl`` or ``.txt`` file, all but the first also
         with ``.gz`` or ``.zst``; a folder of such files, at any depth; or ``"-"`` for lines on
