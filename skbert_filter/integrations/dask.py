@@ -70,8 +70,8 @@ def filter_dataframe(
         The rows. Divisions need not be known, partitions may be empty.
     model : classifier or str or Path
         Any fitted text classifier, or a folder written by
-        `SmallBertTextFilter.save_pretrained`, which is read here. Each worker is sent the
-        classifier once for each computation.
+        `SmallBertTextFilter.save_pretrained`, which is read here. It is sent to each worker,
+        not with each partition.
     text : str, default="text"
         The column with the texts.
     keep : label, default=1
