@@ -82,7 +82,9 @@ def demo(
 
 @app.command()
 def pretrain(
-    corpus: Annotated[Path, typer.Argument(help="Unlabelled texts: .csv, .csv.gz or .parquet.")],
+    corpus: Annotated[
+        Path, typer.Argument(help="Unlabelled texts: .parquet, .csv or .tsv (also .gz, .zst).")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to save the encoder in.")],
     text: TextColumnName = "text",
     hidden_size: Annotated[int, typer.Option(min=1, help="Width: a multiple of 4.")] = 32,
@@ -128,7 +130,9 @@ def pretrain(
 
 @app.command()
 def train(
-    labels: Annotated[Path, typer.Argument(help="Labelled texts: .csv, .csv.gz or .parquet.")],
+    labels: Annotated[
+        Path, typer.Argument(help="Labelled texts: .parquet, .csv or .tsv (also .gz, .zst).")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to save the filter in.")],
     text: TextColumnName = "text",
     label: LabelColumnName = "label",
@@ -187,7 +191,7 @@ def evaluate(
     ],
     labels: Annotated[
         Path,
-        typer.Argument(help="Labelled texts that it has not seen: .csv, .csv.gz or .parquet."),
+        typer.Argument(help="Labelled texts that it has not seen: .parquet, .csv or .tsv."),
     ],
     train: Annotated[
         Path | None,

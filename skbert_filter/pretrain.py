@@ -74,7 +74,8 @@ def pretrain_encoder(
     Parameters
     ----------
     corpus : str or Path
-        A ``.csv``, ``.csv.gz`` or ``.parquet`` file with a row for each text.
+        A ``.parquet``, ``.csv`` or ``.tsv`` file (the last two also with ``.gz`` or ``.zst``)
+        with a row for each text.
     destination : str or Path
         The folder to save the encoder in, for ``SmallBertTextFilter(checkpoint=destination)``. It
         appears when it is complete.

@@ -145,7 +145,8 @@ def train_filter(
     Parameters
     ----------
     source : str or Path
-        A ``.csv``, ``.csv.gz`` or ``.parquet`` file with a row for each label.
+        A ``.parquet``, ``.csv`` or ``.tsv`` file (the last two also with ``.gz`` or ``.zst``)
+        with a row for each label.
     destination : str or Path
         The folder to save the filter in.
     text, label : str, default="text" and "label"
@@ -253,7 +254,8 @@ def evaluate_filter(
         Any fitted text classifier, or a folder written by
         `SmallBertTextFilter.save_pretrained`.
     source : str or Path
-        A ``.csv``, ``.csv.gz`` or ``.parquet`` file with a row for each label.
+        A ``.parquet``, ``.csv`` or ``.tsv`` file (the last two also with ``.gz`` or ``.zst``)
+        with a row for each label.
     text, label : str, default="text" and "label"
         The columns, of `train` too. A label that differs from the model's in type only,
         as it may in a CSV file, is taken for it.
