@@ -48,8 +48,8 @@ def check_api_key(env_file: str | os.PathLike[str] | None = None) -> str:
     >>> check_api_key("/content/drive/MyDrive")
     Traceback (most recent call last):
         ...
-    FileNotFoundError: There is no file /content/drive/MyDrive/.env. Check the path; if it is on a
-    drive, mount the drive first.
+    FileNotFoundError: There is no .env file at /content/drive/MyDrive. Check the path; if it is
+    on a drive, mount the drive first.
     """
     return find_api_key(env_file)[1]
 
@@ -219,8 +219,8 @@ def _load_settings(env_file: str | os.PathLike[str] | None) -> tuple[Path | None
             path /= ".env"
         if not path.is_file():
             raise FileNotFoundError(
-                f"There is no file {path}. Check the path; if it is on a drive, mount the drive "
-                "first."
+                f"There is no .env file at {path}. Check the path; if it is on a drive, mount the "
+                "drive first."
             )
     # Editors of Windows begin a file with a mark, which would become part of the first name.
     values = import_comet("dotenv").dotenv_values(path, encoding="utf-8-sig")
