@@ -536,6 +536,8 @@ def trained(tmp_path_factory):
     pd.DataFrame({"text": X, "label": y}).to_csv(folder / "labels.csv", index=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        # What is learnt does not matter here: a few steps will do.
+        patch.setattr("skbert_filter.text_filter._AUTO_STEPS", 1)
         for name, value in QUIET_ENVIRONMENT.items():
             patch.setenv(name, value)
         result = invoke(
