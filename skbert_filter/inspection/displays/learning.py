@@ -14,10 +14,10 @@ from skbert_filter.inspection.displays.shared import (
     STYLES,
     column_axes,
     distinct_texts,
-    legend,
     legend_above,
     literal,
     small_ticks,
+    tick_size,
 )
 
 _VALIDATION = "val_"
@@ -73,20 +73,24 @@ class TrainingHistoryDisplay:
         -------
         display : TrainingHistoryDisplay
         """
-        names = [name for name in self.history if not name.startswith(_VALIDATION)]
-        with column_axes(self, ax, height=0.5 + 0.95 * len(names)) as ax:
+        # Metrics have any names; between the loss and the learning rate they find their place.
+        names = sorted(
+            (name for name in self.history if not name.startswith(_VALIDATION)),
+            key=lambda name: (name == "learning_rate", name != "loss"),
+        )
+        with column_axes(self, ax, height=0.5 + 1.0 * len(names)) as ax:
             ax.set_axis_off()
-            is_new_look = ax.xaxis.get_tick_params().get("labelsize")
             grid = ax.get_subplotspec().subgridspec(len(names), 1)
             self.axes_ = {}
             for row, name in enumerate(names):
                 panel = ax.figure.add_subplot(grid[row])
-                if is_new_look:
+                if tick_size(ax) is not None:
                     small_ticks(panel)
                 self._draw(panel, name)
                 panel.tick_params(labelbottom=row == len(names) - 1)
                 self.axes_[name] = panel
             panel.set_xlabel("epoch")
+            ax.figure.align_ylabels(list(self.axes_.values()))
             legend_above(self.axes_[names[0]])
         return self
 
@@ -167,7 +171,7 @@ class DedupLearningCurveDisplay:
     >>> display = DedupLearningCurveDisplay.from_estimator(
     ...     WordCountRule(), X, y, cv=3, random_state=0)
     >>> display.train_sizes
-    array([ 25,  44,  78, 140, 249])
+    array([ 30,  53,  95, 169, 302])
     """
 
     def __init__(
@@ -218,7 +222,7 @@ class DedupLearningCurveDisplay:
             ax.xaxis.set_major_formatter("{x:,.0f}")
             literal(ax.set_xlabel("distinct texts with a label"), ax.set_ylabel(self.score_name))
             if ax.get_legend_handles_labels()[0]:
-                legend(ax, loc="lower right")
+                legend_above(ax)
         return self
 
     @classmethod

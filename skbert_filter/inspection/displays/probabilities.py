@@ -14,11 +14,12 @@ from skbert_filter.inspection.displays.shared import (
     check_shown,
     column_axes,
     distinct_texts,
-    legend,
     legend_above,
     literal,
+    outline,
     positive_class,
     positive_probability,
+    threshold_line,
 )
 from skbert_filter.inspection.scores import expected_calibration_error
 from skbert_filter.validation import check_labels
@@ -59,7 +60,7 @@ class ReliabilityDisplay:
     >>> display = ReliabilityDisplay.from_predictions(
     ...     y, {"before": 0.2 + 0.6 * truth, "after": truth})
     >>> {name: round(error, 2) for name, error in display.errors.items()}
-    {'before': 0.1, 'after': 0.02}
+    {'before': 0.11, 'after': 0.01}
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class ReliabilityDisplay:
         display : ReliabilityDisplay
         """
         of = "the class" if self.pos_label is None else f"label {self.pos_label}"
-        with column_axes(self, ax, height=2.9) as ax:
+        with column_axes(self, ax, height=3.3) as ax:
             ax.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, label="perfect")
             self.lines_ = {}
             for (name, (prob_true, prob_pred)), style in zip(
@@ -99,7 +100,7 @@ class ReliabilityDisplay:
                 ax.set_ylabel(f"share of texts with {of}"),
             )
             ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-            legend(ax, loc="upper left")
+            legend_above(ax)
         return self
 
     @classmethod
@@ -289,27 +290,15 @@ class ScoreDistributionDisplay:
         edges = np.linspace(0, 1, n_bins + 1)
         with column_axes(self, ax) as ax:
             self.stairs_ = []
-            for (label, share), style in zip(kept.items(), STYLES, strict=False):
+            for number, (label, share) in enumerate(kept.items()):
                 counts, _ = np.histogram(self.y_prob[self.y_true == label], edges)
-                shares = counts / counts.sum()
-                look = {"color": style["color"], "linestyle": style["linestyle"]}
-                if not self.stairs_:
-                    ax.stairs(shares, edges, fill=True, color="0.88")
                 name = f"label {label}: {share:.1%} of {counts.sum():,} texts kept"
-                self.stairs_.append(ax.stairs(shares, edges, label=name, linewidth=1.4, **look))
-            self.line_ = ax.axvline(self.threshold, color="black", linestyle=":", linewidth=1.2)
-            side = -1 if self.threshold > 0.6 else 1
-            ax.annotate(
-                f"kept from\n{self.threshold:.3g} on",
-                (self.threshold, 0.98),
-                (4 * side, 0),
-                xycoords=ax.get_xaxis_transform(),
-                textcoords="offset points",
-                ha="left" if side > 0 else "right",
-                va="top",
-            )
+                shares = counts / counts.sum()
+                self.stairs_.append(outline(ax, shares, edges, name=name, number=number))
+            note = f"kept from\n{self.threshold:.3g} on"
+            self.line_ = threshold_line(ax, self.threshold, note, on_the_left=self.threshold > 0.6)
             literal(ax.set_xlabel(f"probability given to label {self.pos_label}"))
-            ax.set(ylabel="share of the label's texts", xlim=(0, 1))
+            ax.set(ylabel="share of the label's texts", xlim=(-0.01, 1.01))
             ax.yaxis.set_major_formatter("{x:.0%}")
             legend_above(ax)
         return self

@@ -15,13 +15,23 @@ COLUMN = 3.3
 
 # The colours of Okabe and Ito ("Color Universal Design", 2008) that also differ in lightness,
 # each with a line and a marker of its own, so that a grey print loses nothing.
-STYLES: tuple[dict[str, Any], ...] = (
-    {"color": "#000000", "linestyle": "-", "marker": "o"},
-    {"color": "#0072B2", "linestyle": "--", "marker": "s"},
-    {"color": "#D55E00", "linestyle": "-.", "marker": "^"},
-    {"color": "#009E73", "linestyle": ":", "marker": "D"},
-    {"color": "#E69F00", "linestyle": (0, (8, 2)), "marker": "v"},
-    {"color": "#56B4E9", "linestyle": (0, (4, 1, 1, 1, 1, 1)), "marker": "P"},
+STYLES: tuple[dict[str, Any], ...] = tuple(
+    {
+        "color": color,
+        "linestyle": line,
+        "linewidth": 1.4,
+        "marker": marker,
+        "markersize": 4,
+        "markerfacecolor": "white",
+    }
+    for color, line, marker in (
+        ("#000000", "-", "o"),
+        ("#0072B2", "--", "s"),
+        ("#D55E00", "-.", "^"),
+        ("#009E73", ":", "D"),
+        ("#E69F00", (0, (8, 2)), "v"),
+        ("#56B4E9", (0, (4, 1, 1, 1, 1, 1)), "P"),
+    )
 )
 
 _LOOK: Any = {
@@ -30,13 +40,6 @@ _LOOK: Any = {
     "axes.spines.right": False,
     "axes.labelsize": 8,
     "axes.titlesize": 8,
-    "legend.fontsize": 7.5,
-    "legend.frameon": False,
-    "legend.handlelength": 2.6,
-    "lines.linewidth": 1.4,
-    "lines.markersize": 4,
-    "lines.markerfacecolor": "white",
-    "hatch.linewidth": 0.6,
 }
 _TICKS = 7.5
 
@@ -65,20 +68,60 @@ def small_ticks(ax: Any) -> None:
     ax.tick_params(which="both", labelsize=_TICKS)
 
 
+def tick_size(ax: Any) -> Any:
+    """Return the size of the labels, for other texts; None where matplotlib's own is used."""
+    return ax.xaxis.get_tick_params().get("labelsize")
+
+
 def literal(*artists: Any) -> None:
     """Keep dollar signs of labels and terms from being read as mathematics."""
     for artist in artists:
         artist.set_parse_math(False)
 
 
-def legend(ax: Any, **options: Any) -> None:
-    """Draw the legend, its texts as they are."""
-    literal(*ax.legend(**options).get_texts())
-
-
 def legend_above(ax: Any) -> None:
     """Draw the legend where it hides nothing."""
-    legend(ax, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
+    legend = ax.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        borderaxespad=0.2,
+        frameon=False,
+        handlelength=2.8,
+        fontsize=tick_size(ax),
+    )
+    literal(*legend.get_texts())
+
+
+def outline(ax: Any, shares: Any, edges: Any, *, name: str, number: int) -> Any:
+    """Draw the outline of a histogram, the first on grey, and return it."""
+    style = STYLES[number]
+    if number == 0:
+        ax.stairs(shares, edges, fill=True, color="0.88")
+    return ax.stairs(
+        shares,
+        edges,
+        label=name,
+        color=style["color"],
+        linestyle=style["linestyle"],
+        linewidth=style["linewidth"],
+    )
+
+
+def threshold_line(ax: Any, place: float, note: str, *, on_the_left: bool) -> Any:
+    """Draw a threshold with a note beside its upper end, and return the line."""
+    literal(
+        ax.annotate(
+            note,
+            (place, 0.98),
+            (-4 if on_the_left else 4, 0),
+            xycoords=ax.get_xaxis_transform(),
+            textcoords="offset points",
+            ha="right" if on_the_left else "left",
+            va="top",
+            fontsize=tick_size(ax),
+        )
+    )
+    return ax.axvline(place, color="black", linestyle=":", linewidth=1.2)
 
 
 def distinct_texts(X: Any, y: Any) -> tuple[list[str], np.ndarray]:

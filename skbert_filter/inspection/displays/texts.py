@@ -16,6 +16,8 @@ from skbert_filter.inspection.displays.shared import (
     distinct_texts,
     legend_above,
     literal,
+    outline,
+    threshold_line,
 )
 
 _BINS = 40
@@ -55,8 +57,8 @@ class TextLengthDisplay:
     >>> from skbert_filter.inspection import TextLengthDisplay
     >>> X, y = make_website_snippets(500, random_state=0)
     >>> display = TextLengthDisplay.from_texts(X, y)
-    >>> display.threshold, display.long_class, round(display.accuracy, 2)
-    (7, 1, 0.89)
+    >>> display.threshold, round(display.accuracy, 2)
+    (16, 0.89)
     """
 
     def __init__(
@@ -81,7 +83,7 @@ class TextLengthDisplay:
             Axes to draw on; None for a new figure.
         max_words : int, default=None
             All texts of more words are put into the last bin. None: the longest
-            hundredth of the texts is.
+            twentieth of the texts is.
 
         Returns
         -------
@@ -91,49 +93,37 @@ class TextLengthDisplay:
         check_shown(counts.columns)
         if max_words is None:
             share = counts.sum(axis=1).cumsum() / counts.to_numpy().sum()
-            max_words = int(share.index[np.searchsorted(share, 0.99)])
+            max_words = int(share.index[np.searchsorted(share, 0.95)])
         width = max_words // _BINS + 1
         bins = np.minimum(counts.index, max_words) // width
         binned = counts.groupby(bins).sum().reindex(range(max_words // width + 1), fill_value=0)
         edges = np.arange(len(binned) + 1) * width - 0.5
         with column_axes(self, ax) as ax:
             self.stairs_ = []
-            for (label, texts), style in zip(binned.items(), STYLES, strict=False):
+            for number, (label, texts) in enumerate(binned.items()):
                 name = f"label {label} ({texts.sum():,} texts)"
                 shares = (texts / texts.sum()).to_numpy()
-                look = {"color": style["color"], "linestyle": style["linestyle"]}
-                if not self.stairs_:
-                    ax.stairs(shares, edges, fill=True, color="0.88")
-                self.stairs_.append(ax.stairs(shares, edges, label=name, linewidth=1.4, **look))
-            self.line_ = None if self.threshold is None else self._draw_threshold(ax, edges[-1])
+                self.stairs_.append(outline(ax, shares, edges, name=name, number=number))
+            self.line_ = None
+            if self.threshold is not None:
+                note = (
+                    f"{self.threshold} words or more:\nlabel {self.long_class}\n"
+                    f"({self.accuracy:.0%} right)"
+                )
+                self.line_ = threshold_line(
+                    ax,
+                    self.threshold - 0.5,
+                    note,
+                    on_the_left=self.threshold > edges[-1] / 2,
+                )
             ax.set(
                 xlabel=f"words of a text (last bin: {(len(binned) - 1) * width} or more)",
                 ylabel="share of the label's texts",
-                xlim=(edges[0], edges[-1]),
+                xlim=(edges[0] - 0.3 * width, edges[-1] + 0.3 * width),
             )
             ax.yaxis.set_major_formatter("{x:.0%}")
             legend_above(ax)
         return self
-
-    def _draw_threshold(self, ax: Any, right: float) -> Any:
-        line = ax.axvline(self.threshold - 0.5, color="black", linestyle=":", linewidth=1.2)
-        unit = "word" if self.threshold == 1 else "words"
-        note = (
-            f"from {self.threshold} {unit} on\nlabel {self.long_class}:\n{self.accuracy:.0%} right"
-        )
-        side = -1 if self.threshold > right / 2 else 1
-        literal(
-            ax.annotate(
-                note,
-                (self.threshold - 0.5, 0.98),
-                (4 * side, 0),
-                xycoords=ax.get_xaxis_transform(),
-                textcoords="offset points",
-                ha="left" if side > 0 else "right",
-                va="top",
-            )
-        )
-        return line
 
     @classmethod
     def from_texts(
@@ -212,9 +202,9 @@ def distinctive_terms(
     Notes
     -----
     The log-odds ratio with an informative Dirichlet prior of Monroe, Colaresi and Quinn,
-    "Fightin' Words" (Political Analysis 16, 2008), its equations 15, 16 and 22; the prior
-    is the frequency of the term in all texts. Ordered by z, neither the most frequent
-    terms come first, nor those that occur once.
+    "Fightin' Words" (Political Analysis 16, 2008); the prior is the frequency of the term
+    in all texts. The order by z takes account of how sure a log-odds is: a term that
+    occurs once has a large one by chance.
 
     Examples
     --------
@@ -225,8 +215,8 @@ def distinctive_terms(
       label  term  count  others
     0  drop  more      2       0
     1  drop  view      2       0
-    7  keep    we      3       0
-    8  keep  make      2       0
+    8  keep    we      3       0
+    9  keep  make      2       0
     """
     if not prior_size > 0:
         raise ValueError(f"prior_size is {prior_size!r}. It must be a positive number.")
@@ -285,7 +275,7 @@ class DistinctiveTermsDisplay:
     >>> X, y = make_website_snippets(500, random_state=0)
     >>> display = DistinctiveTermsDisplay.from_texts(X, y, n_terms=5)
     >>> display.terms.query("label == 1")["term"].head(2).tolist()
-    ['we', 'our']
+    ['the', 'in']
     """
 
     def __init__(self, terms: pd.DataFrame) -> None:
@@ -323,10 +313,8 @@ class DistinctiveTermsDisplay:
                         shown["log_odds"],
                         places,
                         xerr=1.96 * shown["std"],
-                        color=style["color"],
-                        marker=style["marker"],
-                        linestyle="none",
                         elinewidth=1,
+                        **{**style, "linestyle": "none"},
                     )
                 )
             ax.axvline(0, color="0.6", linewidth=0.8, zorder=0)
