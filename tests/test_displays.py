@@ -149,8 +149,8 @@ def test_frequencies_are_those_of_the_report():
     display = DuplicateFrequencyDisplay.from_texts(X)
     report = duplicate_report(X)
 
-    assert display.line_.get_xdata().tolist() == [1, 1, 3, 13]
-    assert display.line_.get_ydata().tolist() == [50, 50, 20, 1]
+    assert display.line_.get_xdata().tolist() == [1, 2, 4, 13]
+    assert display.line_.get_ydata().tolist() == [50, 20, 1, 1]
     for rank, share in display.coverage_line_.get_xydata():
         assert share == pytest.approx(report.coverage(rank))
     assert display.coverage_line_.get_xydata()[-1].tolist() == [13, 1]
@@ -357,7 +357,7 @@ def test_no_two_styles_differ_by_colour_only():
         ),
         (
             lambda: DedupLearningCurveDisplay.from_estimator(WordCountRule(), TEXTS, LABELS),
-            "fewer distinct texts than|needs at least 5|has only 3",
+            r"Class 0 has too few distinct texts \(3\)",
         ),
     ],
 )

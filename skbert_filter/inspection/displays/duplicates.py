@@ -62,18 +62,21 @@ class DuplicateFrequencyDisplay:
             raise ValueError("There are 0 rows: nothing repeats. Pass at least one text.")
         # Texts between two ranks of the table are equally frequent: a step for the
         # occurrences, and a straight line, on a linear scale, for what they cover.
-        ranks = np.append(1, curve["top_texts"])
-        covered_to = np.unique(np.geomspace(1, ranks[-1], 200).round())
+        last = curve["top_texts"].iloc[-1]
+        ranks = np.concatenate([[1], curve["top_texts"].iloc[:-1] + 1, [last]])
+        covered_to = np.unique(np.geomspace(1, last, 200).round())
         coverage = np.interp(
             covered_to, np.append(0, curve["top_texts"]), np.append(0, curve["coverage"])
         )
         with column_axes(self, ax) as ax:
+            from matplotlib.ticker import LogFormatter
+
             self.coverage_ax_ = ax.twinx()
             small_ticks(self.coverage_ax_)
             [self.line_] = ax.plot(
                 ranks,
-                np.append(curve["occurrences"].iloc[0], curve["occurrences"]),
-                drawstyle="steps-pre",
+                np.append(curve["occurrences"], curve["occurrences"].iloc[-1]),
+                drawstyle="steps-post",
                 color=STYLES[0]["color"],
                 label="rows with the text (left)",
             )
@@ -97,6 +100,8 @@ class DuplicateFrequencyDisplay:
             self.coverage_ax_.spines["right"].set_visible(True)
             for axis in (ax.xaxis, ax.yaxis):
                 axis.set_major_formatter(lambda number, _: f"{number:,.0f}")
+                # Numbers between the powers of ten, where these are too few.
+                axis.set_minor_formatter(LogFormatter())
             legend_above(ax)
         return self
 

@@ -324,7 +324,7 @@ class DistinctiveTermsDisplay:
                 if place in headings:
                     text.set_fontweight("bold")
             ax.tick_params(axis="y", length=0)
-            ax.set(xlabel="log-odds against the other labels (95 %)", ylim=(len(lines) - 0.4, -0.6))
+            ax.set(xlabel="log-odds against the other labels (95%)", ylim=(len(lines) - 0.4, -0.6))
         return self
 
     @classmethod
