@@ -59,6 +59,27 @@ def duplicates(
         Console(soft_wrap=True).print(Text(str(report)))
 
 
+def explore(
+    labels: Labels,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .html file to write.")],
+    text: TextColumnName = "text",
+    label: LabelColumnName = "label",
+    overwrite: Overwrite = False,
+) -> None:
+    """Write a page with pictures of the labels: lengths, terms and repeats.
+
+    In Python: skbert_filter.explore.explore_labels(...)
+    """
+    with user_errors():
+        try:
+            from skbert_filter.explore import explore_labels
+
+            report = explore_labels(labels, output, text=text, label=label, overwrite=overwrite)
+        except ImportError as error:
+            raise ValueError(str(error)) from error
+    print_line(Console(), f"{output} shows {report.rows:,} labels. Open it in a browser.")
+
+
 def suspects(
     labels: Labels,
     output: NewFile,

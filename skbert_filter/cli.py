@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from skbert_filter._cli_comet import EnvFile, Offline, comet_training, register
-from skbert_filter._cli_labels import duplicates, next_to_label, suspects
+from skbert_filter._cli_labels import duplicates, explore, next_to_label, suspects
 from skbert_filter._cli_shared import (
     AsJson,
     LabelColumnName,
@@ -310,6 +310,7 @@ def predict(
 
 
 app.command()(register)
+app.command()(explore)
 app.command()(duplicates)
 app.command()(suspects)
 app.command()(next_to_label)

@@ -2,6 +2,16 @@
 
 from skbert_filter.inspection.baselines import WordCountRule, tfidf_baseline
 from skbert_filter.inspection.comparison import Comparison, compare
+from skbert_filter.inspection.displays import (
+    DedupLearningCurveDisplay,
+    DistinctiveTermsDisplay,
+    DuplicateFrequencyDisplay,
+    ReliabilityDisplay,
+    ScoreDistributionDisplay,
+    TextLengthDisplay,
+    TrainingHistoryDisplay,
+    distinctive_terms,
+)
 from skbert_filter.inspection.evaluation import Evaluation, evaluate
 from skbert_filter.inspection.labelling import next_to_label
 from skbert_filter.inspection.scores import Scores, expected_calibration_error
@@ -22,14 +32,22 @@ from skbert_filter.inspection.suspects import (
 __all__ = [
     "Comparison",
     "CorrectedTTest",
+    "DedupLearningCurveDisplay",
+    "DistinctiveTermsDisplay",
+    "DuplicateFrequencyDisplay",
     "Evaluation",
     "McNemarTest",
     "OutOfFold",
+    "ReliabilityDisplay",
+    "ScoreDistributionDisplay",
     "Scores",
+    "TextLengthDisplay",
+    "TrainingHistoryDisplay",
     "WordCountRule",
     "apply_corrections",
     "compare",
     "corrected_ttest",
+    "distinctive_terms",
     "evaluate",
     "expected_calibration_error",
     "holm",

@@ -12,6 +12,7 @@ from skbert_filter.tables.reading import TableReader, open_rows, open_table, pla
 from skbert_filter.tables.writing import (
     check_can_hold,
     check_destination,
+    check_new_file,
     create_table,
     open_writer,
     standard_output,
@@ -23,6 +24,7 @@ __all__ = [
     "check_can_hold",
     "check_column",
     "check_destination",
+    "check_new_file",
     "check_no_nulls",
     "check_text_column",
     "create_table",

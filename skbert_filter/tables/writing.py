@@ -96,6 +96,21 @@ def check_destination(path: Path, *, overwrite: bool) -> None:
         If the extension is unknown, or `path` is a folder.
     """
     file_format(path)
+    check_new_file(path, overwrite=overwrite)
+
+
+def check_new_file(path: Path, *, overwrite: bool) -> None:
+    """Refuse a file of any format that cannot be created, before work is spent on it.
+
+    Raises
+    ------
+    FileExistsError
+        If the file exists and `overwrite` is False.
+    FileNotFoundError
+        If its folder does not exist.
+    ValueError
+        If `path` is a folder.
+    """
     if path.is_dir():
         raise ValueError(f"{path} is a folder. Name a file in it.")
     if not path.parent.is_dir():

@@ -1,0 +1,157 @@
+"""One page on a table of labels: what repeats, how long the texts are, what sets labels apart."""
+
+import base64
+import html
+import io
+from collections.abc import Callable
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+
+from skbert_filter.corpus.sources import check_apart
+from skbert_filter.duplicates.reports import DuplicateReport, duplicate_report
+from skbert_filter.inspection.displays import (
+    DistinctiveTermsDisplay,
+    DuplicateFrequencyDisplay,
+    TextLengthDisplay,
+)
+from skbert_filter.tables import check_new_file
+from skbert_filter.train import read_labels
+
+_PAGE = Template("""\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>$title</title>
+<style>
+body { font-family: sans-serif; line-height: 1.5; max-width: 44rem; margin: 2rem auto;
+  padding: 0 1rem; color: #111; background: #fff; }
+figure { margin: 2rem 0; }
+figcaption { margin-bottom: 0.5rem; }
+img { width: 100%; max-width: 30rem; }
+pre { overflow-x: auto; font-size: 0.8rem; line-height: 1.35; }
+</style>
+</head>
+<body>
+<h1>$title</h1>
+$pictures
+<h2>What repeats</h2>
+<pre>$report</pre>
+</body>
+</html>
+""")
+
+_PICTURE = Template("""\
+<figure>
+<figcaption>$caption</figcaption>
+<img alt="$alt" src="data:image/svg+xml;base64,$svg">
+</figure>
+""")
+
+
+def explore_labels(
+    source: str | Path,
+    destination: str | Path,
+    *,
+    text: str = "text",
+    label: str = "label",
+    overwrite: bool = False,
+) -> DuplicateReport:
+    """Write a page that shows what a table of labels holds.
+
+    Parameters
+    ----------
+    source : str or Path
+        A CSV or Parquet file with a row for each label, of two to six classes.
+    destination : str or Path
+        The HTML file to write. It holds its pictures, and loads nothing.
+    text, label : str, default="text" and "label"
+        The columns.
+    overwrite : bool, default=False
+        Whether to replace a `destination` that exists.
+
+    Returns
+    -------
+    report : DuplicateReport
+        What the page says on repeats and on conflicting labels.
+
+    Raises
+    ------
+    FileNotFoundError, FileExistsError, ValueError
+        If a file is missing or damaged, lacks a column or a value, `destination` exists or
+        is `source`, or there are too few or too many classes.
+    ImportError
+        If matplotlib is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skbert_filter.explore import explore_labels
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     labels, page = Path(folder, "labels.csv"), Path(folder, "labels.html")
+    ...     _ = labels.write_text("text,label\\nView all,0\\nWe make soap,1\\nView all,0\\n")
+    ...     report = explore_labels(labels, page)
+    ...     page.read_text(encoding="utf-8").count("<img")
+    3
+    >>> report.rows, report.distinct
+    (3, 2)
+    """
+    check_matplotlib_support("explore_labels")
+    source, destination = Path(source), Path(destination)
+    check_apart(source, destination)
+    check_new_file(destination, overwrite=overwrite)
+    texts, labels = read_labels(source, text=text, label=label)
+    report = duplicate_report(texts, labels)
+    pictures = [
+        _picture(
+            "How many words the texts of each label have",
+            "Each distinct text counts once. With two labels, the dotted line is where a rule on "
+            "the number of words does best: what a model has to beat.",
+            lambda: TextLengthDisplay.from_texts(texts, labels),
+        ),
+        _picture(
+            "The terms that set the labels apart",
+            "What the texts of a label use more than the others do, the surest first; lines are "
+            "95 % intervals.",
+            lambda: DistinctiveTermsDisplay.from_texts(texts, labels),
+        ),
+        _picture(
+            "How often texts repeat",
+            "The most frequent text has rank 1. The dashed line is the share of all rows that "
+            "the texts up to a rank make.",
+            lambda: DuplicateFrequencyDisplay.from_report(report),
+        ),
+    ]
+    page = _PAGE.substitute(
+        title=html.escape(f"{source.name}: {report.rows:,} labels"),
+        pictures="".join(pictures),
+        report=html.escape(str(report)),
+    )
+    partial = destination.with_name(destination.name + ".partial")
+    try:
+        partial.write_text(page, encoding="utf-8")
+        partial.replace(destination)
+    finally:
+        partial.unlink(missing_ok=True)
+    return report
+
+
+def _picture(title: str, explanation: str, draw: Callable[[], Any]) -> str:
+    import matplotlib as mpl
+    from matplotlib import pyplot as plt
+
+    # The same labels give the same page.
+    with mpl.rc_context({"svg.hashsalt": "skbert_filter"}), io.BytesIO() as file:
+        figure = draw().figure_
+        try:
+            figure.savefig(file, format="svg", metadata={"Date": None})
+        finally:
+            plt.close(figure)
+        svg = base64.b64encode(file.getvalue()).decode()
+    caption = f"<strong>{html.escape(title)}.</strong> {html.escape(explanation)}"
+    return _PICTURE.substitute(caption=caption, alt=html.escape(title), svg=svg)

@@ -1,0 +1,162 @@
+"""A picture of how often texts repeat."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+
+from skbert_filter.duplicates.keys import Key
+from skbert_filter.duplicates.reports import DuplicateReport, duplicate_report
+from skbert_filter.inspection.displays.shared import STYLES, column_axes, legend_above, small_ticks
+
+
+class DuplicateFrequencyDisplay:
+    """How often the most frequent texts occur, and the share of rows that they cover.
+
+    It is made by `from_texts` or `from_report`.
+
+    Parameters
+    ----------
+    frequencies : DataFrame
+        As in :class:`~skbert_filter.DuplicateReport`.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the occurrences, both scales logarithmic.
+    coverage_ax_ : matplotlib Axes
+        Axes over these, with the share of rows on the right.
+    figure_ : matplotlib Figure
+        Figure containing them.
+    line_, coverage_line_ : matplotlib Line2D
+        The occurrences of a text by its rank, and the share of all rows that the texts
+        up to this rank cover.
+
+    Examples
+    --------
+    >>> from skbert_filter.datasets import make_website_corpus
+    >>> from skbert_filter.inspection import DuplicateFrequencyDisplay
+    >>> display = DuplicateFrequencyDisplay.from_texts(make_website_corpus(5000, random_state=0))
+    >>> display.ax_.get_xscale(), display.ax_.get_yscale()
+    ('log', 'log')
+    """
+
+    def __init__(self, frequencies: pd.DataFrame) -> None:
+        self.frequencies = frequencies
+
+    def plot(self, ax: Any = None) -> "DuplicateFrequencyDisplay":
+        """Draw the occurrences and the coverage by rank.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on; None for a new figure.
+
+        Returns
+        -------
+        display : DuplicateFrequencyDisplay
+        """
+        curve = self.frequencies
+        if curve.empty:
+            raise ValueError("There are 0 rows: nothing repeats. Pass at least one text.")
+        # Texts between two ranks of the table are equally frequent: a step for the
+        # occurrences, and a straight line, on a linear scale, for what they cover.
+        last = curve["top_texts"].iloc[-1]
+        ranks = np.concatenate([[1], curve["top_texts"].iloc[:-1] + 1, [last]])
+        covered_to = np.unique(np.geomspace(1, last, 200).round())
+        coverage = np.interp(
+            covered_to, np.append(0, curve["top_texts"]), np.append(0, curve["coverage"])
+        )
+        with column_axes(self, ax) as ax:
+            from matplotlib.ticker import LogFormatter
+
+            self.coverage_ax_ = ax.twinx()
+            small_ticks(self.coverage_ax_)
+            [self.line_] = ax.plot(
+                ranks,
+                np.append(curve["occurrences"], curve["occurrences"].iloc[-1]),
+                drawstyle="steps-post",
+                color=STYLES[0]["color"],
+                label="rows with the text (left)",
+            )
+            [self.coverage_line_] = self.coverage_ax_.plot(
+                covered_to,
+                coverage,
+                color=STYLES[1]["color"],
+                linestyle=STYLES[1]["linestyle"],
+                label="share of all rows, to this rank (right)",
+            )
+            # The legend of the left axes names both lines.
+            ax.plot([], [], **_look(self.coverage_line_))
+            ax.set(
+                xscale="log",
+                yscale="log",
+                xlabel="rank of the text, most frequent first",
+                ylabel="rows with the text",
+            )
+            self.coverage_ax_.set(ylim=(0, 1.03), ylabel="share of all rows")
+            self.coverage_ax_.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+            self.coverage_ax_.spines["right"].set_visible(True)
+            for axis in (ax.xaxis, ax.yaxis):
+                axis.set_major_formatter(lambda number, _: f"{number:,.0f}")
+                # Numbers between the powers of ten, where these are too few.
+                axis.set_minor_formatter(LogFormatter())
+            legend_above(ax)
+        return self
+
+    @classmethod
+    def from_texts(
+        cls, X: Any, *, key: Key = "exact", ax: Any = None
+    ) -> "DuplicateFrequencyDisplay":
+        """Count how often texts occur, and draw it.
+
+        Parameters
+        ----------
+        X : container of str, or array or table of shape (n_samples, n_features)
+            As for :func:`~skbert_filter.duplicate_report`.
+        key : {"exact", "whitespace", "casefold"} or callable, default="exact"
+            Which texts are equal.
+        ax : matplotlib Axes, default=None
+            Axes to draw on; None for a new figure.
+
+        Returns
+        -------
+        display : DuplicateFrequencyDisplay
+
+        Raises
+        ------
+        ValueError
+            If there is no row.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_texts")
+        return cls.from_report(duplicate_report(X, key=key, n_top=0), ax=ax)
+
+    @classmethod
+    def from_report(cls, report: DuplicateReport, *, ax: Any = None) -> "DuplicateFrequencyDisplay":
+        """Draw what a report has counted.
+
+        Parameters
+        ----------
+        report : DuplicateReport
+        ax : matplotlib Axes, default=None
+            Axes to draw on; None for a new figure.
+
+        Returns
+        -------
+        display : DuplicateFrequencyDisplay
+
+        Raises
+        ------
+        ValueError
+            If there is no row.
+        """
+        return cls(report.frequencies).plot(ax)
+
+
+def _look(line: Any) -> dict[str, Any]:
+    return {
+        "color": line.get_color(),
+        "linestyle": line.get_linestyle(),
+        "label": line.get_label(),
+    }

@@ -1,0 +1,310 @@
+"""Pictures of how a model learns: epoch by epoch, and label by label."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import learning_curve
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+from sklearn.utils.validation import check_is_fitted
+
+from skbert_filter.duplicates.keys import Key
+from skbert_filter.duplicates.splits import DedupStratifiedKFold
+from skbert_filter.inspection.displays.shared import (
+    STYLES,
+    column_axes,
+    distinct_texts,
+    legend_above,
+    literal,
+    small_ticks,
+    tick_size,
+)
+
+_VALIDATION = "val_"
+
+
+class TrainingHistoryDisplay:
+    """The loss, the metrics and the learning rate of each epoch, and the best epoch.
+
+    It is made by `from_estimator`.
+
+    Parameters
+    ----------
+    history : dict of str to list of float
+        Of each epoch, as in Keras's `History.history`: a panel for each key, with that of
+        the same name after ``val_``.
+    best_epoch : int, default=None
+        The epoch whose weights were kept, counted from 1.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes given, or new ones, without lines: their place is that of the panels.
+    axes_ : dict of str to matplotlib Axes
+        The panel of each quantity.
+    figure_ : matplotlib Figure
+        Figure containing them.
+
+    Examples
+    --------
+    >>> from skbert_filter.inspection import TrainingHistoryDisplay
+    >>> history = {"loss": [0.3, 0.2, 0.1], "val_loss": [0.3, 0.25, 0.27],
+    ...            "learning_rate": [1e-3, 5e-4, 0.0]}
+    >>> display = TrainingHistoryDisplay(history, best_epoch=2).plot()
+    >>> list(display.axes_)
+    ['loss', 'learning_rate']
+    """
+
+    def __init__(
+        self, history: Mapping[str, Sequence[float]], *, best_epoch: int | None = None
+    ) -> None:
+        self.history = history
+        self.best_epoch = best_epoch
+
+    def plot(self, ax: Any = None) -> "TrainingHistoryDisplay":
+        """Draw a panel for each quantity.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to fill with panels; None for a new figure.
+
+        Returns
+        -------
+        display : TrainingHistoryDisplay
+        """
+        # Metrics have any names; between the loss and the learning rate they find their place.
+        names = sorted(
+            (name for name in self.history if not name.startswith(_VALIDATION)),
+            key=lambda name: (name == "learning_rate", name != "loss"),
+        )
+        with column_axes(self, ax, height=0.5 + 1.0 * len(names)) as ax:
+            ax.set_axis_off()
+            grid = ax.get_subplotspec().subgridspec(len(names), 1)
+            self.axes_ = {}
+            for row, name in enumerate(names):
+                panel = ax.figure.add_subplot(grid[row])
+                if tick_size(ax) is not None:
+                    small_ticks(panel)
+                self._draw(panel, name)
+                panel.tick_params(labelbottom=row == len(names) - 1)
+                self.axes_[name] = panel
+            panel.set_xlabel("epoch")
+            ax.figure.align_ylabels(list(self.axes_.values()))
+            legend_above(self.axes_[names[0]])
+        return self
+
+    def _draw(self, panel: Any, name: str) -> None:
+        epochs = np.arange(1, len(self.history[name]) + 1)
+        for key, who, style in (
+            (name, "training texts", STYLES[0]),
+            (_VALIDATION + name, "texts set apart", STYLES[1]),
+        ):
+            if key in self.history:
+                panel.plot(epochs, self.history[key], label=who, **style)
+        if self.best_epoch is not None:
+            label = f"best epoch: {self.best_epoch}"
+            panel.axvline(self.best_epoch, color="0.45", linestyle=":", label=label, zorder=0)
+        panel.set_ylabel(name.replace("_", " "))
+        panel.set_xlim(0.7, len(epochs) + 0.3)
+        panel.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+        if name == "learning_rate":
+            panel.ticklabel_format(axis="y", style="sci", scilimits=(0, 0), useMathText=True)
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> "TrainingHistoryDisplay":
+        """Draw how a filter or a pretrainer was trained.
+
+        Parameters
+        ----------
+        estimator : SmallBertTextFilter or SmallBertPretrainer
+            Fitted; it has `history_`, and its `training_record_` may name a best epoch.
+        ax : matplotlib Axes, default=None
+            Axes to fill with panels; None for a new figure.
+
+        Returns
+        -------
+        display : TrainingHistoryDisplay
+
+        Raises
+        ------
+        NotFittedError
+            If it is not fitted.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        check_is_fitted(estimator, "history_")
+        record = getattr(estimator, "training_record_", {})
+        return cls(estimator.history_, best_epoch=record.get("best_epoch")).plot(ax)
+
+
+class DedupLearningCurveDisplay:
+    """The score on held-out texts by the number of labels trained on.
+
+    It is made by `from_estimator`: scikit-learn's
+    :class:`~sklearn.model_selection.LearningCurveDisplay` over distinct texts.
+
+    Parameters
+    ----------
+    train_sizes : ndarray of shape (n_ticks,)
+        Numbers of distinct texts trained on.
+    test_scores : ndarray of shape (n_ticks, n_folds)
+        Scores on the texts held out.
+    score_name : str, default="accuracy"
+        What the score is called.
+    name : str, default=None
+        What the classifier is called.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the curve.
+    figure_ : matplotlib Figure
+        Figure containing it.
+    errorbar_ : matplotlib ErrorbarContainer
+        The mean over the folds, and their standard deviation.
+
+    Examples
+    --------
+    >>> from skbert_filter.datasets import make_website_snippets
+    >>> from skbert_filter.inspection import DedupLearningCurveDisplay, WordCountRule
+    >>> X, y = make_website_snippets(500, random_state=0)
+    >>> display = DedupLearningCurveDisplay.from_estimator(
+    ...     WordCountRule(), X, y, cv=3, random_state=0)
+    >>> display.train_sizes
+    array([ 30,  53,  95, 169, 302])
+    """
+
+    def __init__(
+        self,
+        train_sizes: np.ndarray,
+        test_scores: np.ndarray,
+        *,
+        score_name: str = "accuracy",
+        name: str | None = None,
+    ) -> None:
+        self.train_sizes = train_sizes
+        self.test_scores = test_scores
+        self.score_name = score_name
+        self.name = name
+
+    def plot(self, ax: Any = None, *, name: str | None = None) -> "DedupLearningCurveDisplay":
+        """Draw the curve.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on, also those of another such display; None for a new figure.
+        name : str, default=None
+            What to call the curve; None for `name` of the display.
+
+        Returns
+        -------
+        display : DedupLearningCurveDisplay
+        """
+        sizes = np.asarray(self.train_sizes)
+        with column_axes(self, ax) as ax:
+            style = STYLES[len(ax.containers) % len(STYLES)]
+            self.errorbar_ = ax.errorbar(
+                sizes,
+                np.mean(self.test_scores, axis=1),
+                np.std(self.test_scores, axis=1),
+                label=self.name if name is None else name,
+                capsize=2,
+                elinewidth=0.8,
+                **style,
+            )
+            if sizes.max() > 5 * sizes.min():
+                from matplotlib.ticker import LogLocator
+
+                ax.set_xscale("log")
+                ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                ax.minorticks_off()
+            ax.xaxis.set_major_formatter("{x:,.0f}")
+            literal(ax.set_xlabel("distinct texts with a label"), ax.set_ylabel(self.score_name))
+            if ax.get_legend_handles_labels()[0]:
+                legend_above(ax)
+        return self
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        *,
+        train_sizes: Any = None,
+        cv: Any = 5,
+        key: Key = "exact",
+        scoring: str = "accuracy",
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        name: str | None = None,
+        ax: Any = None,
+    ) -> "DedupLearningCurveDisplay":
+        """Fit a classifier on more and more labels, and draw its scores.
+
+        Parameters
+        ----------
+        estimator : classifier
+            It is cloned for each fit.
+        X : container of str, of length n_samples
+            The texts. Each distinct one counts once, with its most frequent label.
+        y : array-like of shape (n_samples,)
+            Their labels.
+        train_sizes : array-like of float or int, default=None
+            Shares of the training texts of a fold, or their numbers. None: five, from a
+            tenth of them to all, each larger by the same factor.
+        cv : int or splitter, default=5
+            How many folds of :class:`~skbert_filter.DedupStratifiedKFold`, or another
+            splitter.
+        key : {"exact", "whitespace", "casefold"} or callable, default="exact"
+            Which texts are kept in one fold.
+        scoring : str, default="accuracy"
+            A name of scikit-learn's scorers.
+        n_jobs : int, default=None
+            How many fits at a time.
+        random_state : int, RandomState instance or None, default=None
+            The seed of the folds, and of the order in which texts are added.
+        name : str, default=None
+            What to call the curve; None for the class of the estimator.
+        ax : matplotlib Axes, default=None
+            Axes to draw on; None for a new figure.
+
+        Returns
+        -------
+        display : DedupLearningCurveDisplay
+
+        Raises
+        ------
+        ValueError
+            If a class has fewer texts than there are folds, or the smallest size leaves
+            a fit with one class only.
+
+        Notes
+        -----
+        Copies of a text on both sides of a split would reward a model that remembers,
+        and bend the curve upwards with each copy.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        texts, labels = distinct_texts(X, y)
+        if isinstance(cv, int):
+            cv = DedupStratifiedKFold(cv, key=key, shuffle=True, random_state=random_state)
+        sizes, _, test_scores = learning_curve(
+            estimator,
+            texts,
+            labels,
+            train_sizes=np.geomspace(0.1, 1, 5) if train_sizes is None else train_sizes,
+            cv=cv,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            shuffle=True,
+            random_state=random_state,
+            error_score="raise",
+        )
+        display = cls(
+            sizes,
+            test_scores,
+            score_name=scoring.replace("_", " "),
+            name=type(estimator).__name__ if name is None else name,
+        )
+        return display.plot(ax)

@@ -1,0 +1,363 @@
+"""Pictures of labelled texts: how long they are, and which words set the classes apart."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+
+from skbert_filter.inspection.baselines import WordCountRule
+from skbert_filter.inspection.displays.shared import (
+    STYLES,
+    check_shown,
+    column_axes,
+    distinct_texts,
+    legend_above,
+    literal,
+    outline,
+    threshold_line,
+)
+
+_BINS = 40
+
+
+class TextLengthDisplay:
+    """How many words the texts of each class have, with the best threshold.
+
+    It is made by `from_texts`. The threshold is that of
+    :class:`~skbert_filter.inspection.WordCountRule`: a filter has to beat it.
+
+    Parameters
+    ----------
+    counts : DataFrame of shape (n_lengths, n_classes)
+        How many texts of each class, across, have so many words, down.
+    threshold : int, default=None
+        The number of words from which on a text is taken for `long_class`.
+    long_class : label, default=None
+        That class.
+    accuracy : float, default=None
+        The share of these texts on which the rule is right.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the lengths.
+    figure_ : matplotlib Figure
+        Figure containing them.
+    stairs_ : list of matplotlib StepPatch
+        The outline of each class.
+    line_ : matplotlib Line2D or None
+        The threshold.
+
+    Examples
+    --------
+    >>> from skbert_filter.datasets import make_website_snippets
+    >>> from skbert_filter.inspection import TextLengthDisplay
+    >>> X, y = make_website_snippets(500, random_state=0)
+    >>> display = TextLengthDisplay.from_texts(X, y)
+    >>> display.threshold, round(display.accuracy, 2)
+    (16, 0.89)
+    """
+
+    def __init__(
+        self,
+        counts: pd.DataFrame,
+        *,
+        threshold: int | None = None,
+        long_class: Any = None,
+        accuracy: float | None = None,
+    ) -> None:
+        self.counts = counts
+        self.threshold = threshold
+        self.long_class = long_class
+        self.accuracy = accuracy
+
+    def plot(self, ax: Any = None, *, max_words: int | None = None) -> "TextLengthDisplay":
+        """Draw the share of each class's texts that have so many words.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on; None for a new figure.
+        max_words : int, default=None
+            All texts of more words are put into the last bin. None: the longest
+            twentieth of the texts is.
+
+        Returns
+        -------
+        display : TextLengthDisplay
+        """
+        counts = self.counts
+        check_shown(counts.columns)
+        if max_words is None:
+            share = counts.sum(axis=1).cumsum() / counts.to_numpy().sum()
+            max_words = int(share.index[np.searchsorted(share, 0.95)])
+        width = max_words // _BINS + 1
+        bins = np.minimum(counts.index, max_words) // width
+        binned = counts.groupby(bins).sum().reindex(range(max_words // width + 1), fill_value=0)
+        edges = np.arange(len(binned) + 1) * width - 0.5
+        with column_axes(self, ax) as ax:
+            self.stairs_ = []
+            for number, (label, texts) in enumerate(binned.items()):
+                name = f"label {label} ({texts.sum():,} texts)"
+                shares = (texts / texts.sum()).to_numpy()
+                self.stairs_.append(outline(ax, shares, edges, name=name, number=number))
+            self.line_ = None
+            if self.threshold is not None:
+                note = (
+                    f"{self.threshold} words or more:\nlabel {self.long_class}\n"
+                    f"({self.accuracy:.0%} right)"
+                )
+                self.line_ = threshold_line(
+                    ax,
+                    self.threshold - 0.5,
+                    note,
+                    on_the_left=self.threshold > edges[-1] / 2,
+                )
+            ax.set(
+                xlabel=f"words of a text (last bin: {(len(binned) - 1) * width} or more)",
+                ylabel="share of the label's texts",
+                xlim=(edges[0] - 0.3 * width, edges[-1] + 0.3 * width),
+            )
+            ax.yaxis.set_major_formatter("{x:.0%}")
+            legend_above(ax)
+        return self
+
+    @classmethod
+    def from_texts(
+        cls, X: Any, y: Any, *, ax: Any = None, max_words: int | None = None
+    ) -> "TextLengthDisplay":
+        """Count the words of labelled texts, and draw how many there are.
+
+        Parameters
+        ----------
+        X : container of str, of length n_samples
+            The texts. Each distinct one counts once, with its most frequent label.
+        y : array-like of shape (n_samples,)
+            Their labels, of up to six classes. There is a threshold for two only.
+        ax : matplotlib Axes, default=None
+            Axes to draw on; None for a new figure.
+        max_words : int, default=None
+            As for `plot`.
+
+        Returns
+        -------
+        display : TextLengthDisplay
+
+        Raises
+        ------
+        ValueError
+            If there is no text, or there are more classes than can be told apart.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_texts")
+        texts, labels = distinct_texts(X, y)
+        words = pd.Series([len(text.split()) for text in texts], name="words")
+        counts = pd.crosstab(words, pd.Series(labels, name="label"))
+        if counts.shape[1] != 2:
+            return cls(counts).plot(ax, max_words=max_words)
+        rule = WordCountRule().fit(texts, labels)
+        display = cls(
+            counts,
+            threshold=rule.threshold_,
+            long_class=rule.long_class_,
+            accuracy=rule.score(texts, labels),
+        )
+        return display.plot(ax, max_words=max_words)
+
+
+def distinctive_terms(
+    X: Any, y: Any, *, vectorizer: Any = None, prior_size: float = 500.0
+) -> pd.DataFrame:
+    """Return how much more each class uses each term than the other classes do.
+
+    Parameters
+    ----------
+    X : container of str, of length n_samples
+        The texts. Each distinct one counts once, with its most frequent label.
+    y : array-like of shape (n_samples,)
+        Their labels, of two classes or more.
+    vectorizer : CountVectorizer, default=None
+        What counts the terms; it is cloned. None: ``CountVectorizer()``, which counts
+        lower-cased words of two letters or more.
+    prior_size : float, default=500
+        How many terms, mixed as in all texts, are added to each side. The larger, the
+        more the rare terms are drawn to a log-odds of 0.
+
+    Returns
+    -------
+    terms : DataFrame
+        One row for each class and term, the classes sorted, and of each class the most
+        distinctive terms first: "label", "term", "count" (in texts of the label),
+        "others" (in all other texts), "log_odds" (natural logarithm of the ratio of the
+        odds), "std" (its standard deviation) and "z", ``log_odds / std``.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two classes, no text has a term, or `prior_size` is not
+        positive.
+
+    Notes
+    -----
+    The log-odds ratio with an informative Dirichlet prior of Monroe, Colaresi and Quinn,
+    "Fightin' Words" (Political Analysis 16, 2008); the prior is the frequency of the term
+    in all texts. The order by z takes account of how sure a log-odds is: a term that
+    occurs once has a large one by chance.
+
+    Examples
+    --------
+    >>> from skbert_filter.inspection import distinctive_terms
+    >>> X = ["We make soap", "We make tea", "We sell tea", "View all", "View more", "More tea"]
+    >>> terms = distinctive_terms(X, ["keep", "keep", "keep", "drop", "drop", "drop"])
+    >>> terms.groupby("label").head(2)[["label", "term", "count", "others"]]
+      label  term  count  others
+    0  drop  more      2       0
+    1  drop  view      2       0
+    8  keep    we      3       0
+    9  keep  make      2       0
+    """
+    if not prior_size > 0:
+        raise ValueError(f"prior_size is {prior_size!r}. It must be a positive number.")
+    texts, labels = distinct_texts(X, y)
+    classes = np.unique(labels)
+    if len(classes) < 2:
+        raise ValueError(
+            f"All texts have the label {classes.tolist()[0]!r}. Pass texts of two classes or more."
+        )
+    counter = clone(vectorizer) if vectorizer is not None else CountVectorizer()
+    matrix = counter.fit_transform(texts)
+    by_class = np.stack([np.asarray(matrix[labels == c].sum(axis=0)).ravel() for c in classes])
+    in_all = by_class.sum(axis=0)
+    prior = prior_size * in_all / in_all.sum()
+
+    def log_odds(counts: np.ndarray) -> np.ndarray:
+        terms = counts + prior
+        return np.log(terms) - np.log(terms.sum() - terms)
+
+    tables = []
+    for label, own in zip(classes, by_class, strict=True):
+        others = in_all - own
+        difference = log_odds(own) - log_odds(others)
+        std = np.sqrt(1 / (own + prior) + 1 / (others + prior))
+        columns = {"log_odds": difference, "std": std, "z": difference / std}
+        terms = pd.Series(counter.get_feature_names_out(), dtype=object)
+        table = pd.DataFrame({"term": terms, "count": own, "others": others, **columns})
+        table.insert(0, "label", label)
+        tables.append(table.sort_values("z", ascending=False, kind="stable"))
+    return pd.concat(tables, ignore_index=True)
+
+
+class DistinctiveTermsDisplay:
+    """The terms that set the texts of each class apart, with their log-odds.
+
+    It is made by `from_texts`.
+
+    Parameters
+    ----------
+    terms : DataFrame
+        As returned by :func:`distinctive_terms`.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Axes with the terms.
+    figure_ : matplotlib Figure
+        Figure containing them.
+    errorbars_ : list of matplotlib ErrorbarContainer
+        The terms of each class.
+
+    Examples
+    --------
+    >>> from skbert_filter.datasets import make_website_snippets
+    >>> from skbert_filter.inspection import DistinctiveTermsDisplay
+    >>> X, y = make_website_snippets(500, random_state=0)
+    >>> display = DistinctiveTermsDisplay.from_texts(X, y, n_terms=5)
+    >>> display.terms.query("label == 1")["term"].head(2).tolist()
+    ['the', 'in']
+    """
+
+    def __init__(self, terms: pd.DataFrame) -> None:
+        self.terms = terms
+
+    def plot(self, ax: Any = None, *, n_terms: int = 8) -> "DistinctiveTermsDisplay":
+        """Draw the log-odds of the most distinctive terms with their 95 % intervals.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on; None for a new figure, as high as the terms need.
+        n_terms : int, default=8
+            How many terms of each class.
+
+        Returns
+        -------
+        display : DistinctiveTermsDisplay
+        """
+        groups = list(self.terms.groupby("label", sort=False))
+        check_shown(groups)
+        # A line for each class and one for each of its terms.
+        lines: list[str] = []
+        headings = []
+        with column_axes(self, ax, height=0.55 + 0.155 * len(groups) * (n_terms + 1)) as ax:
+            self.errorbars_ = []
+            for (label, terms), style in zip(groups, STYLES, strict=False):
+                shown = terms.head(n_terms)
+                headings.append(len(lines))
+                lines.append(f"label {label}")
+                places = len(lines) + np.arange(len(shown))
+                lines.extend(shown["term"])
+                self.errorbars_.append(
+                    ax.errorbar(
+                        shown["log_odds"],
+                        places,
+                        xerr=1.96 * shown["std"],
+                        elinewidth=1,
+                        **{**style, "linestyle": "none"},
+                    )
+                )
+            ax.axvline(0, color="0.6", linewidth=0.8, zorder=0)
+            ax.set_yticks(range(len(lines)), lines)
+            for place, text in enumerate(ax.get_yticklabels()):
+                literal(text)
+                if place in headings:
+                    text.set_fontweight("bold")
+            ax.tick_params(axis="y", length=0)
+            ax.set(xlabel="log-odds against the other labels (95%)", ylim=(len(lines) - 0.4, -0.6))
+        return self
+
+    @classmethod
+    def from_texts(
+        cls,
+        X: Any,
+        y: Any,
+        *,
+        vectorizer: Any = None,
+        prior_size: float = 500.0,
+        n_terms: int = 8,
+        ax: Any = None,
+    ) -> "DistinctiveTermsDisplay":
+        """Find the distinctive terms of labelled texts, and draw them.
+
+        Parameters
+        ----------
+        X, y, vectorizer, prior_size
+            As for :func:`distinctive_terms`; up to six classes.
+        n_terms : int, default=8
+            How many terms of each class to draw.
+        ax : matplotlib Axes, default=None
+            Axes to draw on; None for a new figure.
+
+        Returns
+        -------
+        display : DistinctiveTermsDisplay
+
+        Raises
+        ------
+        ValueError
+            As `distinctive_terms`, and if there are more classes than can be told apart.
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_texts")
+        terms = distinctive_terms(X, y, vectorizer=vectorizer, prior_size=prior_size)
+        return cls(terms).plot(ax, n_terms=n_terms)

@@ -1,0 +1,382 @@
+"""Tests of the displays: the numbers in the pictures, their words, and what is refused."""
+
+import subprocess
+import sys
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from sklearn.calibration import calibration_curve
+from sklearn.exceptions import NotFittedError
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+
+from skbert_filter import SmallBertTextFilter, duplicate_report
+from skbert_filter.datasets import make_website_snippets
+from skbert_filter.inspection import (
+    DedupLearningCurveDisplay,
+    DistinctiveTermsDisplay,
+    DuplicateFrequencyDisplay,
+    ReliabilityDisplay,
+    ScoreDistributionDisplay,
+    TextLengthDisplay,
+    TrainingHistoryDisplay,
+    WordCountRule,
+    distinctive_terms,
+    expected_calibration_error,
+    tfidf_baseline,
+)
+from skbert_filter.inspection.displays.shared import STYLES
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt
+
+TEXTS = ["View", "View", "All news", "More", "We make soap here", "We sell tea and soap", "Go on"]
+LABELS = [0, 0, 0, 0, 1, 1, 1]
+
+
+@pytest.fixture(autouse=True)
+def _closed_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def website():
+    return make_website_snippets(600, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def tfidf(website):
+    return tfidf_baseline().fit(*website)
+
+
+def legend_of(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_lengths_are_shares_of_distinct_texts():
+    display = TextLengthDisplay.from_texts(TEXTS, LABELS, max_words=9)
+
+    heights = [stairs.get_data().values.tolist() for stairs in display.stairs_]
+    assert heights[0] == pytest.approx([0, 2 / 3, 1 / 3, 0, 0, 0, 0, 0, 0, 0])
+    assert heights[1] == pytest.approx([0, 0, 1 / 3, 0, 1 / 3, 1 / 3, 0, 0, 0, 0])
+    assert legend_of(display.ax_) == ["label 0 (3 texts)", "label 1 (3 texts)"]
+    assert display.ax_.get_xlabel() == "words of a text (last bin: 9 or more)"
+
+
+def test_the_threshold_is_that_of_the_word_count_rule():
+    display = TextLengthDisplay.from_texts(TEXTS, LABELS)
+
+    rule = WordCountRule().fit(TEXTS[1:], LABELS[1:])
+    assert rule.threshold_ == 2
+    assert display.line_.get_xdata() == [1.5, 1.5]
+    assert display.accuracy == rule.score(TEXTS[1:], LABELS[1:]) == pytest.approx(5 / 6)
+    [note] = display.ax_.texts
+    assert note.get_text() == "2 words or more:\nlabel 1\n(83% right)"
+
+
+def test_long_texts_are_in_the_last_bin():
+    display = TextLengthDisplay.from_texts([*TEXTS, "word " * 500], [*LABELS, 1], max_words=5)
+
+    assert display.stairs_[1].get_data().values.tolist()[-1] == pytest.approx(2 / 4)
+    assert display.ax_.get_xlabel() == "words of a text (last bin: 5 or more)"
+
+
+def test_three_classes_have_lengths_and_no_threshold():
+    display = TextLengthDisplay.from_texts([*TEXTS, "3 May"], [*LABELS, 2])
+
+    assert len(display.stairs_) == 3
+    assert display.line_ is None
+
+
+def test_log_odds_are_those_of_monroe_et_al():
+    X = ["soap soap tea", "tea for us", "soap here", "view us"]
+    terms = distinctive_terms(X, ["keep", "keep", "drop", "drop"], prior_size=20)
+
+    # "soap" is 2 of 6 words kept, 1 of 4 dropped, 3 of all 10: a prior of 6 of 20.
+    row = terms.set_index(["label", "term"]).loc["keep", "soap"]
+    expected = np.log(8 / (26 - 8)) - np.log(7 / (24 - 7))
+    assert (row["count"], row["others"]) == (2, 1)
+    assert row["log_odds"] == pytest.approx(expected)
+    assert row["std"] == pytest.approx(np.sqrt(1 / 8 + 1 / 7))
+    assert row["z"] == pytest.approx(row["log_odds"] / row["std"])
+    other = terms.set_index(["label", "term"]).loc["drop", "soap"]
+    assert other["log_odds"] == pytest.approx(-expected)
+
+
+def test_terms_count_in_distinct_texts_by_the_vectorizer_given():
+    vectorizer = CountVectorizer(lowercase=False, token_pattern=r"\S+")
+    terms = distinctive_terms(["View !", "View !", "We"], [0, 0, 1], vectorizer=vectorizer)
+
+    counts = terms[terms["label"] == 0].set_index("term")["count"].to_dict()
+    assert counts == {"View": 1, "!": 1, "We": 0}
+    assert not hasattr(vectorizer, "vocabulary_")
+
+
+def test_terms_are_drawn_under_their_class():
+    display = DistinctiveTermsDisplay.from_texts(TEXTS, LABELS, n_terms=2)
+
+    of_1 = display.terms[display.terms["label"] == 1].head(2)
+    labels = [text.get_text() for text in display.ax_.get_yticklabels()]
+    assert labels[0] == "label 0"
+    assert labels[3:] == ["label 1", *of_1["term"]]
+    points, _, [bars] = display.errorbars_[1]
+    assert points.get_xdata().tolist() == of_1["log_odds"].tolist()
+    assert points.get_ydata().tolist() == [4, 5]
+    ends = bars.get_segments()[0][:, 0]
+    assert ends == pytest.approx(
+        of_1["log_odds"].iloc[0] + 1.96 * of_1["std"].iloc[0] * np.array([-1, 1])
+    )
+
+
+def test_dollar_signs_are_no_mathematics():
+    display = DistinctiveTermsDisplay.from_texts(
+        ["costs $^$ now", "nothing"],
+        ["$_$", "free"],
+        vectorizer=CountVectorizer(token_pattern=r"\S+"),
+    )
+    lengths = TextLengthDisplay.from_texts(["one two", "three"], ["$_$", "free"])
+
+    display.figure_.draw_without_rendering()
+    lengths.figure_.draw_without_rendering()
+    assert "$^$" in [text.get_text() for text in display.ax_.get_yticklabels()]
+
+
+def test_frequencies_are_those_of_the_report():
+    X = ["a"] * 50 + ["b"] * 20 + ["c"] * 20 + ["d", "e", "f", "g", "h", "i", "j", "k", "l", "m"]
+    display = DuplicateFrequencyDisplay.from_texts(X)
+    report = duplicate_report(X)
+
+    assert display.line_.get_xdata().tolist() == [1, 2, 4, 13]
+    assert display.line_.get_ydata().tolist() == [50, 20, 1, 1]
+    for rank, share in display.coverage_line_.get_xydata():
+        assert share == pytest.approx(report.coverage(rank))
+    assert display.coverage_line_.get_xydata()[-1].tolist() == [13, 1]
+    assert display.ax_.get_xscale() == display.ax_.get_yscale() == "log"
+    assert display.coverage_ax_.get_yscale() == "linear"
+    same = DuplicateFrequencyDisplay.from_report(report)
+    assert same.line_.get_xydata().tolist() == display.line_.get_xydata().tolist()
+
+
+def test_frequencies_are_counted_by_key():
+    display = DuplicateFrequencyDisplay.from_texts(["Go", "GO", "Stop"], key="casefold")
+
+    assert display.frequencies["occurrences"].tolist() == [2, 1]
+
+
+def test_the_history_of_a_filter(binary):
+    display = TrainingHistoryDisplay.from_estimator(binary)
+
+    assert list(display.axes_) == ["loss", "accuracy", "learning_rate"]
+    training, apart, best = display.axes_["loss"].lines
+    epochs = list(range(1, binary.n_iter_ + 1))
+    assert training.get_xdata().tolist() == epochs
+    assert list(training.get_ydata()) == binary.history_["loss"]
+    assert list(apart.get_ydata()) == binary.history_["val_loss"]
+    assert best.get_xdata() == [binary.training_record_["best_epoch"]] * 2
+    names = ["training texts", "texts set apart"]
+    assert legend_of(display.axes_["loss"]) == [*names, f"best epoch: {best.get_xdata()[0]}"]
+    assert display.axes_["learning_rate"].get_ylabel() == "learning rate"
+
+
+def test_a_history_needs_a_fit():
+    with pytest.raises(NotFittedError, match="SmallBertTextFilter instance is not fitted"):
+        TrainingHistoryDisplay.from_estimator(SmallBertTextFilter())
+
+
+def test_reliability_before_and_after_the_inverse_link(binary, snippets):
+    X, y = snippets
+    display = ReliabilityDisplay.from_estimator(binary, X, y, n_bins=4)
+
+    happened = np.array(y) == "keep"
+    after = binary.predict_proba(X)[:, 1]
+    assert list(display.lines_) == ["before: sigmoid", "after: posterior"]
+    prob_true, prob_pred = calibration_curve(happened, after, n_bins=4, strategy="quantile")
+    assert display.lines_["after: posterior"].get_xdata() == pytest.approx(prob_pred)
+    assert display.lines_["after: posterior"].get_ydata() == pytest.approx(prob_true)
+    before = 1 / (1 + np.exp(-binary.decision_function(X)))
+    assert display.errors == pytest.approx(
+        {
+            "before: sigmoid": expected_calibration_error(happened, before),
+            "after: posterior": expected_calibration_error(happened, after),
+        },
+        abs=1e-6,
+    )
+    assert binary.probabilities == "posterior"
+    assert display.ax_.get_xlabel() == "probability given to label keep"
+
+
+def test_reliability_of_any_classifier(tfidf, website):
+    display = ReliabilityDisplay.from_estimator(tfidf, *website, name="TF-IDF")
+
+    assert list(display.lines_) == ["TF-IDF"]
+    assert legend_of(display.ax_) == ["perfect", f"TF-IDF (ECE {display.errors['TF-IDF']:.3f})"]
+
+
+def test_one_of_three_classes_against_the_others(ternary, three_kinds):
+    X, y = three_kinds
+    reliability = ReliabilityDisplay.from_estimator(ternary, X, y, pos_label=2)
+    scores = ScoreDistributionDisplay.from_estimator(ternary, X, y, pos_label=2)
+
+    column = ternary.classes_.tolist().index(2)
+    after = ternary.predict_proba(X)[:, column]
+    error = expected_calibration_error(np.array(y) == 2, after)
+    assert reliability.errors["after: posterior"] == pytest.approx(error)
+    assert sorted(scores.y_prob) == pytest.approx(sorted(after))
+    assert list(scores.kept) == [-7, 0, 2]
+
+
+def test_scores_count_distinct_texts_and_tell_what_is_kept():
+    rule = WordCountRule().fit(TEXTS, LABELS)
+    display = ScoreDistributionDisplay.from_estimator(rule, TEXTS, LABELS, threshold=0.7, n_bins=4)
+
+    proba = rule.predict_proba(TEXTS[1:])[:, 1]
+    kept = [int((proba[:3] >= 0.7).sum()), int((proba[3:] >= 0.7).sum())]
+    assert list(display.kept.values()) == pytest.approx([kept[0] / 3, kept[1] / 3])
+    counts, _ = np.histogram(proba[3:], [0, 0.25, 0.5, 0.75, 1])
+    assert display.stairs_[1].get_data().values == pytest.approx(counts / 3)
+    assert display.line_.get_xdata() == [0.7, 0.7]
+    assert legend_of(display.ax_)[1] == f"label 1: {kept[1] / 3:.1%} of 3 texts kept"
+
+
+def test_a_learning_curve_counts_distinct_texts(website):
+    X, y = website
+    once = DedupLearningCurveDisplay.from_estimator(WordCountRule(), X, y, cv=3, random_state=0)
+    twice = DedupLearningCurveDisplay.from_estimator(
+        WordCountRule(), [*X, *X], [*y, *y], cv=3, random_state=0
+    )
+
+    assert once.train_sizes.tolist() == twice.train_sizes.tolist()
+    assert np.array_equal(once.test_scores, twice.test_scores)
+    points = once.errorbar_.lines[0]
+    assert points.get_xdata().tolist() == once.train_sizes.tolist()
+    assert points.get_ydata() == pytest.approx(once.test_scores.mean(axis=1))
+    assert once.ax_.get_xlabel() == "distinct texts with a label"
+
+
+def test_a_learning_curve_gives_no_credit_for_memory():
+    rng = np.random.default_rng(0)
+    words = [f"word{i}" for i in range(200)]
+    X, y = [*words, *map(str.upper, words)], [*rng.integers(2, size=200)] * 2
+    memory = make_pipeline(CountVectorizer(lowercase=True), KNeighborsClassifier(1))
+
+    def best(key):
+        display = DedupLearningCurveDisplay.from_estimator(
+            memory, X, y, key=key, train_sizes=[1.0], random_state=0
+        )
+        return display.test_scores.mean()
+
+    assert best("exact") > 0.8
+    assert best("casefold") < 0.6
+
+
+def test_learning_curves_share_axes_in_different_styles():
+    first = DedupLearningCurveDisplay(np.array([10, 100]), np.array([[0.5], [0.6]]), name="A")
+    ax = first.plot().ax_
+    second = DedupLearningCurveDisplay(np.array([10, 100]), np.array([[0.7], [0.8]])).plot(
+        ax, name="B"
+    )
+
+    lines = [display.errorbar_.lines[0] for display in (first, second)]
+    assert second.figure_ is first.figure_
+    assert len({line.get_linestyle() for line in lines}) == 2
+    assert legend_of(ax) == ["A", "B"]
+
+
+def all_displays(ax_of, classifier, X, y):
+    history = {"loss": [0.2, 0.1], "val_loss": [0.2, 0.15], "learning_rate": [1e-3, 0.0]}
+    return [
+        TextLengthDisplay.from_texts(X, y, ax=ax_of()),
+        DistinctiveTermsDisplay.from_texts(X, y, ax=ax_of()),
+        DuplicateFrequencyDisplay.from_texts(X, ax=ax_of()),
+        TrainingHistoryDisplay(history, best_epoch=2).plot(ax_of()),
+        ReliabilityDisplay.from_estimator(classifier, X, y, ax=ax_of()),
+        ScoreDistributionDisplay.from_estimator(classifier, X, y, ax=ax_of()),
+        DedupLearningCurveDisplay.from_estimator(WordCountRule(), X, y, cv=3, ax=ax_of()),
+    ]
+
+
+def test_a_new_picture_is_one_column_wide_and_nothing_is_cut(tfidf, website):
+    for display in all_displays(lambda: None, tfidf, *website):
+        figure = display.figure_
+        figure.draw_without_rendering()
+        assert figure.get_figwidth() == 3.3
+        drawn = figure.get_tightbbox()
+        name = type(display).__name__
+        assert drawn.x0 >= 0, name
+        assert drawn.y0 >= 0, name
+        assert drawn.x1 <= figure.get_figwidth(), name
+        assert drawn.y1 <= figure.get_figheight(), name
+
+
+def test_all_draw_on_axes_that_are_given(tfidf, website):
+    figure, axes = plt.subplots(7)
+    given = iter(axes)
+    displays = all_displays(lambda: next(given), tfidf, *website)
+
+    assert [display.ax_ for display in displays] == axes.tolist()
+    assert {display.figure_ for display in displays} == {figure}
+
+
+def test_no_two_styles_differ_by_colour_only():
+    for part in ("color", "linestyle", "marker"):
+        assert len({style[part] for style in STYLES}) == len(STYLES)
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda: TextLengthDisplay.from_texts([], []), "X has no text to show"),
+        (
+            lambda: TextLengthDisplay.from_texts(list("abcdefg"), list(range(7))),
+            "There are 7 classes, of which a picture can show 6",
+        ),
+        (
+            lambda: DistinctiveTermsDisplay.from_texts(["tea now", "soap"], [1, 1]),
+            "All texts have the label 1. Pass texts of two classes",
+        ),
+        (lambda: distinctive_terms(TEXTS, LABELS, prior_size=0), "prior_size is 0. It must be"),
+        (lambda: DuplicateFrequencyDisplay.from_texts([]), "There are 0 rows: nothing repeats"),
+        (
+            lambda: ReliabilityDisplay.from_predictions(["a", "b", "c"], [0.1, 0.2, 0.3]),
+            r"There are 3 classes, \['a', 'b', 'c'\]. Name the one to show",
+        ),
+        (
+            lambda: ScoreDistributionDisplay.from_predictions([0, 1], [0.1, 0.2], pos_label=2),
+            r"pos_label is 2, which is none of the classes \[0, 1\]",
+        ),
+        (
+            lambda: ScoreDistributionDisplay.from_predictions([0, 1, 1], [0.1, 0.2]),
+            "y_true has 3 labels, but y_prob has 2 rows",
+        ),
+        (
+            lambda: ReliabilityDisplay.from_predictions([0, 1, 1], [0.1, 0.2]),
+            "inconsistent numbers of samples",
+        ),
+        (
+            lambda: DedupLearningCurveDisplay.from_estimator(WordCountRule(), TEXTS, LABELS),
+            r"Class 0 has too few distinct texts \(3\)",
+        ),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(draw, message):
+    with pytest.raises(ValueError, match=message):
+        draw()
+
+
+def test_without_matplotlib_the_error_names_it_and_the_numbers_are_there(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+
+    with pytest.raises(ImportError, match=r"TextLengthDisplay.from_texts requires matplotlib"):
+        TextLengthDisplay.from_texts(TEXTS, LABELS)
+    with pytest.raises(ImportError, match=r"TrainingHistoryDisplay.plot requires matplotlib"):
+        TrainingHistoryDisplay({"loss": [0.1]}).plot()
+    assert not distinctive_terms(TEXTS, LABELS).empty
+
+
+def test_matplotlib_is_imported_by_the_first_picture():
+    code = "import sys, skbert_filter.inspection; print('matplotlib' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,113 @@
+"""Tests of the page on a table of labels."""
+
+import base64
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pandas as pd
+import pytest
+
+from skbert_filter import duplicate_report
+from skbert_filter.datasets import make_website_snippets
+from skbert_filter.explore import explore_labels
+
+COMMAND = Path(sys.executable).with_name("skbert-filter")
+
+
+class Page(HTMLParser):
+    """What a browser would load, and the text it would show."""
+
+    def __init__(self, content):
+        super().__init__()
+        self.sources, self.tags, self.text = [], [], ""
+        self.feed(content)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.sources += [value for name, value in attributes if name in ("src", "href", "srcset")]
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture
+def labels(tmp_path):
+    X, y = make_website_snippets(300, random_state=0)
+    X = [*X, "<script>alert(1)</script>", "<script>alert(1)</script>"]
+    path = tmp_path / "labels.csv"
+    pd.DataFrame({"text": X, "label": [*y, 0, 1]}).to_csv(path, index=False)
+    return path
+
+
+def test_the_page_holds_the_pictures_and_the_report(labels, tmp_path):
+    report = explore_labels(labels, tmp_path / "page.html")
+
+    content = (tmp_path / "page.html").read_text(encoding="utf-8")
+    page = Page(content)
+    assert page.tags.count("img") == len(page.sources) == 3
+    for source in page.sources:
+        # In the page itself, and complete.
+        head, svg = source.split(",")
+        assert head == "data:image/svg+xml;base64"
+        assert ElementTree.fromstring(base64.b64decode(svg)).tag.endswith("svg")
+    assert not re.search(r"@import|url\(", content)
+    table = pd.read_csv(labels)
+    expected = duplicate_report(table["text"].tolist(), table["label"])
+    assert str(report) == str(expected)
+    assert str(report) in page.text
+    assert "labels.csv: 302 labels" in page.text
+
+
+def test_texts_are_shown_and_not_run(labels, tmp_path):
+    explore_labels(labels, tmp_path / "page.html")
+
+    page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert "script" not in page.tags
+    assert "<script>alert(1)</script>" in page.text
+
+
+def test_the_same_labels_give_the_same_page(labels, tmp_path):
+    for name in ("a.html", "b.html"):
+        explore_labels(labels, tmp_path / name)
+
+    assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
+
+
+def test_nothing_is_replaced_or_left_half_done(labels, tmp_path):
+    page = tmp_path / "page.html"
+    page.write_text("mine")
+    with pytest.raises(FileExistsError, match=r"page\.html exists\. Name another file"):
+        explore_labels(labels, page)
+    with pytest.raises(ValueError, match=r"is the source\. Name another file"):
+        explore_labels(labels, labels, overwrite=True)
+    many = tmp_path / "many.csv"
+    pd.DataFrame({"text": list("abcdefg"), "label": range(7)}).to_csv(many, index=False)
+    with pytest.raises(ValueError, match="There are 7 classes"):
+        explore_labels(many, page, overwrite=True)
+
+    assert page.read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "labels.csv",
+        "many.csv",
+        "page.html",
+    ]
+
+
+def test_the_command_writes_the_page(labels, tmp_path):
+    def explore(*more):
+        arguments = [COMMAND, "explore", "labels.csv", "-o", "page.html", *more]
+        return subprocess.run(
+            arguments, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False
+        )
+
+    done = explore()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "page.html shows 302 labels. Open it in a browser.\n"
+    assert (tmp_path / "page.html").stat().st_size > 10_000
+    again = explore()
+    assert again.returncode == 2
+    assert "page.html exists" in again.stderr
