@@ -356,6 +356,14 @@ def test_no_two_styles_differ_by_colour_only():
             "inconsistent numbers of samples",
         ),
         (
+            lambda: ReliabilityDisplay.from_predictions([0, 1], dict.fromkeys(range(7), [0, 1])),
+            "There are 7 curves, of which a picture can show 6",
+        ),
+        (
+            lambda: TrainingHistoryDisplay({"loss": [1]}).plot(plt.axes((0, 0, 1, 1))),
+            "ax is not part of a grid. Pass axes made by",
+        ),
+        (
             lambda: DedupLearningCurveDisplay.from_estimator(WordCountRule(), TEXTS, LABELS),
             r"Class 0 has too few distinct texts \(3\)",
         ),

@@ -1,7 +1,10 @@
 """Tests of the page on a table of labels."""
 
 import base64
+import html
+import json
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -16,6 +19,20 @@ from skbert_filter.datasets import make_website_snippets
 from skbert_filter.explore import explore_labels
 
 COMMAND = Path(sys.executable).with_name("skbert-filter")
+
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
+# What a browser made of the page, told in its title.
+PROBE = """<script>
+addEventListener("load", () => {
+  document.title = JSON.stringify({
+    widths: Array.from(document.images, image => image.naturalWidth),
+    loaded: performance.getEntriesByType("resource").map(entry => entry.name.slice(0, 5)),
+    overflow: document.documentElement.scrollWidth - innerWidth,
+    report: document.querySelector("pre").textContent,
+  });
+});
+</script></body>"""
 
 
 class Page(HTMLParser):
@@ -68,6 +85,32 @@ def test_texts_are_shown_and_not_run(labels, tmp_path):
     page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
     assert "script" not in page.tags
     assert "<script>alert(1)</script>" in page.text
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+def test_a_browser_shows_the_page_without_a_network(labels, tmp_path):
+    report = explore_labels(labels, tmp_path / "page.html")
+    content = (tmp_path / "page.html").read_text(encoding="utf-8")
+    (tmp_path / "probed.html").write_text(content.replace("</body>", PROBE), encoding="utf-8")
+
+    # Without the sandbox, which root and containers have not; with the width of a telephone.
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=400,800"]
+    profile = f"--user-data-dir={tmp_path / 'profile'}"
+    done = subprocess.run(
+        [CHROMIUM, *options, profile, "--dump-dom", (tmp_path / "probed.html").as_uri()],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+        timeout=120,
+    )
+
+    title = re.search(r"<title>(.*?)</title>", done.stdout, re.DOTALL)
+    seen = json.loads(html.unescape(title.group(1)))
+    assert len(seen["widths"]) == 3
+    assert all(seen["widths"])
+    assert set(seen["loaded"]) <= {"data:"}
+    assert seen["overflow"] <= 0
+    assert seen["report"] == str(report)
 
 
 def test_the_same_labels_give_the_same_page(labels, tmp_path):

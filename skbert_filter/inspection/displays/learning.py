@@ -67,7 +67,7 @@ class TrainingHistoryDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to fill with panels; None for a new figure.
+            Axes to fill with panels, of ``plt.subplots()``; None for a new figure.
 
         Returns
         -------
@@ -79,8 +79,10 @@ class TrainingHistoryDisplay:
             key=lambda name: (name == "learning_rate", name != "loss"),
         )
         with column_axes(self, ax, height=0.5 + 1.0 * len(names)) as ax:
+            if (place := ax.get_subplotspec()) is None:
+                raise ValueError("ax is not part of a grid. Pass axes made by plt.subplots().")
             ax.set_axis_off()
-            grid = ax.get_subplotspec().subgridspec(len(names), 1)
+            grid = place.subgridspec(len(names), 1)
             self.axes_ = {}
             for row, name in enumerate(names):
                 panel = ax.figure.add_subplot(grid[row])

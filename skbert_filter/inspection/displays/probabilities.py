@@ -208,7 +208,7 @@ class ReliabilityDisplay:
         """
         check_matplotlib_support(f"{cls.__name__}.from_predictions")
         by_name = y_prob if isinstance(y_prob, Mapping) else {name: y_prob}
-        check_shown(by_name)
+        check_shown(by_name, "curves")
         happened, pos_label = _is_positive(y_true, pos_label)
         curves, errors = {}, {}
         for each, proba in by_name.items():

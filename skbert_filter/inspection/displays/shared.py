@@ -137,12 +137,12 @@ def distinct_texts(X: Any, y: Any) -> tuple[list[str], np.ndarray]:
     return rows.texts, classes[rows.classes]
 
 
-def check_shown(classes: Any) -> None:
-    """Refuse more classes than can be told apart."""
-    if len(classes) > len(STYLES):
+def check_shown(things: Any, what: str = "classes") -> None:
+    """Refuse more classes, or other things, than can be told apart."""
+    if len(things) > len(STYLES):
         raise ValueError(
-            f"There are {len(classes)} classes, of which a picture can show {len(STYLES)}. Pass "
-            "the rows of fewer classes, or give several the same label."
+            f"There are {len(things)} {what}, of which a picture can show {len(STYLES)}. Pass "
+            "fewer, or merge some of them."
         )
 
 
