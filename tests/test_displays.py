@@ -356,7 +356,7 @@ def test_no_two_styles_differ_by_colour_only():
             "inconsistent numbers of samples",
         ),
         (
-            lambda: ReliabilityDisplay.from_predictions([0, 1], dict.fromkeys(range(7), [0, 1])),
+            lambda: ReliabilityDisplay.from_predictions([0, 1], {n: [0, 1] for n in range(7)}),
             "There are 7 curves, of which a picture can show 6",
         ),
         (
