@@ -149,6 +149,8 @@ def test_frequencies_are_those_of_the_report():
     display = DuplicateFrequencyDisplay.from_texts(X)
     report = duplicate_report(X)
 
+    # From each rank on, to the next.
+    assert display.line_.get_drawstyle() == "steps-post"
     assert display.line_.get_xdata().tolist() == [1, 2, 4, 13]
     assert display.line_.get_ydata().tolist() == [50, 20, 1, 1]
     for rank, share in display.coverage_line_.get_xydata():

@@ -288,7 +288,7 @@ class ScoreDistributionDisplay:
         kept = self.kept
         check_shown(kept)
         edges = np.linspace(0, 1, n_bins + 1)
-        with column_axes(self, ax) as ax:
+        with column_axes(self, ax, height=2.1 + 0.16 * len(kept)) as ax:
             self.stairs_ = []
             for number, (label, share) in enumerate(kept.items()):
                 counts, _ = np.histogram(self.y_prob[self.y_true == label], edges)

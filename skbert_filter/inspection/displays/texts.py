@@ -98,7 +98,7 @@ class TextLengthDisplay:
         bins = np.minimum(counts.index, max_words) // width
         binned = counts.groupby(bins).sum().reindex(range(max_words // width + 1), fill_value=0)
         edges = np.arange(len(binned) + 1) * width - 0.5
-        with column_axes(self, ax) as ax:
+        with column_axes(self, ax, height=2.1 + 0.16 * counts.shape[1]) as ax:
             self.stairs_ = []
             for number, (label, texts) in enumerate(binned.items()):
                 name = f"label {label} ({texts.sum():,} texts)"
