@@ -1,17 +1,20 @@
 """How Sphinx builds the site. Nothing is downloaded, so that it builds offline."""
 
 import os
+import re
 
 # Before TensorFlow is imported: the examples need no GPU, and its greetings are no part of a page.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import matplotlib as mpl
-from sphinx_gallery.sorting import FileNameSortKey
 
 import skbert_filter
+from skbert_filter.integrations.comet import CometCallback
 
 mpl.use("agg")
+# It goes by another name for Comet's sake, and autodoc would take it for an alias.
+CometCallback.__name__ = CometCallback.__qualname__
 
 project = "skbert_filter"
 author = "the skbert_filter developers"
@@ -38,7 +41,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"plot_.*\.py$",
-    "within_subsection_order": FileNameSortKey,
+    "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_memory": False,
@@ -55,6 +58,7 @@ html_theme_options = {
     "navbar_align": "left",
     "header_links_before_dropdown": 6,
     "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
+    "show_toc_level": 2,
     "footer_start": ["copyright"],
     "footer_end": [],
     "pygments_light_style": "a11y-high-contrast-light",
@@ -62,3 +66,14 @@ html_theme_options = {
 }
 html_sidebars = {"quickstart": [], "index": []}
 copyright = author
+
+
+def unlink_other_sites(app, what, name, obj, options, lines):
+    """Leave the words of scikit-learn's links: an inherited docstring names its pages, not ours."""
+    if not getattr(obj, "__module__", "").startswith("skbert_filter"):
+        link = r":(?:ref|term):`([^`<]+?)(?:\s*<[^`>]+>)?`"
+        lines[:] = [re.sub(link, r"\1", line) for line in lines]
+
+
+def setup(app):
+    app.connect("autodoc-process-docstring", unlink_other_sites)
