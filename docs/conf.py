@@ -6,6 +6,8 @@ import re
 # Before TensorFlow is imported: the examples need no GPU, and its greetings are no part of a page.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# The examples are one folder below the site, so that the estimators they show link into it.
+os.environ["SKBERT_FILTER_DOCS"] = ".."
 
 import matplotlib as mpl
 

@@ -598,7 +598,8 @@ class SmallBertTextFilter(DocLinkMixin, CallbackSupportMixin, ClassifierMixin, B
         if not left.all():
             raise ValueError(
                 f"No text is left of the class {classes[left.argmin()]!r}: all of its texts come "
-                f"with other labels too, and conflicts={self.conflicts!r}. Correct the labels."
+                f"with other labels too, and conflicts={self.conflicts!r}. Correct the labels "
+                '(docs: guide_labels, "My labels conflict: what now?").'
             )
         class_weights = compute_class_weight(
             self.class_weight,
@@ -637,7 +638,8 @@ class SmallBertTextFilter(DocLinkMixin, CallbackSupportMixin, ClassifierMixin, B
             raise ValueError(
                 f"early_stopping=True with validation_fraction={self.validation_fraction} cannot "
                 f"split {len(rows.texts)} texts: {error} Pass X_val and y_val, or "
-                "early_stopping='auto'."
+                "early_stopping='auto' "
+                '(docs: guide_model, "How long does it train?").'
             ) from None
 
     def _encoder(self) -> PretrainedEncoder | None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import skbert_filter
+
 DOCS = Path(__file__).parents[1] / "docs"
 # Where users import from. Those without __all__ are modules: what they define is public.
 PUBLIC = [
@@ -54,3 +56,15 @@ def test_api_page_lists_all_that_is_public(module):
     names = names_of(import_module(module))
     assert names
     assert [name for name in names if find(f"{module}.{name}") not in things] == []
+
+
+def test_messages_name_sections_that_the_docs_have():
+    named = set()
+    for module in Path(skbert_filter.__file__).parent.rglob("*.py"):
+        source = module.read_text(encoding="utf-8")
+        found = re.findall(r'\(docs: (\w+), "([^"]+)"\)', source)
+        assert len(found) == source.count("(docs: "), f"{module} names a section in another form"
+        named.update(found)
+    assert len(named) > 8
+    pages = {page: (DOCS / f"{page}.rst").read_text(encoding="utf-8") for page, _ in named}
+    assert [(p, title) for p, title in named if f"\n{title}\n---" not in pages[p]] == []
