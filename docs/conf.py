@@ -37,6 +37,7 @@ nitpick_ignore_regex = [(r"py:.*", r"(?!skbert_filter)[a-z_]+(\..+)?")]
 
 autodoc_typehints = "none"
 autosummary_generate = True
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 
 sphinx_gallery_conf = {
