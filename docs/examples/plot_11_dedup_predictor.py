@@ -28,9 +28,7 @@ def tidy(texts):
 
 model = tfidf_baseline().fit(*make_website_snippets(1000, random_state=0))
 scorer = DedupPredictor(FrozenEstimator(model), store="memory")
-pipeline = make_pipeline(FunctionTransformer(tidy), scorer).fit(
-    ["View All", "We sell tea."], [0, 1]
-)
+pipeline = make_pipeline(FunctionTransformer(tidy), scorer)
 
 # %%
 # ``cache_info`` counts the texts that had to be computed.

@@ -50,8 +50,8 @@ ax.legend(loc="upper right", frameon=False)
 plt.show()
 
 # %%
-# **Conclusion.** Most texts are far from the line, the frequent ones above all. What was decided by a
-# narrow margin is a small part of the rows, and sorted by rows it is a short list to read:
+# **Conclusion.** Most texts are far from the line, the frequent ones above all. What was decided
+# by a narrow margin is a small part of the rows, and sorted by rows it is a short list to read:
 
 unsure = audit[audit["probability"].between(0.3, 0.7)].sort_values("rows", ascending=False)
 print(f"between 0.3 and 0.7: {len(unsure) / summary.distinct:.1%} of the distinct texts")

@@ -51,8 +51,8 @@ fig.legend(loc="outside upper center", ncols=2, frameon=False)
 plt.show()
 
 # %%
-# **Conclusion.** Most errors are made by both, and no vote mends those; it can only mend what one of
-# them gets wrong by itself:
+# **Conclusion.** Most errors are made by both, and no vote mends those; it can only mend what one
+# of them gets wrong by itself:
 
 both = np.logical_and(*wrong.values()).sum()
 for name, errors in wrong.items():
