@@ -91,9 +91,10 @@ class SmallBertTextFilter(DocLinkMixin, CallbackSupportMixin, ClassifierMixin, B
     duplicates : {"drop", "weight", "keep"}, default="drop"
         How equal training texts count: each text once with the mean weight of its copies, once
         with their sum (so that weight k equals k copies), or as they come.
-    conflicts : {"majority", "drop", "raise"}, default="majority"
+    conflicts : {"majority", "drop", "soft", "raise"}, default="majority"
         What becomes of equal texts with different labels: the label with more weight wins
-        (a text without one is left out), the text is left out, or a ValueError.
+        (a text without one is left out), the text is left out, it is learnt as so much of each
+        label as its rows weigh, or a ValueError.
     duplicates_key : {"exact", "whitespace", "casefold"} or callable, default="exact"
         Which training texts are equal, as the key of `DedupPredictor`.
     epochs : int or "auto", default="auto"
@@ -176,7 +177,7 @@ class SmallBertTextFilter(DocLinkMixin, CallbackSupportMixin, ClassifierMixin, B
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "probabilities": [StrOptions({"posterior", "sigmoid"})],
         "duplicates": [StrOptions({"drop", "weight", "keep"})],
-        "conflicts": [StrOptions({"majority", "drop", "raise"})],
+        "conflicts": [StrOptions({"majority", "drop", "soft", "raise"})],
         "duplicates_key": [StrOptions({"exact", "whitespace", "casefold"}), callable],
         "epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
@@ -594,7 +595,7 @@ class SmallBertTextFilter(DocLinkMixin, CallbackSupportMixin, ClassifierMixin, B
             conflicts=self.conflicts,
             key=self.duplicates_key,
         )
-        left = np.bincount(rows.classes, minlength=len(classes))
+        left = rows.shares.sum(axis=0)
         if not left.all():
             raise ValueError(
                 f"No text is left of the class {classes[left.argmin()]!r}: all of its texts come "
@@ -604,11 +605,15 @@ class SmallBertTextFilter(DocLinkMixin, CallbackSupportMixin, ClassifierMixin, B
         class_weights = compute_class_weight(
             self.class_weight,
             classes=classes,
-            y=classes[rows.classes],
-            sample_weight=rows.weights,
+            y=np.tile(classes, len(rows.texts)),
+            sample_weight=(rows.shares * rows.weights[:, None]).ravel(),
         )
-        row_weights = rows.weights * class_weights[rows.classes]
-        return replace(rows, weights=row_weights / row_weights.mean())
+        # a text of several classes counts for each by its weight too
+        weighted = rows.shares * class_weights.astype(np.float32)
+        total = weighted.sum(axis=1, keepdims=True)
+        shares = np.divide(weighted, total, out=rows.shares.copy(), where=total > 0)
+        weights = rows.weights * total[:, 0]
+        return replace(rows, shares=shares, weights=weights / weights.mean())
 
     def _validation_rows(self, X_val: Any, y_val: Any, classes: np.ndarray) -> TrainingRows | None:
         if X_val is None and y_val is None:
@@ -734,4 +739,4 @@ def _as_json(parameter: tuple[str, Any]) -> tuple[str, Any]:
 
 
 def _labelled(rows: TrainingRows) -> LabelledTexts:
-    return LabelledTexts(rows.texts, rows.classes, rows.weights)
+    return LabelledTexts(rows.texts, rows.shares, rows.weights)

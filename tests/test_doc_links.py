@@ -6,13 +6,19 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import estimator_html_repr
 
-from skbert_filter import DedupPredictor, SmallBertPretrainer, SmallBertTextFilter
+from skbert_filter import (
+    DedupPredictor,
+    DistilledTextFilter,
+    SmallBertPretrainer,
+    SmallBertTextFilter,
+)
 from skbert_filter.inspection import WordCountRule
 
 ESTIMATORS = {
     "skbert_filter.SmallBertTextFilter": SmallBertTextFilter(),
     "skbert_filter.SmallBertPretrainer": SmallBertPretrainer(),
     "skbert_filter.DedupPredictor": DedupPredictor(LogisticRegression()),
+    "skbert_filter.DistilledTextFilter": DistilledTextFilter(),
     "skbert_filter.inspection.WordCountRule": WordCountRule(),
 }
 

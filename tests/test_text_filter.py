@@ -219,6 +219,43 @@ def test_a_majority_is_one_of_weight(one_epoch, brief, snippets):
     assert tied.training_record_["conflicts_left_out"] == 1
 
 
+def test_soft_labels_are_learnt_as_shares(tiny, snippets, three_kinds):
+    X, y = snippets
+    dates = three_kinds[0][len(X) :]
+    settings = {**tiny, "epochs": 12, "focal_gamma": 0.0, "label_smoothing": 0.0}
+    settings |= {"early_stopping": False, "duplicates": "weight"}
+    soft, hard = (
+        SmallBertTextFilter(**settings, conflicts=conflicts).fit(
+            [*X, *dates, *dates],
+            [*y, *["keep"] * len(dates), *["discard"] * len(dates)],
+            sample_weight=np.repeat([1.0, 0.7, 0.3], [len(X), len(dates), len(dates)]),
+        )
+        for conflicts in ("soft", "majority")
+    )
+    assert soft.training_record_["trained_on"] == len(X) + len(dates)
+    assert soft.training_record_["conflicts"] == len(dates)
+    share, certain = (model.predict_proba(dates)[:, 1].mean() for model in (soft, hard))
+    assert 0.6 < share < 0.93 < 0.98 < certain
+    assert (soft.predict(X) == y).mean() > 0.9
+
+
+def test_soft_labels_without_conflicts_change_nothing(one_epoch, brief, snippets):
+    soft = SmallBertTextFilter(**one_epoch, conflicts="soft").fit(*snippets)
+    assert soft.fingerprint_ == brief.fingerprint_
+
+
+def test_class_weights_count_for_the_share_of_their_class(tiny, snippets):
+    X, y = snippets
+    X, y = [*X, "perhaps", "perhaps"], [*y, "keep", "discard"]
+    settings = {**tiny, "duplicates": "weight", "conflicts": "soft", "early_stopping": False}
+    weighted = SmallBertTextFilter(**settings, class_weight={"keep": 3.0, "discard": 1.0})
+    by_hand = np.where(np.array(y) == "keep", 3.0, 1.0)
+    assert (
+        weighted.fit(X, y).fingerprint_
+        == SmallBertTextFilter(**settings).fit(X, y, sample_weight=by_hand).fingerprint_
+    )
+
+
 def test_a_class_lost_to_conflicts_is_named(tiny):
     with pytest.raises(ValueError, match="No text is left of the class 'keep'"):
         SmallBertTextFilter(**tiny, conflicts="drop").fit(

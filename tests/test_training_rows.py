@@ -119,6 +119,27 @@ def test_the_filters_own_training_rows_are_settled_alike():
         assert 0 < of_filter.n_dropped <= of_filter.n_conflicts
 
 
+def test_soft_rows_belong_to_each_class_by_their_weight():
+    rows = training_rows(
+        ["Tea", "Menu", "Tea", "Tea", "Soap"],
+        np.array([0, 1, 2, 0, 2]),
+        np.array([1.0, 1.0, 1.5, 0.5, 3.0]),
+        3,
+        duplicates="weight",
+        conflicts="soft",
+    )
+    assert rows.texts == ["Menu", "Soap", "Tea"]
+    np.testing.assert_allclose(rows.shares, [[0, 1, 0], [0, 0, 1], [0.5, 0, 0.5]])
+    assert rows.weights.tolist() == [1.0, 3.0, 3.0]
+    assert (rows.n_distinct, rows.n_conflicts, rows.n_dropped) == (3, 1, 0)
+    assert rows.take(np.array([2])).shares.tolist() == [[0.5, 0, 0.5]]
+
+
+def test_settled_rows_belong_to_one_class():
+    rows = training_rows(["Tea", "Tea", "Tea", "Soap"], np.array([1, 1, 0, 0]), np.ones(4), 2)
+    assert rows.shares.tolist() == [[1, 0], [0, 1]]
+
+
 def test_rows_of_arrays_and_tables():
     X = np.array([[0.0, np.nan], [1.0, 2.0], [-0.0, np.nan], [0.0, np.nan]])
     for rows in (X, pd.DataFrame(X, index=[3, 3, 1, 2]), pl.DataFrame(X)):

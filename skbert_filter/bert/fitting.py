@@ -43,7 +43,7 @@ def fit_bert(
 
     def examples(part: LabelledTexts) -> Examples:
         tokens = encode(start.tokenizer, part.texts, plan.max_length)
-        return Examples(tokens, part.classes, part.weights.astype(np.float32))
+        return Examples(tokens, part.shares, part.weights.astype(np.float32))
 
     def state_of(weights: Weights) -> BertState:
         return BertState.of(

@@ -32,10 +32,10 @@ class TrainingPlan:
 
 @dataclass(frozen=True)
 class LabelledTexts:
-    """Texts with the number of the class and the weight of each."""
+    """Texts with the share of each class ``(n_texts, n_classes)`` and the weight of each."""
 
     texts: Sequence[str]
-    classes: np.ndarray
+    shares: np.ndarray
     weights: np.ndarray
 
 

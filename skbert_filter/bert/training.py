@@ -22,10 +22,10 @@ from skbert_filter.bert.tokenizer import TokenIds
 
 @dataclass(frozen=True)
 class Examples:
-    """Tokenized texts with the number of the class and the weight of each."""
+    """Tokenized texts with the share of each class and the weight of each."""
 
     tokens: TokenIds
-    classes: np.ndarray
+    shares: np.ndarray
     weights: np.ndarray
 
 
@@ -94,7 +94,7 @@ class _EpochData:
     def __init__(self, examples: Examples, n_logits: int, plan: TrainingPlan):
         self.examples, self.n_logits, self.plan = examples, n_logits, plan
         self.epoch = 0
-        self.n_batches = math.ceil(len(examples.classes) / plan.batch_size)
+        self.n_batches = math.ceil(len(examples.shares) / plan.batch_size)
 
     def __call__(self) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]]:
         examples, plan = self.examples, self.plan
@@ -106,11 +106,9 @@ class _EpochData:
             max_length=plan.max_length,
             longest=plan.longest,
         ):
-            target = examples.classes[batch.rows]
+            target = examples.shares[batch.rows]
             if self.n_logits == 1:
-                target = target[:, None].astype(np.float32)
-            else:
-                target = np.eye(self.n_logits, dtype=np.float32)[target]
+                target = target[:, 1:]
             yield batch.inputs, target, examples.weights[batch.rows]
 
     def for_keras(self) -> Any:
@@ -170,12 +168,17 @@ def train(
     )
 
 
+def _binary_agreement(target: Any, logit: Any) -> Any:
+    """Whether the larger share of each text is the class predicted, as CategoricalAccuracy."""
+    return ops.mean(ops.cast(ops.equal(target > 0.5, logit > 0.0), "float32"), axis=-1)
+
+
 def _compile(live: LiveModel) -> None:
     key = live.key
     model = live.model
     model.schedule = WarmUpAndDecay()
     if key.architecture.n_logits == 1:
-        accuracy = keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0)
+        accuracy = keras.metrics.MeanMetricWrapper(_binary_agreement, name="accuracy")
     else:
         accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
     model.compile(

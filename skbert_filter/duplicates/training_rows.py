@@ -21,6 +21,7 @@ from skbert_filter.validation import check_labels, check_texts, find_texts, take
 
 Duplicates = Literal["drop", "weight", "keep"]
 Conflicts = Literal["majority", "drop", "raise"]
+TrainingConflicts = Literal[Conflicts, "soft"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class TrainingRows:
         In the order of their code points, so that a fit does not depend on the order of rows.
     classes : ndarray of int of shape (n_texts,)
         Number of the class of each text.
+    shares : ndarray of float32 of shape (n_texts, n_classes)
+        How much of each text belongs to each class; rows sum to 1.
     weights : ndarray of float64 of shape (n_texts,)
         Weight of each text.
     n_distinct : int
@@ -45,6 +48,7 @@ class TrainingRows:
 
     texts: list[str]
     classes: np.ndarray
+    shares: np.ndarray
     weights: np.ndarray
     n_distinct: int
     n_conflicts: int
@@ -56,6 +60,7 @@ class TrainingRows:
             self,
             texts=[self.texts[i] for i in rows],
             classes=self.classes[rows],
+            shares=self.shares[rows],
             weights=self.weights[rows],
         )
 
@@ -65,11 +70,11 @@ class TrainingRows:
         return {str(label): count for label, count in zip(labels.tolist(), counts, strict=True)}
 
     def sha256(self) -> str:
-        """Return a hash of the texts, their classes and weights."""
+        """Return a hash of the texts, their shares and weights."""
         digest = hashlib.sha256()
         for text in self.texts:
             digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
-        digest.update(self.classes.astype(np.int64).tobytes())
+        digest.update(self.shares.tobytes())
         digest.update(self.weights.astype(np.float64).tobytes())
         return digest.hexdigest()
 
@@ -92,7 +97,7 @@ def training_rows(
     n_classes: int,
     *,
     duplicates: Duplicates = "drop",
-    conflicts: Conflicts = "majority",
+    conflicts: TrainingConflicts = "majority",
     key: Key = "exact",
 ) -> TrainingRows:
     """Merge rows of equal texts, and settle those whose classes differ.
@@ -110,10 +115,10 @@ def training_rows(
     duplicates : {"drop", "weight", "keep"}, default="drop"
         "drop": each distinct text once, with the mean weight of its rows. "weight": with the
         sum of their weights. "keep": all rows as they are, whose classes are settled all the same.
-    conflicts : {"majority", "drop", "raise"}, default="majority"
+    conflicts : {"majority", "drop", "soft", "raise"}, default="majority"
         What becomes of a text with several classes. "majority": the class of the most weight;
-        a text for which two weigh the same is left out. "drop": it is left out. "raise":
-        a ValueError.
+        a text for which two weigh the same is left out. "drop": it is left out. "soft": it
+        belongs to each by the share of its weight. "raise": a ValueError.
     key : {"exact", "whitespace", "casefold"} or callable, default="exact"
         Which texts are equal; the first of them in the order of code points is trained on.
 
@@ -145,7 +150,13 @@ def training_rows(
     if conflicts == "raise" and votes.conflicting.any():
         examples = first_rows(codes)[votes.conflicting][:3]
         raise _conflict(votes, [texts[i] for i in examples])
-    kept = _kept(votes, conflicts)
+    kept = np.ones(n_distinct, dtype=bool) if conflicts == "soft" else _kept(votes, conflicts)
+    shares = np.zeros((n_distinct, n_classes), np.float32)
+    if conflicts == "soft":
+        shares[votes.texts, votes.classes] = votes.weights
+        shares /= shares.sum(axis=1, keepdims=True)
+    else:
+        shares[np.arange(n_distinct), votes.majority] = 1
 
     if duplicates == "keep":
         rows = np.flatnonzero(kept[codes])
@@ -158,6 +169,7 @@ def training_rows(
     return TrainingRows(
         texts=[texts[i] for i in rows],
         classes=votes.majority[codes[rows]],
+        shares=shares[codes[rows]],
         weights=row_weights,
         n_distinct=n_distinct,
         n_conflicts=int(votes.conflicting.sum()),
