@@ -139,6 +139,12 @@ def train(
     checkpoint: Annotated[
         str | None, typer.Option(help="An encoder to start from: a folder written by pretrain.")
     ] = None,
+    unlabelled: Annotated[
+        Path | None,
+        typer.Option(
+            help="Texts without labels, such as the corpus: learn what a teacher says of them."
+        ),
+    ] = None,
     test_size: Annotated[
         float,
         typer.Option(
@@ -172,6 +178,7 @@ def train(
             text=text,
             label=label,
             estimator=SmallBertTextFilter(checkpoint=checkpoint, random_state=seed),
+            unlabelled=unlabelled,
             test_size=test_size,
             refit=refit,
             overwrite=overwrite,
