@@ -40,6 +40,7 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _estimator_has, _num_samples, check_is_fitted
 
+from skbert_filter._doc_links import DocLinkMixin
 from skbert_filter.duplicates.cache import Cache, CacheInfo
 from skbert_filter.duplicates.fingerprints import check_fingerprint, fingerprint
 from skbert_filter.duplicates.keys import (
@@ -55,7 +56,7 @@ from skbert_filter.duplicates.stores import Store
 from skbert_filter.validation import take_rows
 
 
-class DedupPredictor(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
+class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     """Meta-estimator that computes each distinct input once, and remembers it if asked.
 
     Most rows of scraped text are repeats. This predicts the distinct ones and copies
@@ -106,7 +107,7 @@ class DedupPredictor(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         The class labels, if the wrapped estimator has them.
     n_features_in_ : int
         The number of features seen in `fit`, if the wrapped estimator has it.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         The names of the features seen in `fit`, if the wrapped estimator has them.
 
     See Also

@@ -14,6 +14,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted
 
+from skbert_filter._doc_links import DocLinkMixin
 from skbert_filter.inspection.baselines import tfidf_baseline
 from skbert_filter.text_filter import SmallBertTextFilter
 from skbert_filter.validation import check_labels, check_texts
@@ -24,7 +25,9 @@ _MANY = 50_000
 _LEAST = 1e-3
 
 
-class DistilledTextFilter(CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class DistilledTextFilter(
+    DocLinkMixin, CallbackSupportMixin, ClassifierMixin, MetaEstimatorMixin, BaseEstimator
+):
     """A small BERT that learns from a stronger teacher's answers on unlabelled texts.
 
     A few thousand labels are too few for a BERT; a crawl has millions of texts without any.

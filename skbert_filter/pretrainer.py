@@ -19,6 +19,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skbert_filter._doc_links import DocLinkMixin
 from skbert_filter.bert.architecture import Weights
 from skbert_filter.bert.plan import EpochHooks, TrainingPlan
 from skbert_filter.text_streams import distinct_texts
@@ -32,7 +33,7 @@ _SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attentio
 _NOT_COMPARED = ("tokenizer", "checkpoint_dir", "save_steps", "max_seconds", "verbose")
 
 
-class SmallBertPretrainer(CallbackSupportMixin, BaseEstimator):
+class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
     """Learn a tokenizer and a very small BERT from unlabelled texts.
 
     The encoder learns to guess hidden words (masked language modelling), for which no labels are

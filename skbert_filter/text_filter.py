@@ -24,6 +24,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from skbert_filter._doc_links import DocLinkMixin
 from skbert_filter.bert.losses import posterior_probabilities, raw_probabilities
 from skbert_filter.bert.plan import LabelledTexts, TrainingPlan
 from skbert_filter.bert.pretrained import PretrainedEncoder
@@ -46,7 +47,7 @@ _SIZES = (
 )
 
 
-class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class SmallBertTextFilter(DocLinkMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """A very small BERT that classifies short texts, such as useful snippets and garbage.
 
     Tokenization, the reduced BERT and focal loss sit behind `fit`, `predict` and
@@ -513,7 +514,7 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         and the output is ``logits``, float32 of shape (n_texts, n_logits): what
         `decision_function` returns. The metadata of the file are text: ``classes`` (JSON),
         ``probabilities``, ``gamma`` and ``label_smoothing`` (by which
-        :mod:`skbert_filter.bert.losses` makes probabilities of logits), ``tokenizer`` (the content
+        ``skbert_filter.bert.losses`` makes probabilities of logits), ``tokenizer`` (the content
         of a tokenizer.json), ``max_length``, and ``fingerprint``.
         """
         check_is_fitted(self)
@@ -598,7 +599,8 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         if not left.all():
             raise ValueError(
                 f"No text is left of the class {classes[left.argmin()]!r}: all of its texts come "
-                f"with other labels too, and conflicts={self.conflicts!r}. Correct the labels."
+                f"with other labels too, and conflicts={self.conflicts!r}. Correct the labels "
+                '(docs: guide_labels, "My labels conflict: what now?").'
             )
         class_weights = compute_class_weight(
             self.class_weight,
@@ -641,7 +643,8 @@ class SmallBertTextFilter(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             raise ValueError(
                 f"early_stopping=True with validation_fraction={self.validation_fraction} cannot "
                 f"split {len(rows.texts)} texts: {error} Pass X_val and y_val, or "
-                "early_stopping='auto'."
+                "early_stopping='auto' "
+                '(docs: guide_model, "How long does it train?").'
             ) from None
 
     def _encoder(self) -> PretrainedEncoder | None:

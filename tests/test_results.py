@@ -112,3 +112,11 @@ def test_what_bytes_cannot_hold_is_refused(result):
         TypeError, match=r"transform of the wrapped .*store cannot keep.*store=None"
     ):
         to_bytes(result, "transform")
+
+
+def test_a_layout_cannot_name_a_module_to_import(tmp_path, monkeypatch):
+    (tmp_path / "trap.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    layout, values = to_bytes(pd.DataFrame({"a": [1]}), "transform")
+    with pytest.raises(ValueError, match=r"result of type .trap., .* Name another file"):
+        from_bytes(layout.replace("pandas", "trap"), values)

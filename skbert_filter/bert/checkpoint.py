@@ -93,7 +93,8 @@ def _downloaded(source: str | os.PathLike) -> Path:
         raise FileNotFoundError(
             f"checkpoint={name!r} is no folder that exists, and does not look like the name of a "
             "model on the Hugging Face hub, such as 'google/bert_uncased_L-2_H-128_A-2'. "
-            "Correct the path or the name."
+            "Correct the path or the name "
+            '(docs: guide_model, "Can it start from a BERT of Hugging Face?").'
         ) from None
     try:
         return Path(snapshot_download(name, allow_patterns=list(_NEEDED)))
@@ -103,7 +104,8 @@ def _downloaded(source: str | os.PathLike) -> Path:
             f"checkpoint={name!r} is no folder that exists, and no model of that name was found in "
             f"Hugging Face's cache or on its hub ({type(error).__name__}: {error}). Correct the "
             f"name; or, where the hub can be reached, run `hf download {name} --local-dir FOLDER`, "
-            "and pass that folder."
+            "and pass that folder "
+            '(docs: guide_model, "Can it start from a BERT of Hugging Face?").'
         ) from error
 
 

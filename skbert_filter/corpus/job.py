@@ -245,7 +245,8 @@ def check_engine(engine: str, job: Job, store: str | Path | None) -> None:
     if not job.of_folder or job.destination == STANDARD:
         raise ValueError(
             f'engine="dask" is for a folder of files, each of which is the work of one worker, but '
-            f"{job.source} is none. Cut it into files, or leave out the engine (--dask)."
+            f"{job.source} is none. Cut it into files, or leave out the engine (--dask) "
+            '(docs: cluster, "A folder of files").'
         )
     for name, given in (("audit", job.audit), ("store", store)):
         if given is not None:

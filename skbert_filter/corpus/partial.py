@@ -148,7 +148,8 @@ def _claim(folder: Path, manifest: dict[str, Any], *, overwrite: bool) -> None:
                 raise FileExistsError(
                     f"{folder} is what an interrupted job left, and that was another: "
                     f"{_difference(known, json.loads(text))}. Run that job again to finish it, "
-                    f"delete {folder}, or pass overwrite=True (--overwrite) to begin this one."
+                    f"delete {folder}, or pass overwrite=True (--overwrite) to begin this one "
+                    '(docs: files, "If it is interrupted").'
                 )
     written = path.with_suffix(".new")
     written.write_text(text, encoding="utf-8")

@@ -29,7 +29,8 @@ _Trace = list[tuple[str, bytes]]
 _VERSION = "fingerprint 1"
 _REMEDY = (
     'Pass fingerprint="v1" to DedupPredictor, and change it to "v2" and so on whenever '
-    "the model changes."
+    "the model changes "
+    '(docs: guide_running, "How do I predict each text once, and remember it?").'
 )
 # Their repr says all.
 _ATOMS = {int, float, bool, complex, Decimal, date, timedelta}

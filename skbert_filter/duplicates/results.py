@@ -105,6 +105,11 @@ def from_bytes(layout: str, values: Sequence[bytes]) -> Any:
     -------
     result : as given to `to_bytes`
         It is not writable.
+
+    Raises
+    ------
+    ValueError
+        If the layout is of no kind that `to_bytes` writes.
     """
     how = json.loads(layout)
     if how["type"] == "str":
@@ -143,6 +148,12 @@ def _from_cells(layout: dict[str, Any], cells: np.ndarray) -> Any:
     parts = [_from_cells(*pair) for pair in zip(layout["parts"], pieces, strict=True)]
     if layout["type"] == "list":
         return parts
+    # A layout may come from a file of anybody's, which must not choose what is imported.
+    if layout["type"] not in _TABLES:
+        raise ValueError(
+            f"The store holds a result of type {layout['type']!r}, which this version of "
+            "skbert_filter does not write. Name another file as the store."
+        )
     table = import_module(layout["type"]).DataFrame
     return table(dict(zip(layout["names"], parts, strict=True)))
 

@@ -580,5 +580,6 @@ def _check_classes(labels: np.ndarray, classes: list[Any], least: int, what: str
         raise ValueError(
             f"Class {classes[rarest]!r} has too few distinct texts ({counts[rarest]}): "
             f"{what} needs at least {least} of each class. Label more texts of it, ask for "
-            "fewer splits, or leave it out."
+            "fewer splits, or leave it out "
+            '(docs: guide_scores, "How do I get an honest score?").'
         )

@@ -284,5 +284,6 @@ def _conflict(votes: Votes, examples: list[str] | list[int]) -> ValueError:
     return ValueError(
         f"Equal texts come with more than one label, such as {shown} "
         f"({votes.conflicting.sum()} in all). Correct the labels, or choose 'majority' or 'drop' "
-        "instead of 'raise'."
+        "instead of 'raise' "
+        '(docs: guide_labels, "My labels conflict: what now?").'
     )

@@ -10,10 +10,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from skbert_filter._doc_links import DocLinkMixin
 from skbert_filter.validation import check_labels, check_texts
 
 
-class WordCountRule(ClassifierMixin, BaseEstimator):
+class WordCountRule(DocLinkMixin, ClassifierMixin, BaseEstimator):
     """Classify a text by whether its number of words reaches a learnt threshold.
 
     Useful text is longer than menus and buttons, so this rule is hard to beat. Words

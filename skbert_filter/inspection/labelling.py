@@ -73,7 +73,7 @@ def next_to_label(
 
     See Also
     --------
-    skbert_filter.inspection.suspects.suspect_labels : Labels that are probably wrong.
+    skbert_filter.inspection.suspect_labels : Labels that are probably wrong.
 
     Notes
     -----

@@ -142,11 +142,12 @@ def _undecodable(
 ) -> str:
     remedy = (
         'If all such files have another encoding, name it, as in encoding="cp1252" '
-        "(--encoding cp1252)."
+        "(--encoding cp1252)"
         if encoding is None
-        else "Name its encoding, or mend the file."
+        else "Name its encoding, or mend the file"
     )
     return (
         f"{path} is not {encoding or 'UTF-8'}: byte {place - line_start + 1} of line {line} is "
-        f"0x{byte:02x} (byte {place + 1} of the file). {remedy}"
+        f"0x{byte:02x} (byte {place + 1} of the file). {remedy} "
+        '(docs: files, "Encodings").'
     )

@@ -77,7 +77,8 @@ def file_format(path: Path) -> Format:
     if known is None:
         raise ValueError(
             f"{path} has an unknown extension. Supported are .csv, .tsv, .jsonl and .txt, each "
-            "also with .gz or .zst, and .parquet: convert or rename the file."
+            "also with .gz or .zst, and .parquet: convert or rename the file "
+            '(docs: files, "What is read and written").'
         )
     return known
 

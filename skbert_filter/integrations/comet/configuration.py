@@ -165,7 +165,8 @@ def find_api_key(env_file: str | os.PathLike[str] | None = None) -> tuple[str, s
         raise ValueError(
             f"There is no Comet API key. Looked for {_NAME} in the environment, in a .env file "
             f"({looked}), and for api_key in ~/.comet.config. Put a line {_NAME}=... into a .env "
-            "file, or pass offline=True (--offline), which needs no key."
+            "file, or pass offline=True (--offline), which needs no key "
+            '(docs: comet, "Where does the API key go?").'
         )
     if env_file is not None or (_NAME in names and not in_environment):
         where = str(path)

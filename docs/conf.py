@@ -1,0 +1,82 @@
+"""How Sphinx builds the site. Nothing is downloaded, so that it builds offline."""
+
+import os
+import re
+
+# Before TensorFlow is imported: the examples need no GPU, and its greetings are no part of a page.
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# The examples are one folder below the site, so that the estimators they show link into it.
+os.environ["SKBERT_FILTER_DOCS"] = ".."
+
+import matplotlib as mpl
+
+import skbert_filter
+from skbert_filter.integrations.comet import CometCallback
+
+mpl.use("agg")
+# It goes by another name for Comet's sake, and autodoc would take it for an alias.
+CometCallback.__name__ = CometCallback.__qualname__
+
+project = "skbert_filter"
+author = "the skbert_filter developers"
+version = release = skbert_filter.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "numpydoc",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build", "_templates", "examples", "measured"]
+templates_path = ["_templates"]
+
+nitpicky = True
+# scikit-learn, Keras and the others are on other sites, which an offline build cannot look up.
+nitpick_ignore_regex = [(r"py:.*", r"(?!skbert_filter)[a-z_]+(\..+)?")]
+
+autodoc_typehints = "none"
+autosummary_generate = True
+toc_object_entries_show_parents = "hide"
+numpydoc_show_class_members = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": "examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": r"plot_.*\.py$",
+    "within_subsection_order": "FileNameSortKey",
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "show_memory": False,
+    "show_signature": False,
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = f"skbert_filter {release}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_show_sourcelink = False
+html_theme_options = {
+    "show_prev_next": False,
+    "navbar_align": "left",
+    "header_links_before_dropdown": 6,
+    "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
+    "show_toc_level": 2,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
+}
+html_sidebars = {"quickstart": [], "index": []}
+copyright = author
+
+
+def unlink_other_sites(app, what, name, obj, options, lines):
+    """Leave the words of scikit-learn's links: an inherited docstring names its pages, not ours."""
+    if not getattr(obj, "__module__", "").startswith("skbert_filter"):
+        link = r":(?:ref|term):`([^`<]+?)(?:\s*<[^`>]+>)?`"
+        lines[:] = [re.sub(link, r"\1", line) for line in lines]
+
+
+def setup(app):
+    app.connect("autodoc-process-docstring", unlink_other_sites)

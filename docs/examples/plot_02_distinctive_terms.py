@@ -1,0 +1,34 @@
+"""
+Which words set my labels apart?
+================================
+
+A word cloud shows what is frequent, and the same words are frequent everywhere. More telling is
+what one label uses *more than the other does*, and how sure that is.
+"""
+
+from skbert_filter.datasets import make_website_snippets
+from skbert_filter.inspection import DistinctiveTermsDisplay
+
+X, y = make_website_snippets(3000, random_state=0)
+
+# %%
+# For each word, the log-odds ratio of its use in the two labels, with the 95 % interval. A word
+# that occurs once can have a large ratio by chance; the surest are shown, not the largest.
+
+display = DistinctiveTermsDisplay.from_texts(X, y)
+
+# %%
+# **Conclusion.** The kept texts (label 1) stand out by the small words that hold a sentence
+# together, not by a topic:
+
+terms = display.terms
+for label in (0, 1):
+    print(label, terms[terms["label"] == label]["term"].head(8).tolist())
+
+# %%
+# So leave the stop words in: a list of English stop words, as many recipes remove them, takes away
+# the surest signs that a text is a sentence.
+
+n_terms = 20
+kept = terms[terms["label"] == 1].head(n_terms)
+print(kept[["term", "count", "others", "log_odds"]].round(2).to_string(index=False))

@@ -1,0 +1,38 @@
+"""
+How much of my corpus repeats?
+==============================
+
+A crawl of web sites holds the same menus over and over. How often does each text occur, and how
+few texts make most of the rows?
+"""
+
+import numpy as np
+
+from skbert_filter import duplicate_report
+from skbert_filter.datasets import make_website_corpus
+from skbert_filter.inspection import DuplicateFrequencyDisplay
+
+corpus = make_website_corpus(100_000, random_state=0)
+report = duplicate_report(corpus)
+
+# %%
+# Both axes of the black line are logarithmic: the most frequent text is on the left, and the long
+# flat end on the right are the texts that occur once. The dashed line counts rows: it is the share
+# that all texts up to there make.
+
+display = DuplicateFrequencyDisplay.from_report(report)
+
+# %%
+# **Conclusion.** A few texts make most of the rows, and most texts occur once:
+
+curve = report.frequencies
+half = int(np.ceil(np.interp(0.5, curve["coverage"], curve["top_texts"])))
+once = curve.loc[curve["occurrences"] == 1, "texts"].sum()
+print(f"{report.rows:,} rows hold {report.distinct:,} distinct texts")
+print(f"{half:,} texts ({half / report.distinct:.1%}) make half of the rows")
+print(f"{once:,} texts ({once / report.distinct:.0%}) occur once")
+
+# %%
+# Two things follow. To compute an answer once for each distinct text saves most of the work
+# (:ref:`sphx_glr_auto_examples_plot_11_dedup_predictor.py`); and a random split puts copies of a
+# text on both sides (:ref:`sphx_glr_auto_examples_plot_04_leaking_folds.py`).

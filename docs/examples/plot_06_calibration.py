@@ -1,0 +1,41 @@
+"""
+Can I trust the probabilities?
+==============================
+
+The focal loss with label smoothing makes a model more cautious than its data: of the texts that it
+scores 0.8, more than 80 % are useful. The inverse of the loss mends that, without any data.
+"""
+
+from skbert_filter import SmallBertTextFilter, dedup_train_test_split
+from skbert_filter.datasets import make_website_snippets
+from skbert_filter.inspection import ReliabilityDisplay
+
+X, y = make_website_snippets(5600, random_state=0)
+X_train, X_test, y_train, y_test = dedup_train_test_split(X, y, test_size=0.4, random_state=0)
+model = SmallBertTextFilter(
+    hidden_size=16,
+    intermediate_size=64,
+    num_hidden_layers=1,
+    num_attention_heads=2,
+    vocab_size=2000,
+    learning_rate=3e-3,
+    random_state=0,
+).fit(X_train, y_train)
+
+# %%
+# Each mark is a tenth of the held-out texts: the probability that they were given, and how many of
+# them are useful. On the grey line the two agree. ECE, the expected calibration error, is their
+# mean distance.
+
+display = ReliabilityDisplay.from_estimator(model, X_test, y_test)
+
+# %%
+# **Conclusion.** The raw scores ("sigmoid") huddle in the middle. ``predict_proba`` gives the
+# corrected ones ("posterior") by default, which are much nearer to what comes true:
+
+for name, error in display.errors.items():
+    print(f"{name}: expected calibration error {error:.3f}")
+
+# %%
+# The inverse is an increasing function, so neither the order of the texts nor the predicted class
+# changes; only a threshold other than one half then means what it says.
