@@ -32,3 +32,6 @@ for label in (0, 1):
 n_terms = 20
 kept = terms[terms["label"] == 1].head(n_terms)
 print(kept[["term", "count", "others", "log_odds"]].round(2).to_string(index=False))
+# sphinx_gallery_start_ignore
+assert set(kept["term"]) >= {"the", "and", "in", "it", "with", "to"}
+# sphinx_gallery_end_ignore

@@ -31,6 +31,10 @@ once = curve.loc[curve["occurrences"] == 1, "texts"].sum()
 print(f"{report.rows:,} rows hold {report.distinct:,} distinct texts")
 print(f"{half:,} texts ({half / report.distinct:.1%}) make half of the rows")
 print(f"{once:,} texts ({once / report.distinct:.0%}) occur once")
+# sphinx_gallery_start_ignore
+assert half < 0.1 * report.distinct
+assert once > 0.5 * report.distinct
+# sphinx_gallery_end_ignore
 
 # %%
 # Two things follow. To compute an answer once for each distinct text saves most of the work

@@ -42,6 +42,10 @@ best = model.training_record_["best_epoch"]
 print(f"best epoch: {best} of {model.n_iter_}")
 print(f"loss of the texts set apart: {apart[best - 1]:.3f}, at the end {apart[-1]:.3f}")
 print(f"accuracy on texts held out: {model.score(X_test, y_test):.3f}")
+# sphinx_gallery_start_ignore
+assert best < model.n_iter_
+assert apart[-1] > 1.2 * apart[best - 1]
+# sphinx_gallery_end_ignore
 
 # %%
 # So you need not know how many epochs are right. By default training stops two epochs after the

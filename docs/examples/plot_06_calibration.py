@@ -35,6 +35,9 @@ display = ReliabilityDisplay.from_estimator(model, X_test, y_test)
 
 for name, error in display.errors.items():
     print(f"{name}: expected calibration error {error:.3f}")
+# sphinx_gallery_start_ignore
+assert display.errors["after: posterior"] < 0.6 * display.errors["before: sigmoid"]
+# sphinx_gallery_end_ignore
 
 # %%
 # The inverse is an increasing function, so neither the order of the texts nor the predicted class
