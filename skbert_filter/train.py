@@ -271,14 +271,14 @@ def evaluate_filter(
     label: str = "label",
     train: str | Path | None = None,
     n_errors: int = 10,
+    trust: bool = False,
 ) -> Evaluation:
     """Score a fitted classifier on a table of labelled texts that it has not seen.
 
     Parameters
     ----------
     model : classifier or str or Path
-        Any fitted text classifier, or a folder written by
-        `SmallBertTextFilter.save_pretrained`.
+        As for :func:`~skbert_filter.filter_corpus`.
     source : str or Path
         A ``.parquet``, ``.csv`` or ``.tsv`` file (the last two also with ``.gz`` or ``.zst``)
         with a row for each label.
@@ -290,6 +290,8 @@ def evaluate_filter(
         baselines that learn from it.
     n_errors : int, default=10
         How many errors to list.
+    trust : bool, default=False
+        Whether to read a `model` that is a file, which runs the code in it.
 
     Returns
     -------
@@ -321,7 +323,7 @@ def evaluate_filter(
       text  label  predicted
     0  Tea      1          0
     """
-    model = load_classifier(model)
+    model = load_classifier(model, trust=trust)
     texts, y = read_labels(source, text=text, label=label)
     X_train = y_train = None
     if train is not None:
@@ -367,6 +369,7 @@ def read_labels(
     with open_table(source) as table:
         check_text_column(table.schema, text, source)
         check_column(table.schema, label, source)
+        kind = table.schema.field(label).type
         for batch, _ in table.batches:
             first_row = len(texts) + 1
             check_no_nulls(batch.column(text), text, source, first_row=first_row)
@@ -379,6 +382,12 @@ def read_labels(
             labels += values.to_pylist()
     if not texts:
         raise ValueError(f"{source} has no rows. Label some texts first.")
+    fractions = [value for value in labels if value % 1] if pa.types.is_floating(kind) else []
+    if wrong := labels if pa.types.is_nested(kind) else fractions:
+        raise ValueError(
+            f"Column {label!r} of {source} holds {kind}, such as {wrong[0]!r}, which is no label. "
+            "Name the column with the labels."
+        )
     if all(isinstance(value, str) and value.lstrip("-").isdecimal() for value in labels):
         labels = [int(value) for value in labels]
     return texts, np.array(labels)

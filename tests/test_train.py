@@ -2,6 +2,8 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from skbert_filter import SmallBertTextFilter
@@ -252,6 +254,32 @@ def test_labels_of_a_file_are_read_in_the_type_of_the_model(tmp_path):
     source = write_labels(tmp_path / "a.csv", ["Home", "We sell tea here"], [0, 2])
     with pytest.raises(ValueError, match=r"WordCountRule was not fitted on: \[0, 2\]"):
         evaluate_filter(rule, source)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (
+            [0.5, 1.0],
+            r"'label' of .*a\.parquet holds double, such as 0\.5, which is no",
+        ),
+        ([1.0, float("nan")], "holds double, such as nan"),
+        ([[0], [1]], r"holds list<.*>, such as \[0\], which is no label. Name the column"),
+    ],
+)
+def test_a_column_that_holds_no_labels_is_refused(tmp_path, labels, message):
+    columns = {"text": ["Menu", "We sell tea"], "label": pa.array(labels, from_pandas=False)}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    with pytest.raises(ValueError, match=message):
+        read_labels(tmp_path / "a.parquet")
+
+
+def test_training_labels_of_one_class_serve_no_baseline(tmp_path):
+    rule = WordCountRule().fit(["Menu", "We make steel tools"], [0, 1])
+    test = write_labels(tmp_path / "a.csv", ["Home", "We sell tea here"], [0, 1])
+    train = write_labels(tmp_path / "b.csv", ["Menu", "Login"], [0, 0])
+    with pytest.raises(ValueError, match=r"y_train has one class only \(0\)"):
+        evaluate_filter(rule, test, train=train)
 
 
 def test_a_missing_model_folder_is_told(tmp_path):
