@@ -2,6 +2,7 @@
 
 import os
 import re
+import warnings
 
 # Before TensorFlow is imported: the examples need no GPU, and its greetings are no part of a page.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
@@ -32,6 +33,8 @@ exclude_patterns = ["_build", "_templates", "examples", "measured"]
 templates_path = ["_templates"]
 
 nitpicky = True
+# Sphinx cannot store the function in the gallery's settings, and need not.
+suppress_warnings = ["config.cache"]
 # scikit-learn, Keras and the others are on other sites, which an offline build cannot look up.
 nitpick_ignore_regex = [(r"py:.*", r"(?!skbert_filter)[a-z_]+(\..+)?")]
 
@@ -40,12 +43,20 @@ autosummary_generate = True
 toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 
+
+def refuse_warnings(gallery_conf, file, when):
+    """Let a warning in an example fail the build, as it fails a test."""
+    warnings.simplefilter("error" if when == "before" else "default")
+
+
 sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"plot_.*\.py$",
     "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": True,
+    "reset_modules": ("matplotlib", refuse_warnings),
+    "reset_modules_order": "both",
     "download_all_examples": False,
     "show_memory": False,
     "show_signature": False,
