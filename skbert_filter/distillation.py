@@ -19,6 +19,8 @@ from skbert_filter.inspection.baselines import tfidf_baseline
 from skbert_filter.text_filter import SmallBertTextFilter
 from skbert_filter.validation import check_labels, check_texts
 
+# Texts from which on two passes do for the student; chosen with its other settings on web snippets.
+_MANY = 50_000
 # What is less likely is not worth a row for the student.
 _LEAST = 1e-3
 
@@ -71,7 +73,8 @@ class DistilledTextFilter(
     al., "Well-read students learn better", 2019, show for small BERTs that pretraining and
     distillation add up. The student is trained with the cross-entropy (`focal_gamma` and
     `label_smoothing` of 0), for which an answer of the teacher is best met by itself, on
-    ``conflicts="soft"`` rows, and without early stopping.
+    ``conflicts="soft"`` rows, and without early stopping; `epochs="auto"` are 2 from 50,000
+    unlabelled texts on.
 
     Examples
     --------
@@ -172,6 +175,8 @@ class DistilledTextFilter(
         of_text, of_class = np.nonzero(answers > _LEAST)
         task.call_on_fit_task_end(estimator=self, X=X, y=y)
 
+        if student.epochs == "auto" and len(pool) >= _MANY:
+            student.set_params(epochs=2)
         # The teacher's answers hold what class weights do.
         student.set_params(
             conflicts="soft",
