@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from skbert_filter.bert.architecture import Architecture
 from skbert_filter.bert.batching import pad, training_rows
 from skbert_filter.bert.engine import import_keras
-from skbert_filter.bert.masked_lm import MaskedLMTask, scaled_for_fitting
+from skbert_filter.bert.masked_lm import MaskedLMTask, at_usual_scale
 from skbert_filter.bert.masking import Masking
 from skbert_filter.bert.snapshots import Snapshot, Snapshots
 from skbert_filter.bert.tokenizer import build_wordpiece, encode
@@ -198,11 +198,11 @@ def test_logits_are_those_of_transformers_at_the_places_asked_for(golden, archit
         np.testing.assert_allclose(got, golden["logits"][chosen], atol=1e-4)
 
 
-def test_scaling_the_embeddings_changes_no_logit(golden, architecture):
+def test_bringing_the_embeddings_to_usual_scale_changes_no_logit(golden, architecture):
     weights = {n: w for n, w in golden.items() if n not in ("input_ids", "length", "logits")}
     words = "bert.embeddings.word_embeddings.weight"
-    scaled = scaled_for_fitting({**weights, words: 3 * weights[words]})
-    assert scaled[words].std() == pytest.approx(0.2, rel=1e-5)
+    scaled = at_usual_scale({**weights, words: 3 * weights[words]})
+    assert scaled[words].std() == pytest.approx(0.02, rel=1e-5)
     assert {n for n in weights if not np.array_equal(scaled[n], weights[n])} == {
         *(f"bert.embeddings.{kind}_embeddings.weight" for kind in ("word", "position")),
         "bert.embeddings.token_type_embeddings.weight",
@@ -211,7 +211,7 @@ def test_scaling_the_embeddings_changes_no_logit(golden, architecture):
     }
     chosen = np.arange(9) < golden["length"][:, None]
     inputs = inputs_for(golden, chosen, 9)
-    logits = masked_lm(architecture, scaled_for_fitting(weights))(inputs).numpy()
+    logits = masked_lm(architecture, at_usual_scale(weights))(inputs).numpy()
     np.testing.assert_allclose(logits, golden["logits"][chosen], atol=1e-4)
 
 

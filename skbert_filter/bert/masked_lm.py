@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from skbert_filter.bert.architecture import Architecture, Weights
+from skbert_filter.bert.architecture import INITIALIZER_RANGE, Architecture, Weights
 from skbert_filter.bert.masking import Masking
 from skbert_filter.bert.pretrained import PretrainedEncoder
 from skbert_filter.bert.start import start_at_random
@@ -19,9 +19,6 @@ from skbert_filter.bert.word_vectors import word_vectors
 
 WORDS = "bert.embeddings.word_embeddings.weight"
 TRANSFORM = "cls.predictions.transform"
-# Of BERT's own 0.02 (a fit learns the words of its pages by heart), of this, and of more (it learns
-# no new ones), this did best on new pages and random folds together (docs/benchmarks.rst).
-_EMBEDDING_STD = 0.2
 OUTPUT_BIAS = "cls.predictions.bias"
 
 
@@ -100,14 +97,13 @@ def masked_lm_head(architecture: Architecture) -> dict[str, tuple[int, ...]]:
     }
 
 
-def scaled_for_fitting(weights: Weights) -> dict[str, np.ndarray]:
-    """Bring the embeddings to the size from which a fit does best; all outputs stay as they are.
+def at_usual_scale(weights: Weights) -> dict[str, np.ndarray]:
+    """Bring the embeddings to the size that BERT's start with; all outputs stay as they are.
 
     Layer normalization takes their scale away, and that of the transform's gives it back to the
-    output layer. The steps of a fit have a size of their own: the larger an embedding, the less
-    it changes of what was learnt before.
+    output layer. A fit that starts from embeddings of usual size can change them as usual.
     """
-    scale = _EMBEDDING_STD / float(np.std(weights[WORDS]))
+    scale = INITIALIZER_RANGE / float(np.std(weights[WORDS]))
     norm = f"{TRANSFORM}.LayerNorm."
     factor = {
         name: scale if "_embeddings." in name else 1 / scale if name.startswith(norm) else 1.0

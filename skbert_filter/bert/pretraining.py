@@ -20,8 +20,8 @@ from skbert_filter.bert.masked_lm import (
     OUTPUT_BIAS,
     TRANSFORM,
     MaskedLMTask,
+    at_usual_scale,
     masked_lm_head,
-    scaled_for_fitting,
 )
 from skbert_filter.bert.plan import EpochHooks, TrainingPlan
 from skbert_filter.bert.snapshots import Snapshot, Snapshots
@@ -222,7 +222,7 @@ def pretrain(
     model.schedule.set(plan, n_steps)
 
     def trained() -> Weights:
-        return scaled_for_fitting(model.weights_by_name(architecture.vocab_size))
+        return at_usual_scale(model.weights_by_name(architecture.vocab_size))
 
     watch = _Watch(plan, n_steps, started=started, max_seconds=max_seconds, snapshots=snapshots)
     first_epoch, first_step = watch.restore(model)
