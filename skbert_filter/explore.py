@@ -17,6 +17,7 @@ from skbert_filter.inspection.displays import (
     DuplicateFrequencyDisplay,
     TextLengthDisplay,
 )
+from skbert_filter.publishing import publish
 from skbert_filter.tables import check_new_file
 from skbert_filter.train import read_labels
 
@@ -135,7 +136,7 @@ def explore_labels(
     partial = destination.with_name(destination.name + ".partial")
     try:
         partial.write_text(page, encoding="utf-8")
-        partial.replace(destination)
+        publish(partial, destination)
     finally:
         partial.unlink(missing_ok=True)
     return report

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from skbert_filter.duplicates.stores import Store
+from skbert_filter.publishing import publish
 
 _MANIFEST = "manifest.json"
 _SCORES = "scores.sqlite"
@@ -99,7 +100,11 @@ def partial_output(
                         "there."
                     )
                 raise
-        _publish(output, destination, folder)
+        if destination.is_dir():
+            # A folder can only take the place of an empty one.
+            _remove(folder / _REPLACED)
+            destination.rename(folder / _REPLACED)
+        publish(output, destination)
         # Not every system removes a file that is open, and the lock is.
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -165,14 +170,6 @@ def _difference(known: dict[str, Any], wanted: dict[str, Any]) -> str:
                 return f"its {name} differed"
             return f"its {name} was {before!r}, not {now!r}"
     return "it was made by another version"
-
-
-def _publish(output: Path, destination: Path, folder: Path) -> None:
-    if destination.is_dir():
-        # A folder can only take the place of an empty one.
-        _remove(folder / _REPLACED)
-        destination.rename(folder / _REPLACED)
-    output.replace(destination)
 
 
 def _clean(folder: Path) -> None:

@@ -18,6 +18,7 @@ from skbert_filter.corpus.sources import SourceFile
 from skbert_filter.duplicates.keys import lasting_keys
 from skbert_filter.encoding import looks_misdecoded
 from skbert_filter.integrations.dask import Memory
+from skbert_filter.publishing import publish
 
 try:
     from dask import delayed
@@ -129,7 +130,7 @@ class FileFilter:
             counts = filter_rows(job, scores, made, Path(folder))
             target = output / file.name
             target.parent.mkdir(parents=True, exist_ok=True)
-            (made / file.name).replace(target)
+            publish(made / file.name, target)
         return counts, np.concatenate(digests)
 
 
