@@ -20,6 +20,7 @@ from skbert_filter.inspection.displays import (
 from skbert_filter.publishing import publish
 from skbert_filter.tables import check_new_file
 from skbert_filter.train import read_labels
+from skbert_filter.wording import counted
 
 _PAGE = Template("""\
 <!DOCTYPE html>
@@ -129,7 +130,7 @@ def explore_labels(
         ),
     ]
     page = _PAGE.substitute(
-        title=html.escape(f"{source.name}: {report.rows:,} labels"),
+        title=html.escape(f"{source.name}: {counted(report.rows, 'label')}"),
         pictures="".join(pictures),
         report=html.escape(str(report)),
     )

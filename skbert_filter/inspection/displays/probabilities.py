@@ -23,6 +23,7 @@ from skbert_filter.inspection.displays.shared import (
 )
 from skbert_filter.inspection.scores import expected_calibration_error
 from skbert_filter.validation import check_labels
+from skbert_filter.wording import counted
 
 
 class ReliabilityDisplay:
@@ -292,7 +293,7 @@ class ScoreDistributionDisplay:
             self.stairs_ = []
             for number, (label, share) in enumerate(kept.items()):
                 counts, _ = np.histogram(self.y_prob[self.y_true == label], edges)
-                name = f"label {label}: {share:.1%} of {counts.sum():,} texts kept"
+                name = f"label {label}: {share:.1%} of {counted(counts.sum(), 'text')} kept"
                 shares = counts / counts.sum()
                 self.stairs_.append(outline(ax, shares, edges, name=name, number=number))
             note = f"kept from\n{self.threshold:.3g} on"

@@ -19,6 +19,7 @@ from skbert_filter.inspection.displays.shared import (
     outline,
     threshold_line,
 )
+from skbert_filter.wording import counted
 
 _BINS = 40
 
@@ -101,7 +102,7 @@ class TextLengthDisplay:
         with column_axes(self, ax, height=2.1 + 0.16 * counts.shape[1]) as ax:
             self.stairs_ = []
             for number, (label, texts) in enumerate(binned.items()):
-                name = f"label {label} ({texts.sum():,} texts)"
+                name = f"label {label} ({counted(int(texts.sum()), 'text')})"
                 shares = (texts / texts.sum()).to_numpy()
                 self.stairs_.append(outline(ax, shares, edges, name=name, number=number))
             self.line_ = None
