@@ -40,7 +40,8 @@ class FilterSummary:
     decoded : int
         Files that were not UTF-8 and read in the encoding that was named.
     recovered : int
-        Distinct texts that an interrupted run had computed.
+        Distinct texts that an interrupted run had computed. On a cluster 0: there the files
+        that were finished are kept.
     seconds : float
         Time from opening the source to the finished destination.
     """
