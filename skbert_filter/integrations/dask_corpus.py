@@ -132,8 +132,8 @@ class FileFilter:
         if record.exists():
             with np.load(record) as known:
                 if known["modified"] == modified:
-                    figures = zip(_COUNTS, known["counts"].tolist(), strict=True)
-                    return Outcome(**dict(figures)), known["digests"]
+                    noted = zip(_COUNTS, known["counts"].tolist(), strict=True)
+                    return Outcome(**dict(noted)), known["digests"]
         digests = [np.empty(0, np.uint64)]
         scores = TextScores(self._memory, None, lambda texts: digests.append(_digests(texts)))
         job = replace(self._job, files=(file,))
@@ -142,10 +142,10 @@ class FileFilter:
             made = Path(folder, "output")
             counts = filter_rows(job, scores, made, Path(folder))
             found = np.concatenate(digests)
-            noted = Path(folder, "record.npz")
+            new_record = Path(folder, "record.npz")
             figures = [getattr(counts, name) for name in _COUNTS]
-            np.savez(noted, modified=modified, counts=figures, digests=found)
-            for new, target in ((made / file.name, output / file.name), (noted, record)):
+            np.savez(new_record, modified=modified, counts=figures, digests=found)
+            for new, target in ((made / file.name, output / file.name), (new_record, record)):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 publish(new, target)
         return counts, found
