@@ -68,7 +68,7 @@ def explore_labels(
     Parameters
     ----------
     source : str or Path
-        A CSV or Parquet file with a row for each label, of two to six classes.
+        A CSV or Parquet file with a row for each label, of two classes or more.
     destination : str or Path
         The HTML file to write. It holds its pictures, and loads nothing.
     text, label : str, default="text" and "label"
@@ -85,7 +85,7 @@ def explore_labels(
     ------
     FileNotFoundError, FileExistsError, ValueError
         If a file is missing or damaged, lacks a column or a value, `destination` exists or
-        is `source`, or there are too few or too many classes.
+        is `source`, or there is one class only.
     ImportError
         If matplotlib is not installed.
 
