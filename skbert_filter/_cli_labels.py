@@ -20,6 +20,7 @@ from skbert_filter._cli_shared import (
     user_errors,
 )
 from skbert_filter._cli_tables import print_line, show_chosen, show_suspects
+from skbert_filter.wording import counted
 
 Labels = Annotated[Path, typer.Argument(help="Labelled texts: .csv, .tsv or .parquet.")]
 NewFile = Annotated[
@@ -79,7 +80,7 @@ def explore(
         from skbert_filter.explore import explore_labels
 
         report = explore_labels(labels, output, text=text, label=label, overwrite=overwrite)
-    print_line(Console(), f"{output} shows {report.rows:,} labels. Open it in a browser.")
+    print_line(Console(), f"{output} shows {counted(report.rows, 'label')}. Open it in a browser.")
 
 
 def suspects(
@@ -110,7 +111,8 @@ def suspects(
             n_changed = correct_labels(
                 labels, apply, output, text=text, label=label, overwrite=overwrite
             )
-            print_line(console, f"{n_changed:,} rows have another label in {output}.")
+            rows = counted(n_changed, "row has", "rows have")
+            print_line(console, f"{rows} another label in {output}.")
             return
         estimator = None
         if bert:
@@ -127,7 +129,8 @@ def suspects(
             overwrite=overwrite,
         )
     show_suspects(console, table)
-    print_line(console, f"{len(table):,} texts are in {output}. Correct its column label, then:")
+    texts = counted(len(table), "text is", "texts are")
+    print_line(console, f"{texts} in {output}. Correct its column label, then:")
     print_line(console, f"  skbert-filter suspects {labels} --apply {output} -o corrected.csv")
 
 
@@ -164,4 +167,5 @@ def next_to_label(
             random_state=seed,
         )
     show_chosen(console, table)
-    print_line(console, f"{len(table):,} texts are in {output}. Fill in its column label.")
+    chosen = counted(len(table), "text is", "texts are")
+    print_line(console, f"{chosen} in {output}. Fill in its column label.")

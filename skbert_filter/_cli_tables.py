@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from skbert_filter.wording import counted
+
 if TYPE_CHECKING:
     from pandas import DataFrame
 
@@ -39,7 +41,7 @@ def show_training(console: Console, summary: "TrainingSummary") -> None:
     if more := len(summary.labels) - len(shown):
         classes.add_row(f"and {more:,} more")
     console.print(
-        f"\n{summary.rows:,} labelled rows, {summary.distinct:,} distinct texts, "
+        f"\n{counted(summary.rows, 'labelled row')}, {counted(summary.distinct, 'distinct text')}, "
         f"{summary.conflicts:,} of them with several labels",
         style="bold",
         highlight=False,
@@ -92,7 +94,7 @@ def show_evaluation(console: Console, evaluation: "Evaluation") -> None:
     console.print("\nLabels, and what was predicted for them", style="bold")
     console.print(_confusion_table(evaluation))
     if len(evaluation.errors):
-        console.print(f"The most confident of {evaluation.n_wrong:,} errors", style="bold")
+        console.print(f"The most confident of {counted(evaluation.n_wrong, 'error')}", style="bold")
         console.print(_error_table(evaluation))
 
 

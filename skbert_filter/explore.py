@@ -17,8 +17,10 @@ from skbert_filter.inspection.displays import (
     DuplicateFrequencyDisplay,
     TextLengthDisplay,
 )
+from skbert_filter.publishing import publish
 from skbert_filter.tables import check_new_file
 from skbert_filter.train import read_labels
+from skbert_filter.wording import counted
 
 _PAGE = Template("""\
 <!DOCTYPE html>
@@ -66,7 +68,7 @@ def explore_labels(
     Parameters
     ----------
     source : str or Path
-        A CSV or Parquet file with a row for each label, of two to six classes.
+        A CSV or Parquet file with a row for each label, of two classes or more.
     destination : str or Path
         The HTML file to write. It holds its pictures, and loads nothing.
     text, label : str, default="text" and "label"
@@ -83,7 +85,7 @@ def explore_labels(
     ------
     FileNotFoundError, FileExistsError, ValueError
         If a file is missing or damaged, lacks a column or a value, `destination` exists or
-        is `source`, or there are too few or too many classes.
+        is `source`, or there is one class only.
     ImportError
         If matplotlib is not installed.
 
@@ -128,14 +130,14 @@ def explore_labels(
         ),
     ]
     page = _PAGE.substitute(
-        title=html.escape(f"{source.name}: {report.rows:,} labels"),
+        title=html.escape(f"{source.name}: {counted(report.rows, 'label')}"),
         pictures="".join(pictures),
         report=html.escape(str(report)),
     )
     partial = destination.with_name(destination.name + ".partial")
     try:
         partial.write_text(page, encoding="utf-8")
-        partial.replace(destination)
+        publish(partial, destination)
     finally:
         partial.unlink(missing_ok=True)
     return report

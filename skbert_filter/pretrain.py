@@ -11,6 +11,7 @@ from sklearn.base import clone
 
 from skbert_filter.saved_folders import check_saved_folder, save_over
 from skbert_filter.tables import TableReader, check_text_column, encode_texts, open_table
+from skbert_filter.wording import counted
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,11 @@ class PretrainingSummary:
     pretrainer: Any = field(repr=False, compare=False)
 
     def __str__(self) -> str:
-        epochs = "1 epoch" if self.epochs == 1 else f"{self.epochs} epochs"
         return (
-            f"{self.rows:,} rows of {self.source} hold {self.distinct:,} distinct texts.\n"
-            f"Learnt to guess their words in {epochs} ({self.steps:,} steps); "
+            f"{counted(self.rows, 'row')} of {self.source}: "
+            f"{counted(self.distinct, 'distinct text')}.\n"
+            f"Learnt to guess their words in {counted(self.epochs, 'epoch')} "
+            f"({counted(self.steps, 'step')}); "
             f"the loss of the last is {self.loss:.3f}.\n"
             f"The encoder is in {self.destination}; {self.seconds:.1f} seconds."
         )

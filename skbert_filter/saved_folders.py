@@ -4,6 +4,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
+from skbert_filter.publishing import publish
+
 Kind = Literal["filter", "encoder"]
 
 
@@ -39,7 +41,7 @@ def save_over(model: Any, folder: Path) -> None:
         model.save_pretrained(new)
         if folder.exists():
             folder.rename(Path(aside, "old"))
-        new.rename(folder)
+        publish(new, folder)
 
 
 def _kind_of(folder: Path) -> Kind | None:

@@ -22,6 +22,7 @@ from skbert_filter.pretrain import text_batches
 from skbert_filter.saved_folders import check_saved_folder, save_over
 from skbert_filter.tables import check_column, check_no_nulls, check_text_column, open_table
 from skbert_filter.text_streams import distinct_texts
+from skbert_filter.wording import counted
 
 
 @dataclass(frozen=True)
@@ -103,16 +104,19 @@ class TrainingSummary:
 
     def __str__(self) -> str:
         lines = [
-            f"{self.rows:,} labelled rows of {self.source} hold {self.distinct:,} distinct "
-            f"texts, {self.conflicts:,} of them with several labels."
+            f"{counted(self.rows, 'labelled row')} of {self.source}: "
+            f"{counted(self.distinct, 'distinct text')}, {self.conflicts:,} of them with several "
+            "labels."
         ]
         lines += [
-            f"  {count.label!r}: {count.rows:,} rows, {count.distinct:,} distinct, "
+            f"  {count.label!r}: {counted(count.rows, 'row')}, {count.distinct:,} distinct, "
             f"{count.misdecoded:.1%} mis-decoded"
             for count in self.labels
         ]
         asked = f" and a teacher's answers on {self.n_unlabelled:,}" if self.n_unlabelled else ""
-        lines.append(f"Learnt from {self.n_train:,} texts{asked}; on the {self.n_test:,} held out:")
+        lines.append(
+            f"Learnt from {counted(self.n_train, 'text')}{asked}; on the {self.n_test:,} held out:"
+        )
         lines += [
             f"  {score.name}: accuracy {score.accuracy:.3f} "
             f"({score.accuracy_low:.3f} to {score.accuracy_high:.3f})"

@@ -1,16 +1,42 @@
-"""A server that answers as much of Comet's REST API as the tests ask, and the archives it is fed.
+"""Comet for tests: quiet, and with a server that answers as much of its REST API as they ask.
 
-What it serves is what real offline archives hold. It fails where a test tells it to.
+What it serves is what real offline archives hold. It fails where a test tells it to. Tests that
+import this are skipped where comet_ml is not installed.
 """
 
 import json
+import os
 import threading
 import time
+import warnings
 import zipfile
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlparse
 
+import pytest
+
+# Comet reports its errors to a server of its own, in one of two processes.
+os.environ.setdefault("COMET_ERROR_TRACKING_ENABLE", "false")
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    comet_ml = pytest.importorskip("comet_ml", reason="comet_ml is not installed")
+
+# They are closed by the garbage collector.
+COMET_LEAVES_FILES_OPEN = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+
+QUIET = {
+    "log_code": False,
+    "log_graph": False,
+    "parse_args": False,
+    "log_git_metadata": False,
+    "log_git_patch": False,
+    "log_env_details": False,
+    "auto_output_logging": False,
+    "display_summary_level": 0,
+}
 KEY = "abcdefghij0123456789ABCDE"
 WORKSPACE = "me"
 

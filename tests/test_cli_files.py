@@ -58,7 +58,7 @@ def test_predict_cleans_a_folder_and_tells_what_it_did(files):
     for part in (
         "Kept 50.0% of the rows",
         "files 2 rows 4 distinct texts 3 kept (label 1) 2 discarded 2 threshold 0.5",
-        "Note: 1 distinct texts look mis-decoded",
+        "Note: 1 distinct text looks mis-decoded",
         "kept holds the kept rows of firms.",
         "audit.csv holds each distinct text and what was decided.",
     ):

@@ -7,13 +7,12 @@ import pickle
 import re
 import subprocess
 import sys
-import warnings
 import zipfile
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from comet_server import KEY, assets, messages
+from comet_server import COMET_LEAVES_FILES_OPEN, KEY, QUIET, assets, messages
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -34,28 +33,9 @@ from skbert_filter.integrations.comet import (
     start,
 )
 
-# Comet reports its errors to a server of its own, in one of two processes.
-os.environ.setdefault("COMET_ERROR_TRACKING_ENABLE", "false")
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    comet_ml = pytest.importorskip("comet_ml", reason="comet_ml is not installed")
+pytestmark = COMET_LEAVES_FILES_OPEN
 
-# Comet leaves temporary files to be closed by the garbage collector.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
-)
-
-QUIET = {
-    "log_code": False,
-    "log_graph": False,
-    "parse_args": False,
-    "log_git_metadata": False,
-    "log_git_patch": False,
-    "log_env_details": False,
-    "auto_output_logging": False,
-    "display_summary_level": 0,
-}
-# The same for processes of their own.
+# As QUIET, for processes of their own.
 QUIET_ENVIRONMENT = {
     "COMET_AUTO_LOG_CODE": "0",
     "COMET_AUTO_LOG_GRAPH": "0",

@@ -4,12 +4,11 @@ import json
 import os
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from comet_server import KEY, serving
+from comet_server import COMET_LEAVES_FILES_OPEN, KEY, QUIET, comet_ml, serving
 from sklearn.pipeline import make_pipeline
 from typer.testing import CliRunner
 
@@ -24,25 +23,7 @@ from skbert_filter.integrations.comet import (
 )
 from skbert_filter.integrations.comet.registry import check_status, next_version
 
-os.environ.setdefault("COMET_ERROR_TRACKING_ENABLE", "false")
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    comet_ml = pytest.importorskip("comet_ml", reason="comet_ml is not installed")
-
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
-)
-
-QUIET = {
-    "log_code": False,
-    "log_graph": False,
-    "parse_args": False,
-    "log_git_metadata": False,
-    "log_git_patch": False,
-    "log_env_details": False,
-    "auto_output_logging": False,
-    "display_summary_level": 0,
-}
+pytestmark = COMET_LEAVES_FILES_OPEN
 
 
 @pytest.fixture(scope="module")

@@ -221,8 +221,8 @@ def test_a_file_without_rows_gives_one_without_rows(tmp_path, model):
 def test_the_summary_reads_well_and_makes_a_table(tmp_path, model):
     write_rows(tmp_path / "in.csv", ["View", PROSE] * 1000)
     summary = filter_corpus(model, tmp_path / "in.csv", tmp_path / "out.csv")
-    assert str(summary).startswith(f"2,000 rows of {tmp_path / 'in.csv'} hold 2 distinct texts.")
-    assert "1,000 rows (50.0%) have the label 1" in str(summary)
+    assert str(summary).startswith(f"2,000 rows of {tmp_path / 'in.csv'}: 2 distinct texts.")
+    assert "1,000 rows (50.0%) with the label 1; discarded: 1,000." in str(summary)
     frame = summary.to_frame()
     assert frame.loc[0, "kept"] == 1000
     assert frame.loc[0, "rows_per_second"] == pytest.approx(2000 / summary.seconds)

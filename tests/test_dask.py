@@ -68,6 +68,13 @@ class Waiting(Logged):
         raise TimeoutError("nobody said go")
 
 
+class Held(Waiting):
+    """Waits at one text only."""
+
+    def predict(self, X):
+        return super().predict(X) if "We wait" in X else Logged.predict(self, X)
+
+
 def files(folder, kind):
     """Return the process and the content of each file that a model has put down."""
     found = sorted(Path(folder).glob(f"{kind}-*"))
@@ -407,6 +414,45 @@ def test_a_worker_lost_while_files_are_filtered_is_survived(client, corpus, tmp_
     killer.join()
     filter_corpus(model, corpus, tmp_path / "local")
     assert contents(tmp_path / "dask") == contents(tmp_path / "local")
+
+
+def test_a_job_whose_own_process_is_killed_goes_on_with_the_files_that_are_left(
+    client, corpus, tmp_path
+):
+    (corpus / "wait.txt").write_text("We wait\n")
+    out, records = tmp_path / "dask", tmp_path / "dask.partial" / "records"
+    script = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from distributed import Client\n"
+        "from skbert_filter import filter_corpus\n"
+        "from test_dask import Held\n"
+        f"with Client({client.scheduler.address!r}):\n"
+        f"    model = Held({str(tmp_path)!r}).fit()\n"
+        f"    filter_corpus(model, {str(corpus)!r}, {str(out)!r}, engine='dask')\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script])
+    while len(list(records.rglob("*.npz"))) < 8:
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    assert not out.exists()
+    for log in tmp_path.glob("computed-*"):
+        log.unlink()
+    Path(tmp_path, "go").touch()
+    # As large as before, but another file.
+    lines = corpus / "lines.txt"
+    lines.write_bytes(lines.read_bytes().replace(b"soap", b"rope"))
+
+    model = Held(str(tmp_path)).fit()
+    summary = filter_corpus(model, corpus, out, engine="dask")
+    computed = b"\0".join(texts for _, texts in files(tmp_path, "computed")).decode().split("\0")
+    local = filter_corpus(model, corpus, tmp_path / "local")
+    assert set(computed) <= {"We wait", "We sell rope", "View", "It\u00e2\u20ac\u2122s"}
+    assert contents(out) == contents(tmp_path / "local")
+    counts = ("rows", "distinct", "kept", "discarded", "written", "misdecoded")
+    assert all(getattr(summary, name) == getattr(local, name) for name in counts)
+    assert not list(tmp_path.glob("*.partial"))
 
 
 def test_nothing_appears_when_a_file_cannot_be_filtered(client, corpus, model, tmp_path):

@@ -243,6 +243,33 @@ def test_scores_count_distinct_texts_and_tell_what_is_kept():
     assert legend_of(display.ax_)[1] == f"label 1: {kept[1] / 3:.1%} of 3 texts kept"
 
 
+def test_of_many_classes_the_largest_are_shown_and_the_others_told():
+    sizes = {"b": 9, "a": 8, "h": 7, "d": 6, "e": 5, "f": 4, "g": 3, "c": 2}
+    labels = [label for label, size in sizes.items() for _ in range(size)]
+    texts = [f"{label} {'word ' * i}{label}{i}" for i, label in enumerate(labels)]
+
+    lengths = TextLengthDisplay.from_texts(texts, labels)
+    assert legend_of(lengths.ax_) == [
+        "label a (8 texts)",
+        "label b (9 texts)",
+        "label d (6 texts)",
+        "label e (5 texts)",
+        "label h (7 texts)",
+        "3 other labels (9 texts)",
+    ]
+    assert sum(lengths.stairs_[-1].get_data().values) == pytest.approx(1)
+
+    probabilities = [0.7 if label in "cg" else 0.1 for label in labels]
+    scores = ScoreDistributionDisplay.from_predictions(labels, probabilities, pos_label="c")
+    assert legend_of(scores.ax_)[2] == "label c: 100.0% of 2 texts kept"
+    assert legend_of(scores.ax_)[-1] == "3 other labels: 25.0% of 12 texts kept"
+    assert len(scores.kept) == 8
+
+    terms = DistinctiveTermsDisplay.from_texts(texts, labels, n_terms=1)
+    assert len(terms.errorbars_) == 6
+    assert "6 of 8 labels" in terms.ax_.get_xlabel()
+
+
 def test_a_learning_curve_counts_distinct_texts(website):
     X, y = website
     once = DedupLearningCurveDisplay.from_estimator(WordCountRule(), X, y, cv=3, random_state=0)
@@ -331,10 +358,6 @@ def test_no_two_styles_differ_by_colour_only():
     ("draw", "message"),
     [
         (lambda: TextLengthDisplay.from_texts([], []), "X has no text to show"),
-        (
-            lambda: TextLengthDisplay.from_texts(list("abcdefg"), list(range(7))),
-            "There are 7 classes, of which a picture can show 6",
-        ),
         (
             lambda: DistinctiveTermsDisplay.from_texts(["tea now", "soap"], [1, 1]),
             "All texts have the label 1. Pass texts of two classes",

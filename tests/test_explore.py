@@ -79,6 +79,15 @@ def test_the_page_holds_the_pictures_and_the_report(labels, tmp_path):
     assert "labels.csv: 302 labels" in page.text
 
 
+def test_labels_of_many_classes_have_a_page_too(tmp_path):
+    X, _ = make_website_snippets(300, random_state=0)
+    labels = [f"reason {i % 20}" for i in range(300)]
+    pd.DataFrame({"text": X, "label": labels}).to_csv(tmp_path / "labels.csv", index=False)
+    explore_labels(tmp_path / "labels.csv", tmp_path / "page.html")
+    page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert len(page.sources) == 3
+
+
 def test_texts_are_shown_and_not_run(labels, tmp_path):
     explore_labels(labels, tmp_path / "page.html")
 

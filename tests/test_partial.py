@@ -188,11 +188,13 @@ def test_a_model_that_cannot_be_told_from_others_is_asked_again(tmp_path):
 
 SCRIPT = """
 import os, resource, signal, sys, time
-import skbert_filter.corpus.scores as scores
 from skbert_filter import filter_corpus
+from skbert_filter.corpus import filtering, scores
 from skbert_filter.inspection.baselines import WordCountRule
+from skbert_filter.tables import reading
 
 scores._CHUNK_TEXTS = 7
+filtering._GROUP_ROWS = reading._BATCH_ROWS = 50
 os.environ["WHAT"], source, destination = sys.argv[1:]
 
 
@@ -238,14 +240,29 @@ def start(script, *arguments):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL")
-def test_a_killed_job_goes_on_in_another_process_and_keeps_others_out(tmp_path, script):
-    source, destination, _ = make_csv(tmp_path)
+@pytest.mark.parametrize("make", [make_parquet, make_lines, make_csv])
+def test_a_killed_job_goes_on_in_another_process(tmp_path, script, make):
+    source, destination, _ = make(tmp_path)
     killed = start(script, "kill", source, destination)
-    killed.communicate()
+    assert killed.communicate() == ("", "")
     assert killed.returncode == -signal.SIGKILL
     assert not destination.exists()
-    assert destination.with_name("out.csv.gz.partial").is_dir()
+    assert destination.with_name(f"{destination.name}.partial").is_dir()
 
+    whole = tmp_path / f"whole{''.join(destination.suffixes)}"
+    uninterrupted = fitted()
+    filter_corpus(uninterrupted, source, whole)
+    finished = start(script, "finish", source, destination)
+    # The chunks of the calls that came back before the kill.
+    n_recovered = sum(map(len, uninterrupted.calls[:3]))
+    assert finished.communicate() == (f"{n_recovered}\n", "")
+    assert contents(destination) == contents(whole)
+    assert not list(tmp_path.glob("*.partial"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL")
+def test_a_job_keeps_others_out_for_as_long_as_it_lives(tmp_path, script):
+    source, destination, _ = make_csv(tmp_path)
     living = start(script, "wait", source, destination)
     try:
         assert living.stdout.readline() == "waiting\n"
@@ -254,13 +271,8 @@ def test_a_killed_job_goes_on_in_another_process_and_keeps_others_out(tmp_path, 
     finally:
         living.kill()
         living.communicate()
-
-    finished = start(script, "finish", source, destination)
-    output, errors = finished.communicate()
-    # Three chunks of the first process, and of the second those up to its fourth.
-    assert (output, errors) == ("42\n", "")
-    filter_corpus(fitted(), source, tmp_path / "whole.csv.gz")
-    assert destination.read_bytes() == (tmp_path / "whole.csv.gz").read_bytes()
+    filter_corpus(fitted(), source, destination, overwrite=True)
+    assert destination.exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no limit on files")

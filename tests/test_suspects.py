@@ -6,9 +6,12 @@ import polars as pl
 import pytest
 from joblib import parallel_config
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.ensemble import VotingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
+    FixedThresholdClassifier,
     GroupKFold,
     KFold,
     RepeatedStratifiedKFold,
@@ -16,9 +19,10 @@ from sklearn.model_selection import (
     cross_val_predict,
 )
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import LinearSVC
 
-from skbert_filter import DedupStratifiedKFold, duplicate_report
+from skbert_filter import DedupPredictor, DedupStratifiedKFold, duplicate_report
 from skbert_filter.datasets import make_website_snippets
 from skbert_filter.inspection.baselines import WordCountRule
 from skbert_filter.inspection.suspects import apply_corrections, out_of_fold, suspect_labels
@@ -266,6 +270,31 @@ def test_a_table_that_cannot_be_applied_is_refused(table, message):
 def test_what_cannot_be_judged_is_refused(arguments, error, message):
     with pytest.raises(error, match=message):
         suspect_labels(*arguments)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda model: model,
+        lambda model: make_pipeline(FunctionTransformer(), model),
+        lambda model: DedupPredictor(model),
+        lambda model: FixedThresholdClassifier(model),
+        lambda model: VotingClassifier([("new", light()), ("known", model)], voting="soft"),
+    ],
+)
+@pytest.mark.parametrize("judge", [suspect_labels, out_of_fold])
+def test_a_classifier_that_is_not_fitted_again_is_no_judge(judge, wrap):
+    X, y = ["Menu", "We sell tea", "Home", "We make soap"], [0, 1, 0, 1]
+    model = FrozenEstimator(light().fit(X, y))
+    with pytest.raises(ValueError, match="has a FrozenEstimator of Pipeline, which is not fitted"):
+        judge(wrap(model), X, y, cv=2)
+
+
+def test_a_frozen_vectorizer_may_stay(flipped):
+    X, y = flipped[:2]
+    vectorizer = FrozenEstimator(TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 3)).fit(X))
+    table = suspect_labels(make_pipeline(vectorizer, LogisticRegression(C=10)), X, y, cv=2)
+    assert len(table) == len(set(X))
 
 
 def test_folds_that_leave_rows_out_are_refused():

@@ -141,8 +141,9 @@ def filter_corpus(
     they are decided.
 
     With ``engine="dask"`` a file is the work of one worker, and each worker remembers the texts
-    that it has computed. The output is the same. A worker that is lost is survived; a job
-    that is interrupted begins anew. `audit` and `store` are for one machine.
+    that it has computed. The output is the same. A worker that is lost is survived. A job that
+    was interrupted goes on with the files that were not finished. `audit` and `store` are for
+    one machine.
 
     Examples
     --------
@@ -179,12 +180,13 @@ def filter_corpus(
         overwrite=overwrite,
     )
     check_engine(engine, job, store)
-    with _work_folder(job) as (folder, partial), _disk_errors(job):
-        if engine == "dask":
+    of_workers = engine == "dask"
+    with _work_folder(job, keep_files=of_workers) as (folder, partial), _disk_errors(job):
+        if of_workers:
             from skbert_filter.integrations.dask_corpus import filter_files
 
             assert partial is not None
-            outcome = filter_files(job, partial.output, progress)
+            outcome = filter_files(job, partial, progress)
         else:
             outcome = _run(job, folder, partial, progress)
     return FilterSummary(
@@ -397,12 +399,14 @@ class _Writers:
 
 
 @contextmanager
-def _work_folder(job: Job) -> Iterator[tuple[Path, Partial | None]]:
+def _work_folder(job: Job, *, keep_files: bool) -> Iterator[tuple[Path, Partial | None]]:
     if job.destination == STANDARD:
         with tempfile.TemporaryDirectory() as folder:
             yield Path(folder), None
     else:
-        with partial_output(job.destination, job.manifest(), overwrite=job.overwrite) as partial:
+        with partial_output(
+            job.destination, job.manifest(), overwrite=job.overwrite, keep_files=keep_files
+        ) as partial:
             yield partial.folder, partial
 
 

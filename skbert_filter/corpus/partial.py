@@ -6,19 +6,22 @@ Knows nothing of models or tables.
 import json
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from skbert_filter.duplicates.stores import Store
+from skbert_filter.publishing import publish
 
 _MANIFEST = "manifest.json"
 _SCORES = "scores.sqlite"
 _LOCK = "lock"
 _REPLACED = "replaced"
 _LAYOUT = "chunk"
+_OUTPUT = "output"
+_RECORDS = "records"
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,14 @@ class Partial:
     folder : Path
         For whatever else the job has to put down.
     output : Path
-        The file or folder to write, which does not exist yet.
+        The file or folder to write, which does not exist yet; but see `partial_output`.
+    records : Path
+        A folder for what is known of finished files of the output, made by who needs it.
     """
 
     folder: Path
     output: Path
+    records: Path
     _store: Store
     _space: str
 
@@ -54,12 +60,13 @@ def partial_folder(destination: Path) -> Path:
 
 @contextmanager
 def partial_output(
-    destination: Path, manifest: dict[str, Any], *, overwrite: bool
+    destination: Path, manifest: dict[str, Any], *, overwrite: bool, keep_files: bool = False
 ) -> Iterator[Partial]:
     """Give a place to write to, which becomes `destination` when the block ends well.
 
     When it does not, results that were put stay in the folder, and the next job with the same
-    manifest finds them. What was written is removed: it is cheap to write again.
+    manifest finds them. What was written is removed, unless it is to be kept: it is cheap to
+    write again.
 
     Parameters
     ----------
@@ -69,6 +76,8 @@ def partial_output(
         What the job is, for JSON. Results are kept by its members "model" and "decision".
     overwrite : bool
         Whether a folder of another job may be taken over.
+    keep_files : bool, default=False
+        Whether the next job with the same manifest finds the output and the records too.
 
     Raises
     ------
@@ -81,17 +90,18 @@ def partial_output(
     _check_is_ours(folder)
     folder.mkdir(exist_ok=True)
     with _locked(folder, destination):
-        _claim(folder, manifest, overwrite=overwrite)
-        _clean(folder)
-        output = folder / "output"
+        is_known = _claim(folder, manifest, overwrite=overwrite)
+        kept = (_OUTPUT, _RECORDS) if keep_files else ()
+        _clean(folder, kept if is_known else ())
+        output, records = folder / _OUTPUT, folder / _RECORDS
         with closing(Store(folder / _SCORES)) as store:
             store.begin_writing()
             decided_by = [manifest["model"], manifest["decision"]]
             try:
-                yield Partial(folder, output, store, json.dumps(decided_by))
+                yield Partial(folder, output, records, store, json.dumps(decided_by))
             except BaseException as error:
-                _clean(folder)
-                if not store.size().results:
+                _clean(folder, kept)
+                if not store.size().results and not any(records.glob("*")):
                     shutil.rmtree(folder)
                 else:
                     error.add_note(
@@ -99,7 +109,11 @@ def partial_output(
                         "there."
                     )
                 raise
-        _publish(output, destination, folder)
+        if destination.is_dir():
+            # A folder can only take the place of an empty one.
+            _remove(folder / _REPLACED)
+            destination.rename(folder / _REPLACED)
+        publish(output, destination)
         # Not every system removes a file that is open, and the lock is.
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -135,15 +149,15 @@ def _locked(folder: Path, destination: Path) -> Iterator[None]:
         yield
 
 
-def _claim(folder: Path, manifest: dict[str, Any], *, overwrite: bool) -> None:
-    """Refuse the folder of another job, or take it over."""
+def _claim(folder: Path, manifest: dict[str, Any], *, overwrite: bool) -> bool:
+    """Refuse the folder of another job, or take it over; return whether it was of this one."""
     text = json.dumps(manifest, indent=1, ensure_ascii=False, default=str)
     path = folder / _MANIFEST
     if path.exists():
         with suppress(ValueError):
             known = json.loads(path.read_text(encoding="utf-8"))
             if known == json.loads(text):
-                return
+                return True
             if not overwrite:
                 raise FileExistsError(
                     f"{folder} is what an interrupted job left, and that was another: "
@@ -154,6 +168,7 @@ def _claim(folder: Path, manifest: dict[str, Any], *, overwrite: bool) -> None:
     written = path.with_suffix(".new")
     written.write_text(text, encoding="utf-8")
     written.replace(path)
+    return False
 
 
 def _difference(known: dict[str, Any], wanted: dict[str, Any]) -> str:
@@ -167,18 +182,11 @@ def _difference(known: dict[str, Any], wanted: dict[str, Any]) -> str:
     return "it was made by another version"
 
 
-def _publish(output: Path, destination: Path, folder: Path) -> None:
-    if destination.is_dir():
-        # A folder can only take the place of an empty one.
-        _remove(folder / _REPLACED)
-        destination.rename(folder / _REPLACED)
-    output.replace(destination)
-
-
-def _clean(folder: Path) -> None:
-    """Remove what is cheap to write again."""
+def _clean(folder: Path, kept: Sequence[str]) -> None:
+    """Remove what is cheap to write again, or may be of another job."""
+    kept = (_MANIFEST, _LOCK, _REPLACED, *kept)
     for path in folder.iterdir():
-        if path.name not in (_MANIFEST, _LOCK, _REPLACED) and not path.name.startswith(_SCORES):
+        if path.name not in kept and not path.name.startswith(_SCORES):
             _remove(path)
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+from skbert_filter.wording import counted
+
 
 @dataclass(frozen=True)
 class FilterSummary:
@@ -38,7 +40,8 @@ class FilterSummary:
     decoded : int
         Files that were not UTF-8 and read in the encoding that was named.
     recovered : int
-        Distinct texts that an interrupted run had computed.
+        Distinct texts that an interrupted run had computed. On a cluster 0: there the files
+        that were finished are kept.
     seconds : float
         Time from opening the source to the finished destination.
     """
@@ -79,35 +82,37 @@ class FilterSummary:
         notes = []
         if self.misdecoded:
             notes.append(
-                f"{self.misdecoded:,} distinct texts look mis-decoded (such as “â€™” for ’): they "
-                "were UTF-8, read as another encoding by what made the corpus. They were not "
-                "changed."
+                f"{counted(self.misdecoded, 'distinct text looks', 'distinct texts look')} "
+                "mis-decoded (such as “â€™” for ’): what made the corpus has read UTF-8 as another "
+                "encoding. Nothing of it was changed."
             )
         if self.nulls:
             of_texts = self.kept if self.columns is None else self.kept + self.discarded
-            done = "are written too" if self.written > of_texts else "were discarded"
-            notes.append(f"{self.nulls:,} rows have no text and {done}.")
+            done = "kept" if self.written > of_texts else "discarded"
+            notes.append(f"{counted(self.nulls, 'row')} without a text: {done}.")
         if self.decoded:
-            notes.append(f"{self.decoded:,} files are not UTF-8 and were decoded as you said.")
+            files = counted(self.decoded, "file is", "files are")
+            notes.append(f"{files} not UTF-8: decoded as you said.")
         if self.recovered:
             notes.append(
-                f"{self.recovered:,} distinct texts had been computed by an interrupted run."
+                f"{counted(self.recovered, 'distinct text')} had been computed by an interrupted "
+                "run."
             )
         return tuple(notes)
 
     def __str__(self) -> str:
         files = f" ({self.files:,} files)" if self.files > 1 else ""
         share = self.kept / max(self.rows, 1)
-        found = f"{self.kept:,} rows ({share:.1%}) have {self.decision}"
+        found = f"{counted(self.kept, 'row')} ({share:.1%}) with {self.decision}"
         if self.columns is None:
-            done = f"{found} and are in {self.destination}; {self.discarded:,} do not."
+            done = f"{self.destination} has {found}; discarded: {self.discarded:,}."
         else:
             added = " and ".join(map(repr, self.columns))
-            done = f"{found}. All are in {self.destination}, with the columns {added}."
+            done = f"{self.destination} has all, with the columns {added}: {found}."
         return "\n".join(
             [
-                f"{self.rows:,} rows of {self.source}{files} hold {self.distinct:,} distinct "
-                "texts.",
+                f"{counted(self.rows, 'row')} of {self.source}{files}: "
+                f"{counted(self.distinct, 'distinct text')}.",
                 done,
                 *self.notes,
                 f"{self.seconds:.1f} seconds, {self.rows_per_second:,.0f} rows per second.",

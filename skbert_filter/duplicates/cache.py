@@ -13,6 +13,7 @@ from threading import Lock
 import pandas as pd
 
 from skbert_filter.duplicates.stores import Store, StoreSize
+from skbert_filter.wording import counted
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,9 @@ class CacheInfo:
     def __str__(self) -> str:
         rows = self.hits + self.misses
         return (
-            f"{self.misses:,} of {rows:,} rows ({self.misses / max(rows, 1):.1%}) were computed; "
-            f"{self.distinct:,} were distinct.\n"
-            f"{self.stored:,} results in the store, {self.bytes / 1e6:,.1f} MB."
+            f"{self.misses:,} of {counted(rows, 'row')} ({self.misses / max(rows, 1):.1%}) were "
+            f"computed; {self.distinct:,} were distinct.\n"
+            f"{counted(self.stored, 'result')} in the store, {self.bytes / 1e6:,.1f} MB."
         )
 
     def to_frame(self) -> pd.DataFrame:

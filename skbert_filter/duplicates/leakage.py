@@ -26,6 +26,7 @@ from skbert_filter.duplicates.printing import (
     shown_text,
 )
 from skbert_filter.validation import check_texts, find_texts
+from skbert_filter.wording import counted
 
 _POLICIES: tuple[Key, ...] = ("exact", "whitespace", "casefold")
 
@@ -75,8 +76,8 @@ class LeakageReport(Report):
 
     def __str__(self) -> str:
         head = (
-            f"{self.train_rows:,} training rows ({self.train_distinct:,} distinct), "
-            f"{self.test_rows:,} test rows ({self.test_distinct:,} distinct).\n"
+            f"{counted(self.train_rows, 'training row')} ({self.train_distinct:,} distinct), "
+            f"{counted(self.test_rows, 'test row')} ({self.test_distinct:,} distinct).\n"
             "In the test set, with a twin in the training set:"
         )
         leaks = self.leaks

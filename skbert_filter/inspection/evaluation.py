@@ -21,6 +21,7 @@ from skbert_filter.inspection.baselines import default_baselines
 from skbert_filter.inspection.scores import SHORT_NAMES, Answers, Scores, score_answers
 from skbert_filter.inspection.significance import McNemarTest, mcnemar_test
 from skbert_filter.validation import check_labels, check_texts
+from skbert_filter.wording import counted
 
 # Of more classes than these, a printed confusion matrix is a list of the most frequent confusions.
 _CLASSES_SHOWN = 8
@@ -129,7 +130,7 @@ class Evaluation(Report, Scores):
     @property
     def counting(self) -> str:
         """A sentence on what was counted: the distinct texts, or all rows."""
-        texts, rows = f"{self.n_distinct:,} distinct texts", f"{self.n_rows:,} rows"
+        texts, rows = counted(self.n_distinct, "distinct text"), counted(self.n_rows, "row")
         what = f"{texts}, each counted once ({rows})"
         if self.duplicates == "keep":
             what = f"{rows} ({texts})"
@@ -204,7 +205,7 @@ class Evaluation(Report, Scores):
             "predicted": map(str, errors["predicted"]),
             "text": map(shown_text, errors["text"]),
         }
-        head = f"The most confident of {self.n_wrong:,} errors:"
+        head = f"The most confident of {counted(self.n_wrong, 'error')}:"
         return f"{head}\n{aligned(numbers, strings)}"
 
 

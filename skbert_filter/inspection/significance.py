@@ -11,6 +11,8 @@ import pandas as pd
 from scipy.stats import binomtest
 from scipy.stats import t as student_t
 
+from skbert_filter.wording import counted
+
 _LEVEL = 0.05
 
 
@@ -40,8 +42,8 @@ class McNemarTest:
     def __str__(self) -> str:
         sign = np.sign(self.only_first - self.only_second)
         return (
-            f"{self.first} is right on {_texts(self.only_first)} that {self.second} gets wrong, "
-            f"and wrong on {self.only_second:,} that it gets right: "
+            f"{self.first} is right on {counted(self.only_first, 'text')} that {self.second} gets "
+            f"wrong, and wrong on {self.only_second:,} that it gets right: "
             f"{verdict(sign, self.p_value)} ({p_text(self.p_value)})."
         )
 
@@ -220,7 +222,3 @@ def p_text(p_value: float) -> str:
     if p_value >= 0.995:
         return "p = 1"
     return f"p = {f'{p_value:.3f}' if p_value < 0.1 else f'{p_value:.2f}'}".replace("0.", ".")
-
-
-def _texts(n: int) -> str:
-    return f"{n:,} text{'' if n == 1 else 's'}"

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.base import is_classifier
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv, cross_val_predict
 
 from skbert_filter.duplicates.keys import Key, first_rows, number_inputs
@@ -141,7 +143,8 @@ def suspect_labels(
         If the estimator has no `predict_proba`, or `X` holds no texts.
     ValueError
         If a text or label is missing, the lengths differ, there are too few labels for the
-        folds, or the folds never test some row.
+        folds, the folds never test some row, or the estimator is or holds a classifier in a
+        ``FrozenEstimator``, whose answers would not be out-of-fold.
 
     See Also
     --------
@@ -239,6 +242,7 @@ def out_of_fold(
             f"{type(estimator).__name__} has no predict_proba, and labels are compared with "
             "probabilities. Pass CalibratedClassifierCV(estimator, cv=DedupStratifiedKFold())."
         )
+    _check_learns(estimator)
     texts = check_texts(X)
     row_labels, classes = pd.factorize(check_labels(y, len(texts)), sort=True)
     if len(classes) < 2:
@@ -353,6 +357,18 @@ def apply_corrections(X: Any, y: Any, table: pd.DataFrame, *, key: Key = "exact"
     return (
         pd.Series(corrected, index=y.index, name=y.name) if isinstance(y, pd.Series) else corrected
     )
+
+
+def _check_learns(estimator: Any) -> None:
+    # A frozen vectorizer is no classifier, and may stay: it knows texts and no labels.
+    parts = [estimator, *estimator.get_params(deep=True).values()]
+    for part in parts:
+        if isinstance(part, FrozenEstimator) and is_classifier(part):
+            raise ValueError(
+                f"The estimator has a FrozenEstimator of {type(part.estimator).__name__}, which is "
+                "not fitted again, and would judge the labels that it may have learnt. Pass what "
+                "is in it instead."
+            )
 
 
 def _number(texts: list[str], key: Key) -> tuple[np.ndarray, list[str]]:

@@ -13,11 +13,13 @@ import numpy as np
 
 from skbert_filter.corpus.filtering import Outcome, Progress, filter_rows
 from skbert_filter.corpus.job import Job
+from skbert_filter.corpus.partial import Partial
 from skbert_filter.corpus.scores import TextScores
 from skbert_filter.corpus.sources import SourceFile
 from skbert_filter.duplicates.keys import lasting_keys
 from skbert_filter.encoding import looks_misdecoded
 from skbert_filter.integrations.dask import Memory
+from skbert_filter.publishing import publish
 
 try:
     from dask import delayed
@@ -32,15 +34,16 @@ _COUNTS = ("rows", "distinct", "kept", "nulls", "written", "decoded")
 _FAN_IN = 8
 
 
-def filter_files(job: Job, output: Path, progress: Progress | None) -> Outcome:
+def filter_files(job: Job, partial: Partial, progress: Progress | None) -> Outcome:
     """Filter the files of a job on the workers of the client that is open.
 
     Parameters
     ----------
     job : Job
         Of a folder that all workers see.
-    output : Path
-        A folder to make and to write to, which all workers see too.
+    partial : Partial
+        Where to write, which all workers see too. Files that are there with their records are
+        not filtered again.
     progress : callable or None
         Called for each file that is done as ``progress(share, rows, distinct)``, where a text
         counts as often as there are files with it.
@@ -55,15 +58,16 @@ def filter_files(job: Job, output: Path, progress: Progress | None) -> Outcome:
         If no client is open, or as `filter_corpus`.
     """
     client = _client()
-    output.mkdir()
     # Workers have working directories of their own.
-    output = output.absolute()
+    output, records = partial.output.absolute(), partial.records.absolute()
+    for folder in (output, records):
+        folder.mkdir(exist_ok=True)
     files = tuple(replace(file, path=file.path.absolute()) for file in job.files)
     job = replace(job, source=job.source.absolute(), files=())
     # A task, not an argument of all others: a worker makes or receives its result once.
     worker = delayed(FileFilter, pure=False)(job)
     run = delayed(_filter_file, nout=2, pure=False)
-    done = [run(worker, file, output) for file in files]
+    done = [run(worker, file, output, records) for file in files]
     found = delayed(_count)(_joined([digests for _, digests in done]))
     total = Outcome()
     *of_files, of_all = futures = client.compute([*(counts for counts, _ in done), found])
@@ -118,8 +122,18 @@ class FileFilter:
     def __reduce__(self) -> tuple:
         return FileFilter, (self._job,)
 
-    def filter(self, file: SourceFile, output: Path) -> tuple[Outcome, np.ndarray]:
-        """Filter a file, and return the counts and the digests of its distinct texts."""
+    def filter(self, file: SourceFile, output: Path, records: Path) -> tuple[Outcome, np.ndarray]:
+        """Filter a file, and return the counts and the digests of its distinct texts.
+
+        Of a file that is finished they are in its record: it may have been filtered before the
+        job was interrupted, or by a worker that was lost with its results.
+        """
+        record, modified = records / f"{file.name}.npz", file.path.stat().st_mtime_ns
+        if record.exists():
+            with np.load(record) as known:
+                if known["modified"] == modified:
+                    noted = zip(_COUNTS, known["counts"].tolist(), strict=True)
+                    return Outcome(**dict(noted)), known["digests"]
         digests = [np.empty(0, np.uint64)]
         scores = TextScores(self._memory, None, lambda texts: digests.append(_digests(texts)))
         job = replace(self._job, files=(file,))
@@ -127,14 +141,20 @@ class FileFilter:
         with tempfile.TemporaryDirectory(prefix="worker-", dir=output.parent) as folder:
             made = Path(folder, "output")
             counts = filter_rows(job, scores, made, Path(folder))
-            target = output / file.name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            (made / file.name).replace(target)
-        return counts, np.concatenate(digests)
+            found = np.concatenate(digests)
+            new_record = Path(folder, "record.npz")
+            figures = [getattr(counts, name) for name in _COUNTS]
+            np.savez(new_record, modified=modified, counts=figures, digests=found)
+            for new, target in ((made / file.name, output / file.name), (new_record, record)):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                publish(new, target)
+        return counts, found
 
 
-def _filter_file(worker: FileFilter, file: SourceFile, output: Path) -> tuple[Outcome, np.ndarray]:
-    return worker.filter(file, output)
+def _filter_file(
+    worker: FileFilter, file: SourceFile, output: Path, records: Path
+) -> tuple[Outcome, np.ndarray]:
+    return worker.filter(file, output, records)
 
 
 def _client() -> Client:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from skbert_filter.publishing import publish
 from skbert_filter.tables.formats import Format, file_format, table_format
 from skbert_filter.tables.lines import LINE, TEXT, joined, with_members
 from skbert_filter.tables.reading import plain_schema
@@ -42,7 +43,7 @@ def create_table(path: Path, schema: pa.Schema) -> Iterator[Write]:
     try:
         with open_writer(partial, schema, known) as write:
             yield write
-        partial.replace(path)
+        publish(partial, path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise

@@ -5,15 +5,16 @@ from copy import copy
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from sklearn.calibration import calibration_curve
 from sklearn.utils import check_consistent_length
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from skbert_filter.inspection.displays.shared import (
     STYLES,
-    check_shown,
     column_axes,
     distinct_texts,
+    largest_classes,
     legend_above,
     literal,
     outline,
@@ -23,6 +24,7 @@ from skbert_filter.inspection.displays.shared import (
 )
 from skbert_filter.inspection.scores import expected_calibration_error
 from skbert_filter.validation import check_labels
+from skbert_filter.wording import counted
 
 
 class ReliabilityDisplay:
@@ -208,7 +210,11 @@ class ReliabilityDisplay:
         """
         check_matplotlib_support(f"{cls.__name__}.from_predictions")
         by_name = y_prob if isinstance(y_prob, Mapping) else {name: y_prob}
-        check_shown(by_name, "curves")
+        if len(by_name) > len(STYLES):
+            raise ValueError(
+                f"There are {len(by_name)} curves, of which a picture can show {len(STYLES)}. "
+                "Pass fewer."
+            )
         happened, pos_label = _is_positive(y_true, pos_label)
         curves, errors = {}, {}
         for each, proba in by_name.items():
@@ -285,14 +291,16 @@ class ScoreDistributionDisplay:
         -------
         display : ScoreDistributionDisplay
         """
-        kept = self.kept
-        check_shown(kept)
+        sizes = pd.Series(self.y_true).value_counts().sort_index()
+        groups = largest_classes(sizes, always=self.pos_label)
         edges = np.linspace(0, 1, n_bins + 1)
-        with column_axes(self, ax, height=2.1 + 0.16 * len(kept)) as ax:
+        with column_axes(self, ax, height=2.1 + 0.16 * len(groups)) as ax:
             self.stairs_ = []
-            for number, (label, share) in enumerate(kept.items()):
-                counts, _ = np.histogram(self.y_prob[self.y_true == label], edges)
-                name = f"label {label}: {share:.1%} of {counts.sum():,} texts kept"
+            for number, (who, labels) in enumerate(groups.items()):
+                given = self.y_prob[np.isin(self.y_true, labels)]
+                counts, _ = np.histogram(given, edges)
+                share = np.mean(given >= self.threshold)
+                name = f"{who}: {share:.1%} of {counted(len(given), 'text')} kept"
                 shares = counts / counts.sum()
                 self.stairs_.append(outline(ax, shares, edges, name=name, number=number))
             note = f"kept from\n{self.threshold:.3g} on"
@@ -325,7 +333,8 @@ class ScoreDistributionDisplay:
             Texts that it has not seen. Each distinct one counts once, with its most
             frequent label.
         y : array-like of shape (n_samples,)
-            Their labels, of up to six classes.
+            Their labels. Of more than six classes `pos_label` and the four largest others are
+            shown, and the rest together.
         threshold : float, default=0.5
             The probability from which on a text is kept.
         pos_label : label, default=None
@@ -342,8 +351,7 @@ class ScoreDistributionDisplay:
         Raises
         ------
         ValueError
-            If there is no text, `pos_label` is missing or no class, or there are more
-            classes than can be told apart.
+            If there is no text, or `pos_label` is missing or no class.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         texts, labels = distinct_texts(X, y)
@@ -381,8 +389,7 @@ class ScoreDistributionDisplay:
         Raises
         ------
         ValueError
-            If the lengths differ, `pos_label` is missing or no label, or there are more
-            classes than can be told apart.
+            If the lengths differ, or `pos_label` is missing or no label.
         """
         check_matplotlib_support(f"{cls.__name__}.from_predictions")
         proba = np.asarray(y_prob, dtype=np.float64)

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from skbert_filter.duplicates.training_rows import training_rows
@@ -137,13 +138,21 @@ def distinct_texts(X: Any, y: Any) -> tuple[list[str], np.ndarray]:
     return rows.texts, classes[rows.classes]
 
 
-def check_shown(things: Any, what: str = "classes") -> None:
-    """Refuse more classes, or other things, than can be told apart."""
-    if len(things) > len(STYLES):
-        raise ValueError(
-            f"There are {len(things)} {what}, of which a picture can show {len(STYLES)}. Pass "
-            "fewer, or merge some of them."
-        )
+def largest_classes(sizes: pd.Series, always: Any = None) -> dict[str, list[Any]]:
+    """Return the classes of each outline in a picture, by the name of the outline.
+
+    Each has one of its own, unless there are more than can be told apart. Then the largest
+    have, and `always`; the others make the last one together.
+    """
+    classes = sizes.index.tolist()
+    if len(classes) <= len(STYLES):
+        return {f"label {label}": [label] for label in classes}
+    ranked = sorted(classes, key=lambda label: (label != always, -sizes[label]))
+    shown = ranked[: len(STYLES) - 1]
+    others = f"{len(classes) - len(shown)} other labels"
+    return {f"label {label}": [label] for label in classes if label in shown} | {
+        others: ranked[len(shown) :]
+    }
 
 
 def positive_class(classes: np.ndarray, pos_label: Any) -> Any:

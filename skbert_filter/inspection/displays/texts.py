@@ -11,14 +11,15 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 from skbert_filter.inspection.baselines import WordCountRule
 from skbert_filter.inspection.displays.shared import (
     STYLES,
-    check_shown,
     column_axes,
     distinct_texts,
+    largest_classes,
     legend_above,
     literal,
     outline,
     threshold_line,
 )
+from skbert_filter.wording import counted
 
 _BINS = 40
 
@@ -90,7 +91,7 @@ class TextLengthDisplay:
         display : TextLengthDisplay
         """
         counts = self.counts
-        check_shown(counts.columns)
+        groups = largest_classes(counts.sum())
         if max_words is None:
             share = counts.sum(axis=1).cumsum() / counts.to_numpy().sum()
             max_words = int(share.index[np.searchsorted(share, 0.95)])
@@ -98,10 +99,11 @@ class TextLengthDisplay:
         bins = np.minimum(counts.index, max_words) // width
         binned = counts.groupby(bins).sum().reindex(range(max_words // width + 1), fill_value=0)
         edges = np.arange(len(binned) + 1) * width - 0.5
-        with column_axes(self, ax, height=2.1 + 0.16 * counts.shape[1]) as ax:
+        with column_axes(self, ax, height=2.1 + 0.16 * len(groups)) as ax:
             self.stairs_ = []
-            for number, (label, texts) in enumerate(binned.items()):
-                name = f"label {label} ({texts.sum():,} texts)"
+            for number, (who, labels) in enumerate(groups.items()):
+                texts = binned[labels].sum(axis=1)
+                name = f"{who} ({counted(int(texts.sum()), 'text')})"
                 shares = (texts / texts.sum()).to_numpy()
                 self.stairs_.append(outline(ax, shares, edges, name=name, number=number))
             self.line_ = None
@@ -136,7 +138,8 @@ class TextLengthDisplay:
         X : container of str, of length n_samples
             The texts. Each distinct one counts once, with its most frequent label.
         y : array-like of shape (n_samples,)
-            Their labels, of up to six classes. There is a threshold for two only.
+            Their labels. There is a threshold for two classes only; of more than six the
+            five largest are shown, and the others together.
         ax : matplotlib Axes, default=None
             Axes to draw on; None for a new figure.
         max_words : int, default=None
@@ -149,7 +152,7 @@ class TextLengthDisplay:
         Raises
         ------
         ValueError
-            If there is no text, or there are more classes than can be told apart.
+            If there is no text.
         """
         check_matplotlib_support(f"{cls.__name__}.from_texts")
         texts, labels = distinct_texts(X, y)
@@ -295,8 +298,13 @@ class DistinctiveTermsDisplay:
         -------
         display : DistinctiveTermsDisplay
         """
-        groups = list(self.terms.groupby("label", sort=False))
-        check_shown(groups)
+        sizes = self.terms.groupby("label", sort=False)["count"].sum()
+        shown_labels = sizes.nlargest(len(STYLES)).index
+        groups = [
+            (label, terms)
+            for label, terms in self.terms.groupby("label", sort=False)
+            if label in shown_labels
+        ]
         # A line for each class and one for each of its terms.
         lines: list[str] = []
         headings = []
@@ -324,7 +332,10 @@ class DistinctiveTermsDisplay:
                 if place in headings:
                     text.set_fontweight("bold")
             ax.tick_params(axis="y", length=0)
-            ax.set(xlabel="log-odds against the other labels (95%)", ylim=(len(lines) - 0.4, -0.6))
+            told = "log-odds against the other labels (95%)"
+            if len(groups) < len(sizes):
+                told += f"\n{len(groups)} of {len(sizes)} labels, those with most terms"
+            ax.set(xlabel=told, ylim=(len(lines) - 0.4, -0.6))
         return self
 
     @classmethod
@@ -343,7 +354,8 @@ class DistinctiveTermsDisplay:
         Parameters
         ----------
         X, y, vectorizer, prior_size
-            As for :func:`distinctive_terms`; up to six classes.
+            As for :func:`distinctive_terms`. Of more than six classes the six with most
+            terms are drawn, each against all others.
         n_terms : int, default=8
             How many terms of each class to draw.
         ax : matplotlib Axes, default=None
@@ -356,7 +368,7 @@ class DistinctiveTermsDisplay:
         Raises
         ------
         ValueError
-            As `distinctive_terms`, and if there are more classes than can be told apart.
+            As `distinctive_terms`.
         """
         check_matplotlib_support(f"{cls.__name__}.from_texts")
         terms = distinctive_terms(X, y, vectorizer=vectorizer, prior_size=prior_size)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from skbert_filter.integrations.comet.client import import_comet, reason
+from skbert_filter.wording import counted
 
 _NAME = "COMET_API_KEY"
 
@@ -238,4 +239,4 @@ def _fault(key: str) -> str:
     plain = key.partition("*")[0]
     if not plain.isascii() or not plain.isalnum():
         return "it holds characters other than letters and digits."
-    return f"it has {len(plain)} characters."
+    return f"it has {counted(len(plain), 'character')}."
