@@ -48,6 +48,11 @@ def duplicates(
     with user_errors():
         from skbert_filter.label_files import report_duplicates, report_leakage
 
+        if test is not None and (label is not None or key != "exact"):
+            raise ValueError(
+                "--label and --key are not for --test, which compares texts alone and by all keys. "
+                "Leave them out."
+            )
         report = (
             report_duplicates(texts, text=text, label=label, key=key, n_top=top)
             if test is None
@@ -71,12 +76,9 @@ def explore(
     In Python: skbert_filter.explore.explore_labels(...)
     """
     with user_errors():
-        try:
-            from skbert_filter.explore import explore_labels
+        from skbert_filter.explore import explore_labels
 
-            report = explore_labels(labels, output, text=text, label=label, overwrite=overwrite)
-        except ImportError as error:
-            raise ValueError(str(error)) from error
+        report = explore_labels(labels, output, text=text, label=label, overwrite=overwrite)
     print_line(Console(), f"{output} shows {report.rows:,} labels. Open it in a browser.")
 
 

@@ -43,7 +43,7 @@ def user_errors() -> Iterator[None]:
     except BrokenPipeError as error:
         _give_up_output()
         raise typer.Exit(141) from error
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         _give_up_output()
         message = str(error)
         if isinstance(error, OSError) and error.strerror and not error.filename:
@@ -74,10 +74,8 @@ def dask_client(address: str | None) -> AbstractContextManager:
     """Connect with a Dask cluster, if there is an address."""
     if address is None:
         return nullcontext()
-    try:
-        from skbert_filter.integrations.dask_corpus import connect
-    except ImportError as error:
-        raise ValueError(str(error)) from error
+    from skbert_filter.integrations.dask_corpus import connect
+
     return connect(address)
 
 

@@ -53,8 +53,10 @@ def show_training(console: Console, summary: "TrainingSummary") -> None:
             soft_wrap=True,
         )
     evaluation = summary.evaluation
+    answers = f", a teacher's answers on {summary.n_unlabelled:,}" if summary.n_unlabelled else ""
     console.print(
-        f"Learnt from {summary.n_train:,} distinct texts, scored on {summary.n_test:,} others",
+        f"Learnt from {summary.n_train:,} distinct texts{answers}, scored on "
+        f"{summary.n_test:,} others",
         style="bold",
         highlight=False,
     )

@@ -139,6 +139,12 @@ def train(
     checkpoint: Annotated[
         str | None, typer.Option(help="An encoder to start from: a folder written by pretrain.")
     ] = None,
+    unlabelled: Annotated[
+        Path | None,
+        typer.Option(
+            help="Texts without labels, such as the corpus: learn what a teacher says of them."
+        ),
+    ] = None,
     test_size: Annotated[
         float,
         typer.Option(
@@ -172,6 +178,7 @@ def train(
             text=text,
             label=label,
             estimator=SmallBertTextFilter(checkpoint=checkpoint, random_state=seed),
+            unlabelled=unlabelled,
             test_size=test_size,
             refit=refit,
             overwrite=overwrite,
@@ -185,10 +192,7 @@ def train(
 
 @app.command()
 def evaluate(
-    model: Annotated[
-        Path,
-        typer.Argument(help="A folder written by train, or registry://WORKSPACE/NAME:VERSION."),
-    ],
+    model: ModelPath,
     labels: Annotated[
         Path,
         typer.Argument(help="Labelled texts that it has not seen: .parquet, .csv or .tsv."),
@@ -200,6 +204,7 @@ def evaluate(
     text: TextColumnName = "text",
     label: LabelColumnName = "label",
     errors: Annotated[int, typer.Option(min=0, help="How many errors to show.")] = 10,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """Score a filter on labelled texts, beside simpler classifiers.
@@ -210,7 +215,7 @@ def evaluate(
         from skbert_filter.train import evaluate_filter
 
         evaluation = evaluate_filter(
-            model, labels, text=text, label=label, train=train, n_errors=errors
+            model, labels, text=text, label=label, train=train, n_errors=errors, trust=trust
         )
     if as_json:
         print_json(evaluation.to_dict())

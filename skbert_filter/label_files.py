@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from skbert_filter.corpus.classifiers import load_classifier
+from skbert_filter.corpus.classifiers import load_classifier, model_name
 from skbert_filter.corpus.sources import check_apart, list_sources
 from skbert_filter.duplicates.keys import Key
 from skbert_filter.duplicates.leakage import LeakageReport, leakage_report
@@ -286,8 +286,8 @@ def list_next_to_label(
 
     Raises
     ------
-    FileNotFoundError, FileExistsError, TypeError, ValueError
-        As `list_suspects` and `filter_corpus`.
+    FileNotFoundError, FileExistsError, ValueError
+        As `list_suspects` and `filter_corpus`, or if the model has no `predict_proba`.
 
     Examples
     --------
@@ -304,9 +304,14 @@ def list_next_to_label(
     ['text', 'label', 'suggested', 'probability', 'rows', 'score', 'first_row']
     """
     source, destination = _check_paths(source, destination, overwrite=overwrite)
+    classifier = load_classifier(model, trust=trust)
+    if not hasattr(classifier, "predict_proba"):
+        raise ValueError(
+            f"{model_name(model)} has no predict_proba, which tells how sure it is of a text. Pass "
+            "one that has, such as CalibratedClassifierCV(FrozenEstimator(model)), fitted."
+        )
     done = None if labelled is None else read_texts(labelled, text=text)
     corpus = read_texts(source, text=text)
-    classifier = load_classifier(model, trust=trust)
     table = next_to_label(classifier, corpus, n, labelled=done, random_state=random_state)
     table.insert(1, "label", pd.Series([None] * len(table), dtype=object))
     _write(table, destination)

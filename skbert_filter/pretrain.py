@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.base import clone
 
 from skbert_filter.saved_folders import check_saved_folder, save_over
-from skbert_filter.tables import check_text_column, encode_texts, open_table
+from skbert_filter.tables import TableReader, check_text_column, encode_texts, open_table
 
 
 @dataclass(frozen=True)
@@ -134,16 +134,8 @@ def pretrain_encoder(
         check_text_column(table.schema, text, corpus)
         check_saved_folder(destination, "encoder", overwrite=overwrite)
 
-        def batches() -> Iterator[list[str]]:
-            first_row = 1
-            for batch, _ in table.batches:
-                distinct, codes = encode_texts(
-                    batch.column(text), text, corpus, first_row=first_row
-                )
-                first_row += batch.num_rows
-                yield list(map(distinct.__getitem__, codes.to_pylist()))
-
-        pretrainer = clone(estimator).set_callbacks(*callbacks).fit(batches()).set_callbacks()
+        batches = text_batches(table, text, corpus)
+        pretrainer = clone(estimator).set_callbacks(*callbacks).fit(batches).set_callbacks()
     save_over(pretrainer, destination)
     record = pretrainer.training_record_
     return PretrainingSummary(
@@ -157,3 +149,40 @@ def pretrain_encoder(
         seconds=perf_counter() - start,
         pretrainer=pretrainer,
     )
+
+
+def text_batches(table: TableReader, text: str, source: Path) -> Iterator[list[str]]:
+    """Read the texts of an open table batch by batch; a null or damaged text is an error.
+
+    Parameters
+    ----------
+    table : TableReader
+        What `open_table` gives.
+    text : str
+        The column with the texts.
+    source : Path
+        The name of the table, for errors.
+
+    Yields
+    ------
+    texts : list of str
+        Those of a batch of rows.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skbert_filter.pretrain import text_batches
+    >>> from skbert_filter.tables import open_table
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     source = Path(folder, "texts.csv")
+    ...     _ = source.write_text("text\\nView All\\nAbout\\n")
+    ...     with open_table(source) as table:
+    ...         list(text_batches(table, "text", source))
+    [['View All', 'About']]
+    """
+    first_row = 1
+    for batch, _ in table.batches:
+        distinct, codes = encode_texts(batch.column(text), text, source, first_row=first_row)
+        first_row += batch.num_rows
+        yield list(map(distinct.__getitem__, codes.to_pylist()))

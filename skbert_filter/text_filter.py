@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 # Chosen on validation folds of web snippets, from 300 to 3,000 of them (docs/benchmarks.rst).
 _AUTO_EPOCHS, _AUTO_STEPS = 4, 160
 _DROPOUT, _CHECKPOINT_DROPOUT = 0.2, 0.1
+_CHECKPOINT_EMBEDDINGS = 0.1
 
 _SIZES = (
     "hidden_size",
@@ -104,6 +105,9 @@ class SmallBertTextFilter(DocLinkMixin, CallbackSupportMixin, ClassifierMixin, B
         Texts of a training step.
     learning_rate : float, default=1e-3
         Peak of Adam's learning rate.
+    embedding_learning_rate : float or "auto", default="auto"
+        Peak for the embeddings of a `checkpoint`. "auto": a tenth of `learning_rate`, so that they
+        keep what they know of words that the training texts lack.
     lr_scheduler_type : {"cosine", "linear", "constant"}, default="cosine"
         Decay of the learning rate to 0 over the steps after the warm-up, if any.
     warmup_ratio : float, default=0.1
@@ -182,6 +186,10 @@ class SmallBertTextFilter(DocLinkMixin, CallbackSupportMixin, ClassifierMixin, B
         "epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "embedding_learning_rate": [
+            Interval(Real, 0, None, closed="neither"),
+            StrOptions({"auto"}),
+        ],
         "lr_scheduler_type": [StrOptions({"constant", "linear", "cosine"})],
         "warmup_ratio": [Interval(Real, 0, 1, closed="left")],
         "early_stopping": ["boolean", StrOptions({"auto"})],
@@ -222,6 +230,7 @@ class SmallBertTextFilter(DocLinkMixin, CallbackSupportMixin, ClassifierMixin, B
         epochs="auto",
         batch_size=64,
         learning_rate=1e-3,
+        embedding_learning_rate="auto",
         lr_scheduler_type="cosine",
         warmup_ratio=0.1,
         early_stopping="auto",
@@ -254,6 +263,7 @@ class SmallBertTextFilter(DocLinkMixin, CallbackSupportMixin, ClassifierMixin, B
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.embedding_learning_rate = embedding_learning_rate
         self.lr_scheduler_type = lr_scheduler_type
         self.warmup_ratio = warmup_ratio
         self.early_stopping = early_stopping
@@ -368,6 +378,7 @@ class SmallBertTextFilter(DocLinkMixin, CallbackSupportMixin, ClassifierMixin, B
             gamma=float(self.focal_gamma),
             label_smoothing=float(self.label_smoothing),
             precision=self.precision,
+            embedding_rate=self._embedding_rate(),
             begin_epoch=begin_epoch,
             end_epoch=end_epoch,
             callbacks=keras_callbacks,
@@ -700,6 +711,14 @@ class SmallBertTextFilter(DocLinkMixin, CallbackSupportMixin, ClassifierMixin, B
         if asked == "auto":
             return _DROPOUT if self.checkpoint is None else _CHECKPOINT_DROPOUT
         return float(asked)
+
+    def _embedding_rate(self) -> float:
+        """Learning rate of the embeddings as a share of that of the other weights."""
+        if self.checkpoint is None:
+            return 1.0
+        if self.embedding_learning_rate == "auto":
+            return _CHECKPOINT_EMBEDDINGS
+        return self.embedding_learning_rate / self.learning_rate
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -18,8 +18,10 @@ from skbert_filter.duplicates.splits import dedup_train_test_split
 from skbert_filter.duplicates.training_rows import TrainingRows, training_rows
 from skbert_filter.encoding import misdecoded_share
 from skbert_filter.inspection.evaluation import Evaluation, evaluate
+from skbert_filter.pretrain import text_batches
 from skbert_filter.saved_folders import check_saved_folder, save_over
 from skbert_filter.tables import check_column, check_no_nulls, check_text_column, open_table
+from skbert_filter.text_streams import distinct_texts
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class TrainingSummary:
     evaluation : Evaluation
         The scores of the filter on the held-out texts, those of the baselines, and whether
         the differences are more than chance.
+    n_unlabelled : int
+        Unlabelled texts about which a teacher was asked; see `DistilledTextFilter`.
     refit : bool
         Whether the saved model learnt from the held-out texts too, afterwards.
     seconds : float
@@ -77,6 +81,7 @@ class TrainingSummary:
     labels: tuple[LabelCount, ...]
     n_train: int
     n_test: int
+    n_unlabelled: int
     evaluation: Evaluation
     refit: bool
     seconds: float
@@ -106,7 +111,8 @@ class TrainingSummary:
             f"{count.misdecoded:.1%} mis-decoded"
             for count in self.labels
         ]
-        lines.append(f"Learnt from {self.n_train:,} texts; on the {self.n_test:,} held out:")
+        asked = f" and a teacher's answers on {self.n_unlabelled:,}" if self.n_unlabelled else ""
+        lines.append(f"Learnt from {self.n_train:,} texts{asked}; on the {self.n_test:,} held out:")
         lines += [
             f"  {score.name}: accuracy {score.accuracy:.3f} "
             f"({score.accuracy_low:.3f} to {score.accuracy_high:.3f})"
@@ -129,6 +135,7 @@ def train_filter(
     text: str = "text",
     label: str = "label",
     estimator: Any = None,
+    unlabelled: str | Path | None = None,
     test_size: float = 0.2,
     refit: bool = True,
     overwrite: bool = False,
@@ -153,6 +160,10 @@ def train_filter(
         The columns. Labels of a CSV file become int if all are whole numbers.
     estimator : SmallBertTextFilter, default=None
         The filter to fit a clone of; None for the default with `random_state`.
+    unlabelled : str or Path, default=None
+        A table of unlabelled texts, such as the corpus to clean, with the column `text`. The
+        filter then learns what a teacher says of them, as in `DistilledTextFilter`; of the
+        held-out texts it is not asked before the scores are known.
     test_size : float, default=0.2
         The share of distinct texts to hold out.
     refit : bool, default=True
@@ -175,12 +186,13 @@ def train_filter(
     Raises
     ------
     FileNotFoundError
-        If `source` does not exist.
+        If `source` or `unlabelled` does not exist.
     FileExistsError
         If `destination` is a file, holds other files than a saved filter, or holds a filter
         and `overwrite` is False.
     ValueError
-        If `source` is damaged, lacks a column or a value, or has too few texts of a class.
+        If a table is damaged, or lacks a column or a value, or `source` has too few texts of a
+        class.
 
     Examples
     --------
@@ -206,6 +218,7 @@ def train_filter(
     check_saved_folder(destination, "filter", overwrite=overwrite)
     texts, y = read_labels(source, text=text, label=label)
     distinct, distinct_y = _distinct(texts, y)
+    pool = None if unlabelled is None else _read_texts(Path(unlabelled), text)
 
     if estimator is None:
         from skbert_filter.text_filter import SmallBertTextFilter
@@ -214,12 +227,24 @@ def train_filter(
     X_train, X_test, y_train, y_test = dedup_train_test_split(
         texts, y, test_size=test_size, random_state=random_state
     )
-    model = _fit(estimator, X_train, y_train, callbacks)
+
+    def fit(X: list[str], y: np.ndarray, unseen: list[str]) -> tuple[Any, int]:
+        """Return the filter and the number of unlabelled texts that it learnt from."""
+        if pool is None:
+            return _fit(estimator, X, y, callbacks), 0
+        from skbert_filter.distillation import DistilledTextFilter
+
+        asked = sorted(set(pool).difference(unseen))
+        model = DistilledTextFilter(estimator, unlabelled=asked, random_state=random_state)
+        distilled = _fit(model, X, y, callbacks)
+        return distilled.estimator_, distilled.n_unlabelled_
+
+    model, n_unlabelled = fit(X_train, y_train, X_test)
     evaluation = evaluate(model, X_test, y_test, X_train=X_train, y_train=y_train)
     if on_scored is not None:
         on_scored(model, X_test, y_test, evaluation)
     if refit:
-        model = _fit(estimator, texts, y, callbacks)
+        model, _ = fit(texts, y, [])
     save_over(model, destination)
     return TrainingSummary(
         source=str(source),
@@ -230,6 +255,7 @@ def train_filter(
         labels=_count_labels(y, distinct, distinct_y),
         n_train=len(_distinct(X_train, y_train)[0].texts),
         n_test=evaluation.n_distinct,
+        n_unlabelled=n_unlabelled,
         evaluation=evaluation,
         refit=refit,
         seconds=perf_counter() - start,
@@ -245,14 +271,14 @@ def evaluate_filter(
     label: str = "label",
     train: str | Path | None = None,
     n_errors: int = 10,
+    trust: bool = False,
 ) -> Evaluation:
     """Score a fitted classifier on a table of labelled texts that it has not seen.
 
     Parameters
     ----------
     model : classifier or str or Path
-        Any fitted text classifier, or a folder written by
-        `SmallBertTextFilter.save_pretrained`.
+        As for :func:`~skbert_filter.filter_corpus`.
     source : str or Path
         A ``.parquet``, ``.csv`` or ``.tsv`` file (the last two also with ``.gz`` or ``.zst``)
         with a row for each label.
@@ -264,6 +290,8 @@ def evaluate_filter(
         baselines that learn from it.
     n_errors : int, default=10
         How many errors to list.
+    trust : bool, default=False
+        Whether to read a `model` that is a file, which runs the code in it.
 
     Returns
     -------
@@ -295,7 +323,7 @@ def evaluate_filter(
       text  label  predicted
     0  Tea      1          0
     """
-    model = load_classifier(model)
+    model = load_classifier(model, trust=trust)
     texts, y = read_labels(source, text=text, label=label)
     X_train = y_train = None
     if train is not None:
@@ -341,6 +369,7 @@ def read_labels(
     with open_table(source) as table:
         check_text_column(table.schema, text, source)
         check_column(table.schema, label, source)
+        kind = table.schema.field(label).type
         for batch, _ in table.batches:
             first_row = len(texts) + 1
             check_no_nulls(batch.column(text), text, source, first_row=first_row)
@@ -353,6 +382,12 @@ def read_labels(
             labels += values.to_pylist()
     if not texts:
         raise ValueError(f"{source} has no rows. Label some texts first.")
+    fractions = [value for value in labels if value % 1] if pa.types.is_floating(kind) else []
+    if wrong := labels if pa.types.is_nested(kind) else fractions:
+        raise ValueError(
+            f"Column {label!r} of {source} holds {kind}, such as {wrong[0]!r}, which is no label. "
+            "Name the column with the labels."
+        )
     if all(isinstance(value, str) and value.lstrip("-").isdecimal() for value in labels):
         labels = [int(value) for value in labels]
     return texts, np.array(labels)
@@ -361,6 +396,12 @@ def read_labels(
 def _fit(estimator: Any, texts: list[str], y: np.ndarray, callbacks: Sequence[Any]) -> Any:
     model = clone(estimator).set_callbacks(*callbacks).fit(texts, y)
     return model.set_callbacks()
+
+
+def _read_texts(source: Path, text: str) -> list[str]:
+    with open_table(source) as table:
+        check_text_column(table.schema, text, source)
+        return distinct_texts(text_batches(table, text, source))[0]
 
 
 def _as_known(y: np.ndarray, classes: np.ndarray) -> np.ndarray:

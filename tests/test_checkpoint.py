@@ -451,6 +451,23 @@ def test_a_checkpoint_gives_its_encoder_and_tokenizer(saved, tiny, snippets, tmp
     assert further.score(*snippets) == 1
 
 
+def test_embeddings_of_a_checkpoint_learn_at_a_rate_of_their_own(saved, one_epoch, snippets):
+    start = load_checkpoint(saved).weights
+
+    def change(name, **parameters):
+        model = SmallBertTextFilter(**one_epoch, checkpoint=saved, **parameters).fit(*snippets)
+        return np.abs(model._state.weights[name] - start[name]).mean()
+
+    words = "bert.embeddings.word_embeddings.weight"
+    rate = one_epoch["learning_rate"]
+    fast = change(words, embedding_learning_rate=rate)
+    assert 0.05 * fast < change(words) < 0.2 * fast
+    assert change(words, embedding_learning_rate=rate / 1000) < 0.002 * fast
+    inner = "bert.encoder.layer.0.intermediate.dense.weight"
+    slow = change(inner, embedding_learning_rate=rate / 1000)
+    assert slow == pytest.approx(change(inner, embedding_learning_rate=rate), rel=0.3)
+
+
 def test_a_checkpoint_serves_other_classes(saved, one_epoch, three_kinds):
     model = SmallBertTextFilter(**one_epoch, checkpoint=saved).fit(*three_kinds)
     assert model.predict_proba(["View All"]).shape == (1, 3)

@@ -12,7 +12,13 @@ from pathlib import Path
 import joblib
 import pandas as pd
 import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import LinearSVC
+from typer.testing import CliRunner
 
+from skbert_filter.cli import app
 from skbert_filter.datasets import make_website_corpus, make_website_snippets
 from skbert_filter.inspection.baselines import WordCountRule, tfidf_baseline
 
@@ -206,6 +212,93 @@ def test_next_to_label_writes_a_list_to_fill(tmp_path):
     assert len(chosen) == 20
     assert not set(chosen["text"]) & set(X)
     assert set(chosen["label"]) == {""}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            "next-to-label margin.joblib texts.csv --trust -o new.csv",
+            "The model margin.joblib has no predict_proba, which tells how sure it is of a text. "
+            "Pass one that has, such as CalibratedClassifierCV(FrozenEstimator(model)), fitted.",
+        ),
+        (
+            "predict margin.joblib texts.csv --trust -o new.csv --threshold 0.5",
+            "Pipeline has no predict_proba to compare the threshold with. Leave the threshold "
+            "out, or pass CalibratedClassifierCV(FrozenEstimator(model)), fitted.",
+        ),
+        (
+            "predict unfitted.joblib texts.csv --trust -o new.csv",
+            "unfitted.joblib holds a Pipeline that is not fitted. Fit it, and save it again.",
+        ),
+        (
+            "next-to-label number.joblib texts.csv --trust -o new.csv",
+            "The model number.joblib is no fitted classifier of one label: it lacks predict or a "
+            "list of classes_. Pass a fitted classifier.",
+        ),
+        (
+            "evaluate lists texts.csv",
+            "'lists' is not a folder written by save_pretrained: it has no skbert_filter.json.",
+        ),
+        (
+            "evaluate margin.joblib lists/lists.parquet --trust",
+            "Column 'label' of lists/lists.parquet holds list<element: int64>, such as [1], which "
+            "is no label. Name the column with the labels.",
+        ),
+        (
+            "duplicates texts.csv --label label --test texts.csv",
+            "--label and --key are not for --test, which compares texts alone and by all keys. "
+            "Leave them out.",
+        ),
+    ],
+)
+def test_a_model_or_table_that_does_not_serve_is_named_in_one_line(
+    tmp_path, monkeypatch, arguments, message
+):
+    monkeypatch.chdir(tmp_path)
+    texts, labels = ["View All", "We make steel tools"], [0, 1]
+    margin = make_pipeline(TfidfVectorizer(), LinearSVC())
+    joblib.dump(margin, tmp_path / "unfitted.joblib")
+    joblib.dump(margin.fit(texts, labels), tmp_path / "margin.joblib")
+    number = make_pipeline(TfidfVectorizer(), Ridge()).fit(texts, labels)
+    joblib.dump(number, tmp_path / "number.joblib")
+    pd.DataFrame({"text": texts, "label": labels}).to_csv(tmp_path / "texts.csv", index=False)
+    (tmp_path / "lists").mkdir()
+    lists = pd.DataFrame({"text": texts, "label": [[1], [0]]})
+    lists.to_parquet(tmp_path / "lists" / "lists.parquet")
+
+    result = CliRunner().invoke(app, arguments.split())
+    assert (result.exit_code, result.stderr) == (2, f"Error: {message}\n")
+    assert not (tmp_path / "new.csv").exists()
+
+
+def test_a_classifier_of_another_kind_is_scored_if_it_is_trusted(files, monkeypatch):
+    monkeypatch.chdir(files)
+    (files / "labels.csv").write_text("text,label\nView,0\nWe build large boats,1\nTea,1\n")
+    arguments = ["evaluate", "rule.joblib", "labels.csv", "--json"]
+    refused = CliRunner().invoke(app, arguments)
+    assert refused.exit_code == 2
+    assert "pass trust=True (--trust)" in refused.stderr
+    scored = CliRunner().invoke(app, [*arguments, "--trust"])
+    assert (scored.exit_code, scored.stderr) == (0, "")
+    assert json.loads(scored.stdout)["accuracy"] == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments", "remedy"),
+    [
+        ("comet_ml", "next-to-label registry://a/b in.csv -o out.csv", "skbert_filter[comet]"),
+        ("distributed", "predict model in -o out --dask tcp://a", "skbert_filter[dask]"),
+    ],
+)
+def test_an_extra_that_is_not_installed_is_named(monkeypatch, missing, arguments, remedy):
+    monkeypatch.setitem(sys.modules, missing, None)
+    monkeypatch.delitem(sys.modules, "skbert_filter.integrations.dask_corpus", raising=False)
+    result = CliRunner().invoke(app, arguments.split())
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: ")
+    assert remedy in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 def test_help_names_the_functions_behind_the_commands_and_imports_no_engine():

@@ -783,6 +783,7 @@ BAD_PARAMETERS = {
     "epochs": (0, r"an int in the range \[1, inf\)"),
     "batch_size": (0, r"an int in the range \[1, inf\)"),
     "learning_rate": (0, r"a float in the range \(0.0, inf\)"),
+    "embedding_learning_rate": (0, r"{'auto'}"),
     "lr_scheduler_type": ("step", r"'cosine'"),
     "warmup_ratio": (1.0, r"a float in the range \[0.0, 1.0\)"),
     "early_stopping": ("no", r"'auto'"),

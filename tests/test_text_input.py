@@ -174,7 +174,7 @@ def test_a_generator_is_refused_with_the_loop_to_write(binary):
     with pytest.raises(TypeError, match="can be read only once") as refusal:
         binary.predict(text for text in ("View All", "Menu", "About"))
     # The loop of the message is run as it stands, on a fresh generator.
-    loop = str(refusal.value).split("chunks:\n")[1]
+    loop = str(refusal.value).split(":\n", 1)[1]
     answers = []
     model = SimpleNamespace(predict=lambda chunk: answers.extend(binary.predict(chunk)))
     names = {"X": (text for text in ("View All", "Menu", "About")), "model": model}

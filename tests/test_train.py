@@ -2,6 +2,8 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from skbert_filter import SmallBertTextFilter
@@ -114,6 +116,34 @@ def test_without_refit_the_scored_filter_is_saved_in_place_of_an_older_one(train
     assert {path.name for path in tmp_path.iterdir()} == {"labels.parquet", "model"}
 
 
+def test_unlabelled_texts_teach_the_filter(tmp_path, snippets):
+    X, y = snippets
+    source = write_labels(tmp_path / "labels.csv", X, y)
+    pool = [*make_website_snippets(300, random_state=7)[0], *X]
+    pd.DataFrame({"text": pool * 2}).to_parquet(tmp_path / "corpus.parquet")
+    summary = train_filter(
+        source,
+        tmp_path / "model",
+        estimator=SMALL,
+        unlabelled=tmp_path / "corpus.parquet",
+        random_state=0,
+    )
+    # before it is scored, the teacher is asked neither about labelled nor about held-out texts
+    assert summary.n_unlabelled == len(set(pool) - set(X))
+    assert f"a teacher's answers on {summary.n_unlabelled}" in str(summary)
+    assert isinstance(summary.model, SmallBertTextFilter)
+    loaded = SmallBertTextFilter.from_pretrained(tmp_path / "model")
+    assert loaded.fingerprint_ == summary.model.fingerprint_
+    assert loaded.training_record_["distinct"] == len(set(pool))
+
+
+def test_an_unlabelled_table_without_the_column_is_refused_before_any_fit(tmp_path, snippets):
+    source = write_labels(tmp_path / "labels.csv", *snippets)
+    pd.DataFrame({"body": ["View All"]}).to_csv(tmp_path / "corpus.csv", index=False)
+    with pytest.raises(ValueError, match=r"corpus.csv has no column 'text'"):
+        train_filter(source, tmp_path / "model", unlabelled=tmp_path / "corpus.csv")
+
+
 def test_three_classes_are_scored_without_the_binary_rule(tmp_path, snippets):
     X, y = snippets
     labels = np.where(y == 1, "prose", np.where([len(text) > 20 for text in X], "long", "short"))
@@ -224,6 +254,32 @@ def test_labels_of_a_file_are_read_in_the_type_of_the_model(tmp_path):
     source = write_labels(tmp_path / "a.csv", ["Home", "We sell tea here"], [0, 2])
     with pytest.raises(ValueError, match=r"WordCountRule was not fitted on: \[0, 2\]"):
         evaluate_filter(rule, source)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (
+            [0.5, 1.0],
+            r"'label' of .*a\.parquet holds double, such as 0\.5, which is no",
+        ),
+        ([1.0, float("nan")], "holds double, such as nan"),
+        ([[0], [1]], r"holds list<.*>, such as \[0\], which is no label. Name the column"),
+    ],
+)
+def test_a_column_that_holds_no_labels_is_refused(tmp_path, labels, message):
+    columns = {"text": ["Menu", "We sell tea"], "label": pa.array(labels, from_pandas=False)}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    with pytest.raises(ValueError, match=message):
+        read_labels(tmp_path / "a.parquet")
+
+
+def test_training_labels_of_one_class_serve_no_baseline(tmp_path):
+    rule = WordCountRule().fit(["Menu", "We make steel tools"], [0, 1])
+    test = write_labels(tmp_path / "a.csv", ["Home", "We sell tea here"], [0, 1])
+    train = write_labels(tmp_path / "b.csv", ["Menu", "Login"], [0, 0])
+    with pytest.raises(ValueError, match=r"y_train has one class only \(0\)"):
+        evaluate_filter(rule, test, train=train)
 
 
 def test_a_missing_model_folder_is_told(tmp_path):

@@ -33,11 +33,15 @@ def fit_bert(
     gamma: float,
     label_smoothing: float,
     precision: Precision,
+    embedding_rate: float,
     begin_epoch: Callable[[], None],
     end_epoch: Callable[[Callable[[], BertState]], bool],
     callbacks: Sequence[Any],
 ) -> Fitted:
-    """Train; ``end_epoch`` is given a maker of the state as it is then, and may stop the fit."""
+    """Train; ``end_epoch`` is given a maker of the state as it is then, and may stop the fit.
+
+    ``embedding_rate`` is the learning rate of the embeddings as a share of that of the others.
+    """
     import_keras()
     from skbert_filter.bert.training import Examples, train
 
@@ -48,7 +52,7 @@ def fit_bert(
     def state_of(weights: Weights) -> BertState:
         return BertState.of(
             start.architecture,
-            weights,
+            _with_embeddings(weights, embedding_rate),
             start.tokenizer,
             max_length=plan.max_length,
             gamma=gamma,
@@ -60,7 +64,7 @@ def fit_bert(
     with borrowed(LiveKey(start.architecture, gamma, label_smoothing, precision)) as live:
         result = train(
             live,
-            start.weights,
+            _with_embeddings(start.weights, 1 / embedding_rate),
             examples(training),
             None if validation is None else examples(validation),
             plan,
@@ -68,5 +72,22 @@ def fit_bert(
             callbacks,
         )
         state = state_of(result.weights)
-        live.loaded = state.digest
+        if embedding_rate == 1:
+            live.loaded = state.digest
     return Fitted(state, result.history, result.best_epoch)
+
+
+def _with_embeddings(weights: Weights, factor: float) -> Weights:
+    """Multiply the embeddings, which the normalization of their sum takes away again.
+
+    The steps of Adam have the size of the learning rate, so that they change larger embeddings by
+    less, as a lower rate would.
+    """
+    if factor == 1:
+        return weights
+    return {
+        name: np.float32(factor) * weight
+        if name.startswith("bert.embeddings.") and "LayerNorm" not in name
+        else weight
+        for name, weight in weights.items()
+    }

@@ -39,6 +39,7 @@ def load_classifier(model: Any, *, trust: bool = False) -> Any:
         If it is no classifier, the path is that of a file and `trust` is False, or the file
         cannot be read.
     """
+    name = model_name(model)
     if isinstance(model, str | PathLike):
         if os.fspath(model).startswith("registry:"):
             model = _load_registered(os.fspath(model))
@@ -49,10 +50,15 @@ def load_classifier(model: Any, *, trust: bool = False) -> Any:
     classes: Any = getattr(model, "classes_", None)
     if np.ndim(classes) != 1 or not hasattr(model, "predict"):
         raise ValueError(
-            f"The model is of type {type(model).__name__}, which is no fitted classifier of one "
-            "label: it lacks predict or a list of classes_. Pass a fitted classifier."
+            f"{name} is no fitted classifier of one label: it lacks predict or a list of "
+            "classes_. Pass a fitted classifier."
         )
     return model
+
+
+def model_name(model: Any) -> str:
+    """Return what to call a model in messages: its path, or its class."""
+    return f"The model {model if isinstance(model, str | PathLike) else type(model).__name__}"
 
 
 def label_of(model: Any, keep: Any) -> Any:
@@ -182,7 +188,9 @@ def _load(path: Path, *, trust: bool) -> Any:
         raise ValueError(
             f"{path} holds an object of type {type(model).__name__}, not a fitted classifier."
         )
-    check_is_fitted(model)
+    check_is_fitted(
+        model, msg=f"{path} holds a %(name)s that is not fitted. Fit it, and save it again."
+    )
     return model
 
 

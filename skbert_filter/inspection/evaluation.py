@@ -392,7 +392,13 @@ def _fitted_baselines(
     labels = check_labels(y_train, len(texts), name="y_train", of="X_train")
     train, train_y = _merge(texts, labels, duplicates)
     if baselines is None:
-        baselines = default_baselines(len(np.unique(train_y)))
+        classes = np.unique(train_y).tolist()
+        if len(classes) == 1:
+            raise ValueError(
+                f"y_train has one class only ({classes[0]!r}), from which no baseline can learn. "
+                "Pass training labels of two classes or more, or none (no --train)."
+            )
+        baselines = default_baselines(len(classes))
     return {name: clone(model).fit(train.texts, train_y) for name, model in baselines.items()}
 
 

