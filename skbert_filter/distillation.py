@@ -73,8 +73,9 @@ class DistilledTextFilter(
     al., "Well-read students learn better", 2019, show for small BERTs that pretraining and
     distillation add up. The student is trained with the cross-entropy (`focal_gamma` and
     `label_smoothing` of 0), for which an answer of the teacher is best met by itself, on
-    ``conflicts="soft"`` rows, and without early stopping; `epochs="auto"` are 2 from 50,000
-    unlabelled texts on, in batches of twice the size, and the embeddings of a checkpoint learn as fast as the rest.
+    ``conflicts="soft"`` rows, and without early stopping. The embeddings of a checkpoint learn as
+    fast as the rest. From 50,000 unlabelled texts on, `epochs="auto"` are 2, in batches of twice
+    the size.
 
     Examples
     --------

@@ -14,6 +14,10 @@ _WINDOWS_1252 = {
 }
 _CONTINUATION = "[\x80-\xbf" + re.escape("".join(map(chr, _WINDOWS_1252))) + "]"
 
+# What every mis-decoded letter begins with: a lead byte of UTF-8 and what may follow one. Nearly
+# all texts lack it, and are done with.
+_LEAD = re.compile(f"[Â-ô]{_CONTINUATION}")
+
 # "Ã" and "Â" end words in capitals of a few languages (IRMÃ»), so they count only
 # where no capital precedes them.
 _UNMISTAKABLE = re.compile(
@@ -48,7 +52,7 @@ def looks_misdecoded(text: str) -> bool:
     >>> looks_misdecoded("We don’t sell café tables")
     False
     """
-    if text.isascii():
+    if not _LEAD.search(text):
         return False
     if _UNMISTAKABLE.search(text):
         return True

@@ -10,7 +10,6 @@ from typing import Protocol
 
 import numpy as np
 
-from skbert_filter.duplicates.keys import lasting_keys
 from skbert_filter.encoding import looks_misdecoded
 
 # Enough for batches of texts of like length, little enough for a lively progress bar.
@@ -107,17 +106,26 @@ class TextScores:
         return np.frombuffer(self.probabilities)[numbers]
 
     def _decided(self, chunk: list[str]) -> tuple[np.ndarray, np.ndarray]:
-        key = blake2b(b"".join(lasting_keys(chunk)), digest_size=16).digest()
-        if self._journal is not None and (value := self._journal.get(key)) is not None:
+        if self._journal is None:
+            labels, probabilities = self._decide(chunk)
+            return labels.astype(np.int32), probabilities.astype(np.float64)
+        key = _chunk_key(chunk)
+        if (value := self._journal.get(key)) is not None:
             cells = np.frombuffer(value, [("label", "<i4"), ("probability", "<f8")])
             self.recovered += len(chunk)
             return cells["label"].astype(np.int32), cells["probability"].astype(np.float64)
         labels, probabilities = self._decide(chunk)
         cells = np.empty(len(chunk), [("label", "<i4"), ("probability", "<f8")])
         cells["label"], cells["probability"] = labels, probabilities
-        if self._journal is not None:
-            self._journal.put(key, cells.tobytes())
+        self._journal.put(key, cells.tobytes())
         return labels.astype(np.int32), probabilities.astype(np.float64)
+
+
+def _chunk_key(texts: list[str]) -> bytes:
+    """Return a digest of some texts in their order; their lengths tell them apart."""
+    contents = [text.encode("utf-8", "surrogatepass") for text in texts]
+    lengths = np.fromiter(map(len, contents), "<i8", len(contents))
+    return blake2b(lengths.tobytes() + b"".join(contents), digest_size=16).digest()
 
 
 def _digest(text: str) -> bytes:
