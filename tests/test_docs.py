@@ -22,7 +22,6 @@ PUBLIC = [
     "skbert_filter.integrations.comet",
     "skbert_filter.integrations.dask",
     "skbert_filter.label_files",
-    "skbert_filter.pretrain",
     "skbert_filter.testing",
     "skbert_filter.train",
 ]
