@@ -1,39 +1,22 @@
-"""From files to files: the job itself, from what is read to what is written."""
+"""From files to files: the job itself, from its arguments to its summary."""
 
 import errno
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from skbert_filter.corpus.audit import kept_texts, write_audit
 from skbert_filter.corpus.job import Job, Nulls, check_engine, check_job
 from skbert_filter.corpus.partial import Partial, partial_output
+from skbert_filter.corpus.rows import Outcome, Progress, filter_rows
 from skbert_filter.corpus.scores import TextScores
-from skbert_filter.corpus.sources import STANDARD, SourceFile
+from skbert_filter.corpus.sources import STANDARD
 from skbert_filter.corpus.summary import FilterSummary
-from skbert_filter.tables import (
-    TableReader,
-    check_no_nulls,
-    open_rows,
-    open_writer,
-    standard_output,
-    valid_texts,
-)
-
-# Batches of a corpus are decided together, so that small files make no small calls of the model.
-_GROUP_ROWS = 1 << 17
-_GROUP_BYTES = 1 << 23
-
-Progress = Callable[[float, int, int], None]
 
 
 def filter_corpus(
@@ -203,33 +186,6 @@ def filter_corpus(
     )
 
 
-@dataclass
-class Outcome:
-    """What an engine has counted; see `FilterSummary`."""
-
-    rows: int = 0
-    distinct: int = 0
-    kept: int = 0
-    nulls: int = 0
-    written: int = 0
-    misdecoded: int = 0
-    decoded: int = 0
-    recovered: int = 0
-
-
-@dataclass
-class _Piece:
-    """Some rows of a file, or its end if there are none."""
-
-    file: SourceFile
-    table: TableReader
-    schema: pa.Schema
-    first_row: int
-    share: float
-    rows: Any
-    result: Any = None
-
-
 def _run(job: Job, folder: Path, partial: Partial | None, progress: Progress | None) -> Outcome:
     """Do a job in this process, and write its output and audit file."""
     with kept_texts(job, folder) as keep_texts:
@@ -238,164 +194,6 @@ def _run(job: Job, folder: Path, partial: Partial | None, progress: Progress | N
         outcome = filter_rows(job, scores, output, folder, progress)
     write_audit(job, scores, folder)
     return outcome
-
-
-def filter_rows(
-    job: Job,
-    scores: TextScores,
-    output: Path | None,
-    scratch: Path,
-    progress: Progress | None = None,
-) -> Outcome:
-    """Read the files of a job, and write what is to be written of each.
-
-    Parameters
-    ----------
-    job : Job
-    scores : TextScores
-    output : Path or None
-        The file or folder to write. None: standard output.
-    scratch : Path
-        A folder for temporary files.
-    progress : callable, default=None
-        As for `filter_corpus`.
-
-    Returns
-    -------
-    outcome : Outcome
-    """
-    outcome = Outcome()
-    share_before = 0.0
-    with _Writers(job, output) as writers:
-        for group in _groups(_pieces(job, scratch)):
-            for part in _decide(job, group, scores, outcome):
-                if progress:
-                    share = share_before + part * (group[-1].share - share_before)
-                    progress(share, outcome.rows, len(scores))
-            share_before = group[-1].share
-            for piece in group:
-                outcome.written += writers.write(piece)
-            # Not kept while the next one is read.
-            group.clear()
-    outcome.distinct = len(scores)
-    outcome.misdecoded, outcome.recovered = scores.misdecoded, scores.recovered
-    return outcome
-
-
-def _pieces(job: Job, scratch: Path) -> Iterator[_Piece]:
-    total = max(sum(file.bytes for file in job.files), 1)
-    done = 0
-    for file in job.files:
-        with open_rows(file.path, job.text, encoding=job.encoding, scratch=scratch) as table:
-            schema = job.schema_of(table)
-            first_row = 1
-            for batch, share in table.batches:
-                yield _Piece(
-                    file, table, schema, first_row, (done + share * file.bytes) / total, batch
-                )
-                first_row += batch.num_rows
-            done += file.bytes
-            yield _Piece(file, table, schema, first_row, done / total, None)
-
-
-def _groups(pieces: Iterator[_Piece]) -> Iterator[list[_Piece]]:
-    group: list[_Piece] = []
-    rows = n_bytes = 0
-    for piece in pieces:
-        group.append(piece)
-        if piece.rows is not None:
-            rows += piece.rows.num_rows
-            n_bytes += piece.rows.nbytes
-        if rows >= _GROUP_ROWS or n_bytes >= _GROUP_BYTES:
-            yield group
-            group, rows, n_bytes = [], 0, 0
-    yield group
-
-
-def _decide(job: Job, group: list[_Piece], scores: TextScores, outcome: Outcome) -> Iterator[float]:
-    """Set what is to be written of each piece; give the share that is done."""
-    filled = [piece for piece in group if piece.rows is not None]
-    outcome.decoded += sum(p.rows is None and p.table.encoding is not None for p in group)
-    if not filled:
-        return
-    distinct, codes = _encode(job, filled)
-    outcome.rows += len(codes)
-    numbers = np.empty(len(distinct), np.intp)
-    yield from scores.fill(numbers, distinct)
-    outcome.nulls += codes.null_count
-    if job.audit is not None:
-        rows = np.bincount(codes.drop_null().to_numpy(), minlength=len(numbers))
-        scores.count(numbers, rows)
-    labels = pa.array(scores.labels_of(numbers))
-    is_kept = pc.equal(labels, job.decider.keep_number).take(codes)
-    outcome.kept += is_kept.true_count
-    added = {}
-    if job.columns is None:
-        chosen = is_kept.fill_null(job.nulls == "keep")
-    else:
-        chosen = pc.or_(is_kept.is_valid(), job.nulls == "keep")
-        probabilities = pa.array(scores.probabilities_of(numbers), from_pandas=True)
-        values = (pa.array(job.labels).take(labels).take(codes), probabilities.take(codes))
-        added = dict(zip(job.columns, values, strict=True))
-    start = 0
-    for piece in filled:
-        n_rows = piece.rows.num_rows
-        result = piece.rows.select([name for name in piece.schema.names if name not in added])
-        for name, column in added.items():
-            result = result.append_column(name, column.slice(start, n_rows))
-        piece.result = result.filter(chosen.slice(start, n_rows))
-        start += n_rows
-
-
-def _encode(job: Job, pieces: list[_Piece]) -> tuple[list[str], pa.Array]:
-    """Return the distinct texts of some pieces, and which of them each row has, or null."""
-    encoded = pa.concat_arrays([_texts(job, piece) for piece in pieces]).dictionary_encode()
-    return encoded.dictionary.to_pylist(), encoded.indices
-
-
-def _texts(job: Job, piece: _Piece) -> pa.Array:
-    name, path = job.text_column(piece.table.format), piece.table.path
-    values = piece.rows.column(name)
-    if job.nulls == "error":
-        check_no_nulls(values, name, path, first_row=piece.first_row)
-    return valid_texts(values, name, path, first_row=piece.first_row)
-
-
-class _Writers:
-    """The files to write, one after the other, each with the rows of one that is read."""
-
-    def __init__(self, job: Job, output: Path | None) -> None:
-        self._job = job
-        self._output = output
-        self._open = ExitStack()
-        self._file: SourceFile | None = None
-        self._write: Any = None
-
-    def __enter__(self) -> "_Writers":
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._open.__exit__(*error)
-
-    def write(self, piece: _Piece) -> int:
-        """Write what was decided of a piece, and return how many rows that are."""
-        if self._file is not piece.file:
-            self._file = piece.file
-            self._write = self._open.enter_context(self._writer(piece))
-        if piece.result is None:
-            self._open.close()
-            return 0
-        self._write(piece.result)
-        return piece.result.num_rows
-
-    def _writer(self, piece: _Piece) -> Any:
-        if self._output is None:
-            return standard_output()
-        path = self._output
-        if self._job.of_folder:
-            path = path / piece.file.name
-            path.parent.mkdir(parents=True, exist_ok=True)
-        return open_writer(path, piece.schema, self._job.format_of(piece.table.format))
 
 
 @contextmanager

@@ -102,7 +102,7 @@ def partial_output(
             except BaseException as error:
                 _clean(folder, kept)
                 if not store.size().results and not any(records.glob("*")):
-                    shutil.rmtree(folder)
+                    shutil.rmtree(folder, ignore_errors=True)
                 else:
                     error.add_note(
                         f"What was computed is kept in {folder}: the same command goes on from "
@@ -192,6 +192,8 @@ def _clean(folder: Path, kept: Sequence[str]) -> None:
 
 def _remove(path: Path) -> None:
     if path.is_dir():
-        shutil.rmtree(path)
+        # A worker that lives longer than its job may be removing a folder of its own too.
+        with suppress(FileNotFoundError):
+            shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

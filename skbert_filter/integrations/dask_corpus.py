@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from skbert_filter.corpus.filtering import Outcome, Progress, filter_rows
 from skbert_filter.corpus.job import Job
 from skbert_filter.corpus.partial import Partial
+from skbert_filter.corpus.rows import Outcome, Progress, filter_rows
 from skbert_filter.corpus.scores import TextScores
 from skbert_filter.corpus.sources import SourceFile
 from skbert_filter.duplicates.keys import lasting_keys

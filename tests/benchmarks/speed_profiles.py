@@ -131,18 +131,18 @@ def profile_corpus(corpus: str, model: Any, folder: str) -> dict[str, float]:
 
     from skbert_filter.bert.folder import load_folder
     from skbert_filter.bert.onnx_engine import onnx_model
-    from skbert_filter.corpus import filtering as job
+    from skbert_filter.corpus import filter_corpus, rows
 
     model.predict_proba(["View All"])
     watch = Stopwatch()
     watch.time_items(pq.ParquetFile, "iter_batches", "read")
-    watch.time(job, "_encode", "key")
+    watch.time(rows, "_encode", "key")
     watch.time(type(model), "predict_proba", "predict")
     watch.time(pq.ParquetWriter, "write_table", "write")
     watch.time(pq.ParquetWriter, "close", "write")
     with tempfile.TemporaryDirectory() as scratch:
         start = time.perf_counter()
-        summary = job.filter_corpus(model, corpus, Path(scratch, "kept.parquet"))
+        summary = filter_corpus(model, corpus, Path(scratch, "kept.parquet"))
         parts = watch.parts(time.perf_counter() - start, "look up and map back")
     column = pq.read_table(corpus, columns=["text"]).column("text")
     state, _ = load_folder(folder)
