@@ -143,6 +143,8 @@ def test_ctrl_c_leaves_what_the_same_command_goes_on_from(files):
         env={**os.environ, "PYTHONPATH": f"{files}:{os.environ.get('PYTHONPATH', '')}"},
         stderr=subprocess.PIPE,
         text=True,
+        # Where the tests run in the background of a shell, it has them ignore the signal.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     log = files / "out.txt.partial" / "scores.sqlite-wal"
     while process.poll() is None and not (log.exists() and log.stat().st_size > 50_000):
