@@ -174,7 +174,7 @@ def test_columns_are_added_to_tables_and_no_row_is_left_out(tmp_path, rule):
         == rule.predict_proba([PROSE, "View"])[:, 1].tolist()
     )
     assert (summary.kept, summary.discarded, summary.written) == (1, 1, 2)
-    assert "All are in" in str(summary)
+    assert "out.parquet has all, with the columns 'label' and 'probability': 1 row" in str(summary)
 
 
 def test_lines_become_a_table_with_columns(tmp_path, rule):

@@ -123,9 +123,12 @@ class TextScores:
 
 def _chunk_key(texts: list[str]) -> bytes:
     """Return a digest of some texts in their order; their lengths tell them apart."""
-    contents = [text.encode("utf-8", "surrogatepass") for text in texts]
-    lengths = np.fromiter(map(len, contents), "<i8", len(contents))
-    return blake2b(lengths.tobytes() + b"".join(contents), digest_size=16).digest()
+    lengths = np.fromiter(map(len, texts), "<i8", len(texts))
+    digest = blake2b(lengths.tobytes(), digest_size=16)
+    # One by one: long texts are not to be in memory three times.
+    for text in texts:
+        digest.update(text.encode("utf-8", "surrogatepass"))
+    return digest.digest()
 
 
 def _digest(text: str) -> bytes:
