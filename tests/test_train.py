@@ -214,8 +214,8 @@ def test_uneven_misdecoding_is_noticed(shares, tells):
         conflicts=0,
         labels=tuple(LabelCount(label, 500, 500, share) for label, share in enumerate(shares)),
         n_train=800,
-        n_unlabelled=0,
         n_test=200,
+        n_unlabelled=0,
         evaluation=None,
         refit=True,
         seconds=1.0,
@@ -226,7 +226,7 @@ def test_uneven_misdecoding_is_noticed(shares, tells):
 
 def test_one_misdecoded_text_of_few_is_no_sign():
     counts = (LabelCount(0, 20, 20, 0.05), LabelCount(1, 20, 20, 0.0))
-    summary = TrainingSummary("a", "m", 40, 40, 0, counts, 30, 0, 10, None, True, 1.0, None)
+    summary = TrainingSummary("a", "m", 40, 40, 0, counts, 30, 10, 0, None, True, 1.0, None)
     assert not summary.misdecoding_tells_labels
 
 
