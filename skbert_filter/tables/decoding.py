@@ -71,8 +71,8 @@ def decoded(
     Traceback (most recent call last):
         ...
     ValueError: a.txt is not UTF-8: byte 4 of line 2 is 0xe9 (byte 8 of the file). If all such files
-    have another encoding, name it, as in encoding="cp1252" (--encoding cp1252) (docs: files,
-    "Encodings").
+    have another encoding, name it, as in encoding="cp1252" (--encoding cp1252)
+    (docs: files, "Encodings").
     """
     decoder = codecs.getincrementaldecoder(encoding or "utf-8")()
     n_bytes, line, line_start = 0, 1, 0
