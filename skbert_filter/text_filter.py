@@ -95,7 +95,8 @@ class SmallBertTextFilter(DocLinkMixin, CallbackSupportMixin, ClassifierMixin, B
     conflicts : {"majority", "drop", "soft", "raise"}, default="majority"
         What becomes of equal texts with different labels: the label with more weight wins
         (a text without one is left out), the text is left out, it is learnt as so much of each
-        label as its rows weigh, or a ValueError.
+        label as its rows weigh, or a ValueError. Shares come out as probabilities with
+        ``focal_gamma=0, label_smoothing=0``; the inverse of the focal loss is for one label each.
     duplicates_key : {"exact", "whitespace", "casefold"} or callable, default="exact"
         Which training texts are equal, as the key of `DedupPredictor`.
     epochs : int or "auto", default="auto"
