@@ -30,7 +30,7 @@ LabelColumnName = Annotated[str, typer.Option("--label", help="The column with t
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 Trust = Annotated[
-    bool, typer.Option("--trust", help="Load a model from a file, which runs the code in it.")
+    bool, typer.Option("--trust", help="Load a model that is a pickle, which runs the code in it.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 

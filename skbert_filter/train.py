@@ -295,7 +295,7 @@ def evaluate_filter(
     n_errors : int, default=10
         How many errors to list.
     trust : bool, default=False
-        Whether to read a `model` that is a file, which runs the code in it.
+        Whether to load a `model` that is a pickle, as a file or registered: it runs the code in it.
 
     Returns
     -------

@@ -100,6 +100,19 @@ def test_one_line_loads_a_registered_model_in_another_process(registry, models, 
     assert loaded == [model.predict_proba(probes).tolist() for model in models]
 
 
+def test_a_registered_pickle_is_loaded_by_a_command_only_if_it_is_trusted(registry, models, probes):
+    uri = "registry://me/pipeline:1.0.0"
+    pd.DataFrame({"text": probes}).to_csv("texts.csv", index=False)
+    with pytest.raises(ValueError, match=r"but a pickle, .* pass trust=True \(--trust\)"):
+        load_model(uri, trust=False)
+    command = ("predict", uri, "texts.csv", "-o", "k.csv", "--keep", "keep")
+    refused = CliRunner().invoke(app, command)
+    assert refused.exit_code == 2, refused.output
+    assert "is no filter of this package but a pickle" in " ".join(refused.output.split())
+    trusted = CliRunner().invoke(app, [*command, "--trust"])
+    assert trusted.exit_code == 0, trusted.output
+
+
 def test_without_a_version_the_highest_is_loaded(registry, models):
     loaded = load_model("registry://me/web-filter")
     assert loaded.fingerprint_ == models[0].fingerprint_

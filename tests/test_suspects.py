@@ -24,6 +24,7 @@ from sklearn.svm import LinearSVC
 
 from skbert_filter import DedupPredictor, DedupStratifiedKFold, duplicate_report
 from skbert_filter.datasets import make_website_snippets
+from skbert_filter.inspection import DedupLearningCurveDisplay, compare
 from skbert_filter.inspection.baselines import WordCountRule
 from skbert_filter.inspection.suspects import apply_corrections, out_of_fold, suspect_labels
 
@@ -282,7 +283,15 @@ def test_what_cannot_be_judged_is_refused(arguments, error, message):
         lambda model: VotingClassifier([("new", light()), ("known", model)], voting="soft"),
     ],
 )
-@pytest.mark.parametrize("judge", [suspect_labels, out_of_fold])
+@pytest.mark.parametrize(
+    "judge",
+    [
+        suspect_labels,
+        out_of_fold,
+        lambda model, *args, **kwargs: compare({"known": model}, *args, **kwargs),
+        DedupLearningCurveDisplay.from_estimator,
+    ],
+)
 def test_a_classifier_that_is_not_fitted_again_is_no_judge(judge, wrap):
     X, y = ["Menu", "We sell tea", "Home", "We make soap"], [0, 1, 0, 1]
     model = FrozenEstimator(light().fit(X, y))

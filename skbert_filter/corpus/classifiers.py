@@ -25,7 +25,7 @@ def load_classifier(model: Any, *, trust: bool = False) -> Any:
         ``registry://workspace/name:version`` of Comet's model registry; or a file written by
         joblib or pickle.
     trust : bool, default=False
-        Whether to read such a file, which runs the code that is in it.
+        Whether to load a pickle, be it such a file or registered: it runs the code that is in it.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def load_classifier(model: Any, *, trust: bool = False) -> Any:
     name = model_name(model)
     if isinstance(model, str | PathLike):
         if os.fspath(model).startswith("registry:"):
-            model = _load_registered(os.fspath(model))
+            model = _load_registered(os.fspath(model), trust=trust)
         else:
             model = _load(Path(model), trust=trust)
     else:
@@ -156,11 +156,11 @@ class Decider:
         return numbers
 
 
-def _load_registered(uri: str) -> Any:
+def _load_registered(uri: str, *, trust: bool) -> Any:
     from skbert_filter.integrations.comet import load_model
 
     # a Path has one slash where two were written
-    return load_model(re.sub(r"^registry:[/\\]*", "registry://", uri))
+    return load_model(re.sub(r"^registry:[/\\]*", "registry://", uri), trust=trust)
 
 
 def _load(path: Path, *, trust: bool) -> Any:

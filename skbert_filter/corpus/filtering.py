@@ -48,7 +48,7 @@ def filter_corpus(
     model : classifier or str or Path
         Any fitted text classifier; a folder written by
         `SmallBertTextFilter.save_pretrained`; ``registry://workspace/name:version`` of Comet's
-        model registry; or, with `trust`, a file written by joblib.
+        model registry (with `trust`, if it is no filter); or, with `trust`, a file of joblib.
     source : str or Path
         A ``.parquet``, ``.csv``, ``.tsv``, ``.jsonl`` or ``.txt`` file, all but the first also
         with ``.gz`` or ``.zst``; a folder of such files, at any depth; or ``"-"`` for lines on
@@ -80,7 +80,7 @@ def filter_corpus(
     store : str or Path, default=None
         A file that remembers results for later jobs; see `DedupPredictor`.
     trust : bool, default=False
-        Whether to read a `model` that is a file, which runs the code in it.
+        Whether to load a `model` that is a pickle, as a file or registered: it runs the code in it.
     overwrite : bool, default=False
         Whether to replace a `destination` that exists, and to take over what an interrupted
         job of other options left. A folder is replaced only if this job writes all its files

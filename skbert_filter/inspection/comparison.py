@@ -16,6 +16,7 @@ from skbert_filter.duplicates.keys import first_seen
 from skbert_filter.duplicates.printing import Columns, Report, aligned
 from skbert_filter.duplicates.splits import DedupStratifiedKFold
 from skbert_filter.duplicates.training_rows import resolve_conflicts
+from skbert_filter.inspection.refitting import check_learns
 from skbert_filter.inspection.scores import SHORT_NAMES, Answers, score_answers
 from skbert_filter.inspection.significance import (
     CorrectedTTest,
@@ -269,8 +270,9 @@ def compare(
     ------
     ValueError
         If `estimators` is empty, `reference` is none of them, `n_repeats` is given with
-        folds of another kind, there is one fold only, or `X`, `y` or `groups` are not fit
-        to be split.
+        folds of another kind, there is one fold only, `X`, `y` or `groups` are not fit to
+        be split, or an estimator is or holds a classifier in a ``FrozenEstimator``, which
+        would not be fitted again.
 
     See Also
     --------
@@ -349,6 +351,8 @@ def compare(
 def _check_arguments(estimators: Mapping[str, Any], reference: str | None, duplicates: str) -> None:
     if not estimators:
         raise ValueError("estimators is empty. Pass a dict of classifiers by their names.")
+    for estimator in estimators.values():
+        check_learns(estimator)
     if reference is not None and reference not in estimators:
         raise ValueError(f"reference is {reference!r}. Choose one of {list(estimators)}.")
     if duplicates not in ("drop", "keep"):

@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import is_classifier
-from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv, cross_val_predict
 
 from skbert_filter.duplicates.keys import Key, first_rows, number_inputs
 from skbert_filter.duplicates.splits import DedupStratifiedKFold
 from skbert_filter.duplicates.votes import count_votes
+from skbert_filter.inspection.refitting import check_learns
 from skbert_filter.validation import check_labels, check_texts
 
 
@@ -242,7 +241,7 @@ def out_of_fold(
             f"{type(estimator).__name__} has no predict_proba, and labels are compared with "
             "probabilities. Pass CalibratedClassifierCV(estimator, cv=DedupStratifiedKFold())."
         )
-    _check_learns(estimator)
+    check_learns(estimator)
     texts = check_texts(X)
     row_labels, classes = pd.factorize(check_labels(y, len(texts)), sort=True)
     if len(classes) < 2:
@@ -357,18 +356,6 @@ def apply_corrections(X: Any, y: Any, table: pd.DataFrame, *, key: Key = "exact"
     return (
         pd.Series(corrected, index=y.index, name=y.name) if isinstance(y, pd.Series) else corrected
     )
-
-
-def _check_learns(estimator: Any) -> None:
-    # A frozen vectorizer is no classifier, and may stay: it knows texts and no labels.
-    parts = [estimator, *estimator.get_params(deep=True).values()]
-    for part in parts:
-        if isinstance(part, FrozenEstimator) and is_classifier(part):
-            raise ValueError(
-                f"The estimator has a FrozenEstimator of {type(part.estimator).__name__}, which is "
-                "not fitted again, and would judge the labels that it may have learnt. Pass what "
-                "is in it instead."
-            )
 
 
 def _number(texts: list[str], key: Key) -> tuple[np.ndarray, list[str]]:

@@ -19,6 +19,7 @@ from skbert_filter.inspection.displays.shared import (
     small_ticks,
     tick_size,
 )
+from skbert_filter.inspection.refitting import check_learns
 
 _VALIDATION = "val_"
 
@@ -279,8 +280,9 @@ class DedupLearningCurveDisplay:
         Raises
         ------
         ValueError
-            If a class has fewer texts than there are folds, or the smallest size leaves
-            a fit with one class only.
+            If a class has fewer texts than there are folds, the smallest size leaves a fit
+            with one class only, or the estimator is or holds a classifier in a
+            ``FrozenEstimator``, which would not be fitted again.
 
         Notes
         -----
@@ -288,6 +290,7 @@ class DedupLearningCurveDisplay:
         and bend the curve upwards with each copy.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        check_learns(estimator)
         texts, labels = distinct_texts(X, y)
         if isinstance(cv, int):
             cv = DedupStratifiedKFold(cv, key=key, shuffle=True, random_state=random_state)

@@ -20,13 +20,15 @@ PARTS = ("major", "minor", "patch")
 _URI = re.compile(SCHEME + r"(?P<workspace>[^/:\s]+)/(?P<name>[^/:\s]+)(:(?P<version>[^/:\s]+))?")
 
 
-def load_model(uri: str) -> Any:
+def load_model(uri: str, *, trust: bool = True) -> Any:
     """Download a model from Comet's registry, check it, and return it ready to predict.
 
     Parameters
     ----------
     uri : str
         ``registry://workspace/name:version``; without ``:version``, the highest version.
+    trust : bool, default=True
+        Whether to load a model that is a pickle, which runs the code in it.
 
     Returns
     -------
@@ -36,8 +38,8 @@ def load_model(uri: str) -> Any:
     Raises
     ------
     ValueError
-        If `uri` is none, there is no API key or no such version, or the model is incomplete or
-        damaged.
+        If `uri` is none, there is no API key or no such version, the model is incomplete or
+        damaged, or it is a pickle and `trust` is False.
     FileNotFoundError
         If the registry has no such model, or not for this key.
     PermissionError, ConnectionError
@@ -50,7 +52,8 @@ def load_model(uri: str) -> Any:
     Notes
     -----
     A `SmallBertTextFilter` is read without running any code. Any other estimator is a pickle,
-    which can run any code when it is loaded: load it from workspaces that you trust.
+    which can run any code when it is loaded: load it from workspaces that you trust. Commands and
+    `filter_corpus` ask for ``--trust`` or ``trust=True`` then.
 
     Examples
     --------
@@ -81,7 +84,7 @@ def load_model(uri: str) -> Any:
     with TemporaryDirectory() as aside:
         with _answering(f"version {version} of {model}"):
             api.get_model(workspace, name).download(version, aside)
-        return _load(Path(aside), uri)
+        return _load(Path(aside), uri, trust=trust)
 
 
 def parse_version(version: Any) -> Any:
@@ -177,7 +180,7 @@ def _answering(what: str) -> Iterator[None]:
         ) from error
 
 
-def _load(folder: Path, uri: str) -> Any:
+def _load(folder: Path, uri: str, *, trust: bool) -> Any:
     from skbert_filter.bert.folder import METADATA
     from skbert_filter.text_filter import SmallBertTextFilter
 
@@ -189,6 +192,11 @@ def _load(folder: Path, uri: str) -> Any:
         raise ValueError(
             f"{uri} holds no model that this package or comet_ml.integration.sklearn has sent. "
             f"Its files are: {files}."
+        )
+    if not trust:
+        raise ValueError(
+            f"{uri} is no filter of this package but a pickle, and to load it would run the code "
+            "that is in it. If you trust who registered it, pass trust=True (--trust)."
         )
     try:
         estimator = comet_sklearn.load_model(f"file://{folder}")
