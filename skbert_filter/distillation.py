@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted
 
 from skbert_filter._doc_links import DocLinkMixin
+from skbert_filter.auto_settings import learning_rate
 from skbert_filter.inspection.baselines import tfidf_baseline
 from skbert_filter.text_filter import SmallBertTextFilter
 from skbert_filter.validation import check_labels, check_texts
@@ -189,7 +190,8 @@ class DistilledTextFilter(
         )
         # There are enough texts now to learn words from.
         if student.embedding_learning_rate == "auto":
-            student.set_params(embedding_learning_rate=student.learning_rate)
+            rate = learning_rate(student.learning_rate, n_classes=len(classes))
+            student.set_params(learning_rate=rate, embedding_learning_rate=rate)
         task = context.subcontext(task_name="fit-student")
         with task.propagate_callback_context(student):
             task.call_on_fit_task_begin(estimator=self, X=X, y=y)

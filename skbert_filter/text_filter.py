@@ -7,10 +7,10 @@ prediction.
 import hashlib
 import inspect
 import json
-import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from numbers import Integral, Real
 from pathlib import Path
@@ -24,6 +24,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from skbert_filter import auto_settings
 from skbert_filter._doc_links import DocLinkMixin
 from skbert_filter.bert.losses import posterior_probabilities, raw_probabilities
 from skbert_filter.bert.plan import LabelledTexts, TrainingPlan
@@ -34,11 +35,6 @@ from skbert_filter.validation import check_labels, check_texts
 
 if TYPE_CHECKING:
     from skbert_filter.bert.start import Start
-
-# Chosen on validation folds of web snippets, from 300 to 3,000 of them (docs/benchmarks.rst).
-_AUTO_EPOCHS, _AUTO_STEPS = 4, 160
-_DROPOUT, _CHECKPOINT_DROPOUT = 0.2, 0.1
-_CHECKPOINT_EMBEDDINGS = 0.1
 
 _SIZES = (
     "hidden_size",
@@ -79,7 +75,7 @@ class SmallBertTextFilter(DocLinkMixin, CallbackSupportMixin, ClassifierMixin, B
     num_hidden_layers, num_attention_heads : int, default=4
         Depth of the encoder, and number of heads, which must divide `hidden_size`.
     hidden_dropout_prob, attention_probs_dropout_prob : float or "auto", default="auto"
-        Dropout in training. "auto": 0.2 with random weights, 0.1 with a checkpoint.
+        Dropout in training. "auto": 0.2 with random weights and two classes, else 0.1.
     focal_gamma : float, default=2.0
         Focusing parameter of the focal loss; 0 gives the cross-entropy.
     label_smoothing : float, default=0.2
@@ -100,12 +96,14 @@ class SmallBertTextFilter(DocLinkMixin, CallbackSupportMixin, ClassifierMixin, B
     duplicates_key : {"exact", "whitespace", "casefold"} or callable, default="exact"
         Which training texts are equal, as the key of `DedupPredictor`.
     epochs : int or "auto", default="auto"
-        Passes over the training texts. "auto": as many as make 160 steps, and at least 4, since
-        a few hundred texts need more passes than a few thousand.
+        Passes over the training texts. "auto": as many as make 80 steps for each class, and at
+        least 4: a few hundred texts need more passes than a few thousand, and many classes more
+        than two.
     batch_size : int, default=64
         Texts of a training step.
-    learning_rate : float, default=1e-3
-        Peak of Adam's learning rate.
+    learning_rate : float or "auto", default="auto"
+        Peak of Adam's learning rate. "auto": 1e-3 for two classes, and for more of them that
+        times the square root of half their number, but at most 4e-3.
     embedding_learning_rate : float or "auto", default="auto"
         Peak for the embeddings of a `checkpoint`. "auto": a tenth of `learning_rate`, so that they
         keep what they know of words that the training texts lack.
@@ -118,8 +116,9 @@ class SmallBertTextFilter(DocLinkMixin, CallbackSupportMixin, ClassifierMixin, B
         the best epoch. "auto": yes, unless a class would be without a text on either side.
     validation_fraction : float, default=0.1
         Share of the distinct texts that early stopping sets apart.
-    patience : int, default=2
-        Epochs without improvement after which training stops.
+    patience : int or "auto", default="auto"
+        Epochs without improvement after which training stops. "auto": a fifth of `epochs`, and at
+        least 2.
     precision : {"float32", "mixed_float16", "mixed_bfloat16"}, default="float32"
         Number format of the encoder on a GPU; softmax, logits and loss stay float32.
     n_jobs : int or None, default=None
@@ -186,7 +185,7 @@ class SmallBertTextFilter(DocLinkMixin, CallbackSupportMixin, ClassifierMixin, B
         "duplicates_key": [StrOptions({"exact", "whitespace", "casefold"}), callable],
         "epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "embedding_learning_rate": [
             Interval(Real, 0, None, closed="neither"),
             StrOptions({"auto"}),
@@ -195,7 +194,7 @@ class SmallBertTextFilter(DocLinkMixin, CallbackSupportMixin, ClassifierMixin, B
         "warmup_ratio": [Interval(Real, 0, 1, closed="left")],
         "early_stopping": ["boolean", StrOptions({"auto"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "patience": [Interval(Integral, 0, None, closed="left")],
+        "patience": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
         "precision": [StrOptions({"float32", "mixed_float16", "mixed_bfloat16"})],
         "n_jobs": [
             Interval(Integral, None, -1, closed="right"),
@@ -230,13 +229,13 @@ class SmallBertTextFilter(DocLinkMixin, CallbackSupportMixin, ClassifierMixin, B
         duplicates_key="exact",
         epochs="auto",
         batch_size=64,
-        learning_rate=1e-3,
+        learning_rate="auto",
         embedding_learning_rate="auto",
         lr_scheduler_type="cosine",
         warmup_ratio=0.1,
         early_stopping="auto",
         validation_fraction=0.1,
-        patience=2,
+        patience="auto",
         precision="float32",
         n_jobs=None,
         random_state=None,
@@ -335,9 +334,13 @@ class SmallBertTextFilter(DocLinkMixin, CallbackSupportMixin, ClassifierMixin, B
         )
         if validation is None and self.early_stopping:
             rows, validation = self._set_apart(rows, len(classes), split_seed)
-        n_epochs = self.epochs
-        if n_epochs == "auto":
-            n_epochs = max(_AUTO_EPOCHS, math.ceil(_AUTO_STEPS * self.batch_size / len(rows.texts)))
+        n_epochs = auto_settings.epochs(
+            self.epochs,
+            n_texts=len(rows.texts),
+            n_classes=len(classes),
+            batch_size=self.batch_size,
+        )
+        learning_rate = auto_settings.learning_rate(self.learning_rate, n_classes=len(classes))
         context = self._init_callback_context(max_subtasks=n_epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         # Construction stays free of the tokenizers library, as of Keras.
@@ -367,10 +370,12 @@ class SmallBertTextFilter(DocLinkMixin, CallbackSupportMixin, ClassifierMixin, B
             TrainingPlan(
                 epochs=n_epochs,
                 batch_size=self.batch_size,
-                learning_rate=self.learning_rate,
+                learning_rate=learning_rate,
                 lr_scheduler_type=self.lr_scheduler_type,
                 warmup_ratio=self.warmup_ratio,
-                patience=self.patience if self.early_stopping else None,
+                patience=auto_settings.patience(self.patience, epochs=n_epochs)
+                if self.early_stopping
+                else None,
                 max_length=self.max_length,
                 longest=self.padding == "longest",
                 seed=training_seed,
@@ -379,7 +384,11 @@ class SmallBertTextFilter(DocLinkMixin, CallbackSupportMixin, ClassifierMixin, B
             gamma=float(self.focal_gamma),
             label_smoothing=float(self.label_smoothing),
             precision=self.precision,
-            embedding_rate=self._embedding_rate(),
+            embedding_rate=auto_settings.embedding_share(
+                self.embedding_learning_rate,
+                learning_rate=learning_rate,
+                from_checkpoint=encoder is not None,
+            ),
             begin_epoch=begin_epoch,
             end_epoch=end_epoch,
             callbacks=keras_callbacks,
@@ -676,9 +685,12 @@ class SmallBertTextFilter(DocLinkMixin, CallbackSupportMixin, ClassifierMixin, B
         """Tokenizer, architecture and weights that training starts from."""
         from skbert_filter.bert.start import start_at_checkpoint, start_at_random
 
+        dropout = partial(
+            auto_settings.dropout, n_classes=n_classes, from_checkpoint=encoder is not None
+        )
         head = {
-            "hidden_dropout_prob": self._dropout(self.hidden_dropout_prob),
-            "attention_probs_dropout_prob": self._dropout(self.attention_probs_dropout_prob),
+            "hidden_dropout_prob": dropout(self.hidden_dropout_prob),
+            "attention_probs_dropout_prob": dropout(self.attention_probs_dropout_prob),
             "n_logits": 1 if n_classes == 2 else n_classes,
         }
         sizes = {name: getattr(self, name) for name in _SIZES}
@@ -707,19 +719,6 @@ class SmallBertTextFilter(DocLinkMixin, CallbackSupportMixin, ClassifierMixin, B
             sizes={**sizes, **head, "max_position_embeddings": self.max_length},
             rng=rng,
         )
-
-    def _dropout(self, asked: float | str) -> float:
-        if asked == "auto":
-            return _DROPOUT if self.checkpoint is None else _CHECKPOINT_DROPOUT
-        return float(asked)
-
-    def _embedding_rate(self) -> float:
-        """Learning rate of the embeddings as a share of that of the other weights."""
-        if self.checkpoint is None:
-            return 1.0
-        if self.embedding_learning_rate == "auto":
-            return _CHECKPOINT_EMBEDDINGS
-        return self.embedding_learning_rate / self.learning_rate
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -48,5 +48,6 @@ assert apart[-1] > 1.2 * apart[best - 1]
 # sphinx_gallery_end_ignore
 
 # %%
-# So you need not know how many epochs are right. By default training stops two epochs after the
-# best (``patience=2``), which saves the rest of the time.
+# So you need not know how many epochs are right. By default training stops when a fifth of the
+# epochs, and at least two, have brought nothing (``patience="auto"``), which saves the rest of the
+# time.

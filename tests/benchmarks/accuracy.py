@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +44,6 @@ PUBLISHED = {
     "early_stopping": False,
     "probabilities": "sigmoid",
 }
-# Of 77 or 150 intents; chosen on a tenth of Banking77's training texts.
-MANY_CLASSES = {"epochs": 40, "learning_rate": 2e-3, "patience": 8}
 
 SCORES = ["accuracy", "f1", "average_precision", "brier", "expected_calibration_error"]
 REFERENCE = "TF-IDF + LogisticRegression"
@@ -101,7 +99,6 @@ class Task:
     y: np.ndarray
     groups: np.ndarray | None = None
     official: tuple[np.ndarray, np.ndarray] | None = None
-    settings: dict[str, Any] = field(default_factory=dict)
     unlabelled: list[str] | None = None
 
     def splits(self, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -127,7 +124,7 @@ def load_tasks(folder: Path) -> dict[str, Task]:
     def official(name: str) -> Task:
         table = read(name)
         train, test = (np.flatnonzero(table.split == part) for part in ("train", "test"))
-        return task(table, official=(train, test), settings=MANY_CLASSES)
+        return task(table, official=(train, test))
 
     web = read("web_snippets.csv.gz")
     corpus = sorted(pd.read_parquet(folder / "web_corpus.parquet", columns=["text"]).text.unique())
@@ -141,16 +138,16 @@ def load_tasks(folder: Path) -> dict[str, Task]:
 
 
 def load_models(arguments: argparse.Namespace, embeddings: str) -> dict[str, Callable]:
-    """Return functions of a seed and a task's settings that make an unfitted classifier."""
+    """Return functions of a seed that make an unfitted classifier."""
     two_classes_only = {"word-count rule", "published recipe"}
 
-    def small(seed: int, settings: dict, **options: Any) -> SmallBertTextFilter:
-        return SmallBertTextFilter(**settings, **options, random_state=seed)
+    def small(seed: int, **options: Any) -> SmallBertTextFilter:
+        return SmallBertTextFilter(**options, random_state=seed)
 
     def together(kind: Any, checkpoint: str, **options: Any) -> Callable:
-        def make(seed: int, settings: dict) -> Any:
+        def make(seed: int) -> Any:
             members = [
-                ("filter", small(seed, settings, checkpoint=checkpoint)),
+                ("filter", small(seed, checkpoint=checkpoint)),
                 ("tfidf", tfidf_baseline()),
             ]
             return kind(members, **options)
@@ -158,21 +155,19 @@ def load_models(arguments: argparse.Namespace, embeddings: str) -> dict[str, Cal
         return make
 
     models: dict[str, Callable] = {
-        "word-count rule": lambda seed, settings: WordCountRule(),
-        REFERENCE: lambda seed, settings: tfidf_baseline(),
-        "TF-IDF and shape + LogisticRegression": lambda seed, settings: make_pipeline(
+        "word-count rule": lambda seed: WordCountRule(),
+        REFERENCE: lambda seed: tfidf_baseline(),
+        "TF-IDF and shape + LogisticRegression": lambda seed: make_pipeline(
             make_union(tfidf_baseline()[:-1], make_pipeline(ShapeFeatures(), StandardScaler())),
             LogisticRegression(C=10, max_iter=3000),
         ),
-        "published recipe": lambda seed, settings: SmallBertTextFilter(
+        "published recipe": lambda seed: SmallBertTextFilter(
             **PUBLISHED, tokenizer=arguments.tokenizer, random_state=seed
         ),
         "random weights, 32 wide": small,
     }
     for name, folder in arguments.encoders.items():
-        models[f"pretrained, {name}"] = lambda seed, settings, folder=folder: small(
-            seed, settings, checkpoint=folder
-        )
+        models[f"pretrained, {name}"] = lambda seed, folder=folder: small(seed, checkpoint=folder)
     if arguments.encoders:
         first, folder = next(iter(arguments.encoders.items()))
         models[f"mean of TF-IDF and pretrained, {first}"] = together(
@@ -181,21 +176,19 @@ def load_models(arguments: argparse.Namespace, embeddings: str) -> dict[str, Cal
         models[f"stack of TF-IDF and pretrained, {first}"] = together(
             StackingClassifier, folder, stack_method="predict_proba"
         )
-        models[f"distilled, {first}"] = lambda seed, settings: DistilledTextFilter(
-            small(seed, settings, checkpoint=folder), random_state=seed
+        models[f"distilled, {first}"] = lambda seed: DistilledTextFilter(
+            small(seed, checkpoint=folder), random_state=seed
         )
     if arguments.minilm:
-        models["MiniLM, frozen + LogisticRegression"] = lambda seed, settings: make_pipeline(
+        models["MiniLM, frozen + LogisticRegression"] = lambda seed: make_pipeline(
             LookUp(embeddings), LogisticRegression(C=10, max_iter=3000)
         )
-        models["MiniLM, fine-tuned"] = lambda seed, settings: SmallBertTextFilter(
+        models["MiniLM, fine-tuned"] = lambda seed: SmallBertTextFilter(
             checkpoint=arguments.minilm, learning_rate=5e-5, epochs=3, random_state=seed
         )
     return {
         name: lambda seed, task, name=name, make=make: (
-            None
-            if name in two_classes_only and len(np.unique(task.y)) > 2
-            else make(seed, task.settings)
+            None if name in two_classes_only and len(np.unique(task.y)) > 2 else make(seed)
         )
         for name, make in models.items()
     }

@@ -1,0 +1,70 @@
+"""What "auto" stands for, and that a filter at its defaults learns more than two classes."""
+
+import numpy as np
+import pytest
+
+from skbert_filter import SmallBertTextFilter, auto_settings
+
+
+@pytest.mark.parametrize(
+    ("n_texts", "n_classes", "batch_size", "expected"),
+    [
+        (7600, 2, 64, 4),  # 476 steps
+        (2560, 2, 64, 4),  # 160 steps
+        (2500, 2, 64, 5),
+        (300, 2, 64, 35),
+        (300, 2, 32, 18),
+        (9003, 77, 64, 44),
+    ],
+)
+def test_epochs_make_80_steps_for_each_class(n_texts, n_classes, batch_size, expected):
+    asked = {"n_texts": n_texts, "n_classes": n_classes, "batch_size": batch_size}
+    assert auto_settings.epochs("auto", **asked) == expected
+    assert auto_settings.epochs(3, **asked) == 3
+
+
+def test_patience_and_rates():
+    assert [auto_settings.patience("auto", epochs=n) for n in (1, 4, 12, 35, 44)] == [2, 2, 2, 7, 9]
+    assert auto_settings.patience(0, epochs=44) == 0
+    assert auto_settings.dropout("auto", n_classes=2, from_checkpoint=False) == 0.2
+    assert auto_settings.dropout("auto", n_classes=3, from_checkpoint=False) == 0.1
+    assert auto_settings.dropout("auto", n_classes=2, from_checkpoint=True) == 0.1
+    assert auto_settings.dropout(0, n_classes=2, from_checkpoint=True) == 0
+    assert auto_settings.learning_rate("auto", n_classes=2) == 1e-3
+    assert auto_settings.learning_rate("auto", n_classes=8) == 2e-3
+    assert auto_settings.learning_rate("auto", n_classes=77) == 4e-3
+    assert auto_settings.learning_rate(5e-5, n_classes=77) == 5e-5
+    share = {"learning_rate": 2e-3, "from_checkpoint": True}
+    assert auto_settings.embedding_share("auto", **share) == 0.1
+    assert auto_settings.embedding_share(1e-3, **share) == 0.5
+    assert auto_settings.embedding_share(1e-3, learning_rate=2e-3, from_checkpoint=False) == 1
+
+
+@pytest.fixture(scope="module")
+def of_many_classes():
+    rng = np.random.RandomState(0)
+    words = [f"{a}{b}{c}" for a in "bdfgkl" for b in "aeiou" for c in "mnprst"]
+    X, y = [], []
+    for topic in range(6):
+        own, common = words[5 * topic : 5 * topic + 5], words[60:]
+        for _ in range(160):
+            X.append(" ".join(rng.permutation([*rng.choice(own, 2), *rng.choice(common, 4)])))
+            y.append(topic)
+    return X, y
+
+
+def test_a_filter_at_its_defaults_learns_many_classes(of_many_classes):
+    X, y = of_many_classes
+    train = np.arange(len(X)) % 4 > 0
+    model = SmallBertTextFilter(
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        vocab_size=300,
+        random_state=0,
+    )
+    X_train, X_test = ([x for x, t in zip(X, train, strict=True) if t == part] for part in (1, 0))
+    model.fit(X_train, np.array(y)[train])
+    assert max(model.history_["learning_rate"]) > 1e-3
+    assert (model.predict(X_test) == np.array(y)[~train]).mean() > 0.9
