@@ -83,12 +83,16 @@ def demo(
 @app.command()
 def pretrain(
     corpus: Annotated[
-        Path, typer.Argument(help="Unlabelled texts: .parquet, .csv or .tsv (also .gz, .zst).")
+        Path,
+        typer.Argument(
+            help="Unlabelled texts: a .txt, .csv, .tsv, .jsonl (also .gz, .zst) or .parquet "
+            "file, a folder of them, or - for standard input."
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to save the encoder in.")],
     text: TextColumnName = "text",
     hidden_size: Annotated[int, typer.Option(min=1, help="Width: a multiple of 4.")] = 32,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the distinct texts.")] = 3,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the distinct texts.")] = 2,
     max_seconds: Annotated[
         float | None, typer.Option(min=1, help="Stop after this time, wherever it is.")
     ] = None,
@@ -142,7 +146,8 @@ def train(
     unlabelled: Annotated[
         Path | None,
         typer.Option(
-            help="Texts without labels, such as the corpus: learn what a teacher says of them."
+            help="Texts without labels, such as the corpus, in files of the same kinds as predict "
+            "reads: learn what a teacher says of them."
         ),
     ] = None,
     test_size: Annotated[

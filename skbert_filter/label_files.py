@@ -7,7 +7,8 @@ import pandas as pd
 import pyarrow as pa
 
 from skbert_filter.corpus.classifiers import load_classifier, model_name
-from skbert_filter.corpus.sources import check_apart, list_sources
+from skbert_filter.corpus.sources import check_apart
+from skbert_filter.corpus.texts import text_arrays
 from skbert_filter.duplicates.keys import Key
 from skbert_filter.duplicates.leakage import LeakageReport, leakage_report
 from skbert_filter.duplicates.reports import DuplicateReport, duplicate_report
@@ -17,15 +18,10 @@ from skbert_filter.inspection.suspects import apply_corrections, suspect_labels
 from skbert_filter.tables import (
     check_column,
     check_destination,
-    check_no_nulls,
-    check_text_column,
     create_table,
-    open_rows,
     open_table,
     table_format,
-    valid_texts,
 )
-from skbert_filter.tables.lines import TEXT
 from skbert_filter.train import read_labels
 
 
@@ -337,18 +333,7 @@ def read_texts(source: str | Path, *, text: str = "text") -> pa.ChunkedArray:
     FileNotFoundError, ValueError
         As `report_duplicates`.
     """
-    chunks = []
-    for file in list_sources(Path(source)):
-        first_row = 1
-        with open_rows(file.path, text) as table:
-            name = text if table.format.is_table else TEXT
-            check_text_column(table.schema, name, file.path)
-            for batch, _ in table.batches:
-                values = batch.column(name)
-                check_no_nulls(values, name, file.path, first_row=first_row)
-                chunks.append(valid_texts(values, name, file.path, first_row=first_row))
-                first_row += batch.num_rows
-    return pa.chunked_array(chunks, pa.large_string())
+    return pa.chunked_array(list(text_arrays(source, text)), pa.large_string())
 
 
 def _check_paths(

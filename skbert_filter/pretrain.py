@@ -1,6 +1,6 @@
-"""From a table of unlabelled texts to a saved encoder."""
+"""From files of unlabelled texts to a saved encoder."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 from sklearn.base import clone
 
+from skbert_filter.corpus.sources import check_apart, list_sources
+from skbert_filter.corpus.texts import text_arrays
 from skbert_filter.saved_folders import check_saved_folder, save_over
-from skbert_filter.tables import TableReader, check_text_column, encode_texts, open_table
 from skbert_filter.wording import counted
 
 
@@ -21,7 +22,7 @@ class PretrainingSummary:
     Attributes
     ----------
     source, destination : str
-        The table of texts, and the folder of the encoder.
+        The file or folder of texts, and the folder of the encoder.
     rows, distinct : int
         Texts read, and how many different ones they are.
     epochs, steps : int
@@ -69,20 +70,20 @@ def pretrain_encoder(
     random_state: int | None = None,
     callbacks: Sequence[Any] = (),
 ) -> PretrainingSummary:
-    """Learn a tokenizer and an encoder from a table of unlabelled texts, and save them.
+    """Learn a tokenizer and an encoder from files of unlabelled texts, and save them.
 
     Memory grows with the number of distinct texts, not of rows.
 
     Parameters
     ----------
     corpus : str or Path
-        A ``.parquet``, ``.csv`` or ``.tsv`` file (the last two also with ``.gz`` or ``.zst``)
-        with a row for each text.
+        What `filter_corpus` reads: a ``.txt``, ``.csv``, ``.tsv``, ``.jsonl`` (also with ``.gz``
+        or ``.zst``) or ``.parquet`` file, a folder of them, or ``-`` for lines of standard input.
     destination : str or Path
         The folder to save the encoder in, for ``SmallBertTextFilter(checkpoint=destination)``. It
         appears when it is complete.
     text : str, default="text"
-        The column with the texts.
+        The column with the texts; a file of lines has none.
     estimator : SmallBertPretrainer, default=None
         The pretrainer to fit a clone of; None for the default with `random_state`.
     overwrite : bool, default=False
@@ -104,7 +105,8 @@ def pretrain_encoder(
         If `destination` is a file, holds other files than a saved encoder, or holds an encoder
         and `overwrite` is False. This is seen before training.
     ValueError
-        If `corpus` is damaged, lacks the column or a text, or has no words to guess.
+        If `corpus` is of an unknown kind, damaged, lacks the column or a text, or has no words to
+        guess, or `destination` lies in it.
 
     Examples
     --------
@@ -132,12 +134,11 @@ def pretrain_encoder(
         from skbert_filter.pretrainer import SmallBertPretrainer
 
         estimator = SmallBertPretrainer(random_state=random_state)
-    with open_table(corpus) as table:
-        check_text_column(table.schema, text, corpus)
-        check_saved_folder(destination, "encoder", overwrite=overwrite)
-
-        batches = text_batches(table, text, corpus)
-        pretrainer = clone(estimator).set_callbacks(*callbacks).fit(batches).set_callbacks()
+    list_sources(corpus)  # whether there are any, before all else
+    check_saved_folder(destination, "encoder", overwrite=overwrite)
+    check_apart(corpus, destination)
+    batches = text_arrays(corpus, text)
+    pretrainer = clone(estimator).set_callbacks(*callbacks).fit(batches).set_callbacks()
     save_over(pretrainer, destination)
     record = pretrainer.training_record_
     return PretrainingSummary(
@@ -151,40 +152,3 @@ def pretrain_encoder(
         seconds=perf_counter() - start,
         pretrainer=pretrainer,
     )
-
-
-def text_batches(table: TableReader, text: str, source: Path) -> Iterator[list[str]]:
-    """Read the texts of an open table batch by batch; a null or damaged text is an error.
-
-    Parameters
-    ----------
-    table : TableReader
-        What `open_table` gives.
-    text : str
-        The column with the texts.
-    source : Path
-        The name of the table, for errors.
-
-    Yields
-    ------
-    texts : list of str
-        Those of a batch of rows.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from skbert_filter.pretrain import text_batches
-    >>> from skbert_filter.tables import open_table
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     source = Path(folder, "texts.csv")
-    ...     _ = source.write_text("text\\nView All\\nAbout\\n")
-    ...     with open_table(source) as table:
-    ...         list(text_batches(table, "text", source))
-    [['View All', 'About']]
-    """
-    first_row = 1
-    for batch, _ in table.batches:
-        distinct, codes = encode_texts(batch.column(text), text, source, first_row=first_row)
-        first_row += batch.num_rows
-        yield list(map(distinct.__getitem__, codes.to_pylist()))

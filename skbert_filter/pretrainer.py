@@ -55,8 +55,9 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         Width of the encoder, and of the inner layer of its feed-forward parts.
     num_hidden_layers, num_attention_heads : int, default=4
         Depth of the encoder, and number of heads, which must divide `hidden_size`.
-    hidden_dropout_prob, attention_probs_dropout_prob : float, default=0.1
-        Dropout in training. The filter that starts from the encoder has its own.
+    hidden_dropout_prob, attention_probs_dropout_prob : float, default=0.0
+        Dropout in training: none, since so small an encoder does not learn so many texts by heart.
+        The filter that starts from it has its own.
     mlm_probability : float, default=0.15
         Share of the words (or tokens) of a text that are to be guessed, drawn anew each epoch. At
         least one of each text is, however short. 80 % of them are hidden, 10 % replaced by a
@@ -66,7 +67,7 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
     guess_at_cls : bool, default=True
         Whether a token of the text, drawn anew each epoch, is also to be guessed at [CLS], whose
         state a classifier reads.
-    epochs : int, default=3
+    epochs : int, default=2
         Passes over the distinct texts.
     batch_size : int, default=128
         Texts of a training step, on average: a step takes texts of similar length, more of them
@@ -168,12 +169,12 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         intermediate_size=128,
         num_hidden_layers=4,
         num_attention_heads=4,
-        hidden_dropout_prob=0.1,
-        attention_probs_dropout_prob=0.1,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
         mlm_probability=0.15,
         whole_word_mask=False,
         guess_at_cls=True,
-        epochs=3,
+        epochs=2,
         batch_size=128,
         learning_rate=6e-3,
         lr_scheduler_type="cosine",

@@ -14,11 +14,11 @@ from scipy.stats import chi2_contingency
 from sklearn.base import clone
 
 from skbert_filter.corpus import load_classifier
+from skbert_filter.corpus.texts import text_arrays
 from skbert_filter.duplicates.splits import dedup_train_test_split
 from skbert_filter.duplicates.training_rows import TrainingRows, training_rows
 from skbert_filter.encoding import misdecoded_share
 from skbert_filter.inspection.evaluation import Evaluation, evaluate
-from skbert_filter.pretrain import text_batches
 from skbert_filter.saved_folders import check_saved_folder, save_over
 from skbert_filter.tables import check_column, check_no_nulls, check_text_column, open_table
 from skbert_filter.text_streams import distinct_texts
@@ -165,7 +165,7 @@ def train_filter(
     estimator : SmallBertTextFilter, default=None
         The filter to fit a clone of; None for the default with `random_state`.
     unlabelled : str or Path, default=None
-        A table of unlabelled texts, such as the corpus to clean, with the column `text`. The
+        Unlabelled texts, such as the corpus to clean: what `filter_corpus` reads. The
         filter then learns what a teacher says of them, as in `DistilledTextFilter`; of the
         held-out texts it is not asked before the scores are known.
     test_size : float, default=0.2
@@ -222,7 +222,7 @@ def train_filter(
     check_saved_folder(destination, "filter", overwrite=overwrite)
     texts, y = read_labels(source, text=text, label=label)
     distinct, distinct_y = _distinct(texts, y)
-    pool = None if unlabelled is None else _read_texts(Path(unlabelled), text)
+    pool = None if unlabelled is None else distinct_texts(text_arrays(unlabelled, text))[0]
 
     if estimator is None:
         from skbert_filter.text_filter import SmallBertTextFilter
@@ -400,12 +400,6 @@ def read_labels(
 def _fit(estimator: Any, texts: list[str], y: np.ndarray, callbacks: Sequence[Any]) -> Any:
     model = clone(estimator).set_callbacks(*callbacks).fit(texts, y)
     return model.set_callbacks()
-
-
-def _read_texts(source: Path, text: str) -> list[str]:
-    with open_table(source) as table:
-        check_text_column(table.schema, text, source)
-        return distinct_texts(text_batches(table, text, source))[0]
 
 
 def _as_known(y: np.ndarray, classes: np.ndarray) -> np.ndarray:

@@ -579,6 +579,21 @@ def test_a_csv_is_read_as_it_is_written(fitted, tmp_path):
     assert (summary.rows, summary.distinct) == (4, 3)
 
 
+def test_a_folder_of_files_of_every_kind_is_read(fitted, tmp_path):
+    crawl = tmp_path / "crawl"
+    (crawl / "site").mkdir(parents=True)
+    (crawl / "site" / "page.txt").write_text("View All\nAbout us\n")
+    (crawl / "lines.jsonl").write_text('{"text": "View All", "page": 1}\n')
+    pd.DataFrame({"text": ["We sell tea", "About us"]}).to_parquet(crawl / "rows.parquet")
+    brief = {**TINY, "max_steps": 1, "tokenizer": tokenizer_of(fitted)}
+    summary = pretrain_encoder(crawl, tmp_path / "encoder", estimator=SmallBertPretrainer(**brief))
+    assert (summary.rows, summary.distinct) == (5, 3)
+    with pytest.raises(ValueError, match=r"The destination .* lies in the source"):
+        pretrain_encoder(crawl, crawl / "encoder")
+    with pytest.raises(FileNotFoundError, match=r"There is no file .*nowhere"):
+        pretrain_encoder(tmp_path / "nowhere", tmp_path / "other")
+
+
 @pytest.mark.parametrize(
     ("prepare", "error", "said"),
     [

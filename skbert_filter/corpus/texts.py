@@ -1,0 +1,56 @@
+"""All texts of a corpus, one after the other, whatever files they are in."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from skbert_filter.corpus.sources import list_sources
+from skbert_filter.tables import check_no_nulls, check_text_column, open_rows, valid_texts
+from skbert_filter.tables.lines import TEXT
+
+
+def text_arrays(source: str | Path, text: str = "text") -> Iterator[pa.Array]:
+    """Read the texts of a corpus batch by batch; a missing or damaged text is an error.
+
+    Parameters
+    ----------
+    source : str or Path
+        What `filter_corpus` reads: a file of one of its kinds, a folder of them, or ``-``.
+    text : str, default="text"
+        The column with the texts.
+
+    Yields
+    ------
+    texts : pyarrow.Array of str
+        Those of a batch of rows.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file or folder.
+    ValueError
+        If a file is of an unknown kind or damaged, or lacks the column or a text. The file
+        and the row are named.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skbert_filter.corpus.texts import text_arrays
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "a.csv").write_text("text,page\\nView All,1\\nAbout,1\\n")
+    ...     _ = Path(folder, "b.txt").write_text("Contact us\\n")
+    ...     [texts.to_pylist() for texts in text_arrays(folder)]
+    [['View All', 'About'], ['Contact us']]
+    """
+    for file in list_sources(Path(source)):
+        first_row = 1
+        with open_rows(file.path, text) as table:
+            name = text if table.format.is_table else TEXT
+            check_text_column(table.schema, name, file.path)
+            for batch, _ in table.batches:
+                values = batch.column(name)
+                check_no_nulls(values, name, file.path, first_row=first_row)
+                yield valid_texts(values, name, file.path, first_row=first_row)
+                first_row += batch.num_rows
