@@ -13,7 +13,6 @@ from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from numbers import Integral, Real
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -31,6 +30,7 @@ from skbert_filter.bert.plan import LabelledTexts, TrainingPlan
 from skbert_filter.bert.pretrained import PretrainedEncoder
 from skbert_filter.bert.state import BertState
 from skbert_filter.duplicates.training_rows import TrainingRows, training_rows
+from skbert_filter.saved_filter import SavedFilterMixin
 from skbert_filter.validation import check_labels, check_texts
 
 if TYPE_CHECKING:
@@ -44,7 +44,9 @@ _SIZES = (
 )
 
 
-class SmallBertTextFilter(DocLinkMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class SmallBertTextFilter(
+    SavedFilterMixin, DocLinkMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimator
+):
     """A very small BERT that classifies short texts, such as useful snippets and garbage.
 
     Tokenization, the reduced BERT and focal loss sit behind `fit`, `predict` and
@@ -474,130 +476,6 @@ class SmallBertTextFilter(DocLinkMixin, CallbackSupportMixin, ClassifierMixin, B
         logits = self._logits(X)
         return logits[:, 0] if logits.shape[1] == 1 else logits
 
-    def save_pretrained(self, folder):
-        """Save the fitted filter as a folder of JSON and safetensors.
-
-        Parameters
-        ----------
-        folder : str or path-like
-            Folder to create; it may exist if it is empty. transformers loads it with
-            ``BertForSequenceClassification.from_pretrained``.
-
-        Raises
-        ------
-        FileExistsError
-            If the folder holds anything.
-        TypeError
-            If the labels are not str, int, float or bool.
-
-        Notes
-        -----
-        Parameters that JSON has not (an encoder, a tokenizer, a key function, a dict of weights, a
-        generator) are left out, and are at their defaults in the filter that is loaded. Its answers
-        do not depend on them; a new fit does.
-        """
-        check_is_fitted(self)
-        labels = self._plain_labels()
-        own = {
-            "classes": labels,
-            "classes_dtype": self.classes_.dtype.str,
-            "parameters": {
-                name: value
-                for name, value in map(_as_json, self.get_params(deep=False).items())
-                if isinstance(value, str | int | float | None)
-            },
-            "history": self.history_,
-            "training_record": self.training_record_,
-            "fingerprint": self.fingerprint_,
-        }
-        from skbert_filter.bert.folder import save_folder
-
-        save_folder(folder, self._state, [str(label) for label in labels], own)
-
-    def export_onnx(self, path):
-        """Write the fitted filter as one file that runs in plain ONNX Runtime.
-
-        Parameters
-        ----------
-        path : str or path-like
-            File to create.
-
-        Raises
-        ------
-        FileExistsError
-            If it exists.
-        TypeError
-            If the labels are not str, int, float or bool.
-
-        Notes
-        -----
-        The inputs are ``input_ids`` and ``attention_mask``, int64 of shape (n_texts, n_tokens),
-        and the output is ``logits``, float32 of shape (n_texts, n_logits): what
-        `decision_function` returns. The metadata of the file are text: ``classes`` (JSON),
-        ``probabilities``, ``gamma`` and ``label_smoothing`` (by which
-        ``skbert_filter.bert.losses`` makes probabilities of logits), ``tokenizer`` (the content
-        of a tokenizer.json), ``max_length``, and ``fingerprint``.
-        """
-        check_is_fitted(self)
-        if Path(path).exists():
-            raise FileExistsError(f"{os.fspath(path)} exists. Remove it, or name another file.")
-        from skbert_filter.bert.onnx_engine import export_onnx
-
-        metadata = {
-            "classes": json.dumps(self._plain_labels()),
-            "probabilities": self.probabilities,
-            "fingerprint": self.fingerprint_,
-        }
-        export_onnx(path, self._state, metadata)
-
-    @classmethod
-    def from_pretrained(cls, folder):
-        """Load a filter saved by `save_pretrained`, without running any code of the folder.
-
-        Parameters
-        ----------
-        folder : str or path-like
-            The folder.
-
-        Returns
-        -------
-        model : SmallBertTextFilter
-            Fitted; predicts as the saved one.
-
-        Raises
-        ------
-        FileNotFoundError, ValueError
-            If the folder is no such folder, incomplete, damaged, changed or of a newer format.
-        """
-        from skbert_filter.bert.folder import METADATA, load_folder
-
-        state, own = load_folder(folder)
-        try:
-            model = cls(**own["parameters"])
-            model._validate_params()
-            model.classes_ = np.array(own["classes"], dtype=np.dtype(own["classes_dtype"]))
-            model.n_iter_ = len(own["history"]["loss"])
-            if model._plain_labels() != own["classes"]:
-                raise ValueError(f"{own['classes']!r} are no labels of {model.classes_.dtype}.")
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"{METADATA} in {os.fspath(folder)!r} is not that of a filter: {error}. "
-                "Copy the folder again from its source, or save the model anew."
-            ) from error
-        model.history_ = own["history"]
-        model.training_record_ = own["training_record"]
-        model._state = state
-        return model
-
-    def _plain_labels(self) -> list[Any]:
-        labels = self.classes_.tolist()
-        if not {type(label) for label in labels} <= {str, int, float, bool}:
-            raise TypeError(
-                "Labels are saved as JSON, so that they must be str, int, float or bool; got "
-                f"{type(labels[0]).__name__} ({labels[0]!r})."
-            )
-        return labels
-
     def _logits(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
         return self._state.logits(
@@ -747,14 +625,6 @@ def _check_callbacks(callbacks: Any) -> list[Any]:
                     f"{callback!r}."
                 )
     return callbacks
-
-
-def _as_json(parameter: tuple[str, Any]) -> tuple[str, Any]:
-    name, value = parameter
-    if isinstance(value, os.PathLike):
-        return name, os.fspath(value)
-    # a number of a NumPy grid
-    return name, value.item() if isinstance(value, np.generic) else value
 
 
 def _labelled(rows: TrainingRows) -> LabelledTexts:

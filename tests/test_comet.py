@@ -517,7 +517,7 @@ def trained(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         # What is learnt does not matter here: a few steps will do.
-        patch.setattr("skbert_filter.text_filter._AUTO_STEPS", 1)
+        patch.setattr("skbert_filter.auto_settings._STEPS_PER_CLASS", 1)
         for name, value in QUIET_ENVIRONMENT.items():
             patch.setenv(name, value)
         result = invoke(
