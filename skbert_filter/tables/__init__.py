@@ -4,7 +4,6 @@ from skbert_filter.tables.columns import (
     check_column,
     check_no_nulls,
     check_text_column,
-    encode_texts,
     valid_texts,
 )
 from skbert_filter.tables.formats import Format, file_format, find_format, table_format
@@ -28,7 +27,6 @@ __all__ = [
     "check_no_nulls",
     "check_text_column",
     "create_table",
-    "encode_texts",
     "file_format",
     "find_format",
     "open_rows",

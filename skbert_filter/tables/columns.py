@@ -53,44 +53,18 @@ def check_text_column(schema: pa.Schema, column: str, path: Path) -> None:
         )
 
 
-def encode_texts(
-    values: pa.Array, column: str, path: Path, *, first_row: int
-) -> tuple[list[str], pa.Array]:
-    """Return the distinct texts of some rows, and the position of each row's text in them.
-
-    Parameters
-    ----------
-    values : pyarrow.Array
-        Some rows of a text column.
-    column : str
-    path : Path
-        Where they come from, for messages.
-    first_row : int
-        The number of the first of these rows in the file, counted from 1.
-
-    Returns
-    -------
-    distinct : list of str
-        In first-seen order.
-    codes : pyarrow.Array of int
-
-    Raises
-    ------
-    ValueError
-        If a text is null (naming its row) or not UTF-8.
-    """
-    check_no_nulls(values, column, path, first_row=first_row)
-    encoded = valid_texts(values, column, path, first_row=first_row).dictionary_encode()
-    return encoded.dictionary.to_pylist(), encoded.indices
-
-
 def valid_texts(values: pa.Array, column: str, path: Path, *, first_row: int) -> pa.Array:
     """Return texts as Arrow's large strings, if they are UTF-8.
 
     Parameters
     ----------
-    values, column, path, first_row
-        As for `encode_texts`; nulls are allowed.
+    values : pyarrow.Array
+        Some rows of a text column; nulls are allowed.
+    column : str
+    path : Path
+        Where they come from, for messages.
+    first_row : int
+        The number of the first of these rows in the file, counted from 1.
 
     Raises
     ------
@@ -119,7 +93,7 @@ def check_no_nulls(values: pa.Array, column: str, path: Path, *, first_row: int)
     Parameters
     ----------
     values, column, path, first_row
-        As for `encode_texts`, of a column of any type.
+        As for `valid_texts`, of a column of any type.
 
     Raises
     ------
