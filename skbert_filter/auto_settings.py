@@ -1,7 +1,8 @@
-"""What the value "auto" of a filter's parameters stands for; plain rules, found by measuring.
+"""What the value "auto" of a parameter stands for; plain rules, found by measuring.
 
 They were chosen on validation folds of web snippets, from 300 to 7,600 of them, and on a tenth of
-the training texts of 77 intents (docs/benchmarks.rst).
+the training texts of 77 intents; those of pretraining on 26,000 and 261,000 texts
+(docs/benchmarks.rst).
 """
 
 import math
@@ -11,6 +12,7 @@ _LEAST_EPOCHS, _STEPS_PER_CLASS = 4, 80
 _LEAST_PATIENCE, _PATIENCE = 2, 0.2
 _LEARNING_RATE, _HIGHEST_LEARNING_RATE = 1e-3, 4e-3
 _CHECKPOINT_EMBEDDINGS = 0.1
+_PRETRAINING_STEPS, _MOST_PRETRAINING_EPOCHS = 2000, 10
 
 
 def dropout(asked: float | str, *, n_classes: int, from_checkpoint: bool) -> float:
@@ -49,3 +51,11 @@ def embedding_share(asked: float | str, *, learning_rate: float, from_checkpoint
     if not from_checkpoint:
         return 1.0
     return _CHECKPOINT_EMBEDDINGS if asked == "auto" else float(asked) / learning_rate
+
+
+def pretraining_epochs(asked: int | str, *, n_texts: int, batch_size: int) -> int:
+    """Return the passes over unlabelled texts: about 2,000 steps, at least 1, at most 10."""
+    if asked == "auto":
+        passes = round(_PRETRAINING_STEPS * batch_size / n_texts)
+        return min(max(passes, 1), _MOST_PRETRAINING_EPOCHS)
+    return int(asked)

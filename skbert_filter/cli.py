@@ -92,7 +92,13 @@ def pretrain(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to save the encoder in.")],
     text: TextColumnName = "text",
     hidden_size: Annotated[int, typer.Option(min=1, help="Width: a multiple of 4.")] = 32,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the distinct texts.")] = 2,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Passes over the distinct texts; about 2,000 steps if left out, 1 to 10 passes.",
+        ),
+    ] = None,
     max_seconds: Annotated[
         float | None, typer.Option(min=1, help="Stop after this time, wherever it is.")
     ] = None,
@@ -119,7 +125,7 @@ def pretrain(
             estimator=SmallBertPretrainer(
                 hidden_size=hidden_size,
                 intermediate_size=4 * hidden_size,
-                epochs=epochs,
+                epochs="auto" if epochs is None else epochs,
                 max_seconds=max_seconds,
                 checkpoint_dir=checkpoint_dir,
                 random_state=seed,

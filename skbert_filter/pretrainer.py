@@ -19,6 +19,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skbert_filter import auto_settings
 from skbert_filter._doc_links import DocLinkMixin
 from skbert_filter.bert.architecture import Weights
 from skbert_filter.bert.plan import EpochHooks, TrainingPlan
@@ -67,8 +68,9 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
     guess_at_cls : bool, default=True
         Whether a token of the text, drawn anew each epoch, is also to be guessed at [CLS], whose
         state a classifier reads.
-    epochs : int, default=2
-        Passes over the distinct texts.
+    epochs : "auto" or int, default="auto"
+        Passes over the distinct texts. "auto": as many as make about 2,000 steps, at least one and
+        at most ten: one over 200,000 texts or more.
     batch_size : int, default=128
         Texts of a training step, on average: a step takes texts of similar length, more of them
         where they are short, so that each has about as many tokens.
@@ -101,7 +103,8 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         The tokenizer, size and weights, as an immutable value. It has no pooler: a classifier
         that starts from it learns its own.
     history_ : dict of str to list of float
-        Loss (the mean cross-entropy of the words to guess) and learning_rate of each epoch.
+        Loss (the mean cross-entropy of the words to guess, estimated from samples of the
+        vocabulary where it is large) and learning_rate of each epoch.
     n_iter_ : int
         Epochs that were run, the last one perhaps in part.
     training_record_ : dict
@@ -117,7 +120,10 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
     The task is that of Devlin et al., "BERT: Pre-training of deep bidirectional transformers",
     NAACL 2019, without its next sentences. The output embedding is the word embedding (Press and
     Wolf, "Using the output embedding to improve language models", EACL 2017), and is only computed
-    for the words to guess; its bias starts at the logarithm of the words' frequencies.
+    for the words to guess; its bias starts at the logarithm of the words' frequencies. Of a
+    vocabulary of more than 1,500, a guess is told apart from the 1,000 most frequent tokens and
+    from 500 of the others, drawn for each step and weighted to stand for all of them (Jean et al.,
+    "On using very large target vocabulary for neural machine translation", ACL 2015).
 
     Examples
     --------
@@ -145,7 +151,7 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         "mlm_probability": [Interval(Real, 0, 1, closed="neither")],
         "whole_word_mask": ["boolean"],
         "guess_at_cls": ["boolean"],
-        "epochs": [Interval(Integral, 1, None, closed="left")],
+        "epochs": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "lr_scheduler_type": [StrOptions({"constant", "linear", "cosine"})],
@@ -174,7 +180,7 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         mlm_probability=0.15,
         whole_word_mask=False,
         guess_at_cls=True,
-        epochs=2,
+        epochs="auto",
         batch_size=128,
         learning_rate=6e-3,
         lr_scheduler_type="cosine",
@@ -255,7 +261,10 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         weights_seed, training_seed = (
             int(seed) for seed in random_state.randint(np.iinfo(np.int32).max, size=2)
         )
-        context = self._init_callback_context(max_subtasks=self.epochs)
+        n_epochs = auto_settings.pretraining_epochs(
+            self.epochs, n_texts=len(texts), batch_size=self.batch_size
+        )
+        context = self._init_callback_context(max_subtasks=n_epochs)
         context.call_on_fit_task_begin(estimator=self, X=seen, y=y)
         task = MaskedLMTask.of(
             texts,
@@ -299,7 +308,7 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         done = pretrain(
             task,
             TrainingPlan(
-                epochs=self.epochs,
+                epochs=n_epochs,
                 batch_size=self.batch_size,
                 learning_rate=self.learning_rate,
                 lr_scheduler_type=self.lr_scheduler_type,

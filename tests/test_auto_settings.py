@@ -68,3 +68,20 @@ def test_a_filter_at_its_defaults_learns_many_classes(of_many_classes):
     model.fit(X_train, np.array(y)[train])
     assert max(model.history_["learning_rate"]) > 1e-3
     assert (model.predict(X_test) == np.array(y)[~train]).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("n_texts", "batch_size", "expected"),
+    [
+        (261_240, 128, 1),
+        (5_000_000, 128, 1),
+        (130_000, 128, 2),
+        (130_000, 256, 4),
+        (26_000, 128, 10),
+        (300, 128, 10),
+    ],
+)
+def test_pretraining_takes_about_2000_steps(n_texts, batch_size, expected):
+    asked = {"n_texts": n_texts, "batch_size": batch_size}
+    assert auto_settings.pretraining_epochs("auto", **asked) == expected
+    assert auto_settings.pretraining_epochs(3, **asked) == 3

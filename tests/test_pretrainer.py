@@ -19,6 +19,7 @@ from sklearn.exceptions import NotFittedError
 from tokenizers import Tokenizer
 
 from skbert_filter import PretrainingSummary, SmallBertPretrainer, SmallBertTextFilter
+from skbert_filter.bert import candidates
 from skbert_filter.bert.pretrained_folder import save_pretrained_folder
 from skbert_filter.datasets import make_website_corpus, make_website_snippets
 from skbert_filter.pretrain import pretrain_encoder
@@ -111,6 +112,30 @@ def test_the_loss_falls_below_what_frequencies_tell(learnt):
     entropy = unigram_entropy(pretrainer, sentences)
     # of which guessing a word at [CLS] keeps more than the hidden words do
     assert pretrainer.history_["loss"][-1] < 0.6 * entropy
+
+
+@pytest.fixture
+def sampling(monkeypatch):
+    """Make vocabularies large."""
+    monkeypatch.setattr(candidates, "N_FREQUENT", 40)
+    monkeypatch.setattr(candidates, "N_DRAWN", 20)
+
+
+def test_a_large_vocabulary_is_learnt_by_samples_of_it(learnt, sampling):
+    sentences, of_all = learnt
+    pretrainer = clone(of_all).fit(sentences)
+    loss = pretrainer.history_["loss"][-1]
+    assert loss < 0.6 * unigram_entropy(pretrainer, sentences)
+    assert loss == pytest.approx(of_all.history_["loss"][-1], rel=0.15)
+
+
+def test_samples_of_a_vocabulary_come_back_with_the_seed(fitted, texts, sampling, tmp_path):
+    sampled = SmallBertPretrainer(**TINY).fit(texts)
+    assert sampled.encoder_ != fitted.encoder_
+    unfinished = SmallBertPretrainer(**TINY, checkpoint_dir=tmp_path / "state", save_steps=3)
+    with pytest.raises(KeyboardInterrupt):
+        clone(unfinished).set_callbacks(Watching(fail_after=1)).fit(texts)
+    assert unfinished.fit(texts).encoder_ == sampled.encoder_
 
 
 def test_a_filter_learns_from_few_labels_what_pretraining_saw_together(learnt):

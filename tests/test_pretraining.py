@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from skbert_filter.bert.architecture import Architecture
 from skbert_filter.bert.batching import pad, training_rows
+from skbert_filter.bert.candidates import N_DRAWN, N_FREQUENT, Candidates
 from skbert_filter.bert.engine import import_keras
 from skbert_filter.bert.masked_lm import MaskedLMTask, at_usual_scale
 from skbert_filter.bert.masking import Masking
@@ -144,6 +145,46 @@ def test_batches_of_equal_tokens_are_of_about_as_many():
     assert max(of_50_texts) > 10 * min(of_50_texts)
 
 
+# --- what a guess is told apart from
+
+
+@pytest.fixture
+def zipf():
+    """Frequencies of 3,000 tokens in an order of their own, the first of them special."""
+    frequency = 1 / (1 + np.random.RandomState(0).permutation(3000))
+    return frequency, np.arange(3000) >= 5
+
+
+def test_the_frequent_and_a_draw_of_the_others_are_candidates(zipf):
+    frequency, is_ordinary = zipf
+    candidates = Candidates.of(frequency, is_ordinary)
+    drawn, log_stands_for = candidates.draw(np.random.RandomState(0))
+    assert len(set(drawn)) == len(drawn) == N_FREQUENT + N_DRAWN
+    assert drawn.min() >= 5
+    frequent, others = np.split(drawn, [N_FREQUENT])
+    assert frequency[frequent].min() > frequency[others].max()
+    assert np.exp(log_stands_for).sum() == pytest.approx(is_ordinary.sum())
+    assert (log_stands_for[:N_FREQUENT] == 0).all()
+    seen = {i for seed in range(40) for i in candidates.draw(np.random.RandomState(seed))[0]}
+    assert seen == set(np.flatnonzero(is_ordinary))
+
+
+def test_a_draw_estimates_the_sum_over_the_vocabulary(zipf):
+    frequency, is_ordinary = zipf
+    logits = np.log(frequency) + np.random.RandomState(1).randn(3000)
+    candidates = Candidates.of(frequency, is_ordinary)
+    rng = np.random.RandomState(2)
+    draws = [candidates.draw(rng) for _ in range(400)]
+    sums = [np.exp(logits[ids] + log_stands_for).sum() for ids, log_stands_for in draws]
+    assert np.mean(sums) == pytest.approx(np.exp(logits[is_ordinary]).sum(), rel=0.003)
+
+
+def test_a_small_vocabulary_is_taken_whole():
+    n = N_FREQUENT + N_DRAWN
+    assert Candidates.of(np.ones(n), np.ones(n, bool)) is None
+    assert Candidates.of(np.ones(n + 1), np.ones(n + 1, bool)) is not None
+
+
 # --- the model
 
 
@@ -196,6 +237,25 @@ def test_logits_are_those_of_transformers_at_the_places_asked_for(golden, archit
         got = model(inputs_for(golden, chosen, 9), training=training).numpy()
         assert got.shape == (chosen.sum(), 30)
         np.testing.assert_allclose(got, golden["logits"][chosen], atol=1e-4)
+
+
+def test_logits_of_candidates_are_those_of_the_vocabulary_save_the_right_one(golden, architecture):
+    chosen = np.arange(9) < golden["length"][:, None]
+    guessed, candidates = golden["input_ids"][chosen], np.array([29, 7, 11], np.int32)
+    guessed[0] = 11
+    log_stands_for = np.array([0.0, 0.0, 2.5], np.float32)
+    got = masked_lm(architecture, golden)(
+        {
+            **inputs_for(golden, chosen, 9),
+            **{"guessed": guessed, "candidates": candidates, "log_stands_for": log_stands_for},
+        }
+    ).numpy()
+    every = golden["logits"][chosen]
+    np.testing.assert_allclose(got[:, 0], every[np.arange(len(guessed)), guessed], atol=1e-4)
+    is_right = guessed[:, None] == candidates
+    assert is_right.any()
+    expected = np.where(is_right, -1e9, every[:, candidates] + log_stands_for)
+    np.testing.assert_allclose(got[:, 1:], expected, atol=1e-4)
 
 
 def test_bringing_the_embeddings_to_usual_scale_changes_no_logit(golden, architecture):

@@ -16,8 +16,8 @@ from keras import ops
 from skbert_filter.bert.architecture import Architecture, Precision, Weights
 from skbert_filter.bert.engine import traced_once
 
-# Added to the attention scores of padding: exp() of it is 0 in float32.
-_MASKED = -1e9
+# Score of what is not to be chosen, such as attention to padding: exp() of it is 0 in float32.
+NEVER = -1e9
 
 # Weights that each layer has.
 _OF_A_LAYER = (
@@ -90,7 +90,7 @@ class BertEncoder(keras.Model):
         embedded = ops.take(self.word, ids, axis=0) + w["position"][:n_tokens] + w["token_type"][0]
         x = self._drop(self._norm(embedded, w["embedding_norm"]), seeds)
         is_token = ops.arange(n_tokens, dtype="int32") < ops.expand_dims(length, 1)
-        mask = ops.where(ops.expand_dims(is_token, (1, 2)), 0.0, _MASKED)
+        mask = ops.where(ops.expand_dims(is_token, (1, 2)), 0.0, NEVER)
         for i in range(self.architecture.num_hidden_layers):
             last = i == self.architecture.num_hidden_layers - 1
             layer = self._traced[seeds is not None, last and places is None]

@@ -11,6 +11,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from skbert_filter.bert.architecture import INITIALIZER_RANGE, Architecture, Weights
+from skbert_filter.bert.candidates import Candidates
 from skbert_filter.bert.masking import Masking
 from skbert_filter.bert.pretrained import PretrainedEncoder
 from skbert_filter.bert.start import start_at_random
@@ -24,12 +25,16 @@ OUTPUT_BIAS = "cls.predictions.bias"
 
 @dataclass(frozen=True, eq=False)
 class MaskedLMTask:
-    """Tokenized texts that have a word to guess, and the weights of an untrained model."""
+    """Tokenized texts that have a word to guess, and the weights of an untrained model.
+
+    A guess is told apart from the ``candidates``; None: from the whole vocabulary.
+    """
 
     tokenizer: Tokenizer
     architecture: Architecture
     tokens: TokenIds
     masking: Masking
+    candidates: Candidates | None
     weights: Weights
 
     @classmethod
@@ -74,6 +79,7 @@ class MaskedLMTask:
             start.architecture,
             TokenIds(tokens.flat, tokens.starts[rows], tokens.lengths[rows]),
             masking,
+            Candidates.of(counts, masking.is_ordinary),
             _with_head({**start.weights, **vectors}, counts),
         )
 

@@ -15,7 +15,7 @@ from keras import ops
 
 from skbert_filter.bert.architecture import Architecture, Precision, Weights
 from skbert_filter.bert.batching import keras_data, pad, training_rows
-from skbert_filter.bert.encoder import BertEncoder, Seeds
+from skbert_filter.bert.encoder import NEVER, BertEncoder, Seeds
 from skbert_filter.bert.masked_lm import (
     OUTPUT_BIAS,
     TRANSFORM,
@@ -34,6 +34,10 @@ class BertForMaskedLM(BertEncoder):
     Called with ``input_ids`` and ``length`` as the classifier, and with the places of the tokens
     to guess: ``first_places`` in the first half of the texts, ``second_places`` in the second,
     each counted from the first token of its half on.
+
+    With ``guessed``, the tokens that are right, with ``candidates`` and ``log_stands_for``, it
+    gives the logits of the right token and of the candidates, ``(n_places, 1 + n_candidates)``:
+    the right one, which comes first, does not count as a candidate too.
     """
 
     def __init__(self, architecture: Architecture, precision: Precision = "float32"):
@@ -54,8 +58,16 @@ class BertForMaskedLM(BertEncoder):
         x = ops.matmul(x, w[f"{TRANSFORM}.dense.weight"]) + w[f"{TRANSFORM}.dense.bias"]
         norm = w[f"{TRANSFORM}.LayerNorm.weight"], w[f"{TRANSFORM}.LayerNorm.bias"]
         x = self._norm(ops.gelu(x, approximate=False), norm)
-        logits = ops.matmul(x, ops.transpose(self.word)) + w[OUTPUT_BIAS]
-        return ops.cast(logits, "float32")
+        bias = w[OUTPUT_BIAS]
+        if "candidates" not in inputs:
+            return ops.cast(ops.matmul(x, ops.transpose(self.word)) + bias, "float32")
+        guessed, candidates = inputs["guessed"], inputs["candidates"]
+        right = ops.sum(x * ops.take(self.word, guessed, axis=0), axis=1) + ops.take(bias, guessed)
+        logits = ops.matmul(x, ops.transpose(ops.take(self.word, candidates, axis=0)))
+        logits = logits + ops.take(bias, candidates) + inputs["log_stands_for"]
+        is_right = ops.expand_dims(guessed, 1) == ops.expand_dims(candidates, 0)
+        logits = ops.where(is_right, NEVER, logits)
+        return ops.cast(ops.concatenate([ops.expand_dims(right, 1), logits], axis=1), "float32")
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,7 @@ class _EpochData:
 
     def __call__(self) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
         tokens, plan = self.task.tokens, self.plan
+        candidates = self.task.candidates
         rng = np.random.RandomState([plan.seed, self.epoch])
         batches = training_rows(tokens.lengths, plan.batch_size, rng, equal_tokens=True)
         for step in self.steps:
@@ -94,14 +107,20 @@ class _EpochData:
                 "first_places": np.flatnonzero(chosen[:half]).astype(np.int32),
                 "second_places": np.flatnonzero(chosen[half:]).astype(np.int32),
             }
+            if candidates is not None:
+                inputs["candidates"], inputs["log_stands_for"] = candidates.draw(of_step)
+                inputs["guessed"], guessed = guessed, np.zeros_like(guessed)
             yield inputs, guessed
 
     def for_keras(self) -> Any:
         """Return what ``keras.Model.fit`` takes."""
         some = np.empty(0, np.int32)
         inputs = {"input_ids": np.empty((0, 0), np.int32), "length": some}
-        places = {"first_places": some, "second_places": some}
-        return keras_data(self, len(self.steps), (inputs | places, some))
+        inputs |= {"first_places": some, "second_places": some}
+        if self.task.candidates is not None:
+            inputs |= {"candidates": some, "guessed": some}
+            inputs |= {"log_stands_for": np.empty(0, np.float32)}
+        return keras_data(self, len(self.steps), (inputs, some))
 
 
 class _Watch(keras.callbacks.Callback):
