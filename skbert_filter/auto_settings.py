@@ -13,6 +13,7 @@ _LEAST_PATIENCE, _PATIENCE = 2, 0.2
 _LEARNING_RATE, _HIGHEST_LEARNING_RATE = 1e-3, 4e-3
 _CHECKPOINT_EMBEDDINGS = 0.1
 _PRETRAINING_STEPS, _MOST_PRETRAINING_EPOCHS = 2000, 10
+_PRETRAINING_RATE, _WIDTH_OF_THAT_RATE = 6e-3, 32
 
 
 def dropout(asked: float | str, *, n_classes: int, from_checkpoint: bool) -> float:
@@ -22,10 +23,18 @@ def dropout(asked: float | str, *, n_classes: int, from_checkpoint: bool) -> flo
     return float(asked)
 
 
-def epochs(asked: int | str, *, n_texts: int, n_classes: int, batch_size: int) -> int:
-    """Return the passes over the texts: as many as make 80 steps for each class, at least 4."""
+def epochs(
+    asked: int | str, *, n_texts: int, n_classes: int, batch_size: int, from_checkpoint: bool
+) -> int:
+    """Return the passes over the texts, at least 4: as many as make 80 steps for each class.
+
+    Half of that for two classes and an encoder that knows the language: the rest would only learn
+    a few hundred texts by heart. To tell 77 classes, it needs all of them.
+    """
     if asked == "auto":
-        return max(_LEAST_EPOCHS, math.ceil(_STEPS_PER_CLASS * n_classes * batch_size / n_texts))
+        halved = from_checkpoint and n_classes == 2
+        steps = n_classes * _STEPS_PER_CLASS // (2 if halved else 1)
+        return max(_LEAST_EPOCHS, math.ceil(steps * batch_size / n_texts))
     return int(asked)
 
 
@@ -59,3 +68,10 @@ def pretraining_epochs(asked: int | str, *, n_texts: int, batch_size: int) -> in
         passes = round(_PRETRAINING_STEPS * batch_size / n_texts)
         return min(max(passes, 1), _MOST_PRETRAINING_EPOCHS)
     return int(asked)
+
+
+def pretraining_rate(asked: float | str, *, hidden_size: int) -> float:
+    """Return the peak of the learning rate: 6e-3, and less for a wider encoder in proportion."""
+    if asked == "auto":
+        return _PRETRAINING_RATE * min(1.0, _WIDTH_OF_THAT_RATE / hidden_size)
+    return float(asked)

@@ -100,7 +100,7 @@ class SmallBertTextFilter(
     epochs : int or "auto", default="auto"
         Passes over the training texts. "auto": as many as make 80 steps for each class, and at
         least 4: a few hundred texts need more passes than a few thousand, and many classes more
-        than two.
+        than two. For two classes from a `checkpoint` 80 steps in all are enough.
     batch_size : int, default=64
         Texts of a training step.
     learning_rate : float or "auto", default="auto"
@@ -341,6 +341,7 @@ class SmallBertTextFilter(
             n_texts=len(rows.texts),
             n_classes=len(classes),
             batch_size=self.batch_size,
+            from_checkpoint=self.checkpoint is not None,
         )
         learning_rate = auto_settings.learning_rate(self.learning_rate, n_classes=len(classes))
         context = self._init_callback_context(max_subtasks=n_epochs)

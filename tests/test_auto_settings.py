@@ -7,20 +7,24 @@ from skbert_filter import SmallBertTextFilter, auto_settings
 
 
 @pytest.mark.parametrize(
-    ("n_texts", "n_classes", "batch_size", "expected"),
+    ("n_texts", "n_classes", "batch_size", "expected", "expected_from_checkpoint"),
     [
-        (7600, 2, 64, 4),  # 476 steps
-        (2560, 2, 64, 4),  # 160 steps
-        (2500, 2, 64, 5),
-        (300, 2, 64, 35),
-        (300, 2, 32, 18),
-        (9003, 77, 64, 44),
+        (7600, 2, 64, 4, 4),  # 476 steps
+        (2560, 2, 64, 4, 4),  # 160 steps
+        (2500, 2, 64, 5, 4),
+        (800, 2, 64, 13, 7),
+        (300, 2, 64, 35, 18),
+        (300, 2, 32, 18, 9),
+        (9003, 77, 64, 44, 44),
     ],
 )
-def test_epochs_make_80_steps_for_each_class(n_texts, n_classes, batch_size, expected):
+def test_epochs_make_80_steps_for_each_class_and_half_for_two_from_a_checkpoint(
+    n_texts, n_classes, batch_size, expected, expected_from_checkpoint
+):
     asked = {"n_texts": n_texts, "n_classes": n_classes, "batch_size": batch_size}
-    assert auto_settings.epochs("auto", **asked) == expected
-    assert auto_settings.epochs(3, **asked) == 3
+    assert auto_settings.epochs("auto", **asked, from_checkpoint=False) == expected
+    assert auto_settings.epochs("auto", **asked, from_checkpoint=True) == expected_from_checkpoint
+    assert auto_settings.epochs(3, **asked, from_checkpoint=True) == 3
 
 
 def test_patience_and_rates():
@@ -85,3 +89,11 @@ def test_pretraining_takes_about_2000_steps(n_texts, batch_size, expected):
     asked = {"n_texts": n_texts, "batch_size": batch_size}
     assert auto_settings.pretraining_epochs("auto", **asked) == expected
     assert auto_settings.pretraining_epochs(3, **asked) == 3
+
+
+def test_wider_encoders_are_pretrained_at_a_lower_rate():
+    rates = [
+        auto_settings.pretraining_rate("auto", hidden_size=width) for width in (8, 32, 64, 128)
+    ]
+    assert rates == [6e-3, 6e-3, 3e-3, 1.5e-3]
+    assert auto_settings.pretraining_rate(1e-3, hidden_size=128) == 1e-3

@@ -254,6 +254,14 @@ def test_the_learning_rate_decays_over_the_steps_that_fit_in_the_time(texts, mon
     assert pretrainer.history_["learning_rate"][-1] < 0.02 * TINY["learning_rate"]
 
 
+def test_the_learning_rate_follows_the_width(texts):
+    at_once = {"max_steps": 1, "lr_scheduler_type": "constant", "warmup_ratio": 0}
+    for width, rate in ((16, 6e-3), (64, 3e-3)):
+        sizes = {"hidden_size": width, "learning_rate": "auto"}
+        pretrainer = SmallBertPretrainer(**{**TINY, **at_once, **sizes}).fit(texts)
+        assert pretrainer.history_["learning_rate"] == [pytest.approx(rate)]
+
+
 class Watching:
     """A callback of scikit-learn that counts epochs, and stops or fails after some."""
 
