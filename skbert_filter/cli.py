@@ -85,13 +85,33 @@ def pretrain(
     corpus: Annotated[
         Path,
         typer.Argument(
-            help="Unlabelled texts: a .txt, .csv, .tsv, .jsonl (also .gz, .zst) or .parquet "
+            help="Texts without labels: a .txt, .csv, .tsv, .jsonl (also .gz, .zst) or .parquet "
             "file, a folder of them, or - for standard input."
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to save the encoder in.")],
     text: TextColumnName = "text",
-    hidden_size: Annotated[int, typer.Option(min=1, help="Width: a multiple of 4.")] = 32,
+    labelled: Annotated[
+        Path | None,
+        typer.Option(
+            help="A table of labelled texts to learn too, as train reads it. What is saved is then "
+            "a filter that knows these labels."
+        ),
+    ] = None,
+    label: LabelColumnName = "label",
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            help="A larger BERT to learn from: a folder, or a name on the Hugging Face hub."
+        ),
+    ] = None,
+    teacher_layer: Annotated[
+        int | None, typer.Option(min=1, help="Its layer to learn from; one in the middle.")
+    ] = None,
+    shape: Annotated[
+        bool, typer.Option(help="Learn the length, capitals and punctuation of texts.")
+    ] = True,
+    hidden_size: Annotated[int, typer.Option(min=1, help="Width: a multiple of 4.")] = 64,
     epochs: Annotated[
         int | None,
         typer.Option(
@@ -122,7 +142,12 @@ def pretrain(
             corpus,
             output,
             text=text,
+            labelled=labelled,
+            label=label,
             estimator=SmallBertPretrainer(
+                teacher=teacher,
+                teacher_layer=teacher_layer,
+                shape=shape,
                 hidden_size=hidden_size,
                 intermediate_size=4 * hidden_size,
                 epochs="auto" if epochs is None else epochs,

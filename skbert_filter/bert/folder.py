@@ -25,6 +25,9 @@ from skbert_filter.bert.config import architecture_of
 from skbert_filter.bert.state import BertState
 from skbert_filter.bert.tokenizer import ignores_case, load_tokenizer, special_tokens
 
+# Filters that are part of this package, by the names that stand for their folders.
+BUNDLED = {"web": Path(__file__).parents[1] / "pretrained" / "web"}
+
 FORMAT_VERSION = 1
 METADATA = "skbert_filter.json"
 _FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
@@ -152,8 +155,9 @@ def write_metadata(folder: Path, own: Mapping[str, Any]) -> None:
 
 
 def load_folder(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
-    """Read a folder of `save_folder`: the state, and our own metadata."""
-    path, owner = Path(folder), repr(os.fspath(folder))
+    """Read a folder of `save_folder`, or a bundled one: the state, and our own metadata."""
+    owner = repr(os.fspath(folder))
+    path = BUNDLED.get(os.fspath(folder), Path(folder))
     if not (path / METADATA).is_file():
         raise FileNotFoundError(
             f"{owner} is not a folder written by save_pretrained: it has no {METADATA}."
@@ -187,9 +191,11 @@ def load_folder(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
     if metadata["precision"] not in get_args(Precision):
         raise ValueError(_damaged(path, f"has an unknown precision={metadata['precision']!r}"))
     try:
-        weights = load_file(path / "model.safetensors")
+        saved = load_file(path / "model.safetensors")
     except SafetensorError as error:
         raise ValueError(f"model.safetensors in {owner} is damaged: {error}") from None
+    # bundled ones are in half precision, to be small
+    weights = {name: weight.astype(np.float32) for name, weight in saved.items()}
     for name, shape in replace(architecture, n_logits=len(names)).weight_shapes().items():
         held = weights[name].shape if name in weights else None
         if held != shape:

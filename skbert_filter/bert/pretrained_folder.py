@@ -23,7 +23,7 @@ from skbert_filter.bert.folder import (
     write_metadata,
     write_tokenizer,
 )
-from skbert_filter.bert.masked_lm import masked_lm_head
+from skbert_filter.bert.pretraining_task import masked_lm_head
 from skbert_filter.bert.pretrained import PretrainedEncoder
 
 MODEL_CLASS = "BertForMaskedLM"

@@ -85,8 +85,10 @@ class Snapshots:
         new.replace(self._file)
 
     def remove(self) -> None:
-        """Remove the snapshot of a training that is over, and the folder if nothing is left."""
+        """Remove what a training that is over has kept, and the folder if nothing is left."""
         self._file.unlink(missing_ok=True)
+        for file in self._file.parent.glob("teacher-*.npy"):
+            file.unlink()
         if self._file.parent.is_dir() and not any(self._file.parent.iterdir()):
             self._file.parent.rmdir()
 

@@ -1,6 +1,8 @@
-"""What a masked language model learns from, and its weights by name; imports no engine.
+"""What an encoder is pretrained on, and the weights of its heads by name; imports no engine.
 
-The output embedding is the word embedding, and so has no name of its own.
+Every text has words to guess. What its [CLS] stands for is learnt from targets (a teacher's view of
+the text, its shape) and from the labels of those texts that have one. The output embedding is the
+word embedding, and so has no name of its own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,13 +23,17 @@ from skbert_filter.bert.word_vectors import word_vectors
 WORDS = "bert.embeddings.word_embeddings.weight"
 TRANSFORM = "cls.predictions.transform"
 OUTPUT_BIAS = "cls.predictions.bias"
+POOLER, TARGETS, CLASSIFIER = "bert.pooler.dense", "targets", "classifier"
 
 
 @dataclass(frozen=True, eq=False)
-class MaskedLMTask:
+class PretrainingTask:
     """Tokenized texts that have a word to guess, and the weights of an untrained model.
 
-    A guess is told apart from the ``candidates``; None: from the whole vocabulary.
+    A guess is told apart from the ``candidates``; None: from the whole vocabulary. ``targets``
+    ``(n_texts, n_targets)`` is what a linear map of the pooled [CLS] has to give; ``shares``
+    ``(n_texts, n_classes)`` how much of a text each label has, all 0 for a text without one.
+    Both may have no columns.
     """
 
     tokenizer: Tokenizer
@@ -35,6 +41,8 @@ class MaskedLMTask:
     tokens: TokenIds
     masking: Masking
     candidates: Candidates | None
+    targets: np.ndarray
+    shares: np.ndarray
     weights: Weights
 
     @classmethod
@@ -42,15 +50,15 @@ class MaskedLMTask:
         cls,
         texts: Sequence[str],
         *,
+        targets: np.ndarray,
+        shares: np.ndarray,
         tokenizer: Any,
         vocab_size: int,
         lowercase: bool,
         sizes: Mapping[str, Any],
         probability: float,
-        whole_words: bool,
-        at_cls: bool,
         rng: np.random.RandomState,
-    ) -> "MaskedLMTask":
+    ) -> "PretrainingTask":
         """Learn or load the tokenizer, encode the texts, and draw the weights."""
         start = start_at_random(
             texts,
@@ -60,9 +68,7 @@ class MaskedLMTask:
             sizes=sizes,
             rng=rng,
         )
-        masking = Masking.of(
-            start.tokenizer, probability=probability, whole_words=whole_words, at_cls=at_cls
-        )
+        masking = Masking.of(start.tokenizer, probability)
         tokens = encode(start.tokenizer, texts, start.architecture.max_position_embeddings)
         rows = masking.rows_with_words(tokens)
         if not len(rows):
@@ -70,17 +76,24 @@ class MaskedLMTask:
                 f"None of the {len(texts)} distinct texts of X has a word that the tokenizer "
                 "knows. Pass texts with words to guess."
             )
+
         counts = np.bincount(tokens.flat, minlength=start.architecture.vocab_size)
         counts[np.flatnonzero(~masking.is_ordinary)] = 0
         width = start.architecture.hidden_size
         vectors = {WORDS: word_vectors(tokens, masking.is_ordinary, width, rng)}
+        weights = _with_heads(
+            {**start.weights, **vectors}, counts, targets.shape[1], shares.shape[1], rng
+        )
+
         return cls(
             start.tokenizer,
             start.architecture,
             TokenIds(tokens.flat, tokens.starts[rows], tokens.lengths[rows]),
             masking,
             Candidates.of(counts, masking.is_ordinary),
-            _with_head({**start.weights, **vectors}, counts),
+            targets[rows].astype(np.float32),
+            shares[rows].astype(np.float32),
+            weights,
         )
 
     def encoder(self, weights: Weights) -> PretrainedEncoder:
@@ -92,7 +105,7 @@ class MaskedLMTask:
 
 
 def masked_lm_head(architecture: Architecture) -> dict[str, tuple[int, ...]]:
-    """Shapes of the weights that follow the encoder."""
+    """Shapes of the weights that guess tokens."""
     width = architecture.hidden_size
     return {
         f"{TRANSFORM}.dense.weight": (width, width),
@@ -101,6 +114,21 @@ def masked_lm_head(architecture: Architecture) -> dict[str, tuple[int, ...]]:
         f"{TRANSFORM}.LayerNorm.bias": (width,),
         OUTPUT_BIAS: (architecture.vocab_size,),
     }
+
+
+def cls_heads(
+    architecture: Architecture, n_targets: int, n_classes: int
+) -> dict[str, tuple[int, ...]]:
+    """Shapes of the weights that read [CLS]: the pooler, and what reads that."""
+    width = architecture.hidden_size
+    sizes = {POOLER: width, TARGETS: n_targets, CLASSIFIER: n_classes}
+    if not n_targets and not n_classes:
+        return {}
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, size in sizes.items():
+        if size:
+            shapes |= {f"{name}.weight": (size, width), f"{name}.bias": (size,)}
+    return shapes
 
 
 def at_usual_scale(weights: Weights) -> dict[str, np.ndarray]:
@@ -118,18 +146,39 @@ def at_usual_scale(weights: Weights) -> dict[str, np.ndarray]:
     return {name: np.float32(factor[name]) * weight for name, weight in weights.items()}
 
 
-def _with_head(weights: Weights, counts: np.ndarray) -> dict[str, np.ndarray]:
-    """Give an untrained encoder a head that knows how frequent each token is.
+def _with_heads(
+    weights: Weights,
+    counts: np.ndarray,
+    n_targets: int,
+    n_classes: int,
+    rng: np.random.RandomState,
+) -> dict[str, np.ndarray]:
+    """Give an untrained encoder its heads; that of the words knows how frequent each token is.
 
     An optimizer, whose steps are of a size, would take thousands of them to get the bias there.
     """
-    bias = weights["bert.pooler.dense.bias"]
-    return {
-        **{name: weight for name, weight in weights.items() if "pooler" not in name},
-        # The pooler, of which the task has no need, is as large as the transform.
-        f"{TRANSFORM}.dense.weight": weights["bert.pooler.dense.weight"],
-        f"{TRANSFORM}.dense.bias": bias,
-        f"{TRANSFORM}.LayerNorm.weight": np.ones_like(bias),
-        f"{TRANSFORM}.LayerNorm.bias": np.zeros_like(bias),
+    pooler = {name: weight for name, weight in weights.items() if name.startswith(POOLER)}
+    width = len(pooler[f"{POOLER}.bias"])
+    encoder = {name: weight for name, weight in weights.items() if name not in pooler}
+    of_words = {
+        # as large as the pooler, and drawn alike
+        f"{TRANSFORM}.dense.weight": pooler[f"{POOLER}.weight"],
+        f"{TRANSFORM}.dense.bias": np.zeros(width, np.float32),
+        f"{TRANSFORM}.LayerNorm.weight": np.ones(width, np.float32),
+        f"{TRANSFORM}.LayerNorm.bias": np.zeros(width, np.float32),
         OUTPUT_BIAS: np.log((counts + 1) / (counts + 1).sum()).astype(np.float32),
     }
+    if not n_targets and not n_classes:
+        return {**encoder, **of_words}
+
+    # an orthogonal pooler keeps all that [CLS] holds; linear maps start at nothing
+    orthogonal = np.linalg.qr(rng.standard_normal((width, width)))[0] / 2
+    of_cls = {
+        f"{POOLER}.weight": orthogonal.astype(np.float32),
+        f"{POOLER}.bias": np.zeros(width, np.float32),
+    }
+    for name, size in ((TARGETS, n_targets), (CLASSIFIER, n_classes)):
+        if size:
+            of_cls[f"{name}.weight"] = np.zeros((size, width), np.float32)
+            of_cls[f"{name}.bias"] = np.zeros(size, np.float32)
+    return {**encoder, **of_words, **of_cls}
