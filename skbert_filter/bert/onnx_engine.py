@@ -9,13 +9,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from tokenizers import Tokenizer
 
 from skbert_filter.bert.batching import Batch
 from skbert_filter.bert.onnx_graph import build_graph
 from skbert_filter.bert.state import BertState
 from skbert_filter.bert.tokenizer import TokenIds, encode
+
+# ONNX Runtime sends usage data to Microsoft and keeps a device id in the home directory, unless
+# this is set before its first import. On Windows only the call below counts.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+import onnxruntime
+
+if os.environ["ORT_DISABLE_TELEMETRY"] != "0":
+    onnxruntime.disable_telemetry_events()
 
 _MOST_KEPT = 4
 _MOST_BYTES_KEPT = 128 * 2**20
