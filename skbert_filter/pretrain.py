@@ -139,7 +139,7 @@ def pretrain_encoder(
     check_apart(corpus, destination)
     batches = text_arrays(corpus, text)
     pretrainer = clone(estimator).set_callbacks(*callbacks).fit(batches).set_callbacks()
-    save_over(pretrainer, destination)
+    save_over(pretrainer, destination, "encoder", overwrite=overwrite)
     record = pretrainer.training_record_
     return PretrainingSummary(
         source=str(corpus),
