@@ -85,8 +85,9 @@ def pretrain_encoder(
     Parameters
     ----------
     corpus : str or Path
-        Texts without labels, in what `filter_corpus` reads: a ``.txt``, ``.csv``, ``.tsv``, ``.jsonl`` (also with ``.gz``
-        or ``.zst``) or ``.parquet`` file, a folder of them, or ``-`` for lines of standard input.
+        Texts without labels, in what `filter_corpus` reads: a ``.txt``, ``.csv``, ``.tsv``,
+        ``.jsonl`` (also with ``.gz`` or ``.zst``) or ``.parquet`` file, a folder of them, or ``-``
+        for lines of standard input.
     destination : str or Path
         The folder to save the encoder in, for ``SmallBertTextFilter(checkpoint=destination)``. It
         appears when it is complete.
@@ -161,7 +162,12 @@ def pretrain_encoder(
         unlabelled, _ = distinct_texts(X)
         X, y = unlabelled + known, [None] * len(unlabelled) + labels.tolist()
     pretrainer = clone(estimator).set_callbacks(*callbacks).fit(X, y).set_callbacks()
-    save_over(pretrainer if labelled is None else pretrainer.filter_, destination)
+    save_over(
+        pretrainer if labelled is None else pretrainer.filter_,
+        destination,
+        kind,
+        overwrite=overwrite,
+    )
     record = pretrainer.training_record_
     return PretrainingSummary(
         source=str(corpus),

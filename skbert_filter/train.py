@@ -249,7 +249,7 @@ def train_filter(
         on_scored(model, X_test, y_test, evaluation)
     if refit:
         model, _ = fit(texts, y, [])
-    save_over(model, destination)
+    save_over(model, destination, "filter", overwrite=overwrite)
     return TrainingSummary(
         source=str(source),
         destination=str(destination),

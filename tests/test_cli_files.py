@@ -154,7 +154,7 @@ def test_ctrl_c_leaves_what_the_same_command_goes_on_from(files):
     assert process.returncode == 130
     assert errors == (
         "Interrupted: nothing is under the final name. What was computed is kept in "
-        "out.txt.partial: the same command goes on from there.\n"
+        "out.txt.partial: the same command resumes from there.\n"
     )
     assert not (files / "out.txt").exists()
     assert (files / "out.txt.partial" / "manifest.json").exists()

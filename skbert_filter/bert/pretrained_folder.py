@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
 from skbert_filter.bert.architecture import Weights
@@ -22,9 +22,10 @@ from skbert_filter.bert.folder import (
     write_config,
     write_metadata,
     write_tokenizer,
+    write_weights,
 )
-from skbert_filter.bert.pretraining_task import masked_lm_head
 from skbert_filter.bert.pretrained import PretrainedEncoder
+from skbert_filter.bert.pretraining_task import masked_lm_head
 
 MODEL_CLASS = "BertForMaskedLM"
 
@@ -40,7 +41,7 @@ def save_pretrained_folder(
     del sizes["n_logits"]
     with new_folder(folder) as path:
         write_config(path, MODEL_CLASS, {**sizes, "tie_word_embeddings": True}, tokenizer)
-        save_file({**encoder.weights, **head}, path / "model.safetensors", {"format": "pt"})
+        write_weights(path, {**encoder.weights, **head})
         write_tokenizer(path, tokenizer, encoder.architecture.max_position_embeddings)
         write_metadata(path, own)
 

@@ -31,7 +31,6 @@ from skbert_filter.bert.pretraining_task import (
 from skbert_filter.bert.snapshots import Snapshot, Snapshots
 from skbert_filter.bert.training import WarmUpAndDecay
 
-
 # Of the loss, whose other part is the cross-entropy of the guessed tokens. They were chosen on
 # web snippets by page, as was the share of the shape in the targets (docs/benchmarks.rst).
 _LOSS_WEIGHTS = {"tokens": 1.0, "targets": 5.0, "labels": 1.0}

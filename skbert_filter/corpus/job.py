@@ -158,6 +158,16 @@ class Job:
             "sources": [[file.name, file.bytes] for file in self.files],
         }
 
+    def check_outputs(self, resumed: bool) -> None:
+        """Refuse to write what is there already; an interrupted run has left its audit file."""
+        check_outputs(
+            self.destination,
+            [file.name for file in self.files] if self.of_folder else None,
+            self.audit,
+            overwrite=self.overwrite,
+            resumed=resumed,
+        )
+
 
 def check_job(
     model: Any,
@@ -191,10 +201,6 @@ def check_job(
     check_encoding(encoding)
     files = list_sources(source)
     check_apart(source, destination)
-    if source.is_dir():
-        check_folder(destination, [file.name for file in files], overwrite=overwrite)
-    elif destination != STANDARD:
-        check_destination(destination, overwrite=overwrite)
     if audit is not None:
         table_format(audit)
         check_apart(source, audit)
@@ -205,9 +211,13 @@ def check_job(
             raise ValueError(
                 f"The audit file {audit} is the destination or lies in it. Name another place."
             )
-        # It is complete before the destination, so that a job may be killed in between.
-        is_unfinished = destination != STANDARD and partial_folder(destination).exists()
-        check_destination(audit, overwrite=overwrite or is_unfinished)
+    check_outputs(
+        destination,
+        [file.name for file in files] if source.is_dir() else None,
+        audit,
+        overwrite=overwrite,
+        resumed=destination != STANDARD and partial_folder(destination).exists(),
+    )
     names = two_names(columns)
     model = load_classifier(model, trust=trust)
     if store is not None:
@@ -229,6 +239,40 @@ def check_job(
         audit=audit,
         overwrite=overwrite,
     )
+
+
+def check_outputs(
+    destination: Path,
+    names: Sequence[str] | None,
+    audit: Path | None,
+    *,
+    overwrite: bool,
+    resumed: bool,
+) -> None:
+    """Refuse a destination or an audit file that a job may not write.
+
+    Parameters
+    ----------
+    destination : Path
+    names : sequence of str or None
+        The files to write, if it is a folder.
+    audit : Path or None
+    overwrite : bool
+    resumed : bool
+        Whether an interrupted run of the job may have written the audit file, which is complete
+        before the destination.
+
+    Raises
+    ------
+    FileNotFoundError, FileExistsError, ValueError
+        As `filter_corpus`.
+    """
+    if names is not None:
+        check_folder(destination, names, overwrite=overwrite)
+    elif destination != STANDARD:
+        check_destination(destination, overwrite=overwrite)
+    if audit is not None:
+        check_destination(audit, overwrite=overwrite or resumed)
 
 
 def check_engine(engine: str, job: Job, store: str | Path | None) -> None:

@@ -19,7 +19,7 @@ from skbert_filter.corpus.sources import SourceFile
 from skbert_filter.duplicates.keys import lasting_keys
 from skbert_filter.encoding import looks_misdecoded
 from skbert_filter.integrations.dask import Memory
-from skbert_filter.publishing import publish
+from skbert_filter.io.atomic import publish
 
 try:
     from dask import delayed
@@ -147,7 +147,7 @@ class FileFilter:
             np.savez(new_record, modified=modified, counts=figures, digests=found)
             for new, target in ((made / file.name, output / file.name), (new_record, record)):
                 target.parent.mkdir(parents=True, exist_ok=True)
-                publish(new, target)
+                publish(new, target, overwrite=True)
         return counts, found
 
 
