@@ -31,7 +31,7 @@ from skbert_filter.bert.pretrained import PretrainedEncoder
 from skbert_filter.bert.state import BertState
 from skbert_filter.duplicates.training_rows import TrainingRows, training_rows
 from skbert_filter.saved_filter import SavedFilterMixin
-from skbert_filter.validation import check_labels, check_texts
+from skbert_filter.validation import check_labels, check_texts, class_weight_by_number
 
 if TYPE_CHECKING:
     from skbert_filter.bert.start import Start
@@ -503,9 +503,9 @@ class SmallBertTextFilter(
                 '(docs: guide_labels, "My labels conflict: what now?").'
             )
         class_weights = compute_class_weight(
-            self.class_weight,
-            classes=classes,
-            y=np.tile(classes, len(rows.texts)),
+            class_weight_by_number(self.class_weight, classes),
+            classes=np.arange(len(classes)),
+            y=np.tile(np.arange(len(classes)), len(rows.texts)),
             sample_weight=(rows.shares * rows.weights[:, None]).ravel(),
         )
         # a text of several classes counts for each by its weight too
