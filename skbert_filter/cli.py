@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from skbert_filter._cli_comet import EnvFile, Offline, comet_training, register
+from skbert_filter._cli_comet import EnvFile, Offline, comet_experiment, register
 from skbert_filter._cli_labels import duplicates, explore, next_to_label, suspects
 from skbert_filter._cli_shared import (
     AsJson,
@@ -201,12 +201,12 @@ def train(
 ) -> None:
     """Learn from labelled texts, report an honest score, save the filter.
 
-    In Python: skbert_filter.train.train_filter(...), and with --comet
-    skbert_filter.integrations.comet.train_and_log(...)
+    In Python: skbert_filter.train.train_filter(...)
     """
     console = Console()
-    with user_errors(), comet_training(comet, offline, env_file) as train_filter:
+    with user_errors(), comet_experiment(comet, offline, env_file) as experiment:
         from skbert_filter.text_filter import SmallBertTextFilter
+        from skbert_filter.train import train_filter
 
         summary = train_filter(
             labels,
@@ -220,6 +220,7 @@ def train(
             overwrite=overwrite,
             random_state=seed,
             callbacks=fit_callbacks(console),
+            experiment=experiment,
         )
     show_training(console, summary)
     console.print("\nClean texts with it:", style="bold")

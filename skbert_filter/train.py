@@ -1,7 +1,7 @@
 """From a table of labels to a saved filter with an honest score, and the score of a saved one."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from math import isfinite
@@ -151,7 +151,7 @@ def train_filter(
     overwrite: bool = False,
     random_state: int | None = None,
     callbacks: Sequence[Any] = (),
-    on_scored: Callable[[Any, Any, Any, Evaluation], None] | None = None,
+    experiment: Any = None,
 ) -> TrainingSummary:
     """Fit a filter on a table of labelled texts, score it, and save it.
 
@@ -186,9 +186,10 @@ def train_filter(
         The seed of the split, and of the default `estimator`.
     callbacks : sequence of scikit-learn callbacks, default=()
         Such as ``sklearn.callback.ProgressBar()``, for each fit of the filter.
-    on_scored : callable, default=None
-        Called as ``on_scored(model, X_test, y_test, evaluation)`` with the filter that was
-        scored, before one is fitted on all labels.
+    experiment : comet_ml.CometExperiment, default=None
+        Where to log the filter that was scored with its scores, and the saved one as ``model``;
+        if that has learnt from all labels, the names of its fit begin with ``refit_``. If Comet
+        fails, the filter is trained and saved nevertheless.
 
     Returns
     -------
@@ -227,6 +228,11 @@ def train_filter(
     start = perf_counter()
     source, destination = Path(source), Path(destination)
     check_saved_folder(destination, "filter", overwrite=overwrite)
+    if experiment is not None:
+        from skbert_filter.integrations import comet
+        from skbert_filter.integrations.comet.connection import check_experiment, logging_to
+
+        check_experiment(experiment)
     texts, y = read_labels(source, text=text, label=label)
     distinct, distinct_y = _distinct(texts, y)
     pool = None if unlabelled is None else distinct_texts(text_arrays(unlabelled, text))[0]
@@ -252,11 +258,17 @@ def train_filter(
 
     model, n_unlabelled = fit(X_train, y_train, X_test)
     evaluation = evaluate(model, X_test, y_test, X_train=X_train, y_train=y_train)
-    if on_scored is not None:
-        on_scored(model, X_test, y_test, evaluation)
+    if experiment is not None:
+        comet.log_fit(experiment, model)
+        comet.log_evaluation(experiment, model, X_test, y_test, evaluation=evaluation)
     if refit:
         model, _ = fit(texts, y, [])
     save_over(model, destination, "filter", overwrite=overwrite)
+    if experiment is not None:
+        with logging_to(experiment, "the saved filter"):
+            if refit:
+                comet.log_fit(experiment, model, prefix="refit_")
+            comet.log_model(experiment, model)
     return TrainingSummary(
         source=str(source),
         destination=str(destination),

@@ -1,7 +1,6 @@
 """The classifier of a job: loaded, checked, and asked for labels and probabilities."""
 
 import os
-import re
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -42,7 +41,9 @@ def load_classifier(model: Any, *, trust: bool = False) -> Any:
     name = model_name(model)
     if isinstance(model, str | PathLike):
         if os.fspath(model).startswith("registry:"):
-            model = _load_registered(os.fspath(model), trust=trust)
+            from skbert_filter.integrations.comet import load_model
+
+            model = load_model(model, trust=trust)
         else:
             model = _load(Path(model), trust=trust)
     else:
@@ -154,13 +155,6 @@ class Decider:
             wrong = predicted[numbers < 0][0]
             raise ValueError(f"The model predicts {wrong!r}, which is none of its classes_.")
         return numbers
-
-
-def _load_registered(uri: str, *, trust: bool) -> Any:
-    from skbert_filter.integrations.comet import load_model
-
-    # a Path has one slash where two were written
-    return load_model(re.sub(r"^registry:[/\\]*", "registry://", uri), trust=trust)
 
 
 def _load(path: Path, *, trust: bool) -> Any:
