@@ -192,7 +192,7 @@ class DistilledTextFilter(
         )
         # There are enough texts now to learn words from.
         if student.embedding_learning_rate == "auto":
-            rate = learning_rate(student.learning_rate, n_classes=len(classes))
+            rate = learning_rate(student.learning_rate, n_classes=len(classes), origin="random")
             student.set_params(learning_rate=rate, embedding_learning_rate=rate)
         task = context.subcontext(task_name="fit-student")
         with task.propagate_callback_context(student):

@@ -431,17 +431,10 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         """Return a fitted filter that has the head of the labels."""
         from skbert_filter.bert.state import BertState
 
-        names = task.architecture.weight_shapes()
-        head = {name: weights[f"classifier.{name}"] for name in ("weight", "bias")}
-        binary = len(self.classes_) == 2
-        if binary:
-            head = {name: rows[1:] - rows[:1] for name, rows in head.items()}
+        n_classes = len(self.classes_)
         state = BertState.of(
-            replace(task.architecture, n_logits=1 if binary else len(self.classes_)),
-            {
-                **{name: weights[name] for name in names},
-                **{f"classifier.{name}": rows for name, rows in head.items()},
-            },
+            replace(task.architecture, n_logits=1 if n_classes == 2 else n_classes),
+            {**self.encoder_.weights, **task.classifier(weights)},
             task.tokenizer,
             max_length=self.max_length,
             gamma=0.0,
@@ -583,8 +576,9 @@ def _shares(
         )
 
     place = {text: i for i, text in enumerate(texts)}
+    places = np.array([place[rows[i]] for i in labelled])
     shares = np.zeros((len(texts), len(classes)), np.float32)
-    np.add.at(shares, ([place[rows[i]] for i in labelled], codes), 1)
+    np.add.at(shares, (places, codes), 1)
     return classes, shares / np.maximum(shares.sum(axis=1, keepdims=True), 1)
 
 

@@ -6,6 +6,7 @@ Imports no engine; the teacher's pass does.
 import hashlib
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 from skbert_filter.bert.pretrained import PretrainedEncoder
+from skbert_filter.io.atomic import written_aside
 from skbert_filter.shape import shape_features, word_count_bins
 
 # Chosen on web snippets by page: the columns of a teacher's states that are kept, and how much
@@ -76,12 +78,12 @@ def teacher_targets(
     pca = PCA(n_components, svd_solver="covariance_eigh")
     pca.fit(_kept(folder, f"{name}-sample", lambda: teacher.states([texts[i] for i in sample])))
 
+    def components(start: int) -> np.ndarray:
+        return pca.transform(teacher.states(texts[start : start + _CHUNK]))
+
     parts = []
     for start in starts:
-        part = texts[start : start + _CHUNK]
-        parts.append(
-            _kept(folder, f"{name}-{start}", lambda part=part: pca.transform(teacher.states(part)))
-        )
+        parts.append(_kept(folder, f"{name}-{start}", partial(components, start)))
         progress(0)
     targets = np.concatenate(parts)
     return targets / max(float(targets.std()), np.finfo(np.float32).tiny)
@@ -99,8 +101,6 @@ def _kept(
 
     array = compute()
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".new")
-    with partial.open("wb") as stream:
-        np.save(stream, array)
-    partial.replace(file)
+    with written_aside(file, overwrite=True) as made:
+        np.save(made, array, allow_pickle=False)
     return array

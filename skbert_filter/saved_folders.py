@@ -42,9 +42,8 @@ def save_over(model: Any, folder: Path, kind: Kind, *, overwrite: bool) -> None:
 
 def _kind_of(folder: Path) -> Kind | None:
     # The tokenizers library is not needed to look at an empty folder.
-    from skbert_filter.bert.folder import METADATA
-    from skbert_filter.bert.pretrained_folder import is_pretrained_folder
+    from skbert_filter.bert.folder import METADATA, is_encoder_folder
 
     if not (folder / METADATA).is_file():
         return None
-    return "encoder" if is_pretrained_folder(folder) else "filter"
+    return "encoder" if is_encoder_folder(folder) else "filter"

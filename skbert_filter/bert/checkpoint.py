@@ -9,11 +9,19 @@ from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
-from skbert_filter.bert.architecture import Architecture
+from skbert_filter.bert.architecture import Architecture, Weights
 from skbert_filter.bert.config import architecture_of
-from skbert_filter.bert.folder import BUNDLED, METADATA, checked_metadata, read_json
+from skbert_filter.bert.folder import (
+    BUNDLED,
+    METADATA,
+    checked_metadata,
+    is_encoder_folder,
+    load_folder,
+    read_json,
+)
 from skbert_filter.bert.pretrained import PretrainedEncoder
 from skbert_filter.bert.tokenizer import load_tokenizer, special_tokens
 
@@ -46,7 +54,7 @@ def load_checkpoint(
     Returns
     -------
     encoder : PretrainedEncoder
-        Without a classification head; without a pooler if the checkpoint has none.
+        Without a pooler if the checkpoint has none; with a head if it is a filter of two classes.
 
     Raises
     ------
@@ -81,7 +89,21 @@ def load_checkpoint(
         weights=_weights(folder, architecture, owner),
         tokenizer_json=_tokenizer(folder, architecture, owner).to_str(),
         source=os.fspath(source),
+        head=_head(folder),
     )
+
+
+def _head(folder: Path) -> Weights:
+    """Return what reads the score of a filter of two classes that this package has saved."""
+    if not (folder / METADATA).is_file():
+        return {}
+    weights: Weights
+    if is_encoder_folder(folder):
+        weights = load_file(folder / _WEIGHTS)
+    else:
+        weights = load_folder(folder)[0].weights
+    head = {name: w for name, w in weights.items() if name.startswith("classifier.")}
+    return head if len(head.get("classifier.bias", ())) == 1 else {}
 
 
 def _downloaded(source: str | os.PathLike, owner: str) -> Path:

@@ -29,6 +29,7 @@ BUNDLED = {"web": Path(__file__).parents[1] / "pretrained" / "web"}
 
 FORMAT_VERSION = 1
 METADATA = "skbert_filter.json"
+ENCODER_CLASS = "BertForMaskedLM"
 _FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 
 _NUMBER = (int, float)
@@ -189,6 +190,13 @@ def load_folder(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
         precision=metadata["precision"],
     )
     return state, metadata
+
+
+def is_encoder_folder(folder: Path) -> bool:
+    """Whether a folder says that a SmallBertPretrainer has saved it."""
+    if not ((folder / METADATA).is_file() and (folder / "config.json").is_file()):
+        return False
+    return read_json(folder / "config.json").get("architectures") == [ENCODER_CLASS]
 
 
 def checked_metadata(folder: Path) -> dict[str, Any]:

@@ -24,6 +24,7 @@ WORDS = "bert.embeddings.word_embeddings.weight"
 TRANSFORM = "cls.predictions.transform"
 OUTPUT_BIAS = "cls.predictions.bias"
 POOLER, TARGETS, CLASSIFIER = "bert.pooler.dense", "targets", "classifier"
+_PARTS = ("weight", "bias")
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,11 +98,24 @@ class PretrainingTask:
         )
 
     def encoder(self, weights: Weights) -> PretrainedEncoder:
-        """Return the encoder among the weights of a trained model."""
+        """Return the encoder among the weights of a trained model, with the head of two labels."""
         own = {name: weight for name, weight in weights.items() if name.startswith("bert.")}
         return PretrainedEncoder(
-            self.architecture, own, self.tokenizer.to_str(), "SmallBertPretrainer"
+            self.architecture,
+            own,
+            self.tokenizer.to_str(),
+            "SmallBertPretrainer",
+            self.classifier(weights) if self.shares.shape[1] == 2 else {},
         )
+
+    def classifier(self, weights: Weights) -> dict[str, np.ndarray]:
+        """Return the head of the labels, that of two labels with one logit; empty without labels."""
+        if not self.shares.shape[1]:
+            return {}
+        head = {f"{CLASSIFIER}.{part}": weights[f"{CLASSIFIER}.{part}"] for part in _PARTS}
+        if self.shares.shape[1] > 2:
+            return head
+        return {name: rows[1:] - rows[:1] for name, rows in head.items()}
 
 
 def masked_lm_head(architecture: Architecture) -> dict[str, tuple[int, ...]]:
