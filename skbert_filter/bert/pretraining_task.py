@@ -109,7 +109,7 @@ class PretrainingTask:
         )
 
     def classifier(self, weights: Weights) -> dict[str, np.ndarray]:
-        """Return the head of the labels, that of two labels with one logit; empty without labels."""
+        """Return the head of the labels, of two labels with one logit; empty without labels."""
         if not self.shares.shape[1]:
             return {}
         head = {f"{CLASSIFIER}.{part}": weights[f"{CLASSIFIER}.{part}"] for part in _PARTS}

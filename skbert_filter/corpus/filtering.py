@@ -9,12 +9,13 @@ from time import perf_counter
 from typing import Any, Literal
 
 from skbert_filter.corpus.audit import kept_texts, write_audit
-from skbert_filter.corpus.job import Job, Nulls, check_engine, check_job
+from skbert_filter.corpus.job import Job, check_engine, check_job
 from skbert_filter.corpus.partial import Partial, partial_output
 from skbert_filter.corpus.rows import Outcome, Progress, filter_rows
 from skbert_filter.corpus.scores import TextScores
 from skbert_filter.corpus.sources import STANDARD
 from skbert_filter.corpus.summary import FilterSummary
+from skbert_filter.decisions import Nulls
 from skbert_filter.io.atomic import no_room_named
 
 
@@ -165,7 +166,7 @@ def filter_corpus(
     of_workers = engine == "dask"
     with no_room_named(job.target), _work_folder(job, keep_files=of_workers) as (folder, partial):
         if of_workers:
-            from skbert_filter.integrations.dask_corpus import filter_files
+            from skbert_filter.corpus.dask_engine import filter_files
 
             assert partial is not None
             outcome = filter_files(job, partial, progress)

@@ -2,17 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Real
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 from uuid import uuid4
 
 import pyarrow as pa
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import check_scalar
 
 from skbert_filter import __version__
-from skbert_filter.corpus.classifiers import Decider, label_of, load_classifier
+from skbert_filter.corpus.classifiers import load_classifier
 from skbert_filter.corpus.partial import partial_folder
 from skbert_filter.corpus.sources import (
     STANDARD,
@@ -21,6 +19,7 @@ from skbert_filter.corpus.sources import (
     check_folder,
     list_sources,
 )
+from skbert_filter.decisions import Decider, Nulls, check_options, label_of
 from skbert_filter.duplicates.fingerprints import fingerprint
 from skbert_filter.tables import (
     Format,
@@ -34,8 +33,6 @@ from skbert_filter.tables import (
 from skbert_filter.tables.decoding import check_encoding
 from skbert_filter.tables.formats import LINES
 from skbert_filter.tables.lines import TEXT
-
-Nulls = Literal["error", "discard", "keep"]
 
 
 @dataclass(frozen=True)
@@ -194,10 +191,7 @@ def check_job(
     """
     source, destination = Path(source), Path(destination)
     audit = None if audit is None else Path(audit)
-    if nulls not in get_args(Nulls):
-        raise ValueError(f"nulls is {nulls!r}. It must be 'error', 'discard' or 'keep'.")
-    if threshold is not None:
-        check_scalar(threshold, "threshold", Real, min_val=0, max_val=1)
+    names = check_options(threshold, columns, nulls)
     check_encoding(encoding)
     files = list_sources(source)
     check_apart(source, destination)
@@ -218,7 +212,6 @@ def check_job(
         overwrite=overwrite,
         resumed=destination != STANDARD and partial_folder(destination).exists(),
     )
-    names = two_names(columns)
     model = load_classifier(model, trust=trust)
     if store is not None:
         model = _remembering(model, store)
@@ -289,12 +282,12 @@ def check_engine(engine: str, job: Job, store: str | Path | None) -> None:
     if not job.of_folder or job.destination == STANDARD:
         raise ValueError(
             f'engine="dask" is for a folder of files, each of which is the work of one worker, but '
-            f"{job.source} is none. Cut it into files, or leave out the engine (--dask) "
+            f"{job.source} is not one. Cut it into files, or omit the engine (--dask) "
             '(docs: cluster, "A folder of files").'
         )
     for name, given in (("audit", job.audit), ("store", store)):
         if given is not None:
-            raise ValueError(f'{name} is for one machine. Leave it out, or engine="dask" (--dask).')
+            raise ValueError(f'{name} is for one machine. Omit it, or engine="dask" (--dask).')
 
 
 def _remembering(model: Any, store: str | Path) -> Any:
@@ -306,20 +299,3 @@ def _remembering(model: Any, store: str | Path) -> Any:
             "model.set_params(store=...), and leave store out."
         )
     return DedupPredictor(FrozenEstimator(model), store=str(store))
-
-
-def two_names(columns: Sequence[str] | None) -> tuple[str, str] | None:
-    """Return the names of the columns to add, if there are two that differ.
-
-    Raises
-    ------
-    ValueError
-    """
-    if columns is None:
-        return None
-    if isinstance(columns, str) or len(columns) != 2 or columns[0] == columns[1]:
-        raise ValueError(
-            f"columns is {columns!r}. Give two names, for the label and its probability, as in "
-            '("label", "probability").'
-        )
-    return columns[0], columns[1]
