@@ -66,8 +66,8 @@ def show_training(console: Console, summary: "TrainingSummary") -> None:
     console.print()
     console.print(_score_table(scores, {"f1": "F1", "average_precision": "average\nprecision"}))
     console.print()
-    for test in evaluation.tests:
-        console.print(Text(str(test)))
+    for sentence in (evaluation.verdict, *map(str, evaluation.tests)):
+        console.print(Text(sentence))
     then = "which then learnt from all labels" if summary.refit else "as scored"
     print_line(console, f"Saved in {summary.destination}: the filter, {then}.")
 
@@ -88,7 +88,7 @@ def show_evaluation(console: Console, evaluation: "Evaluation") -> None:
     console.print()
     console.print(_score_table(scores, names))
     console.print("AP: average precision; ECE: expected calibration error\n", style="dim")
-    for sentence in (*map(str, evaluation.tests), evaluation.leaks):
+    for sentence in (evaluation.verdict, *map(str, evaluation.tests), evaluation.leaks):
         if sentence:
             console.print(Text(sentence))
     console.print("\nLabels, and what was predicted for them", style="bold")

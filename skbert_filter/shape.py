@@ -1,9 +1,11 @@
 """The shape of a text: its length, capitals, punctuation and how it ends, without its words."""
 
-from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
+
+from skbert_filter.validation import check_texts
 
 SHAPE_FEATURES = (
     "log characters",
@@ -31,7 +33,7 @@ _SEPARATORS = "|/>»•:-"
 _CHUNK = 4096
 
 
-def shape_features(texts: Sequence[str]) -> np.ndarray:
+def shape_features(texts: Any) -> np.ndarray:
     """Return thirteen numbers that describe the shape of each text.
 
     Words are what `str.split` finds, and runs of blanks count as one, so that
@@ -39,7 +41,7 @@ def shape_features(texts: Sequence[str]) -> np.ndarray:
 
     Parameters
     ----------
-    texts : sequence of str
+    texts : container of str, of length n_texts
         Any texts, also empty ones and those in a script without capitals or blanks.
 
     Returns
@@ -54,17 +56,18 @@ def shape_features(texts: Sequence[str]) -> np.ndarray:
     >>> dict(zip(SHAPE_FEATURES, features.T.round(2).tolist()))["share of words with a capital"]
     [0.6700000166893005, 0.17000000178813934]
     """
+    texts = check_texts(texts)
     chunks = [texts[start : start + _CHUNK] for start in range(0, len(texts), _CHUNK)]
     empty = np.empty((0, len(SHAPE_FEATURES)), dtype=np.float32)
     return np.concatenate([empty, *map(_features_of, chunks)])
 
 
-def word_count_bins(texts: Sequence[str]) -> np.ndarray:
+def word_count_bins(texts: Any) -> np.ndarray:
     """Return the bin of each text's number of words, one-hot.
 
     Parameters
     ----------
-    texts : sequence of str
+    texts : container of str, of length n_texts
 
     Returns
     -------
@@ -72,12 +75,17 @@ def word_count_bins(texts: Sequence[str]) -> np.ndarray:
         One 1 a row: in the first column for no word, else in the column of the last of
         `WORD_COUNT_EDGES` that the number of words reaches.
     """
-    words = np.fromiter((len(text.split()) for text in texts), dtype=np.intp, count=len(texts))
+    words = word_counts(check_texts(texts))
     columns = np.arange(len(WORD_COUNT_EDGES) + 1)
     return (np.digitize(words, WORD_COUNT_EDGES)[:, None] == columns).astype(np.float32)
 
 
-def _features_of(texts: Sequence[str]) -> np.ndarray:
+def word_counts(texts: list[str]) -> np.ndarray:
+    """Return how many words each text has."""
+    return np.fromiter((len(text.split()) for text in texts), dtype=np.intp, count=len(texts))
+
+
+def _features_of(texts: list[str]) -> np.ndarray:
     # All texts as one array of code points, a line each, so that also an empty text has a
     # character to sum over.
     words = [text.split() for text in texts]

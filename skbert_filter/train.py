@@ -19,9 +19,9 @@ from sklearn.base import clone
 from skbert_filter.corpus import load_classifier
 from skbert_filter.corpus.texts import text_arrays
 from skbert_filter.duplicates.splits import dedup_train_test_split
-from skbert_filter.duplicates.training_rows import TrainingRows, training_rows
+from skbert_filter.duplicates.training_rows import TrainingRows
 from skbert_filter.encoding import misdecoded_share
-from skbert_filter.inspection.evaluation import Evaluation, evaluate
+from skbert_filter.inspection.evaluation import Evaluation, evaluate, merge_repeats
 from skbert_filter.saved_folders import check_saved_folder, save_over
 from skbert_filter.tables import check_column, check_no_nulls, check_text_column, open_table
 from skbert_filter.text_streams import distinct_texts
@@ -69,8 +69,8 @@ class TrainingSummary:
     n_train, n_test : int
         Distinct texts learnt from and held out for the evaluations.
     evaluation : Evaluation
-        The scores of the filter on the held-out texts, those of the baselines, and whether
-        the differences are more than chance.
+        The scores of the filter on the held-out texts, those of the baselines, which of
+        these is the best, and whether the differences are more than chance.
     n_unlabelled : int
         Unlabelled texts about which a teacher was asked; see `DistilledTextFilter`.
     refit : bool
@@ -128,7 +128,7 @@ class TrainingSummary:
             f"({score.accuracy_low:.3f} to {score.accuracy_high:.3f})"
             for score in (self.evaluation, *self.evaluation.baselines)
         ]
-        lines += map(str, self.evaluation.tests)
+        lines += [self.evaluation.verdict, *map(str, self.evaluation.tests)]
         learnt_from = "all texts" if self.refit else "the training texts"
         lines.append(f"The model in {self.destination} has learnt from {learnt_from}.")
         return "\n".join(lines)
@@ -223,7 +223,7 @@ def train_filter(
     ...     SmallBertTextFilter.from_pretrained(model).predict(["View All"])
     array([0])
     >>> summary.to_frame().index.tolist()
-    ['SmallBertTextFilter', 'TF-IDF + LogisticRegression', 'word-count rule']
+    ['SmallBertTextFilter', 'TF-IDF and shape', 'TF-IDF', 'word-count rule']
     """
     start = perf_counter()
     source, destination = Path(source), Path(destination)
@@ -234,7 +234,7 @@ def train_filter(
 
         check_experiment(experiment)
     texts, y = read_labels(source, text=text, label=label)
-    distinct, distinct_y = _distinct(texts, y)
+    distinct, distinct_y = merge_repeats(texts, y)
     pool = None if unlabelled is None else distinct_texts(text_arrays(unlabelled, text))[0]
 
     if estimator is None:
@@ -276,7 +276,7 @@ def train_filter(
         distinct=distinct.n_distinct,
         conflicts=distinct.n_conflicts,
         labels=_count_labels(y, distinct, distinct_y),
-        n_train=len(_distinct(X_train, y_train)[0].texts),
+        n_train=len(merge_repeats(X_train, y_train)[0].texts),
         n_test=evaluation.n_distinct,
         n_unlabelled=n_unlabelled,
         evaluation=evaluation,
@@ -437,13 +437,6 @@ def _as_known(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     if set(y.tolist()) <= set(classes.tolist()) or not set(names) <= set(by_name):
         return y
     return np.array([by_name[name] for name in names], dtype=classes.dtype)
-
-
-def _distinct(texts: list[str], y: np.ndarray) -> tuple[TrainingRows, np.ndarray]:
-    """Return each distinct text once, and the most frequent label of each."""
-    classes, codes = np.unique(y, return_inverse=True)
-    rows = training_rows(texts, codes, np.ones(len(texts)), len(classes))
-    return rows, classes[rows.classes]
 
 
 def _count_labels(

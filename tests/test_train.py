@@ -70,7 +70,8 @@ def test_the_filter_is_scored_beside_the_baselines_on_distinct_texts(trained):
     table = summary.to_frame()
     assert table.index.tolist() == [
         "SmallBertTextFilter",
-        "TF-IDF + LogisticRegression",
+        "TF-IDF and shape",
+        "TF-IDF",
         "word-count rule",
     ]
     assert (table["n_distinct"] == summary.n_test).all()
@@ -80,13 +81,14 @@ def test_the_filter_is_scored_beside_the_baselines_on_distinct_texts(trained):
 def test_the_summary_says_whether_the_filter_beats_the_baselines(trained):
     *_, summary = trained
     tests = summary.evaluation.tests
-    assert [test.second for test in tests] == ["TF-IDF + LogisticRegression", "word-count rule"]
+    assert [test.second for test in tests] == ["TF-IDF and shape", "TF-IDF", "word-count rule"]
     table = summary.to_frame()
     assert table["p_value"].tolist()[1:] == [test.p_value for test in tests]
     for test, accuracy in zip(tests, table["accuracy"].iloc[1:], strict=True):
         gain = (test.only_first - test.only_second) / summary.n_test
         assert gain == pytest.approx(table["accuracy"].iloc[0] - accuracy)
         assert str(test) in str(summary)
+    assert f"\n{summary.evaluation.verdict}\n" in str(summary)
 
 
 def test_the_saved_filter_has_learnt_from_all_labels(trained):
@@ -153,7 +155,7 @@ def test_three_classes_are_scored_without_the_binary_rule(tmp_path, snippets):
     source = write_labels(tmp_path / "labels.csv", X, labels)
     summary = train_filter(source, tmp_path / "model", estimator=SMALL, refit=False)
     assert [count.label for count in summary.labels] == ["long", "prose", "short"]
-    assert len(summary.evaluation.baselines) == 1
+    assert len(summary.evaluation.baselines) == 2
 
 
 @pytest.mark.parametrize(
@@ -248,7 +250,8 @@ def test_a_saved_filter_is_scored_on_new_labels_beside_its_training_labels(train
     frame = pd.DataFrame({"text": [*new_X, *X[:9]], "label": [*new_y, *y[:9]]})
     assert evaluation.n_distinct + evaluation.n_left_out == frame["text"].nunique()
     assert [scores.name for scores in evaluation.baselines] == [
-        "TF-IDF + LogisticRegression",
+        "TF-IDF and shape",
+        "TF-IDF",
         "word-count rule",
     ]
     assert evaluation.leakage.leaks.loc["exact", "test_texts"] >= len(set(X[:9]))

@@ -24,7 +24,8 @@ class Scores:
 
     A score that makes no sense for the classifier or the labels is NaN: those of
     probabilities where it has no `predict_proba`, F1 and average precision where the
-    held-out labels lack a class.
+    held-out labels lack one of two classes. Of more classes, both are means over those
+    that the held-out labels have.
 
     Attributes
     ----------
@@ -181,8 +182,8 @@ def score_answers(answers: Answers, y: np.ndarray, weight: np.ndarray) -> dict[s
     }
 
 
-def wilson_interval(share: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the confidence interval of Wilson for a share.
+def wilson_interval(share: float, n: float) -> tuple[float, float]:
+    """Return Wilson's 95 % confidence interval of a share.
 
     Parameters
     ----------
@@ -190,7 +191,6 @@ def wilson_interval(share: float, n: float, confidence: float = 0.95) -> tuple[f
         The share of successes.
     n : float
         Of how many independent trials, which need not be a whole number.
-    confidence : float, default=0.95
 
     Returns
     -------
@@ -207,7 +207,7 @@ def wilson_interval(share: float, n: float, confidence: float = 0.95) -> tuple[f
     >>> [round(limit, 4) for limit in wilson_interval(0.6, 5)]
     [0.2307, 0.8824]
     """
-    z = norm.ppf((1 + confidence) / 2)
+    z = norm.ppf(0.975)
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half_width = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     low, high = np.clip([centre - half_width, centre + half_width], 0, 1).tolist()
@@ -267,28 +267,33 @@ def expected_calibration_error(
 
 
 def _f1(answers: Answers, y: np.ndarray, weight: np.ndarray) -> float:
-    classes = answers.classes
-    if len(np.unique(y)) < len(classes):
+    classes, present = answers.classes, np.unique(y)
+    if len(classes) > 2:
+        kind = {"labels": present, "average": "macro"}
+    elif len(present) == 2:
+        kind = {"pos_label": classes[1]}
+    else:
         return float("nan")
-    kind = {"pos_label": classes[1]} if len(classes) == 2 else {"average": "macro"}
     return float(f1_score(y, answers.predicted, sample_weight=weight, **kind))
 
 
 def _average_precision(answers: Answers, y: np.ndarray, weight: np.ndarray) -> float:
     classes, ranking = answers.classes, answers.ranking
-    if ranking is None or len(np.unique(y)) < len(classes):
+    present = np.isin(classes, y)
+    if ranking is None or (len(classes) < 3 and present.sum() < 2):
         return float("nan")
-    is_class = y[:, None] == classes
-    if len(classes) == 2:
-        is_class, ranking = is_class[:, 1], ranking[:, 1]
-    return float(average_precision_score(is_class, ranking, sample_weight=weight))
+
+    columns = present if len(classes) > 2 else [1]
+    is_class = y[:, None] == classes[columns]
+    return float(average_precision_score(is_class, ranking[:, columns], sample_weight=weight))
 
 
 def _probability_scores(answers: Answers, y: np.ndarray, weight: np.ndarray) -> dict[str, float]:
-    names = ["brier", "expected_calibration_error", "log_loss"]
     classes, proba = answers.classes, answers.proba
+    names = ["brier", "expected_calibration_error", "log_loss"]
     if proba is None or len(classes) < 2:
         return dict.fromkeys(names, float("nan"))
+
     if len(classes) == 2:
         happened = y == classes[1]
         error = expected_calibration_error(happened, proba[:, 1], sample_weight=weight)

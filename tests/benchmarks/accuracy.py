@@ -27,11 +27,16 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.pipeline import make_pipeline, make_union
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import make_pipeline
 
 from skbert_filter import DistilledTextFilter, SmallBertTextFilter
-from skbert_filter.inspection import WordCountRule, corrected_ttest, evaluate, tfidf_baseline
+from skbert_filter.inspection import (
+    WordCountRule,
+    corrected_ttest,
+    evaluate,
+    tfidf_baseline,
+    tfidf_shape_baseline,
+)
 from skbert_filter.inspection.significance import p_text
 
 PUBLISHED = {
@@ -46,31 +51,7 @@ PUBLISHED = {
 }
 
 SCORES = ["accuracy", "f1", "average_precision", "brier", "expected_calibration_error"]
-REFERENCE = "TF-IDF + LogisticRegression"
-
-
-class ShapeFeatures(TransformerMixin, BaseEstimator):
-    """Length, capitals, digits, punctuation and how a text ends: what words do not tell."""
-
-    def fit(self, X: Any, y: Any = None) -> "ShapeFeatures":
-        """Do nothing."""
-        return self
-
-    def transform(self, X: Any) -> np.ndarray:
-        """Return six numbers for each text."""
-        return np.array([self._of(text) for text in X])
-
-    @staticmethod
-    def _of(text: str) -> list[float]:
-        size, words = max(len(text), 1), text.split()
-        return [
-            np.log1p(size),
-            np.log1p(len(words)),
-            sum(c.isupper() for c in text) / size,
-            sum(c.isdigit() for c in text) / size,
-            sum(not c.isalnum() and not c.isspace() for c in text) / size,
-            float(text.rstrip().endswith((".", "!", "?"))),
-        ]
+REFERENCE = "TF-IDF"
 
 
 class LookUp(TransformerMixin, BaseEstimator):
@@ -157,10 +138,7 @@ def load_models(arguments: argparse.Namespace, embeddings: str) -> dict[str, Cal
     models: dict[str, Callable] = {
         "word-count rule": lambda seed: WordCountRule(),
         REFERENCE: lambda seed: tfidf_baseline(),
-        "TF-IDF and shape + LogisticRegression": lambda seed: make_pipeline(
-            make_union(tfidf_baseline()[:-1], make_pipeline(ShapeFeatures(), StandardScaler())),
-            LogisticRegression(C=10, max_iter=3000),
-        ),
+        "TF-IDF and shape": lambda seed: tfidf_shape_baseline(),
         "published recipe": lambda seed: SmallBertTextFilter(
             **PUBLISHED, tokenizer=arguments.tokenizer, random_state=seed
         ),
