@@ -74,7 +74,7 @@ def dask_client(address: str | None) -> AbstractContextManager:
     """Connect with a Dask cluster, if there is an address."""
     if address is None:
         return nullcontext()
-    from skbert_filter.integrations.dask_corpus import connect
+    from skbert_filter.corpus.dask_engine import connect
 
     return connect(address)
 

@@ -157,6 +157,7 @@ def show_pretraining(console: Console, summary: "PretrainingSummary") -> None:
     figures = {
         "rows": f"{summary.rows:,}",
         "distinct texts": f"{summary.distinct:,}",
+        "of them labelled": f"{summary.labelled:,}",
         "epochs": f"{summary.epochs:,}",
         "steps": f"{summary.steps:,}",
         "loss in the last epoch": f"{summary.loss:.3f}",

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from skbert_filter._cli_comet import EnvFile, Offline, comet_training, register
+from skbert_filter._cli_comet import EnvFile, Offline, comet_experiment, register
 from skbert_filter._cli_labels import duplicates, explore, next_to_label, suspects
 from skbert_filter._cli_shared import (
     AsJson,
@@ -85,13 +85,33 @@ def pretrain(
     corpus: Annotated[
         Path,
         typer.Argument(
-            help="Unlabelled texts: a .txt, .csv, .tsv, .jsonl (also .gz, .zst) or .parquet "
+            help="Texts without labels: a .txt, .csv, .tsv, .jsonl (also .gz, .zst) or .parquet "
             "file, a folder of them, or - for standard input."
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to save the encoder in.")],
     text: TextColumnName = "text",
-    hidden_size: Annotated[int, typer.Option(min=1, help="Width: a multiple of 4.")] = 32,
+    labelled: Annotated[
+        Path | None,
+        typer.Option(
+            help="A table of labelled texts to learn too, as train reads it. What is saved is then "
+            "a filter that knows these labels."
+        ),
+    ] = None,
+    label: LabelColumnName = "label",
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            help="A larger BERT to learn from: a folder, or a name on the Hugging Face hub."
+        ),
+    ] = None,
+    teacher_layer: Annotated[
+        int | None, typer.Option(min=1, help="Its layer to learn from; one in the middle.")
+    ] = None,
+    shape: Annotated[
+        bool, typer.Option(help="Learn the length, capitals and punctuation of texts.")
+    ] = True,
+    hidden_size: Annotated[int, typer.Option(min=1, help="Width: a multiple of 4.")] = 64,
     epochs: Annotated[
         int | None,
         typer.Option(
@@ -122,7 +142,12 @@ def pretrain(
             corpus,
             output,
             text=text,
+            labelled=labelled,
+            label=label,
             estimator=SmallBertPretrainer(
+                teacher=teacher,
+                teacher_layer=teacher_layer,
+                shape=shape,
                 hidden_size=hidden_size,
                 intermediate_size=4 * hidden_size,
                 epochs="auto" if epochs is None else epochs,
@@ -176,12 +201,12 @@ def train(
 ) -> None:
     """Learn from labelled texts, report an honest score, save the filter.
 
-    In Python: skbert_filter.train.train_filter(...), and with --comet
-    skbert_filter.integrations.comet.train_and_log(...)
+    In Python: skbert_filter.train.train_filter(...)
     """
     console = Console()
-    with user_errors(), comet_training(comet, offline, env_file) as train_filter:
+    with user_errors(), comet_experiment(comet, offline, env_file) as experiment:
         from skbert_filter.text_filter import SmallBertTextFilter
+        from skbert_filter.train import train_filter
 
         summary = train_filter(
             labels,
@@ -195,6 +220,7 @@ def train(
             overwrite=overwrite,
             random_state=seed,
             callbacks=fit_callbacks(console),
+            experiment=experiment,
         )
     show_training(console, summary)
     console.print("\nClean texts with it:", style="bold")

@@ -139,7 +139,7 @@ def _is_ours(readme: Path) -> bool:
 
 def _write(path: Path, columns: dict[str, np.ndarray]) -> None:
     table = pa.table(columns)
-    with create_table(path, table.schema) as write:
+    with create_table(path, table.schema, overwrite=True) as write:
         for batch in table.to_batches():
             write(batch)
 

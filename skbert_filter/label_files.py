@@ -173,7 +173,7 @@ def list_suspects(
     texts, labels = read_labels(source, text=text, label=label)
     estimator = tfidf_baseline() if estimator is None else estimator
     table = suspect_labels(estimator, texts, labels, n_jobs=n_jobs).head(n or len(texts))
-    _write(table, destination)
+    _write(table, destination, overwrite=overwrite)
     return table
 
 
@@ -234,7 +234,7 @@ def correct_labels(
     is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
     values = list(map(str, corrected.tolist())) if is_text else corrected.tolist()
     whole = whole.set_column(place, whole.schema.field(place), pa.array(values, kind))
-    with create_table(destination, whole.schema) as write:
+    with create_table(destination, whole.schema, overwrite=overwrite) as write:
         for batch in whole.to_batches():
             write(batch)
     return int((corrected != labels).sum())
@@ -310,7 +310,7 @@ def list_next_to_label(
     corpus = read_texts(source, text=text)
     table = next_to_label(classifier, corpus, n, labelled=done, random_state=random_state)
     table.insert(1, "label", pd.Series([None] * len(table), dtype=object))
-    _write(table, destination)
+    _write(table, destination, overwrite=overwrite)
     return table
 
 
@@ -351,12 +351,12 @@ def _read(path: Path) -> pa.Table:
         return pa.Table.from_batches([batch for batch, _ in table.batches], table.schema)
 
 
-def _write(frame: pd.DataFrame, path: Path) -> None:
+def _write(frame: pd.DataFrame, path: Path, *, overwrite: bool) -> None:
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
     nothing = [i for i, field in enumerate(table.schema) if pa.types.is_null(field.type)]
     for i in nothing:
         name = table.schema.field(i).name
         table = table.set_column(i, name, table.column(i).cast(pa.string()))
-    with create_table(path, table.schema) as write:
+    with create_table(path, table.schema, overwrite=overwrite) as write:
         for batch in table.to_batches():
             write(batch)

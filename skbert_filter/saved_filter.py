@@ -114,7 +114,8 @@ class SavedFilterMixin:
         Parameters
         ----------
         folder : str or path-like
-            The folder.
+            The folder; or "web" for the bundled filter, which tells the main text of web pages
+            (label 1) from the rest (label 0) without having seen any labels of yours.
 
         Returns
         -------

@@ -1,10 +1,9 @@
 """The folder that a command saves to: refused before any work, replaced only by its like."""
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from skbert_filter.publishing import publish
+from skbert_filter.io.atomic import written_aside
 
 Kind = Literal["filter", "encoder"]
 
@@ -32,23 +31,19 @@ def check_saved_folder(folder: Path, kind: Kind, *, overwrite: bool) -> None:
         )
 
 
-def save_over(model: Any, folder: Path) -> None:
+def save_over(model: Any, folder: Path, kind: Kind, *, overwrite: bool) -> None:
     """Call `save_pretrained` of a model, in the place of what the folder may hold."""
-    folder = folder.resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as aside:
-        new = Path(aside, "new")
-        model.save_pretrained(new)
-        if folder.exists():
-            folder.rename(Path(aside, "old"))
-        publish(new, folder)
+    with written_aside(folder, overwrite=overwrite) as made:
+        model.save_pretrained(made)
+        # It may have been filled during the training.
+        check_saved_folder(folder, kind, overwrite=overwrite)
 
 
 def _kind_of(folder: Path) -> Kind | None:
     # The tokenizers library is not needed to look at an empty folder.
-    from skbert_filter.bert.folder import METADATA
-    from skbert_filter.bert.pretrained_folder import is_pretrained_folder
+    from skbert_filter.bert.folder import METADATA, is_encoder_folder
 
     if not (folder / METADATA).is_file():
         return None
-    return "encoder" if is_pretrained_folder(folder) else "filter"
+    return "encoder" if is_encoder_folder(folder) else "filter"

@@ -1,7 +1,10 @@
 """From a table of labels to a saved filter with an honest score, and the score of a saved one."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
+from math import isfinite
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -23,6 +26,9 @@ from skbert_filter.saved_folders import check_saved_folder, save_over
 from skbert_filter.tables import check_column, check_no_nulls, check_text_column, open_table
 from skbert_filter.text_streams import distinct_texts
 from skbert_filter.wording import counted
+
+# As int() writes it: "01" is a code, and would become equal to "1".
+_WHOLE_NUMBER = re.compile("0|-?[1-9][0-9]{0,17}")
 
 
 @dataclass(frozen=True)
@@ -145,7 +151,7 @@ def train_filter(
     overwrite: bool = False,
     random_state: int | None = None,
     callbacks: Sequence[Any] = (),
-    on_scored: Callable[[Any, Any, Any, Evaluation], None] | None = None,
+    experiment: Any = None,
 ) -> TrainingSummary:
     """Fit a filter on a table of labelled texts, score it, and save it.
 
@@ -161,7 +167,8 @@ def train_filter(
     destination : str or Path
         The folder to save the filter in.
     text, label : str, default="text" and "label"
-        The columns. Labels of a CSV file become int if all are whole numbers.
+        The columns. Labels that are text become int if all are whole numbers, written without
+        leading zeros.
     estimator : SmallBertTextFilter, default=None
         The filter to fit a clone of; None for the default with `random_state`.
     unlabelled : str or Path, default=None
@@ -179,9 +186,10 @@ def train_filter(
         The seed of the split, and of the default `estimator`.
     callbacks : sequence of scikit-learn callbacks, default=()
         Such as ``sklearn.callback.ProgressBar()``, for each fit of the filter.
-    on_scored : callable, default=None
-        Called as ``on_scored(model, X_test, y_test, evaluation)`` with the filter that was
-        scored, before one is fitted on all labels.
+    experiment : comet_ml.CometExperiment, default=None
+        Where to log the filter that was scored with its scores, and the saved one as ``model``;
+        if that has learnt from all labels, the names of its fit begin with ``refit_``. If Comet
+        fails, the filter is trained and saved nevertheless.
 
     Returns
     -------
@@ -220,6 +228,11 @@ def train_filter(
     start = perf_counter()
     source, destination = Path(source), Path(destination)
     check_saved_folder(destination, "filter", overwrite=overwrite)
+    if experiment is not None:
+        from skbert_filter.integrations import comet
+        from skbert_filter.integrations.comet.connection import check_experiment, logging_to
+
+        check_experiment(experiment)
     texts, y = read_labels(source, text=text, label=label)
     distinct, distinct_y = merge_repeats(texts, y)
     pool = None if unlabelled is None else distinct_texts(text_arrays(unlabelled, text))[0]
@@ -245,11 +258,17 @@ def train_filter(
 
     model, n_unlabelled = fit(X_train, y_train, X_test)
     evaluation = evaluate(model, X_test, y_test, X_train=X_train, y_train=y_train)
-    if on_scored is not None:
-        on_scored(model, X_test, y_test, evaluation)
+    if experiment is not None:
+        comet.log_fit(experiment, model)
+        comet.log_evaluation(experiment, model, X_test, y_test, evaluation=evaluation)
     if refit:
         model, _ = fit(texts, y, [])
-    save_over(model, destination)
+    save_over(model, destination, "filter", overwrite=overwrite)
+    if experiment is not None:
+        with logging_to(experiment, "the saved filter"):
+            if refit:
+                comet.log_fit(experiment, model, prefix="refit_")
+            comet.log_model(experiment, model)
     return TrainingSummary(
         source=str(source),
         destination=str(destination),
@@ -338,13 +357,13 @@ def evaluate_filter(
 
 
 def read_labels(
-    source: str | Path, *, text: str = "text", label: str = "label"
+    source: str | Path, *, text: str = "text", label: str = "label", encoding: str | None = None
 ) -> tuple[list[str], np.ndarray]:
     """Read labelled texts from a table.
 
     Parameters
     ----------
-    source, text, label
+    source, text, label, encoding
         As for `train_filter`.
 
     Returns
@@ -370,7 +389,7 @@ def read_labels(
     source = Path(source)
     texts: list[str] = []
     labels: list[Any] = []
-    with open_table(source) as table:
+    with open_table(source, encoding=encoding) as table:
         check_text_column(table.schema, text, source)
         check_column(table.schema, label, source)
         kind = table.schema.field(label).type
@@ -386,15 +405,24 @@ def read_labels(
             labels += values.to_pylist()
     if not texts:
         raise ValueError(f"{source} has no rows. Label some texts first.")
-    fractions = [value for value in labels if value % 1] if pa.types.is_floating(kind) else []
-    if wrong := labels if pa.types.is_nested(kind) else fractions:
+
+    wrong = [value for value in labels if not _is_label(value)]
+    if wrong:
         raise ValueError(
-            f"Column {label!r} of {source} holds {kind}, such as {wrong[0]!r}, which is no label. "
-            "Name the column with the labels."
+            f"Column {label!r} of {source} holds {kind}, such as {wrong[0]!r}, which is not a "
+            "label. Name the column with the labels."
         )
-    if all(isinstance(value, str) and value.lstrip("-").isdecimal() for value in labels):
-        labels = [int(value) for value in labels]
-    return texts, np.array(labels)
+    if not isinstance(labels[0], str):
+        return texts, np.array([int(v) if isinstance(v, Decimal) else v for v in labels])
+    if all(map(_WHOLE_NUMBER.fullmatch, labels)):
+        return texts, np.array(list(map(int, labels)))
+    return texts, np.array(labels, dtype=object)
+
+
+def _is_label(value: Any) -> bool:
+    if isinstance(value, float | Decimal):
+        return isfinite(value) and value == int(value) and -(2**63) <= value < 2**63
+    return isinstance(value, str | int)
 
 
 def _fit(estimator: Any, texts: list[str], y: np.ndarray, callbacks: Sequence[Any]) -> Any:
@@ -408,7 +436,7 @@ def _as_known(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     names = list(map(str, y.tolist()))
     if set(y.tolist()) <= set(classes.tolist()) or not set(names) <= set(by_name):
         return y
-    return np.array([by_name[name] for name in names])
+    return np.array([by_name[name] for name in names], dtype=classes.dtype)
 
 
 def _count_labels(

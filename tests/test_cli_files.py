@@ -154,7 +154,7 @@ def test_ctrl_c_leaves_what_the_same_command_goes_on_from(files):
     assert process.returncode == 130
     assert errors == (
         "Interrupted: nothing is under the final name. What was computed is kept in "
-        "out.txt.partial: the same command goes on from there.\n"
+        "out.txt.partial: the same command resumes from there.\n"
     )
     assert not (files / "out.txt").exists()
     assert (files / "out.txt.partial" / "manifest.json").exists()
@@ -226,8 +226,8 @@ def test_next_to_label_writes_a_list_to_fill(tmp_path):
         ),
         (
             "predict margin.joblib texts.csv --trust -o new.csv --threshold 0.5",
-            "Pipeline has no predict_proba to compare the threshold with. Leave the threshold "
-            "out, or pass CalibratedClassifierCV(FrozenEstimator(model)), fitted.",
+            "Pipeline has no predict_proba to compare the threshold with. Omit the threshold, "
+            "or pass CalibratedClassifierCV(FrozenEstimator(model)), fitted.",
         ),
         (
             "predict unfitted.joblib texts.csv --trust -o new.csv",
@@ -235,8 +235,8 @@ def test_next_to_label_writes_a_list_to_fill(tmp_path):
         ),
         (
             "next-to-label number.joblib texts.csv --trust -o new.csv",
-            "The model number.joblib is no fitted classifier of one label: it lacks predict or a "
-            "list of classes_. Pass a fitted classifier.",
+            "The model number.joblib is not a fitted classifier of one label: it lacks predict or "
+            "a list of classes_. Pass a fitted classifier.",
         ),
         (
             "evaluate lists texts.csv",
@@ -295,7 +295,7 @@ def test_a_classifier_of_another_kind_is_scored_if_it_is_trusted(files, monkeypa
 )
 def test_an_extra_that_is_not_installed_is_named(monkeypatch, missing, arguments, remedy):
     monkeypatch.setitem(sys.modules, missing, None)
-    monkeypatch.delitem(sys.modules, "skbert_filter.integrations.dask_corpus", raising=False)
+    monkeypatch.delitem(sys.modules, "skbert_filter.corpus.dask_engine", raising=False)
     result = CliRunner().invoke(app, arguments.split())
     assert result.exit_code == 2
     assert result.stderr.startswith("Error: ")

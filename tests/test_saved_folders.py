@@ -2,8 +2,8 @@
 
 import pytest
 
-from skbert_filter import SmallBertPretrainer
-from skbert_filter.saved_folders import check_saved_folder
+from skbert_filter import SmallBertPretrainer, SmallBertTextFilter
+from skbert_filter.saved_folders import check_saved_folder, save_over
 
 
 def test_a_model_of_the_other_kind_is_never_replaced(binary, tmp_path):
@@ -18,3 +18,16 @@ def test_a_model_of_the_other_kind_is_never_replaced(binary, tmp_path):
         other = {"filter": "encoder", "encoder": "filter"}[kind]
         with pytest.raises(FileExistsError, match=f"files other than a saved {other}"):
             check_saved_folder(folder, other, overwrite=True)
+
+
+def test_a_model_that_was_saved_meanwhile_is_not_replaced(binary, brief, tmp_path):
+    class Slow:
+        def save_pretrained(self, folder):
+            binary.save_pretrained(tmp_path / "model")
+            brief.save_pretrained(folder)
+
+    with pytest.raises(FileExistsError, match=r"holds a saved filter.*overwrite=True"):
+        save_over(Slow(), tmp_path / "model", "filter", overwrite=False)
+    found = SmallBertTextFilter.from_pretrained(tmp_path / "model")
+    assert found.fingerprint_ == binary.fingerprint_
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]

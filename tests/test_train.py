@@ -1,5 +1,8 @@
 """train_filter on real files: what it reads, scores, saves and refuses."""
 
+from datetime import date
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -162,6 +165,13 @@ def test_three_classes_are_scored_without_the_binary_rule(tmp_path, snippets):
         (["-1", "+1"], ["-1", "+1"]),
         (["keep", "NA"], ["keep", "NA"]),
         (["0.5", "1"], ["0.5", "1"]),
+        (["01", "02"], ["01", "02"]),
+        (["1", "01"], ["1", "01"]),
+        (["--5", "1"], ["--5", "1"]),
+        (["-0", "0"], ["-0", "0"]),
+        (["１", "1"], ["１", "1"]),
+        (["9" * 30, "1"], ["9" * 30, "1"]),
+        (["9" * 5000, "1"], ["9" * 5000, "1"]),
     ],
 )
 def test_labels_of_a_csv_file(tmp_path, labels, expected):
@@ -265,10 +275,13 @@ def test_labels_of_a_file_are_read_in_the_type_of_the_model(tmp_path):
     [
         (
             [0.5, 1.0],
-            r"'label' of .*a\.parquet holds double, such as 0\.5, which is no",
+            r"'label' of .*a\.parquet holds double, such as 0\.5, which is not a label",
         ),
         ([1.0, float("nan")], "holds double, such as nan"),
-        ([[0], [1]], r"holds list<.*>, such as \[0\], which is no label. Name the column"),
+        ([[0], [1]], r"holds list<.*>, such as \[0\], which is not a label. Name the column"),
+        ([Decimal("0.5"), Decimal(1)], r"'label' of .* decimal128\(.*, such as Decimal\('0\.5'\)"),
+        ([b"a", b"b"], r"holds binary, such as b'a'"),
+        ([date(2026, 1, 1), date(2026, 1, 2)], r"holds date32"),
     ],
 )
 def test_a_column_that_holds_no_labels_is_refused(tmp_path, labels, message):
@@ -276,6 +289,28 @@ def test_a_column_that_holds_no_labels_is_refused(tmp_path, labels, message):
     pq.write_table(pa.table(columns), tmp_path / "a.parquet")
     with pytest.raises(ValueError, match=message):
         read_labels(tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (pa.array([Decimal(1), Decimal(0)], pa.decimal128(38, 0)), [1, 0]),
+        (pa.array([Decimal("1.00"), Decimal(0)], pa.decimal256(60, 2)), [1, 0]),
+        (pa.array([1.0, 0.0]), [1.0, 0.0]),
+        (pa.array([True, False]), [True, False]),
+        (pa.array(["1", "0"], pa.string_view()), [1, 0]),
+        (pa.array(["01", "0"]).dictionary_encode(), ["01", "0"]),
+        (pa.array([7, 5], pa.uint64()), [7, 5]),
+        (pa.array(["a\0", "a"]), ["a\0", "a"]),
+    ],
+    ids=lambda value: str(getattr(value, "type", "")),
+)
+def test_labels_of_any_type_of_column(tmp_path, labels, expected):
+    table = pa.table({"text": ["Menu", "We sell tea"], "label": labels})
+    pq.write_table(table, tmp_path / "a.parquet")
+    read = read_labels(tmp_path / "a.parquet")[1].tolist()
+    assert read == expected
+    assert list(map(type, read)) == list(map(type, expected))
 
 
 def test_training_labels_of_one_class_serve_no_baseline(tmp_path):

@@ -7,8 +7,6 @@ Nothing that is read here can run code. A filter of two classes is saved with a 
 import hashlib
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -17,16 +15,21 @@ from typing import Any, get_args
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 from tokenizers import Tokenizer
 
 from skbert_filter.bert.architecture import Precision, Weights
 from skbert_filter.bert.config import architecture_of
 from skbert_filter.bert.state import BertState
 from skbert_filter.bert.tokenizer import ignores_case, load_tokenizer, special_tokens
+from skbert_filter.io.atomic import written_aside
+
+# Filters that are part of this package, by the names that stand for their folders.
+BUNDLED = {"web": Path(__file__).parents[1] / "pretrained" / "web"}
 
 FORMAT_VERSION = 1
 METADATA = "skbert_filter.json"
+ENCODER_CLASS = "BertForMaskedLM"
 _FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 
 _NUMBER = (int, float)
@@ -58,7 +61,7 @@ def save_folder(folder: str | os.PathLike, state: BertState, labels: list[str], 
     del sizes["n_logits"]
     with new_folder(folder) as path:
         write_config(path, "BertForSequenceClassification", {**sizes, **config}, tokenizer)
-        save_file(_with_head_of_two(state.weights), path / "model.safetensors", {"format": "pt"})
+        write_weights(path, _with_head_of_two(state.weights))
         write_tokenizer(path, tokenizer, state.max_length)
         parts = ("max_length", "gamma", "label_smoothing", "precision")
         write_metadata(path, {**{name: getattr(state, name) for name in parts}, **own})
@@ -76,39 +79,9 @@ def new_folder(folder: str | os.PathLike) -> Iterator[Path]:
             f"{os.fspath(folder)!r} exists already. Choose another folder, or remove it first."
         )
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        yield temporary
-        # safetensors writes a file, and tempfile makes a folder, that only its owner can read.
-        mask = _umask()
-        for path in temporary.iterdir():
-            path.chmod(0o666 & ~mask)
-        temporary.chmod(0o777 & ~mask)
-        for path in (*temporary.iterdir(), temporary):
-            _sync(path)
-        if target.exists():
-            target.rmdir()
-        temporary.rename(target)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    _sync(target.parent)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _sync(path: Path) -> None:
-    # Windows opens no folder, and syncs no file that is opened for reading.
-    if os.name == "posix":
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    with written_aside(target) as made:
+        made.mkdir()
+        yield made
 
 
 def write_config(
@@ -127,9 +100,15 @@ def write_config(
     write_json(folder / "config.json", whole)
 
 
+def write_weights(folder: Path, weights: Weights) -> None:
+    """Write the model.safetensors, by Hugging Face's names."""
+    # safetensors' own writer gives its file to the owner alone, and hides that a disk is full
+    (folder / "model.safetensors").write_bytes(save(dict(weights), {"format": "pt"}))
+
+
 def write_tokenizer(folder: Path, tokenizer: Tokenizer, max_length: int) -> None:
     """Write the files by which AutoTokenizer gives the same ids."""
-    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer.json").write_text(tokenizer.to_str(pretty=True), encoding="utf-8")
     config = {
         # without these, AutoTokenizer lower-cases a cased vocabulary
         "tokenizer_class": "PreTrainedTokenizerFast",
@@ -152,8 +131,9 @@ def write_metadata(folder: Path, own: Mapping[str, Any]) -> None:
 
 
 def load_folder(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
-    """Read a folder of `save_folder`: the state, and our own metadata."""
-    path, owner = Path(folder), repr(os.fspath(folder))
+    """Read a folder of `save_folder`, or a bundled one: the state, and our own metadata."""
+    owner = repr(os.fspath(folder))
+    path = BUNDLED.get(os.fspath(folder), Path(folder))
     if not (path / METADATA).is_file():
         raise FileNotFoundError(
             f"{owner} is not a folder written by save_pretrained: it has no {METADATA}."
@@ -187,9 +167,11 @@ def load_folder(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
     if metadata["precision"] not in get_args(Precision):
         raise ValueError(_damaged(path, f"has an unknown precision={metadata['precision']!r}"))
     try:
-        weights = load_file(path / "model.safetensors")
+        saved = load_file(path / "model.safetensors")
     except SafetensorError as error:
         raise ValueError(f"model.safetensors in {owner} is damaged: {error}") from None
+    # bundled ones are in half precision, to be small
+    weights = {name: weight.astype(np.float32) for name, weight in saved.items()}
     for name, shape in replace(architecture, n_logits=len(names)).weight_shapes().items():
         held = weights[name].shape if name in weights else None
         if held != shape:
@@ -208,6 +190,13 @@ def load_folder(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
         precision=metadata["precision"],
     )
     return state, metadata
+
+
+def is_encoder_folder(folder: Path) -> bool:
+    """Whether a folder says that a SmallBertPretrainer has saved it."""
+    if not ((folder / METADATA).is_file() and (folder / "config.json").is_file()):
+        return False
+    return read_json(folder / "config.json").get("architectures") == [ENCODER_CLASS]
 
 
 def checked_metadata(folder: Path) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
+
+from skbert_filter.io.atomic import remove_leftovers, written_aside
 
 _FILE = "pretraining.safetensors"
 
@@ -78,15 +80,16 @@ class Snapshots:
             **{name: getattr(snapshot, name) for name in ("epoch", "step", "seconds", "history")},
         }
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        new = self._file.with_suffix(".new")
-        save_file(snapshot.variables, new, {"skbert_filter": json.dumps(header)})
-        with new.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        new.replace(self._file)
+        remove_leftovers(self._file)
+        with written_aside(self._file, overwrite=True) as made:
+            made.write_bytes(save(snapshot.variables, {"skbert_filter": json.dumps(header)}))
 
     def remove(self) -> None:
-        """Remove the snapshot of a training that is over, and the folder if nothing is left."""
+        """Remove what a training that is over has kept, and the folder if nothing is left."""
         self._file.unlink(missing_ok=True)
+        for file in self._file.parent.glob("teacher-*.npy"):
+            file.unlink()
+        remove_leftovers(self._file)
         if self._file.parent.is_dir() and not any(self._file.parent.iterdir()):
             self._file.parent.rmdir()
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from skbert_filter.publishing import publish
+from skbert_filter.io.atomic import written_aside
 from skbert_filter.tables.formats import Format, file_format, table_format
 from skbert_filter.tables.lines import LINE, TEXT, joined, with_members
 from skbert_filter.tables.reading import plain_schema
@@ -26,27 +26,23 @@ _GROUP_BYTES = 1 << 26
 
 
 @contextmanager
-def create_table(path: Path, schema: pa.Schema) -> Iterator[Write]:
+def create_table(path: Path, schema: pa.Schema, *, overwrite: bool = False) -> Iterator[Write]:
     """Give a function that writes record batches; the file is complete when it appears.
-
-    The rows go to ``<name>.partial`` beside `path`, which takes the place of `path` when
-    the block ends well and is removed when it does not.
 
     Raises
     ------
+    FileExistsError
+        If the file exists by then, and `overwrite` is False.
     ValueError
         If the extension is unknown, or CSV cannot hold a column of `schema`.
     """
     known = table_format(path)
     check_can_hold(schema, path)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with open_writer(partial, schema, known) as write:
-            yield write
-        publish(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    with (
+        written_aside(path, overwrite=overwrite) as made,
+        open_writer(made, schema, known) as write,
+    ):
+        yield write
 
 
 @contextmanager
