@@ -21,8 +21,8 @@ Key = Literal["exact", "whitespace", "casefold"]
 ModelPath = Annotated[
     Path,
     typer.Argument(
-        help="A folder written by train; registry://WORKSPACE/NAME:VERSION; or, with --trust, a "
-        "file of joblib."
+        help="web, the bundled filter; a folder written by train; "
+        "registry://WORKSPACE/NAME:VERSION; or, with --trust, a file of joblib."
     ),
 ]
 TextColumnName = Annotated[str, typer.Option("--text", help="The column with the texts.")]

@@ -29,7 +29,7 @@ from skbert_filter.bert.pretraining_task import (
     masked_lm_head,
 )
 from skbert_filter.bert.snapshots import Snapshot, Snapshots
-from skbert_filter.bert.training import WarmUpAndDecay
+from skbert_filter.bert.training import WarmUpAndDecay, check_loss
 
 # Of the loss, whose other part is the cross-entropy of the guessed tokens. They were chosen on
 # web snippets by page, as was the share of the shape in the targets (docs/benchmarks.rst).
@@ -329,6 +329,7 @@ def pretrain(
             verbose=plan.verbose,
             shuffle=False,  # the data shuffles itself
         )
+        check_loss(fitted.history["loss"][-1], epoch)
         logged = {**fitted.history, "learning_rate": [model.optimizer.learning_rate]}
         for name, values in logged.items():
             watch.history.setdefault(name, []).append(float(values[-1]))
