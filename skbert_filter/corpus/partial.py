@@ -151,7 +151,7 @@ def _locked(folder: Path, destination: Path) -> Iterator[None]:
 
 def _claim(folder: Path, manifest: dict[str, Any], *, overwrite: bool) -> bool:
     """Refuse the folder of another job, or take it over; return whether it was of this one."""
-    text = json.dumps(manifest, indent=1, ensure_ascii=False, default=str)
+    text = json.dumps(manifest, indent=1, default=str)
     path = folder / _MANIFEST
     if path.exists():
         with suppress(ValueError):

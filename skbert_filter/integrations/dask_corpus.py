@@ -29,7 +29,7 @@ except ImportError as error:
         "engine=\"dask\" needs Dask. Install it with pip install 'skbert_filter[dask]'."
     ) from error
 
-_COUNTS = ("rows", "distinct", "kept", "nulls", "written", "decoded")
+_COUNTS = ("rows", "distinct", "kept", "nulls", "written", "decoded", "doubtful")
 # Sets of digests that are joined by one task.
 _FAN_IN = 8
 
@@ -140,7 +140,7 @@ class FileFilter:
         # Under a name of its own: a worker that is given up for lost may still be writing.
         with tempfile.TemporaryDirectory(prefix="worker-", dir=output.parent) as folder:
             made = Path(folder, "output")
-            counts = filter_rows(job, scores, made, Path(folder))
+            counts = filter_rows(job, scores, made)
             found = np.concatenate(digests)
             new_record = Path(folder, "record.npz")
             figures = [getattr(counts, name) for name in _COUNTS]
