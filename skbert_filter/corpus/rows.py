@@ -43,6 +43,7 @@ class Outcome:
     written: int = 0
     misdecoded: int = 0
     decoded: int = 0
+    doubtful: int = 0
     recovered: int = 0
 
 
@@ -63,7 +64,6 @@ def filter_rows(
     job: Job,
     scores: TextScores,
     output: Path | None,
-    scratch: Path,
     progress: Progress | None = None,
 ) -> Outcome:
     """Read the files of a job, and write what is to be written of each.
@@ -74,8 +74,6 @@ def filter_rows(
     scores : TextScores
     output : Path or None
         The file or folder to write. None: standard output.
-    scratch : Path
-        A folder for temporary files.
     progress : callable, default=None
         As for `filter_corpus`.
 
@@ -86,7 +84,7 @@ def filter_rows(
     outcome = Outcome()
     share_before = 0.0
     with _Writers(job, output) as writers:
-        for group in _groups(_pieces(job, scratch)):
+        for group in _groups(_pieces(job)):
             for part in _decide(job, group, scores, outcome):
                 if progress:
                     share = share_before + part * (group[-1].share - share_before)
@@ -101,11 +99,11 @@ def filter_rows(
     return outcome
 
 
-def _pieces(job: Job, scratch: Path) -> Iterator[_Piece]:
+def _pieces(job: Job) -> Iterator[_Piece]:
     total = max(sum(file.bytes for file in job.files), 1)
     done = 0
     for file in job.files:
-        with open_rows(file.path, job.text, encoding=job.encoding, scratch=scratch) as table:
+        with open_rows(file.path, job.text, encoding=job.encoding) as table:
             schema = job.schema_of(table)
             first_row = 1
             for batch, share in table.batches:
@@ -134,7 +132,9 @@ def _groups(pieces: Iterator[_Piece]) -> Iterator[list[_Piece]]:
 def _decide(job: Job, group: list[_Piece], scores: TextScores, outcome: Outcome) -> Iterator[float]:
     """Set what is to be written of each piece; give the share that is done."""
     filled = [piece for piece in group if piece.rows is not None]
-    outcome.decoded += sum(p.rows is None and p.table.encoding is not None for p in group)
+    finished = [piece.table for piece in group if piece.rows is None]
+    outcome.decoded += sum(table.encoding is not None for table in finished)
+    outcome.doubtful += sum(table.is_doubtful for table in finished)
     if not filled:
         return
     distinct, codes = _encode(job, filled)
@@ -159,7 +159,10 @@ def _decide(job: Job, group: list[_Piece], scores: TextScores, outcome: Outcome)
     start = 0
     for piece in filled:
         n_rows = piece.rows.num_rows
-        result = piece.rows.select([name for name in piece.schema.names if name not in added])
+        # By their places: several columns may have one name.
+        written = set(piece.schema.names).difference(added)
+        places = [i for i, name in enumerate(piece.rows.schema.names) if name in written]
+        result = piece.rows.select(places)
         for name, column in added.items():
             result = result.append_column(name, column.slice(start, n_rows))
         piece.result = result.filter(chosen.slice(start, n_rows))

@@ -30,8 +30,8 @@ class SourceFile:
 def list_sources(source: Path) -> tuple[SourceFile, ...]:
     """Return the files of a source in the order of their names; one for a file.
 
-    Left out are files and folders whose name begins with a dot, and files such as
-    ``_SUCCESS`` that other programs leave.
+    Left out are files and folders whose name begins with a dot, and what other programs leave:
+    folders such as ``_temporary`` and files such as ``_SUCCESS``.
 
     Raises
     ------
@@ -48,7 +48,10 @@ def list_sources(source: Path) -> tuple[SourceFile, ...]:
         return (SourceFile(source, source.name, source.stat().st_size),)
     files, foreign = [], []
     for folder, folders, names in os.walk(source, onerror=_refuse_unread):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        # A folder such as _temporary is of a writer at work or dead, _year=2020 one of a table.
+        folders[:] = [
+            name for name in folders if name[0] != "." and (name[0] != "_" or "=" in name)
+        ]
         for name in folders:
             if Path(folder, name).is_symlink():
                 raise ValueError(

@@ -7,7 +7,7 @@ from skbert_filter.tables.columns import (
     valid_texts,
 )
 from skbert_filter.tables.formats import Format, file_format, find_format, table_format
-from skbert_filter.tables.reading import TableReader, open_rows, open_table, plain_schema
+from skbert_filter.tables.reading import TableReader, open_rows, open_table
 from skbert_filter.tables.writing import (
     check_can_hold,
     check_destination,
@@ -32,7 +32,6 @@ __all__ = [
     "open_rows",
     "open_table",
     "open_writer",
-    "plain_schema",
     "standard_output",
     "table_format",
     "valid_texts",
