@@ -11,12 +11,13 @@ from sklearn.base import clone
 
 from skbert_filter.corpus.sources import check_apart, list_sources
 from skbert_filter.corpus.texts import text_arrays
+from skbert_filter.duplicates.printing import Report
 from skbert_filter.saved_folders import check_saved_folder, save_over
-from skbert_filter.wording import counted
+from skbert_filter.wording import counted, printable
 
 
 @dataclass(frozen=True)
-class PretrainingSummary:
+class PretrainingSummary(Report):
     """What `pretrain_encoder` did.
 
     Attributes
@@ -47,12 +48,12 @@ class PretrainingSummary:
 
     def __str__(self) -> str:
         return (
-            f"{counted(self.rows, 'row')} of {self.source}: "
+            f"{counted(self.rows, 'row')} of {printable(self.source)}: "
             f"{counted(self.distinct, 'distinct text')}.\n"
             f"Learnt to guess their words in {counted(self.epochs, 'epoch')} "
             f"({counted(self.steps, 'step')}); "
             f"the loss of the last is {self.loss:.3f}.\n"
-            f"The encoder is in {self.destination}; {self.seconds:.1f} seconds."
+            f"The encoder is in {printable(self.destination)}; {self.seconds:.1f} seconds."
         )
 
     def to_frame(self) -> pd.DataFrame:
@@ -65,6 +66,7 @@ def pretrain_encoder(
     destination: str | Path,
     *,
     text: str = "text",
+    encoding: str | None = None,
     estimator: Any = None,
     overwrite: bool = False,
     random_state: int | None = None,
@@ -84,6 +86,8 @@ def pretrain_encoder(
         appears when it is complete.
     text : str, default="text"
         The column with the texts; a file of lines has none.
+    encoding : str, default=None
+        What to decode text files from that are not UTF-8, such as "cp1252".
     estimator : SmallBertPretrainer, default=None
         The pretrainer to fit a clone of; None for the default with `random_state`.
     overwrite : bool, default=False
@@ -137,7 +141,7 @@ def pretrain_encoder(
     list_sources(corpus)  # whether there are any, before all else
     check_saved_folder(destination, "encoder", overwrite=overwrite)
     check_apart(corpus, destination)
-    batches = text_arrays(corpus, text)
+    batches = text_arrays(corpus, text, encoding=encoding)
     pretrainer = clone(estimator).set_callbacks(*callbacks).fit(batches).set_callbacks()
     save_over(pretrainer, destination)
     record = pretrainer.training_record_

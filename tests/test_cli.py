@@ -46,7 +46,7 @@ def test_demo_reports_scores_and_writes_the_kept_lines(demo):
         "SmallBertTextFilter",
         "TF-IDF + LogisticRegression",
         "word-count rule",
-        "average",
+        "95 % CI",
         "rows per second",
         "skbert-filter train labels.csv",
     ):

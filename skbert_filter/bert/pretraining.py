@@ -4,6 +4,7 @@ Importing this module imports Keras.
 """
 
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from time import monotonic
@@ -256,7 +257,8 @@ def pretrain(
             initial_epoch=epoch,
             epochs=epoch + 1,
             callbacks=[watch],
-            verbose=plan.verbose,
+            # Keras would fail at its first line in a program without a console.
+            verbose=plan.verbose if sys.stdout else 0,
             shuffle=False,  # the data shuffles itself
         )
         logged = {**fitted.history, "learning_rate": [model.optimizer.learning_rate]}

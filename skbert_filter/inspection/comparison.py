@@ -27,6 +27,7 @@ from skbert_filter.inspection.significance import (
     verdict,
 )
 from skbert_filter.validation import check_labels, check_texts
+from skbert_filter.wording import printable
 
 _LOWER_IS_BETTER = ("brier", "expected_calibration_error")
 
@@ -210,7 +211,7 @@ class Comparison(Report):
             aligned(numbers, {"classifier": means.index}),
         ]
         if sentences := self.sentences():
-            lines += ["", *sentences]
+            lines += ["", *map(printable, sentences)]
         if len(self.names) > 1:
             lines.append("(Corrected resampled t-tests; p-values corrected by Holm's method.)")
         return "\n".join(lines)

@@ -21,7 +21,7 @@ from skbert_filter.inspection.baselines import default_baselines
 from skbert_filter.inspection.scores import SHORT_NAMES, Answers, Scores, score_answers
 from skbert_filter.inspection.significance import McNemarTest, mcnemar_test
 from skbert_filter.validation import check_labels, check_texts
-from skbert_filter.wording import counted
+from skbert_filter.wording import counted, printable
 
 # Of more classes than these, a printed confusion matrix is a list of the most frequent confusions.
 _CLASSES_SHOWN = 8
@@ -155,7 +155,7 @@ class Evaluation(Report, Scores):
         )
 
     def __str__(self) -> str:
-        parts = [f"{self.name}\n{self.counting}", self._score_lines()]
+        parts = [f"{printable(self.name)}\n{self.counting}", self.score_lines()]
         if self.tests:
             parts.append("\n".join(map(str, self.tests)))
         if self.leaks:
@@ -165,7 +165,8 @@ class Evaluation(Report, Scores):
             parts.append(self._error_lines())
         return "\n\n".join(parts)
 
-    def _score_lines(self) -> str:
+    def score_lines(self) -> str:
+        """Return the scores of this classifier and of the baselines as a table to print."""
         every: list[Scores] = [self, *self.baselines]
         names = [scores.name for scores in every]
         if self.without_leaks is not None:
@@ -175,7 +176,7 @@ class Evaluation(Report, Scores):
         for name, short in SHORT_NAMES.items():
             numbers[short] = [f"{getattr(scores, name):.3f}" for scores in every]
             if name == "accuracy":
-                numbers["95 % interval"] = [
+                numbers["95 % CI"] = [
                     f"{scores.accuracy_low:.3f}–{scores.accuracy_high:.3f}" for scores in every
                 ]
         return aligned(numbers, {"classifier": names})
@@ -292,7 +293,7 @@ def evaluate(
     Scored on 148 distinct texts, each counted once (159 rows). Texts with several labels: 1,
     of which the most frequent counts; left out, for want of one: 1.
     <BLANKLINE>
-      accuracy  95 % interval     F1     AP  Brier    ECE  classifier
+      accuracy      95 % CI     F1     AP  Brier    ECE  classifier
          0.878    0.816–0.922  0.809  0.898  0.089  0.084  WordCountRule
          0.892    0.832–0.932  0.826  0.914  0.076  0.073  TF-IDF + LogisticRegression
          0.878    0.816–0.922  0.809  0.898  0.089  0.080  word-count rule
