@@ -4,6 +4,7 @@ Importing this module imports Keras.
 """
 
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from time import monotonic
@@ -326,7 +327,8 @@ def pretrain(
             initial_epoch=epoch,
             epochs=epoch + 1,
             callbacks=[watch],
-            verbose=plan.verbose,
+            # Keras would fail at its first line in a program without a console.
+            verbose=plan.verbose if sys.stdout else 0,
             shuffle=False,  # the data shuffles itself
         )
         check_loss(fitted.history["loss"][-1], epoch)

@@ -4,6 +4,7 @@ Importing this module imports Keras.
 """
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -168,7 +169,8 @@ def train(
         validation_data=validation_data,
         epochs=plan.epochs,
         callbacks=all_callbacks,
-        verbose=plan.verbose,
+        # Keras would fail at its first line in a program without a console.
+        verbose=plan.verbose if sys.stdout else 0,
         shuffle=False,  # the data shuffles itself
     )
     history = {name: [float(v) for v in values] for name, values in fitted.history.items()}

@@ -88,6 +88,8 @@ def open_writer(path: Path, schema: pa.Schema, known: Format) -> Iterator[Write]
 @contextmanager
 def standard_output() -> Iterator[Write]:
     """Give a function that writes lines to standard output."""
+    if sys.stdout is None:
+        raise ValueError("Standard output is closed. Name a file.")
     yield _line_writer(sys.stdout.buffer.write)
     sys.stdout.buffer.flush()
 
