@@ -97,6 +97,7 @@ def run_demo(
     """
     folder = Path(folder)
     _claim(folder)
+
     texts, labels = make_website_snippets(n_snippets, random_state=random_state)
     _write(folder / "labels.csv", {"text": texts, "label": labels})
     corpus = make_website_corpus(n_rows, random_state=random_state)

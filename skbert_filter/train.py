@@ -20,7 +20,6 @@ from skbert_filter.corpus import load_classifier
 from skbert_filter.corpus.texts import text_arrays
 from skbert_filter.duplicates.printing import Report, label_lines
 from skbert_filter.duplicates.splits import dedup_train_test_split
-from skbert_filter.duplicates.training_rows import TrainingRows
 from skbert_filter.encoding import misdecoded_share
 from skbert_filter.inspection.evaluation import Evaluation, evaluate, merge_repeats
 from skbert_filter.saved_folders import check_saved_folder, save_over
@@ -239,6 +238,7 @@ def train_filter(
         from skbert_filter.integrations.comet.connection import check_experiment, logging_to
 
         check_experiment(experiment)
+
     texts, y = read_labels(source, text=text, label=label, encoding=encoding)
     distinct, distinct_y = merge_repeats(texts, y)
     pool = None
@@ -249,26 +249,27 @@ def train_filter(
         from skbert_filter.text_filter import SmallBertTextFilter
 
         estimator = SmallBertTextFilter(random_state=random_state)
-    X_train, X_test, y_train, y_test = dedup_train_test_split(
-        texts, y, test_size=test_size, random_state=random_state
-    )
 
     def fit(X: list[str], y: np.ndarray, unseen: list[str]) -> tuple[Any, int]:
         """Return the filter and the number of unlabelled texts that it learnt from."""
         if pool is None:
-            return _fit(estimator, X, y, callbacks), 0
+            return clone(estimator).set_callbacks(*callbacks).fit(X, y).set_callbacks(), 0
         from skbert_filter.distillation import DistilledTextFilter
 
         asked = sorted(set(pool).difference(unseen))
         model = DistilledTextFilter(estimator, unlabelled=asked, random_state=random_state)
-        distilled = _fit(model, X, y, callbacks)
+        distilled = model.set_callbacks(*callbacks).fit(X, y).set_callbacks()
         return distilled.estimator_, distilled.n_unlabelled_
 
+    X_train, X_test, y_train, y_test = dedup_train_test_split(
+        texts, y, test_size=test_size, random_state=random_state
+    )
     model, n_unlabelled = fit(X_train, y_train, X_test)
     evaluation = evaluate(model, X_test, y_test, X_train=X_train, y_train=y_train)
     if experiment is not None:
         comet.log_fit(experiment, model)
         comet.log_evaluation(experiment, model, X_test, y_test, evaluation=evaluation)
+
     if refit:
         model, _ = fit(texts, y, [])
     save_over(model, destination, "filter", overwrite=overwrite)
@@ -277,13 +278,14 @@ def train_filter(
             if refit:
                 comet.log_fit(experiment, model, prefix="refit_")
             comet.log_model(experiment, model)
+
     return TrainingSummary(
         source=str(source),
         destination=str(destination),
         rows=len(texts),
         distinct=distinct.n_distinct,
         conflicts=distinct.n_conflicts,
-        labels=_count_labels(y, distinct, distinct_y),
+        labels=_count_labels(y, np.array(distinct.texts, dtype=object), distinct_y),
         n_train=len(merge_repeats(X_train, y_train)[0].texts),
         n_test=evaluation.n_distinct,
         n_unlabelled=n_unlabelled,
@@ -359,11 +361,12 @@ def evaluate_filter(
     """
     model = load_classifier(model, trust=trust)
     texts, y = read_labels(source, text=text, label=label, encoding=encoding)
+    y = _as_known(y, model.classes_)
+
     X_train = y_train = None
     if train is not None:
         X_train, y_train = read_labels(train, text=text, label=label, encoding=encoding)
         y_train = _as_known(y_train, model.classes_)
-    y = _as_known(y, model.classes_)
     return evaluate(model, texts, y, X_train=X_train, y_train=y_train, n_errors=n_errors)
 
 
@@ -437,11 +440,6 @@ def _is_label(value: Any) -> bool:
     return isinstance(value, str | int)
 
 
-def _fit(estimator: Any, texts: list[str], y: np.ndarray, callbacks: Sequence[Any]) -> Any:
-    model = clone(estimator).set_callbacks(*callbacks).fit(texts, y)
-    return model.set_callbacks()
-
-
 def _as_known(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """Return labels in the type of a model's, which a CSV file does not tell."""
     by_name = {str(known): known for known in classes.tolist()}
@@ -452,15 +450,14 @@ def _as_known(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
 
 
 def _count_labels(
-    y: np.ndarray, distinct: TrainingRows, distinct_y: np.ndarray
+    y: np.ndarray, distinct: np.ndarray, distinct_y: np.ndarray
 ) -> tuple[LabelCount, ...]:
-    texts = np.array(distinct.texts, dtype=object)
     return tuple(
         LabelCount(
             label=label,
             rows=int((y == label).sum()),
             distinct=int((distinct_y == label).sum()),
-            misdecoded=misdecoded_share(texts[distinct_y == label]),
+            misdecoded=misdecoded_share(distinct[distinct_y == label]),
         )
         for label in np.unique(y).tolist()
     )
