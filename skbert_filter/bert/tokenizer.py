@@ -146,17 +146,19 @@ def load_tokenizer(source: Any) -> Tokenizer:
             "tokenizer must be 'corpus', a folder, a hub name, a tokenizers.Tokenizer or a fast "
             f"tokenizer of transformers; got {type(source).__name__}."
         )
-    own = Tokenizer.from_str(tokenizer.to_str())
-    own.no_truncation()
-    own.no_padding()
-    # Each id up to the largest gets a row of the word embedding.
-    vocab = own.get_vocab()
-    token, largest = max(vocab.items(), key=lambda item: item[1])
+
+    # Before anything is done for each id up to the largest: rows of the word embedding, a copy.
+    vocab = tokenizer.get_vocab()
+    token, largest = max(vocab.items(), key=lambda item: item[1], default=("", 0))
     if largest >= 2 * len(vocab) + 1000:
         raise ValueError(
             f"The tokenizer has {len(vocab):,} tokens, but numbers {token!r} as {largest:,}. Take "
             "the tokenizer.json of a model again from its source."
         )
+
+    own = Tokenizer.from_str(tokenizer.to_str())
+    own.no_truncation()
+    own.no_padding()
     return own
 
 
