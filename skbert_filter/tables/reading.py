@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from skbert_filter.io.atomic import no_room_named
 from skbert_filter.tables.decoding import blocks_of, check_utf8, decoded
 from skbert_filter.tables.formats import LINES, Format, file_format, table_format
 from skbert_filter.tables.lines import LINES_SCHEMA, json_batches, line_batches
@@ -202,7 +203,7 @@ def _as_utf8(
     plain = Format(known.extension, known.kind, known.name, known.delimiter)
     with tempfile.TemporaryDirectory(prefix="decoded-", dir=scratch) as folder:
         file = Path(folder, "utf-8")
-        with _open(path, known) as stream, file.open("wb") as target:
+        with no_room_named(file), _open(path, known) as stream, file.open("wb") as target:
             for part in decoded(blocks_of(stream), path, encoding=encoding):
                 target.write(part.encode())
         yield file, plain, encoding
