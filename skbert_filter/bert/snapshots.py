@@ -81,8 +81,13 @@ class Snapshots:
         }
         self._file.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self._file)
-        with written_aside(self._file, overwrite=True) as made:
-            made.write_bytes(save(snapshot.variables, {"skbert_filter": json.dumps(header)}))
+        try:
+            with written_aside(self._file, overwrite=True) as made:
+                made.write_bytes(save(snapshot.variables, {"skbert_filter": json.dumps(header)}))
+        except OSError as error:
+            if self._file.exists():
+                error.add_note("The same call resumes from the snapshot before.")
+            raise
 
     def remove(self) -> None:
         """Remove what a training that is over has kept, and the folder if nothing is left."""
