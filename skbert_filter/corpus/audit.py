@@ -1,6 +1,5 @@
 """The audit file: what was decided for each distinct text, and why."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ import pyarrow as pa
 from skbert_filter.corpus.job import Job
 from skbert_filter.corpus.scores import TextScores
 from skbert_filter.io.atomic import remove_leftovers
-from skbert_filter.tables import create_table
+from skbert_filter.tables import create_table, open_file
 
 
 @contextmanager
@@ -21,7 +20,7 @@ def kept_texts(job: Job, folder: Path) -> Iterator[Callable[[list[str]], None]]:
         yield lambda texts: None
         return
     schema = pa.schema({"text": pa.large_string()})
-    with pa.OSFile(_texts_file(folder), "wb") as raw, pa.ipc.new_stream(raw, schema) as stream:
+    with open_file(_texts_file(folder), "wb") as raw, pa.ipc.new_stream(raw, schema) as stream:
         yield lambda texts: stream.write_batch(pa.record_batch([texts], schema=schema))
 
 
@@ -48,7 +47,7 @@ def write_audit(job: Job, scores: TextScores, folder: Path, *, overwrite: bool) 
     decisions = pa.array(["discard", "keep"])
     with (
         create_table(job.audit, schema, overwrite=overwrite) as write,
-        pa.OSFile(_texts_file(folder)) as raw,
+        open_file(_texts_file(folder)) as raw,
         pa.ipc.open_stream(raw) as stream,
     ):
         first = 0
@@ -68,6 +67,5 @@ def write_audit(job: Job, scores: TextScores, folder: Path, *, overwrite: bool) 
             write(pa.record_batch(columns, schema=schema))
 
 
-def _texts_file(folder: Path) -> bytes:
-    # Arrow takes no str that is not UTF-8, but the name of the destination may be anything.
-    return os.fsencode(folder / "texts.arrow")
+def _texts_file(folder: Path) -> Path:
+    return folder / "texts.arrow"

@@ -22,13 +22,7 @@ def blocks_of(stream: Any) -> Iterator[bytes]:
 
 
 def check_encoding(encoding: str | None) -> None:
-    """Refuse the name of an encoding that does not exist.
-
-    Raises
-    ------
-    ValueError
-        If Python knows no such encoding of text.
-    """
+    """Refuse the name of an encoding that Python does not know, with a ValueError."""
     if encoding is None:
         return
     try:
@@ -43,12 +37,8 @@ def check_encoding(encoding: str | None) -> None:
 def is_utf8(blocks: Iterable[bytes], encoding: str) -> bool:
     """Return whether a text is UTF-8, where others of its corpus have another encoding.
 
-    Parameters
-    ----------
-    blocks : iterable of bytes
-    encoding : str
-        That other encoding. Bytes that are valid as UTF-8 may be its own: those of UTF-16 have
-        NULs, and those of an encoding of seven bits, such as ISO-2022-JP, are all ASCII.
+    Bytes that are valid as UTF-8 may be those of the other encoding: UTF-16 has NULs, and all bytes
+    of an encoding of seven bits, such as ISO-2022-JP, are ASCII.
 
     Examples
     --------
@@ -76,26 +66,10 @@ def is_utf8(blocks: Iterable[bytes], encoding: str) -> bool:
 def utf8_blocks(
     blocks: Iterable[bytes], path: Path | str, *, encoding: str | None = None
 ) -> Iterator[bytes]:
-    """Turn the blocks of a text into UTF-8, and say where that is not possible.
+    """Turn the blocks of a text into UTF-8, without a byte order mark.
 
-    Parameters
-    ----------
-    blocks : iterable of bytes
-    path : Path or str
-        Where they come from, for messages.
-    encoding : str, default=None
-        What to decode them from. None: they are UTF-8. A byte order mark is left out.
-
-    Yields
-    ------
-    block : bytes
-        A letter may be in two blocks.
-
-    Raises
-    ------
-    ValueError
-        If a byte cannot be decoded, naming its line and position, or the start of the
-        text is that of another kind of file.
+    A letter may be in two blocks. Where a byte cannot be decoded, or the text begins like another
+    kind of file, a ValueError names the line.
 
     Examples
     --------

@@ -42,23 +42,11 @@ class Layout:
 
 
 def find_layout(read: Callable[[], Iterable[bytes]], delimiter: str, path: Path) -> Layout:
-    """Find the meaning of quotation marks that fits a whole file.
+    """Find the meaning of quotation marks that fits a whole file, which `read` gives in UTF-8.
 
     Where a value begins with a quotation mark and does not end with one, the file was written
     without quoting: each line is a row, if all have a value for each column. Arrow and pandas
     read such a value to the next quotation mark, and merge rows in silence.
-
-    Parameters
-    ----------
-    read : callable
-        Returns the blocks of the text in UTF-8. It is called once or twice.
-    delimiter : str
-    path : Path
-        For messages.
-
-    Returns
-    -------
-    layout : Layout
 
     Raises
     ------
@@ -136,26 +124,7 @@ def _scan(blocks: Iterable[bytes], delimiter: str) -> tuple[bytes, list[int], in
 def csv_batches(
     blocks: Iterable[bytes], layout: Layout, delimiter: str, path: Path
 ) -> Iterator[pa.RecordBatch]:
-    """Read the rows of a file, all values as text.
-
-    Parameters
-    ----------
-    blocks : iterable of bytes
-    layout : Layout
-        As `find_layout` found it.
-    delimiter : str
-    path : Path
-        For messages.
-
-    Yields
-    ------
-    batch : pyarrow.RecordBatch
-
-    Raises
-    ------
-    ValueError
-        If a row has too many values or too few, naming it.
-    """
+    """Read the rows of a file; one of too many values or too few is a ValueError that names it."""
     first_row = 1
     for part in _rows(blocks, layout):
         batch = _parse(part, layout, delimiter, first_row, path)

@@ -1,8 +1,11 @@
 """The kinds of files that are read and written, by their extensions."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import pyarrow as pa
 
 Kind = Literal["csv", "parquet", "lines", "json"]
 
@@ -108,3 +111,8 @@ def table_format(path: Path) -> Format:
             "or .parquet file."
         )
     return known
+
+
+def open_file(path: Path, mode: Literal["rb", "wb"] = "rb") -> pa.NativeFile:
+    """Open a file for Arrow, which takes no str that is not UTF-8, whatever its name is."""
+    return pa.OSFile(os.fsencode(path), mode)

@@ -33,17 +33,9 @@ def whole_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def line_batches(blocks: Iterable[bytes]) -> Iterator[pa.RecordBatch]:
-    r"""Cut a text after each line feed, and at no other character.
+    r"""Cut a text in UTF-8 after each line feed, and at no other character.
 
-    Parameters
-    ----------
-    blocks : iterable of bytes
-        The text in UTF-8, in blocks of any size.
-
-    Yields
-    ------
-    batch : pyarrow.RecordBatch
-        With the columns "line" and "text"; the text has no ``\r\n`` at its end.
+    The column "line" has the lines with their ends, "text" without ``\r\n``.
 
     Examples
     --------
@@ -64,22 +56,10 @@ def line_batches(blocks: Iterable[bytes]) -> Iterator[pa.RecordBatch]:
 def json_batches(
     batches: Iterable[pa.RecordBatch], text: str, path: Path
 ) -> Iterator[pa.RecordBatch]:
-    """Take the text out of lines of JSON, and leave out blank lines.
+    """Take the text out of lines of JSON, which `line_batches` gives, and leave out blank lines.
 
-    Parameters
-    ----------
-    batches : iterable of pyarrow.RecordBatch
-        As `line_batches` gives them.
-    text : str
-        The member of each object that holds the text. Without it, the text is null.
-    path : Path
-        Where they come from, for messages.
-
-    Yields
-    ------
-    batch : pyarrow.RecordBatch
-        With the columns "line" and "text". Half a surrogate pair in a text, which no Arrow
-        array can hold, is U+FFFD there.
+    An object without the member `text` has a null. Half a surrogate pair, which no Arrow array
+    can hold, becomes U+FFFD in the column "text".
 
     Raises
     ------

@@ -3,7 +3,6 @@
 A line of a text or JSON Lines file is kept as it is, beside the text in it.
 """
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,7 +15,7 @@ import pyarrow.parquet as pq
 
 from skbert_filter.tables.decoding import blocks_of, is_utf8, utf8_blocks
 from skbert_filter.tables.delimited import csv_batches, find_layout
-from skbert_filter.tables.formats import LINES, Format, file_format, table_format
+from skbert_filter.tables.formats import LINES, Format, file_format, open_file, table_format
 from skbert_filter.tables.lines import LINES_SCHEMA, json_batches, line_batches
 from skbert_filter.validation import plain_schema
 
@@ -27,6 +26,7 @@ Batches: TypeAlias = Iterator[tuple[pa.RecordBatch, float]]
 _BATCH_ROWS = 1 << 18
 _BATCH_BYTES = 1 << 26
 _PARQUET_BUFFER_BYTES = 1 << 18
+
 STANDARD_INPUT = Path("-")
 
 
@@ -146,8 +146,7 @@ def _open_text(
 
     def blocks() -> Iterator[bytes]:
         nonlocal raw
-        # As bytes: Arrow takes no str that is not UTF-8, but the name of a file may be anything.
-        raw = files.enter_context(pa.OSFile(os.fsencode(path)))
+        raw = files.enter_context(open_file(path))
         return blocks_of(files.enter_context(pa.input_stream(raw, compression=known.compression)))
 
     if encoding is not None and is_utf8(blocks(), encoding):
@@ -171,7 +170,7 @@ def _open_text(
 
 
 def _open_parquet(path: Path, known: Format, files: ExitStack) -> TableReader:
-    raw = files.enter_context(pa.OSFile(os.fsencode(path)))
+    raw = files.enter_context(open_file(path))
     # By default Arrow holds the bytes of all row groups that were read until the file is closed.
     file = pq.ParquetFile(
         raw,

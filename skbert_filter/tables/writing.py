@@ -3,7 +3,6 @@
 Values of CSV files are written in quotes.
 """
 
-import os
 import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from skbert_filter.io.atomic import written_aside
-from skbert_filter.tables.formats import Format, file_format, table_format
+from skbert_filter.tables.formats import Format, file_format, open_file, table_format
 from skbert_filter.tables.lines import LINE, TEXT, joined, with_members
 from skbert_filter.validation import plain_schema
 
@@ -53,18 +52,11 @@ def create_table(path: Path, schema: pa.Schema, *, overwrite: bool = False) -> I
 def open_writer(path: Path, schema: pa.Schema, known: Format) -> Iterator[Write]:
     """Give a function that writes record batches to a file, at once and under its name.
 
-    Parameters
-    ----------
-    path : Path
-    schema : pyarrow.Schema
-        The columns as they are to be stored: see `TableReader`. Of lines only "line" is
-        written; further columns of JSON Lines become members.
-    known : Format
-        What to write, whatever the name of the file.
+    `schema` has the columns as they are to be stored, `known` says how, whatever the name of the
+    file. Of lines only "line" is written; further columns of JSON Lines become members.
     """
     plain = plain_schema(schema)
-    # As bytes: Arrow takes no str that is not UTF-8, but the name of a file may be anything.
-    with pa.OSFile(os.fsencode(path), "wb") as raw:
+    with open_file(path, "wb") as raw:
         if known.kind == "parquet":
             has_views = plain != schema
             with pq.ParquetWriter(raw, plain, store_schema=not has_views) as writer:
@@ -95,16 +87,12 @@ def standard_output() -> Iterator[Write]:
 
 
 def check_destination(path: Path, *, overwrite: bool) -> None:
-    """Refuse a file that cannot be created, before work is spent on it.
+    """Refuse a file that cannot be created, or of an unknown extension, before work is spent on it.
 
     Raises
     ------
-    FileExistsError
-        If the file exists and `overwrite` is False.
-    FileNotFoundError
-        If its folder does not exist.
-    ValueError
-        If the extension is unknown, or `path` is a folder.
+    FileExistsError, FileNotFoundError, ValueError
+        As `check_new_file`, or if the extension is unknown.
     """
     file_format(path)
     check_new_file(path, overwrite=overwrite)
