@@ -444,9 +444,7 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
             precision="float32",
         )
 
-        model = SmallBertTextFilter(
-            checkpoint=self.encoder_, max_length=self.max_length, focal_gamma=0, label_smoothing=0
-        )
+        model = SmallBertTextFilter(checkpoint=self.encoder_, max_length=self.max_length)
         model.classes_ = self.classes_
         model.history_, model.n_iter_ = self.history_, self.n_iter_
         model.training_record_ = self.training_record_

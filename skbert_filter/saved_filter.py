@@ -55,13 +55,14 @@ class SavedFilterMixin:
         """
         check_is_fitted(self)
         labels = self._plain_labels()
+        defaults = type(self)().get_params(deep=False)
         own = {
             "classes": labels,
             "classes_dtype": self.classes_.dtype.str,
             "parameters": {
                 name: value
                 for name, value in map(_as_json, self.get_params(deep=False).items())
-                if isinstance(value, str | int | float | None)
+                if isinstance(value, str | int | float | None) and value != defaults[name]
             },
             "history": self.history_,
             "training_record": self.training_record_,
