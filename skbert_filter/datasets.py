@@ -1,28 +1,44 @@
 """Generated texts in the style of scraped company sites, labelled or as a corpus.
 
 Everything is invented here from seeded random numbers: nothing is downloaded, and no module
-of the filter is known. The words and templates are in private modules beside this one.
+of the filter is known. The words and templates are in ``website.toml``.
 """
 
 import re
+import tomllib
 from bisect import bisect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
+from importlib.resources import files
 from itertools import accumulate
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from numpy.random import RandomState
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, validate_params
 
-from skbert_filter._website_sentences import PHRASES
-from skbert_filter._website_templates import BOILERPLATE, KINDS, Kind
-from skbert_filter._website_words import SLOTS, words
-
 __all__ = ["make_website_corpus", "make_website_snippets"]
 
-_GRAMMAR = SLOTS | PHRASES
+_WEBSITE = tomllib.loads(files("skbert_filter").joinpath("website.toml").read_text("utf-8"))
+_BOILERPLATE = _WEBSITE["boilerplate"]
+_KINDS = _WEBSITE["kinds"]
+
+# The slots of the templates, with those that a list of words does not serve.
+_SLOTS: dict[str, list[str]] = {
+    **_WEBSITE["slots"],
+    "products": [
+        word + ("es" if word.endswith(("x", "s", "ch", "sh")) else "s")
+        for word in _WEBSITE["slots"]["product"]
+    ],
+    "day": list(map(str, range(1, 29))),
+    "n": list(map(str, range(2, 100))),
+    "nnn": list(map(str, range(100, 1000, 7))),
+    "nnnn": list(map(str, range(1000, 10000, 37))),
+    "year": list(map(str, [*range(1870, 2000, 3), *range(2000, 2025)])),
+}
+
 _AMBIGUOUS = 0.06
 _BOILERPLATE_ROWS = 0.2
 # The larger, the more rows pass before repeats prevail.
@@ -30,9 +46,7 @@ _NOVELTY = 3000
 _CONFLICTS = 0.003
 _MOJIBAKE = 0.05
 _CUT_MARKS = ("", "", "", "...", "...", "…", " ...", " […]", "... Read more")
-_SMALL_WORDS = frozenset(
-    words("a, an, and, as, at, by, for, from, in, is, it, of, on, or, that, to")
-)
+_SMALL_WORDS = frozenset(_WEBSITE["small_words"])
 
 
 @cache
@@ -46,8 +60,8 @@ class _Writer:
 
     def __init__(self, rng: RandomState, ambiguous: float) -> None:
         self._uniform = self._stream(rng)
-        uncertain = np.array([0 < kind.keep < 1 for kind in KINDS])
-        weights = np.array([kind.weight for kind in KINDS], dtype=float)
+        uncertain = np.array([0 < kind["keep"] < 1 for kind in _KINDS])
+        weights = np.array([kind["weight"] for kind in _KINDS], dtype=float)
         weights[uncertain] *= ambiguous / weights[uncertain].sum()
         weights[~uncertain] *= (1 - ambiguous) / weights[~uncertain].sum()
         self._bounds = list(accumulate(weights.tolist()))[:-1]
@@ -58,14 +72,14 @@ class _Writer:
             # One number at a time costs ten times as much.
             yield from rng.random_sample(4096).tolist()
 
-    def _choose(self, options: tuple[str, ...]) -> str:
+    def _choose(self, options: Sequence[str]) -> str:
         return options[int(next(self._uniform) * len(options))]
 
     def _expand(self, template: str) -> str:
         parts = _split(template).copy()
         for place in range(1, len(parts), 2):
             name = parts[place]
-            text = self._expand(self._choose(_GRAMMAR[name.lower()]))
+            text = self._expand(self._choose(_SLOTS[name.lower()]))
             parts[place] = text[0].upper() + text[1:] if name[0].isupper() else text
         return "".join(parts)
 
@@ -75,12 +89,12 @@ class _Writer:
             stop = text.rindex(" ", 0, stop)
         return text[:stop].rstrip(" ,.;") + self._choose(_CUT_MARKS)
 
-    def _finish(self, text: str, kind: Kind) -> str:
-        if kind.finish == "cut":
+    def _finish(self, text: str, finish: str | None) -> str:
+        if finish == "cut":
             text = self._cut(text)
-        elif kind.finish == "bare":
+        elif finish == "bare":
             text = text.rstrip(".")
-        elif kind.finish == "title":
+        elif finish == "title":
             text = " ".join(
                 word if word in _SMALL_WORDS else word[0].upper() + word[1:]
                 for word in text.rstrip(".").split()
@@ -93,9 +107,10 @@ class _Writer:
 
     def write(self) -> tuple[str, int]:
         """Return a text and its label."""
-        kind = KINDS[bisect(self._bounds, next(self._uniform))]
-        text = self._finish(self._expand(self._choose(kind.templates)), kind)
-        return text, int(next(self._uniform) < kind.keep)
+        kind: dict[str, Any] = _KINDS[bisect(self._bounds, next(self._uniform))]
+        text = self._expand(self._choose(kind["templates"]))
+        text = self._finish(text, kind.get("finish"))
+        return text, int(next(self._uniform) < kind["keep"])
 
 
 def _repeat(n_rows: int, rng: RandomState) -> tuple[np.ndarray, np.ndarray]:
@@ -114,10 +129,10 @@ def _draw(
     n_rows: int, ambiguous: float, rng: RandomState
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return texts, their labels and which text each row holds."""
-    rank = np.arange(len(BOILERPLATE))
+    rank = np.arange(len(_BOILERPLATE))
     popularity = 1 / (rank + 8)
     fixed = rng.choice(
-        len(BOILERPLATE), rng.binomial(n_rows, _BOILERPLATE_ROWS), p=popularity / popularity.sum()
+        len(_BOILERPLATE), rng.binomial(n_rows, _BOILERPLATE_ROWS), p=popularity / popularity.sum()
     )
     number, count = _repeat(n_rows - len(fixed), rng)
     n_distinct = len(count) + len(np.unique(fixed))
@@ -131,7 +146,7 @@ def _draw(
     place = np.empty(len(count), dtype=np.intp)
     place[by_count] = by_length
 
-    label_of = dict.fromkeys(BOILERPLATE, 0)
+    label_of = dict.fromkeys(_BOILERPLATE, 0)
     for text, label in written:
         label_of.setdefault(text, label)
     code_of = {text: code for code, text in enumerate(label_of)}

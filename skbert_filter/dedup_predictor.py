@@ -4,7 +4,6 @@ Knows nothing of text models: what it wraps is used through scikit-learn's
 interface alone.
 """
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from copy import copy, deepcopy
@@ -42,7 +41,7 @@ from sklearn.utils.validation import _estimator_has, _num_samples, check_is_fitt
 
 from skbert_filter._doc_links import DocLinkMixin
 from skbert_filter.duplicates.cache import Cache, CacheInfo
-from skbert_filter.duplicates.fingerprints import check_fingerprint, fingerprint
+from skbert_filter.duplicates.fingerprints import check_fingerprint, fingerprint, has_fingerprint
 from skbert_filter.duplicates.keys import (
     Key,
     find_keys,
@@ -556,6 +555,7 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
                 part = function(inputs)
                 _check_length(part, len(place), method)
                 if store is not None:
+                    self._check_unchanged(found, method)
                     layout, values = to_bytes(part, method)
                     new = [ids[i] for i in place]
                     store.put(space, layout, new, values, items_limit=self.items_limit)
@@ -565,13 +565,6 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
                 task.call_on_fit_task_end(estimator=self)
         context.call_on_fit_task_end(estimator=self, X=X)
         cache.count(rows=len(codes), distinct=len(rows), computed=len(missing))
-        if store is not None and len(missing) and self._fingerprint(cache) != found:
-            warnings.warn(
-                f"{type(self._wrapped).__name__} changed while it computed {method}, so that its "
-                'results will not be found in the store. Pass fingerprint="v1", and change it '
-                "whenever the model changes.",
-                stacklevel=4,
-            )
         order = np.empty(len(rows), dtype=np.intp)
         order[np.concatenate(places)] = np.arange(len(rows))
         codes = order[codes]
@@ -591,6 +584,19 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
             check_fingerprint(self._wrapped)
             cache.trusted.add(found)
         return found
+
+    def _check_unchanged(self, found: str, method: str) -> None:
+        """Refuse to store what a model has computed that is not the one of that fingerprint."""
+        if self.fingerprint is None and not has_fingerprint(self._wrapped, found):
+            frozen = isinstance(self._wrapped, FrozenEstimator)
+            model = self._wrapped.estimator if frozen else self._wrapped
+            raise RuntimeError(
+                f"{type(model).__name__} changed while it computed {method}, so that "
+                "nobody knows which model these results are of. Those of finished chunks are "
+                "stored. If another thread fits or changes it, wait for that, or wrap a copy of "
+                'it; if it changes by predicting, pass fingerprint="v1", and change that whenever '
+                "the model changes."
+            )
 
     def _container(self, method: str) -> str:
         """Return the container that `set_output` or the global configuration chooses."""

@@ -18,7 +18,7 @@ from skbert_filter._doc_links import DocLinkMixin
 from skbert_filter.auto_settings import learning_rate
 from skbert_filter.inspection.baselines import tfidf_baseline
 from skbert_filter.text_filter import SmallBertTextFilter
-from skbert_filter.validation import check_labels, check_texts
+from skbert_filter.validation import check_labels, check_texts, class_weight_by_number
 
 # Texts from which on two passes do for the student; chosen with its other settings on web snippets.
 _MANY = 50_000
@@ -165,7 +165,9 @@ class DistilledTextFilter(
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         task = context.subcontext(task_name="fit-teacher")
         task.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        teacher = _default_teacher(student) if self.teacher is None else clone(self.teacher)
+        teacher = (
+            _default_teacher(student, classes) if self.teacher is None else clone(self.teacher)
+        )
         teacher.fit(rows.texts, labels)
         if teacher.classes_.tolist() != classes.tolist():
             raise ValueError(
@@ -190,7 +192,7 @@ class DistilledTextFilter(
         )
         # There are enough texts now to learn words from.
         if student.embedding_learning_rate == "auto":
-            rate = learning_rate(student.learning_rate, n_classes=len(classes))
+            rate = learning_rate(student.learning_rate, n_classes=len(classes), origin="random")
             student.set_params(learning_rate=rate, embedding_learning_rate=rate)
         task = context.subcontext(task_name="fit-student")
         with task.propagate_callback_context(student):
@@ -270,6 +272,9 @@ class DistilledTextFilter(
         return tags
 
 
-def _default_teacher(filter_: SmallBertTextFilter) -> VotingClassifier:
-    tfidf = tfidf_baseline().set_params(classifier__class_weight=filter_.class_weight)
-    return VotingClassifier([("tfidf", tfidf), ("filter", clone(filter_))], voting="soft")
+def _default_teacher(filter_: SmallBertTextFilter, classes: np.ndarray) -> VotingClassifier:
+    # VotingClassifier numbers the labels.
+    weights = class_weight_by_number(filter_.class_weight, classes)
+    tfidf = tfidf_baseline().set_params(classifier__class_weight=weights)
+    filter_ = clone(filter_).set_params(class_weight=weights)
+    return VotingClassifier([("tfidf", tfidf), ("filter", filter_)], voting="soft")

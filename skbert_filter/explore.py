@@ -17,7 +17,7 @@ from skbert_filter.inspection.displays import (
     DuplicateFrequencyDisplay,
     TextLengthDisplay,
 )
-from skbert_filter.publishing import publish
+from skbert_filter.io.atomic import written_aside
 from skbert_filter.tables import check_new_file
 from skbert_filter.train import read_labels
 from skbert_filter.wording import counted
@@ -61,6 +61,7 @@ def explore_labels(
     *,
     text: str = "text",
     label: str = "label",
+    encoding: str | None = None,
     overwrite: bool = False,
 ) -> DuplicateReport:
     """Write a page that shows what a table of labels holds.
@@ -73,6 +74,8 @@ def explore_labels(
         The HTML file to write. It holds its pictures, and loads nothing.
     text, label : str, default="text" and "label"
         The columns.
+    encoding : str, default=None
+        What to decode a CSV file from that is not UTF-8, such as "cp1252".
     overwrite : bool, default=False
         Whether to replace a `destination` that exists.
 
@@ -107,7 +110,7 @@ def explore_labels(
     source, destination = Path(source), Path(destination)
     check_apart(source, destination)
     check_new_file(destination, overwrite=overwrite)
-    texts, labels = read_labels(source, text=text, label=label)
+    texts, labels = read_labels(source, text=text, label=label, encoding=encoding)
     report = duplicate_report(texts, labels)
     pictures = [
         _picture(
@@ -134,12 +137,8 @@ def explore_labels(
         pictures="".join(pictures),
         report=html.escape(str(report)),
     )
-    partial = destination.with_name(destination.name + ".partial")
-    try:
-        partial.write_text(page, encoding="utf-8")
-        publish(partial, destination)
-    finally:
-        partial.unlink(missing_ok=True)
+    with written_aside(destination, overwrite=overwrite) as made:
+        made.write_text(page, encoding="utf-8")
     return report
 
 

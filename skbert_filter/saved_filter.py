@@ -114,7 +114,8 @@ class SavedFilterMixin:
         Parameters
         ----------
         folder : str or path-like
-            The folder.
+            The folder; or "web" for the bundled filter, which tells the main text of web pages
+            (label 1) from the rest (label 0) without having seen any labels of yours.
 
         Returns
         -------
@@ -144,6 +145,11 @@ class SavedFilterMixin:
         model.history_ = own["history"]
         model.training_record_ = own["training_record"]
         model._state = state
+        if own["fingerprint"] != model.fingerprint_:
+            raise ValueError(
+                f"{os.fspath(folder)!r} is not the filter that was saved: its weights, classes or "
+                "tokenizer have changed since. Copy the folder again from its source."
+            )
         return model
 
     def _plain_labels(self) -> list[Any]:

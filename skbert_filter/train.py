@@ -1,7 +1,10 @@
 """From a table of labels to a saved filter with an honest score, and the score of a saved one."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
+from math import isfinite
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -15,14 +18,18 @@ from sklearn.base import clone
 
 from skbert_filter.corpus import load_classifier
 from skbert_filter.corpus.texts import text_arrays
+from skbert_filter.duplicates.printing import Report, label_lines
 from skbert_filter.duplicates.splits import dedup_train_test_split
-from skbert_filter.duplicates.training_rows import TrainingRows, training_rows
 from skbert_filter.encoding import misdecoded_share
-from skbert_filter.inspection.evaluation import Evaluation, evaluate
+from skbert_filter.inspection.evaluation import Evaluation, evaluate, merge_repeats
 from skbert_filter.saved_folders import check_saved_folder, save_over
 from skbert_filter.tables import check_column, check_no_nulls, check_text_column, open_table
+from skbert_filter.tables.decoding import check_encoding
 from skbert_filter.text_streams import distinct_texts
-from skbert_filter.wording import counted
+from skbert_filter.wording import counted, printable
+
+# As int() writes it: "01" is a code, and would become equal to "1".
+_WHOLE_NUMBER = re.compile("0|-?[1-9][0-9]{0,17}")
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,7 @@ class LabelCount:
 
 
 @dataclass(frozen=True)
-class TrainingSummary:
+class TrainingSummary(Report):
     """What `train_filter` did.
 
     Attributes
@@ -63,8 +70,8 @@ class TrainingSummary:
     n_train, n_test : int
         Distinct texts learnt from and held out for the evaluations.
     evaluation : Evaluation
-        The scores of the filter on the held-out texts, those of the baselines, and whether
-        the differences are more than chance.
+        The scores of the filter on the held-out texts, those of the baselines, which of
+        these is the best, and whether the differences are more than chance.
     n_unlabelled : int
         Unlabelled texts about which a teacher was asked; see `DistilledTextFilter`.
     refit : bool
@@ -103,29 +110,30 @@ class TrainingSummary:
         return bool(chi2_contingency([wrong, right]).pvalue < 0.01)
 
     def __str__(self) -> str:
-        lines = [
-            f"{counted(self.rows, 'labelled row')} of {self.source}: "
+        head = (
+            f"{counted(self.rows, 'labelled row')} of {printable(self.source)}: "
             f"{counted(self.distinct, 'distinct text')}, {self.conflicts:,} of them with several "
             "labels."
-        ]
-        lines += [
-            f"  {count.label!r}: {counted(count.rows, 'row')}, {count.distinct:,} distinct, "
-            f"{count.misdecoded:.1%} mis-decoded"
-            for count in self.labels
-        ]
-        asked = f" and a teacher's answers on {self.n_unlabelled:,}" if self.n_unlabelled else ""
-        lines.append(
-            f"Learnt from {counted(self.n_train, 'text')}{asked}; on the {self.n_test:,} held out:"
         )
-        lines += [
-            f"  {score.name}: accuracy {score.accuracy:.3f} "
-            f"({score.accuracy_low:.3f} to {score.accuracy_high:.3f})"
-            for score in (self.evaluation, *self.evaluation.baselines)
-        ]
-        lines += map(str, self.evaluation.tests)
+        labels = pd.DataFrame(map(vars, self.labels)).set_index("label")
+        parts = [f"{head}\n{label_lines(labels)}"]
+        if self.misdecoding_tells_labels:
+            parts.append(
+                "Warning: mis-decoded texts (such as “â€™” for ’) are more frequent in some "
+                "classes than in others. The filter may learn that instead of the words: repair "
+                "them first."
+            )
+
+        asked = f" and a teacher's answers on {self.n_unlabelled:,}" if self.n_unlabelled else ""
+        scored = (
+            f"Learnt from {counted(self.n_train, 'distinct text')}{asked}; scored on the "
+            f"{self.n_test:,} held out:"
+        )
+        parts.append(f"{scored}\n{self.evaluation.score_lines()}")
+        parts.append("\n".join([self.evaluation.verdict, *map(str, self.evaluation.tests)]))
         learnt_from = "all texts" if self.refit else "the training texts"
-        lines.append(f"The model in {self.destination} has learnt from {learnt_from}.")
-        return "\n".join(lines)
+        parts.append(f"The filter in {printable(self.destination)} has learnt from {learnt_from}.")
+        return "\n\n".join(parts)
 
     def to_frame(self) -> pd.DataFrame:
         """Return the scores as a table, one row for each classifier."""
@@ -138,6 +146,7 @@ def train_filter(
     *,
     text: str = "text",
     label: str = "label",
+    encoding: str | None = None,
     estimator: Any = None,
     unlabelled: str | Path | None = None,
     test_size: float = 0.2,
@@ -145,7 +154,7 @@ def train_filter(
     overwrite: bool = False,
     random_state: int | None = None,
     callbacks: Sequence[Any] = (),
-    on_scored: Callable[[Any, Any, Any, Evaluation], None] | None = None,
+    experiment: Any = None,
 ) -> TrainingSummary:
     """Fit a filter on a table of labelled texts, score it, and save it.
 
@@ -161,7 +170,10 @@ def train_filter(
     destination : str or Path
         The folder to save the filter in.
     text, label : str, default="text" and "label"
-        The columns. Labels of a CSV file become int if all are whole numbers.
+        The columns. Labels that are text become int if all are whole numbers, written without
+        leading zeros.
+    encoding : str, default=None
+        What to decode the files from that are not UTF-8, such as "cp1252".
     estimator : SmallBertTextFilter, default=None
         The filter to fit a clone of; None for the default with `random_state`.
     unlabelled : str or Path, default=None
@@ -179,9 +191,10 @@ def train_filter(
         The seed of the split, and of the default `estimator`.
     callbacks : sequence of scikit-learn callbacks, default=()
         Such as ``sklearn.callback.ProgressBar()``, for each fit of the filter.
-    on_scored : callable, default=None
-        Called as ``on_scored(model, X_test, y_test, evaluation)`` with the filter that was
-        scored, before one is fitted on all labels.
+    experiment : comet_ml.CometExperiment, default=None
+        Where to log the filter that was scored with its scores, and the saved one as ``model``;
+        if that has learnt from all labels, the names of its fit begin with ``refit_``. If Comet
+        fails, the filter is trained and saved nevertheless.
 
     Returns
     -------
@@ -215,49 +228,65 @@ def train_filter(
     ...     SmallBertTextFilter.from_pretrained(model).predict(["View All"])
     array([0])
     >>> summary.to_frame().index.tolist()
-    ['SmallBertTextFilter', 'TF-IDF + LogisticRegression', 'word-count rule']
+    ['SmallBertTextFilter', 'TF-IDF and shape', 'TF-IDF', 'word-count rule']
     """
     start = perf_counter()
     source, destination = Path(source), Path(destination)
     check_saved_folder(destination, "filter", overwrite=overwrite)
-    texts, y = read_labels(source, text=text, label=label)
-    distinct, distinct_y = _distinct(texts, y)
-    pool = None if unlabelled is None else distinct_texts(text_arrays(unlabelled, text))[0]
+    if experiment is not None:
+        from skbert_filter.integrations import comet
+        from skbert_filter.integrations.comet.connection import check_experiment, logging_to
+
+        check_experiment(experiment)
+
+    texts, y = read_labels(source, text=text, label=label, encoding=encoding)
+    distinct, distinct_y = merge_repeats(texts, y)
+    pool = None
+    if unlabelled is not None:
+        pool, _ = distinct_texts(text_arrays(unlabelled, text, encoding=encoding))
 
     if estimator is None:
         from skbert_filter.text_filter import SmallBertTextFilter
 
         estimator = SmallBertTextFilter(random_state=random_state)
-    X_train, X_test, y_train, y_test = dedup_train_test_split(
-        texts, y, test_size=test_size, random_state=random_state
-    )
 
     def fit(X: list[str], y: np.ndarray, unseen: list[str]) -> tuple[Any, int]:
         """Return the filter and the number of unlabelled texts that it learnt from."""
         if pool is None:
-            return _fit(estimator, X, y, callbacks), 0
+            return clone(estimator).set_callbacks(*callbacks).fit(X, y).set_callbacks(), 0
         from skbert_filter.distillation import DistilledTextFilter
 
         asked = sorted(set(pool).difference(unseen))
         model = DistilledTextFilter(estimator, unlabelled=asked, random_state=random_state)
-        distilled = _fit(model, X, y, callbacks)
+        distilled = model.set_callbacks(*callbacks).fit(X, y).set_callbacks()
         return distilled.estimator_, distilled.n_unlabelled_
 
+    X_train, X_test, y_train, y_test = dedup_train_test_split(
+        texts, y, test_size=test_size, random_state=random_state
+    )
     model, n_unlabelled = fit(X_train, y_train, X_test)
     evaluation = evaluate(model, X_test, y_test, X_train=X_train, y_train=y_train)
-    if on_scored is not None:
-        on_scored(model, X_test, y_test, evaluation)
+    if experiment is not None:
+        comet.log_fit(experiment, model)
+        comet.log_evaluation(experiment, model, X_test, y_test, evaluation=evaluation)
+
     if refit:
         model, _ = fit(texts, y, [])
-    save_over(model, destination)
+    save_over(model, destination, "filter", overwrite=overwrite)
+    if experiment is not None:
+        with logging_to(experiment, "the saved filter"):
+            if refit:
+                comet.log_fit(experiment, model, prefix="refit_")
+            comet.log_model(experiment, model)
+
     return TrainingSummary(
         source=str(source),
         destination=str(destination),
         rows=len(texts),
         distinct=distinct.n_distinct,
         conflicts=distinct.n_conflicts,
-        labels=_count_labels(y, distinct, distinct_y),
-        n_train=len(_distinct(X_train, y_train)[0].texts),
+        labels=_count_labels(y, np.array(distinct.texts, dtype=object), distinct_y),
+        n_train=len(merge_repeats(X_train, y_train)[0].texts),
         n_test=evaluation.n_distinct,
         n_unlabelled=n_unlabelled,
         evaluation=evaluation,
@@ -273,6 +302,7 @@ def evaluate_filter(
     *,
     text: str = "text",
     label: str = "label",
+    encoding: str | None = None,
     train: str | Path | None = None,
     n_errors: int = 10,
     trust: bool = False,
@@ -289,6 +319,8 @@ def evaluate_filter(
     text, label : str, default="text" and "label"
         The columns, of `train` too. A label that differs from the model's in type only,
         as it may in a CSV file, is taken for it.
+    encoding : str, default=None
+        What to decode the files from that are not UTF-8, such as "cp1252".
     train : str or Path, default=None
         The table that the model was trained on, to find leaked texts and to compare with
         baselines that learn from it.
@@ -328,23 +360,24 @@ def evaluate_filter(
     0  Tea      1          0
     """
     model = load_classifier(model, trust=trust)
-    texts, y = read_labels(source, text=text, label=label)
+    texts, y = read_labels(source, text=text, label=label, encoding=encoding)
+    y = _as_known(y, model.classes_)
+
     X_train = y_train = None
     if train is not None:
-        X_train, y_train = read_labels(train, text=text, label=label)
+        X_train, y_train = read_labels(train, text=text, label=label, encoding=encoding)
         y_train = _as_known(y_train, model.classes_)
-    y = _as_known(y, model.classes_)
     return evaluate(model, texts, y, X_train=X_train, y_train=y_train, n_errors=n_errors)
 
 
 def read_labels(
-    source: str | Path, *, text: str = "text", label: str = "label"
+    source: str | Path, *, text: str = "text", label: str = "label", encoding: str | None = None
 ) -> tuple[list[str], np.ndarray]:
     """Read labelled texts from a table.
 
     Parameters
     ----------
-    source, text, label
+    source, text, label, encoding
         As for `train_filter`.
 
     Returns
@@ -368,9 +401,10 @@ def read_labels(
     (['View All', 'NA'], array([0, 1]))
     """
     source = Path(source)
+    check_encoding(encoding)
     texts: list[str] = []
     labels: list[Any] = []
-    with open_table(source) as table:
+    with open_table(source, encoding=encoding) as table:
         check_text_column(table.schema, text, source)
         check_column(table.schema, label, source)
         kind = table.schema.field(label).type
@@ -386,20 +420,24 @@ def read_labels(
             labels += values.to_pylist()
     if not texts:
         raise ValueError(f"{source} has no rows. Label some texts first.")
-    fractions = [value for value in labels if value % 1] if pa.types.is_floating(kind) else []
-    if wrong := labels if pa.types.is_nested(kind) else fractions:
+
+    wrong = [value for value in labels if not _is_label(value)]
+    if wrong:
         raise ValueError(
-            f"Column {label!r} of {source} holds {kind}, such as {wrong[0]!r}, which is no label. "
-            "Name the column with the labels."
+            f"Column {label!r} of {source} holds {kind}, such as {wrong[0]!r}, which is not a "
+            "label. Name the column with the labels."
         )
-    if all(isinstance(value, str) and value.lstrip("-").isdecimal() for value in labels):
-        labels = [int(value) for value in labels]
-    return texts, np.array(labels)
+    if not isinstance(labels[0], str):
+        return texts, np.array([int(v) if isinstance(v, Decimal) else v for v in labels])
+    if all(map(_WHOLE_NUMBER.fullmatch, labels)):
+        return texts, np.array(list(map(int, labels)))
+    return texts, np.array(labels, dtype=object)
 
 
-def _fit(estimator: Any, texts: list[str], y: np.ndarray, callbacks: Sequence[Any]) -> Any:
-    model = clone(estimator).set_callbacks(*callbacks).fit(texts, y)
-    return model.set_callbacks()
+def _is_label(value: Any) -> bool:
+    if isinstance(value, float | Decimal):
+        return isfinite(value) and value == int(value) and -(2**63) <= value < 2**63
+    return isinstance(value, str | int)
 
 
 def _as_known(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -408,26 +446,18 @@ def _as_known(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     names = list(map(str, y.tolist()))
     if set(y.tolist()) <= set(classes.tolist()) or not set(names) <= set(by_name):
         return y
-    return np.array([by_name[name] for name in names])
-
-
-def _distinct(texts: list[str], y: np.ndarray) -> tuple[TrainingRows, np.ndarray]:
-    """Return each distinct text once, and the most frequent label of each."""
-    classes, codes = np.unique(y, return_inverse=True)
-    rows = training_rows(texts, codes, np.ones(len(texts)), len(classes))
-    return rows, classes[rows.classes]
+    return np.array([by_name[name] for name in names], dtype=classes.dtype)
 
 
 def _count_labels(
-    y: np.ndarray, distinct: TrainingRows, distinct_y: np.ndarray
+    y: np.ndarray, distinct: np.ndarray, distinct_y: np.ndarray
 ) -> tuple[LabelCount, ...]:
-    texts = np.array(distinct.texts, dtype=object)
     return tuple(
         LabelCount(
             label=label,
             rows=int((y == label).sum()),
             distinct=int((distinct_y == label).sum()),
-            misdecoded=misdecoded_share(texts[distinct_y == label]),
+            misdecoded=misdecoded_share(distinct[distinct_y == label]),
         )
         for label in np.unique(y).tolist()
     )

@@ -5,6 +5,7 @@ they offer, so that polars need not be installed.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from enum import Enum
 from reprlib import repr as short_repr
 from typing import Any
 
@@ -113,8 +114,9 @@ def check_labels(y: Any, n_samples: int, *, name: str = "y", of: str = "X") -> n
     Parameters
     ----------
     y : array-like of shape (n_samples,) or (n_samples, 1)
-        Labels of any one type, in any container; a column draws scikit-learn's
-        DataConversionWarning.
+        Labels of one type, in any container; a column draws scikit-learn's
+        DataConversionWarning. Members of a str or int Enum count as their values, and whole
+        decimals as int.
     n_samples : int
         How many labels there must be.
     name, of : str, default="y" and "X"
@@ -127,8 +129,8 @@ def check_labels(y: Any, n_samples: int, *, name: str = "y", of: str = "X") -> n
     Raises
     ------
     ValueError
-        If the number of labels differs from `n_samples`, a label is missing (the
-        row is named, counted from 0), the types differ, or the labels are no classes.
+        If the number of labels differs from `n_samples`, a label is missing or is not one
+        (the row is named, counted from 0), or the types differ.
 
     Examples
     --------
@@ -145,6 +147,9 @@ def check_labels(y: Any, n_samples: int, *, name: str = "y", of: str = "X") -> n
         raise ValueError(f"{name} is None: fit requires y to be passed, but the target y is None.")
     # NumPy would turn ["a", nan] into ["a", "nan"], and [1, "a"] into ["1", "a"].
     array = np.asarray(y, dtype=object if isinstance(y, list | tuple) else None)
+    if array.dtype.kind == "T":
+        # NumPy's StringDType, which neither pandas nor scikit-learn knows
+        array = array.astype(object)
     labels = column_or_1d(array, warn=True)
     if len(labels) != n_samples:
         raise ValueError(
@@ -158,19 +163,50 @@ def check_labels(y: Any, n_samples: int, *, name: str = "y", of: str = "X") -> n
             f"{len(missing) - 1} more. Label such rows, or drop them."
         )
     if labels.dtype == object:
-        kind = pd.api.types.infer_dtype(labels, skipna=False)
-        if kind.startswith("mixed"):
-            types = sorted({type(label).__name__ for label in labels})
-            raise ValueError(
-                f"{name} mixes labels of the types {', '.join(types)}. Use one type, e.g. "
-                "[str(label) for label in y]."
-            )
-        if kind == "string":
-            labels = np.array([str(label) for label in labels], dtype=object)
-        else:
-            labels = pd.Series(labels).infer_objects().to_numpy()
+        labels = _plain_labels(labels, name)
     check_classification_targets(labels)
     return labels
+
+
+def class_weight_by_number(class_weight: Any, classes: np.ndarray) -> Any:
+    """Return class weights with the number of each class in place of its label.
+
+    scikit-learn would look for the int 0 where a label is "0", and gives labels that it has
+    numbered to the estimators in its own.
+
+    Parameters
+    ----------
+    class_weight : dict, "balanced" or None
+    classes : ndarray of shape (n_classes,)
+        The labels, sorted.
+
+    Returns
+    -------
+    class_weight : dict of int to float, "balanced" or None
+
+    Raises
+    ------
+    ValueError
+        If a class has no weight and a weight has no class.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skbert_filter.validation import class_weight_by_number
+    >>> class_weight_by_number({"0": 1, "1": 5}, np.array(["0", "1"]))
+    {0: 1, 1: 5}
+    """
+    if not isinstance(class_weight, dict):
+        return class_weight
+    labels = classes.tolist()
+    by_number = {i: class_weight[label] for i, label in enumerate(labels) if label in class_weight}
+    # A fold may lack a class that has a weight; a class without one has a weight of 1.
+    if len(by_number) < min(len(labels), len(class_weight)):
+        raise ValueError(
+            f"class_weight has weights for {short_repr(list(class_weight))}, but the labels are "
+            f"{short_repr(labels)}. Name the labels as they are in y."
+        )
+    return by_number
 
 
 def take_rows(X: Any, rows: np.ndarray) -> Any:
@@ -242,6 +278,32 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
 
 def _plain_field(field: pa.Field) -> pa.Field:
     return field.with_type(plain_type(field.type))
+
+
+def _plain_labels(labels: np.ndarray, name: str) -> np.ndarray:
+    """Return labels as plain str, int, bool or float, or refuse them."""
+    kind = pd.api.types.infer_dtype(labels, skipna=False)
+    types = sorted({type(label).__name__ for label in labels})
+    if kind == "string":
+        # not str(): that of an Enum's member is its name
+        return np.array([str.__str__(label) for label in labels], dtype=object)
+    if kind == "decimal" and all(
+        label.is_finite() and label == label.to_integral_value() for label in labels
+    ):
+        labels = np.array([int(label) for label in labels], dtype=object)
+    plain = pd.Series(labels).infer_objects().to_numpy()
+    if not kind.startswith("mixed") and (plain.dtype != object or not len(plain)):
+        return plain
+    if len(types) > 1:
+        raise ValueError(
+            f"{name} mixes labels of the types {', '.join(types)}. Use one type, e.g. "
+            f"[str(label) for label in {name}]."
+        )
+    plain_label = "label.value" if isinstance(labels[0], Enum) else "str(label)"
+    raise ValueError(
+        f"Row 0 of {name} is of type {types[0]} ({short_repr(labels[0])}), which is not a label. "
+        f"Use str, bool or int of 64 bits, e.g. [{plain_label} for label in {name}]."
+    )
 
 
 def _as_list(X: Any, name: str) -> list[Any]:

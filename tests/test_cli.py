@@ -44,16 +44,18 @@ def test_demo_reports_scores_and_writes_the_kept_lines(demo):
     for part in (
         "300 labelled rows",
         "SmallBertTextFilter",
-        "TF-IDF + LogisticRegression",
+        "TF-IDF and shape",
+        "TF-IDF",
         "word-count rule",
-        "average",
+        "95 % CI",
         "rows per second",
         "skbert-filter train labels.csv",
     ):
         assert part in result.stdout
     said = " ".join(result.stdout.split())
     assert "SmallBertTextFilter is right on " in said
-    assert said.count(" that it gets right: ") == 2
+    assert said.count(" that it gets right: ") == 3
+    assert " the best baseline, " in said
     files = folder / "skbert-filter-demo"
     corpus, kept = (pd.read_csv(files / name, dtype=str) for name in ("corpus.csv", "kept.csv"))
     assert len(corpus) == 2000
@@ -143,15 +145,16 @@ def test_evaluate_beside_the_training_labels_as_tables_and_as_json(demo, new_lab
 
     read = json.loads(as_json.stdout)
     assert [scores["name"] for scores in read["baselines"]] == [
-        "TF-IDF + LogisticRegression",
+        "TF-IDF and shape",
+        "TF-IDF",
         "word-count rule",
     ]
     assert read["leakage"][0]["test_texts"] > 0
     said = " ".join(tables.stdout.split())
     for scores in (read, read["without_leaks"], *read["baselines"]):
         assert f"{scores['accuracy']:.3f}" in said
-    for test in read["tests"]:
-        assert test["sentence"] in said
+    for sentence in (read["verdict"], *(test["sentence"] for test in read["tests"])):
+        assert sentence in said
     assert "in the training texts" in said
 
 

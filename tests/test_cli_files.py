@@ -56,11 +56,10 @@ def test_predict_cleans_a_folder_and_tells_what_it_did(files):
     assert (told.returncode, told.stderr) == (0, "")
     said = " ".join(told.stdout.split())
     for part in (
-        "Kept 50.0% of the rows",
-        "files 2 rows 4 distinct texts 3 kept (label 1) 2 discarded 2 threshold 0.5",
-        "Note: 1 distinct text looks mis-decoded",
-        "kept holds the kept rows of firms.",
-        "audit.csv holds each distinct text and what was decided.",
+        "4 rows of firms (2 files): 3 distinct texts.",
+        "kept has 2 rows (50.0%) with the label 1 with a probability of 0.5 or more; discarded: 2.",
+        "audit.csv has each distinct text and what was decided.",
+        "1 distinct text looks mis-decoded",
     ):
         assert part in said
     assert (files / "kept" / "a.txt").read_text() == f"{PROSE}\n"
@@ -154,7 +153,7 @@ def test_ctrl_c_leaves_what_the_same_command_goes_on_from(files):
     assert process.returncode == 130
     assert errors == (
         "Interrupted: nothing is under the final name. What was computed is kept in "
-        "out.txt.partial: the same command goes on from there.\n"
+        "out.txt.partial: the same command resumes from there.\n"
     )
     assert not (files / "out.txt").exists()
     assert (files / "out.txt.partial" / "manifest.json").exists()
@@ -226,8 +225,8 @@ def test_next_to_label_writes_a_list_to_fill(tmp_path):
         ),
         (
             "predict margin.joblib texts.csv --trust -o new.csv --threshold 0.5",
-            "Pipeline has no predict_proba to compare the threshold with. Leave the threshold "
-            "out, or pass CalibratedClassifierCV(FrozenEstimator(model)), fitted.",
+            "Pipeline has no predict_proba to compare the threshold with. Omit the threshold, "
+            "or pass CalibratedClassifierCV(FrozenEstimator(model)), fitted.",
         ),
         (
             "predict unfitted.joblib texts.csv --trust -o new.csv",
@@ -235,8 +234,8 @@ def test_next_to_label_writes_a_list_to_fill(tmp_path):
         ),
         (
             "next-to-label number.joblib texts.csv --trust -o new.csv",
-            "The model number.joblib is no fitted classifier of one label: it lacks predict or a "
-            "list of classes_. Pass a fitted classifier.",
+            "The model number.joblib is not a fitted classifier of one label: it lacks predict or "
+            "a list of classes_. Pass a fitted classifier.",
         ),
         (
             "evaluate lists texts.csv",
@@ -245,7 +244,7 @@ def test_next_to_label_writes_a_list_to_fill(tmp_path):
         (
             "evaluate margin.joblib lists/lists.parquet --trust",
             "Column 'label' of lists/lists.parquet holds list<element: int64>, such as [1], which "
-            "is no label. Name the column with the labels.",
+            "is not a label. Name the column with the labels.",
         ),
         (
             "duplicates texts.csv --label label --test texts.csv",
@@ -295,7 +294,7 @@ def test_a_classifier_of_another_kind_is_scored_if_it_is_trusted(files, monkeypa
 )
 def test_an_extra_that_is_not_installed_is_named(monkeypatch, missing, arguments, remedy):
     monkeypatch.setitem(sys.modules, missing, None)
-    monkeypatch.delitem(sys.modules, "skbert_filter.integrations.dask_corpus", raising=False)
+    monkeypatch.delitem(sys.modules, "skbert_filter.corpus.dask_engine", raising=False)
     result = CliRunner().invoke(app, arguments.split())
     assert result.exit_code == 2
     assert result.stderr.startswith("Error: ")

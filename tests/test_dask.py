@@ -252,7 +252,7 @@ def test_a_row_that_is_no_text_is_named_with_its_partition(as_given, model, shuf
     ("options", "error", "message"),
     [
         ({"text": "txt"}, ValueError, r"no column 'txt'\. Did you mean 'text'\?.*text, id"),
-        ({"keep": 7}, ValueError, r"keep=7 is no label of the model, which knows \[0, 1\]"),
+        ({"keep": 7}, ValueError, r"keep=7 is not a label of the model, which knows \[0, 1\]"),
         ({"nulls": "drop"}, ValueError, "nulls is 'drop'. It must be 'error'"),
         ({"columns": ("label",)}, ValueError, "Give two names"),
         ({"columns": ("label", "kind")}, ValueError, "has a column 'kind' already"),
@@ -471,7 +471,7 @@ def test_what_workers_cannot_do_is_refused(corpus, model, tmp_path):
     refused("engine is 'spark'", engine="spark")
     refused("audit is for one machine", audit=tmp_path / "audit.csv")
     refused("store is for one machine", store=tmp_path / "scores.sqlite")
-    with pytest.raises(ValueError, match=r'engine="dask" is for a folder .*a\.csv is none'):
+    with pytest.raises(ValueError, match=r'engine="dask" is for a folder .*a\.csv is not one'):
         filter_corpus(model, corpus / "a.csv", tmp_path / "out.csv", engine="dask")
     assert not list(tmp_path.glob("out*"))
 

@@ -82,7 +82,7 @@ print(hashlib.sha256(json.dumps(data).encode()).hexdigest())
 """
 
 
-def test_a_seed_gives_the_same_data_in_every_process():
+def test_a_seed_gives_the_same_data_in_every_process_and_version():
     digests = {
         subprocess.run(
             [sys.executable, "-c", _DIGEST],
@@ -94,7 +94,8 @@ def test_a_seed_gives_the_same_data_in_every_process():
         ).stdout
         for hash_seed in ("1", "2")
     }
-    assert len(digests) == 1
+    # Of 0.1.0: figures in the docs, and what users have pinned, rest on these texts.
+    assert digests == {"ac7a23d5fbe37e438d2a107c4d93f9035a166d5871b6e831278b464ee5e5e9b3\n"}
 
 
 def test_another_seed_gives_other_data():

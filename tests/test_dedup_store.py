@@ -417,13 +417,50 @@ class Counts(ClassifierMixin, BaseEstimator):
         return np.zeros(len(X))
 
 
-def test_an_estimator_that_changes_by_predicting_is_told_of(store):
+def test_an_estimator_that_changes_by_predicting_is_refused(store):
     model = DedupPredictor(Counts(), store=store).fit(TRAIN)
-    with pytest.warns(UserWarning, match=r'Counts changed while .* predict.*fingerprint="v1"'):
+    with pytest.raises(RuntimeError, match=r'Counts changed while .* predict.*fingerprint="v1"'):
         model.predict(["a"])
+    assert model.cache_info().stored == 0
     model.set_params(fingerprint="v1").predict(["a"])
     assert model.predict(["a"]).tolist() == [0]
-    assert model.cache_info().misses == 2
+    assert model.cache_info().misses == 1
+
+
+class Waits(Lengths):
+    """Waits in its second chunk until another thread has changed it."""
+
+    def predict(self, X):
+        if "ccc" in X:
+            self.waiting.set()
+            self.changed.wait()
+        return super().predict(X)
+
+    def __getstate__(self):
+        return {n: v for n, v in super().__getstate__().items() if n not in ("waiting", "changed")}
+
+
+@pytest.mark.parametrize("change", ["refit", "set_params", "in the middle of a fit"])
+def test_no_result_is_filed_under_a_model_that_was_changed_by_another_thread(store, log, change):
+    wrapped = Waits(log).fit(None)
+    wrapped.waiting, wrapped.changed = threading.Event(), threading.Event()
+    model = DedupPredictor(FrozenEstimator(wrapped), store=store, chunk_size=2)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(model.predict, ["a", "bb", "ccc", "dddd", "eeeee"])
+        wrapped.waiting.wait()
+        if change == "refit":
+            wrapped.classes_ = np.arange(3)
+        elif change == "set_params":
+            wrapped.set_params(offset=10)
+        else:
+            wrapped.weights_ = threading.Lock()
+        wrapped.changed.set()
+        with pytest.raises(RuntimeError, match=r"Waits changed while it computed predict.*thread"):
+            answer.result()
+    assert model.cache_info().stored == 2
+    wrapped.__dict__.pop("weights_", None)
+    texts = ["a", "bb", "ccc", "dddd", "eeeee"]
+    np.testing.assert_array_equal(model.predict(texts), wrapped.predict(texts))
 
 
 # Nothing lost.

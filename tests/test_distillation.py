@@ -112,6 +112,16 @@ def test_the_default_teacher_is_the_mean_of_both(student, pool, snippets):
     assert not np.allclose(model.predict_proba(pool), answers)
 
 
+def test_the_default_teacher_finds_class_weights_by_their_labels(student, pool, snippets):
+    X, y = snippets
+    kept = []
+    for weights in ({"keep": 1, "discard": 100}, {"keep": 100, "discard": 1}):
+        quick = clone(student).set_params(epochs=1, class_weight=weights)
+        teacher = DistilledTextFilter(quick, unlabelled=pool, random_state=0).fit(X, y).teacher_
+        kept.append([m.predict_proba(pool)[:, 1].mean() for m in teacher.estimators_])
+    assert (np.diff(kept, axis=0) > 0.05).all()
+
+
 def test_a_fitted_teacher_is_used_as_it_is(student, pool, snippets):
     teacher = tfidf_baseline().fit(*snippets)
     quick = clone(student).set_params(epochs=1)

@@ -95,7 +95,7 @@ def test_an_interrupted_job_goes_on_and_gives_the_same_bytes(tmp_path, make, at)
     with pytest.raises(KeyboardInterrupt) as error:
         filter_corpus(model, source, destination, **options)
     assert error.value.__notes__ == [
-        f"What was computed is kept in {destination}.partial: the same command goes on from there."
+        f"What was computed is kept in {destination}.partial: the same command resumes from there."
     ]
     assert not destination.exists()
     assert not (audit and audit.exists())
@@ -283,7 +283,7 @@ def test_a_full_disk_is_told_and_what_was_computed_is_kept(tmp_path, script):
     _, errors = full.communicate()
     assert full.returncode == 1
     assert f"There is no room to write {tmp_path / 'out.csv'}" in errors
-    assert "the same command goes on from there" in errors
+    assert "the same command resumes from there" in errors
     assert not (tmp_path / "out.csv").exists()
     finished = start(script, "finish", tmp_path / "in.csv", tmp_path / "out.csv")
     assert finished.communicate() == ("40\n", "")

@@ -1,6 +1,7 @@
 """The filter from labels to a saved model: what fit learns, keeps, refuses and leaves alone."""
 
 import copy
+import enum
 import inspect
 import json
 import os
@@ -303,6 +304,26 @@ def test_class_weight_moves_the_answers(tiny, snippets, class_weight, share):
     y = np.resize(["keep", "keep", "discard", "keep", "keep", "discard", "keep", "keep"], len(X))
     model = SmallBertTextFilter(**tiny, class_weight=class_weight).fit(X, y)
     assert np.mean(model.predict(X) == "keep") == pytest.approx(share, abs=0.15)
+
+
+@pytest.mark.parametrize("labels", [("0", "1"), (1, 0), (False, True), ("keep", "0")])
+def test_class_weight_is_found_by_the_label(one_epoch, snippets, labels):
+    X, y = snippets
+    by_label = dict(zip(labels, (5.0, 1.0), strict=True))
+    given = [labels[label == "keep"] for label in y]
+    model = SmallBertTextFilter(**one_epoch, class_weight=by_label).fit(X, given)
+    by_hand = [by_label[label] for label in given]
+    unweighted = SmallBertTextFilter(**one_epoch).fit(X, given, sample_weight=by_hand)
+    assert model.fingerprint_ == unweighted.fingerprint_
+
+
+def test_members_of_a_str_enum_are_labels(one_epoch, brief, snippets):
+    X, y = snippets
+    members = enum.Enum("Label", {"KEEP": "keep", "DISCARD": "discard"}, type=str)
+    weights = {members.KEEP: 1.0, members.DISCARD: 1.0}
+    model = SmallBertTextFilter(**one_epoch, class_weight=weights).fit(X, list(map(members, y)))
+    assert model.fingerprint_ == brief.fingerprint_
+    assert set(model.predict(X)) <= set(members)
 
 
 def test_balanced_class_weight_counts_distinct_texts(tiny, snippets):
@@ -763,7 +784,7 @@ def test_a_hundred_fits_grow_nothing(tiny):
 BAD_PARAMETERS = {
     "checkpoint": (3, "an instance of 'str'"),
     "tokenizer": (3, "an instance of 'str'"),
-    "vocab_size": (15, r"an int in the range \[16, inf\)"),
+    "vocab_size": (15, r"an int in the range \[16, 1000000\]"),
     "lowercase": ("yes", "an instance of 'bool'"),
     "max_length": (2, r"an int in the range \[3, inf\)"),
     "padding": ("shortest", r"a str among \{'(longest|max_length)', '(longest|max_length)'\}"),
@@ -818,11 +839,32 @@ def test_heads_must_divide_the_width(tiny, snippets):
 
 
 def test_class_weight_must_name_every_class(tiny, snippets):
-    with pytest.raises(ValueError, match=r"classes, \['discard', 'keep'\], are not in"):
+    with pytest.raises(ValueError, match=r"weights for \['third'\], but the labels are \['disc"):
         SmallBertTextFilter(**tiny, class_weight={"third": 2.0}).fit(*snippets)
 
 
 # --- where training starts
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {"keep": float("nan"), "discard": 1},
+        {"keep": float("inf"), "discard": 1},
+        {"keep": -1, "discard": 1},
+        {"keep": 0, "discard": 0},
+    ],
+)
+def test_class_weights_that_weigh_nothing_are_refused(tiny, snippets, weights):
+    with pytest.raises(ValueError, match=r"class_weight=.* must hold finite numbers of 0 or more"):
+        SmallBertTextFilter(**tiny, class_weight=weights).fit(*snippets)
+
+
+def test_a_training_that_diverges_is_stopped_and_leaves_the_filter_as_it_was(tiny, snippets):
+    model = SmallBertTextFilter(**{**tiny, "learning_rate": 1e30})
+    with pytest.raises(ValueError, match=r"loss of epoch \d+ is nan: .*learning_rate that is too"):
+        model.fit(*snippets)
+    assert not hasattr(model, "classes_")
 
 
 def test_a_tokenizer_is_taken_as_object_or_folder(saved, one_epoch, brief, snippets, probes):

@@ -1,5 +1,8 @@
 """train_filter on real files: what it reads, scores, saves and refuses."""
 
+from datetime import date
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -67,23 +70,26 @@ def test_the_filter_is_scored_beside_the_baselines_on_distinct_texts(trained):
     table = summary.to_frame()
     assert table.index.tolist() == [
         "SmallBertTextFilter",
-        "TF-IDF + LogisticRegression",
+        "TF-IDF and shape",
+        "TF-IDF",
         "word-count rule",
     ]
     assert (table["n_distinct"] == summary.n_test).all()
-    assert "held out:\n  SmallBertTextFilter: accuracy 0." in str(summary)
+    assert f"held out:\n{summary.evaluation.score_lines()}" in str(summary)
+    assert str(summary) in summary._repr_html_().replace("&#x27;", "'")
 
 
 def test_the_summary_says_whether_the_filter_beats_the_baselines(trained):
     *_, summary = trained
     tests = summary.evaluation.tests
-    assert [test.second for test in tests] == ["TF-IDF + LogisticRegression", "word-count rule"]
+    assert [test.second for test in tests] == ["TF-IDF and shape", "TF-IDF", "word-count rule"]
     table = summary.to_frame()
     assert table["p_value"].tolist()[1:] == [test.p_value for test in tests]
     for test, accuracy in zip(tests, table["accuracy"].iloc[1:], strict=True):
         gain = (test.only_first - test.only_second) / summary.n_test
         assert gain == pytest.approx(table["accuracy"].iloc[0] - accuracy)
         assert str(test) in str(summary)
+    assert f"\n{summary.evaluation.verdict}\n" in str(summary)
 
 
 def test_the_saved_filter_has_learnt_from_all_labels(trained):
@@ -150,7 +156,7 @@ def test_three_classes_are_scored_without_the_binary_rule(tmp_path, snippets):
     source = write_labels(tmp_path / "labels.csv", X, labels)
     summary = train_filter(source, tmp_path / "model", estimator=SMALL, refit=False)
     assert [count.label for count in summary.labels] == ["long", "prose", "short"]
-    assert len(summary.evaluation.baselines) == 1
+    assert len(summary.evaluation.baselines) == 2
 
 
 @pytest.mark.parametrize(
@@ -160,6 +166,13 @@ def test_three_classes_are_scored_without_the_binary_rule(tmp_path, snippets):
         (["-1", "+1"], ["-1", "+1"]),
         (["keep", "NA"], ["keep", "NA"]),
         (["0.5", "1"], ["0.5", "1"]),
+        (["01", "02"], ["01", "02"]),
+        (["1", "01"], ["1", "01"]),
+        (["--5", "1"], ["--5", "1"]),
+        (["-0", "0"], ["-0", "0"]),
+        (["１", "1"], ["１", "1"]),
+        (["9" * 30, "1"], ["9" * 30, "1"]),
+        (["9" * 5000, "1"], ["9" * 5000, "1"]),
     ],
 )
 def test_labels_of_a_csv_file(tmp_path, labels, expected):
@@ -238,7 +251,8 @@ def test_a_saved_filter_is_scored_on_new_labels_beside_its_training_labels(train
     frame = pd.DataFrame({"text": [*new_X, *X[:9]], "label": [*new_y, *y[:9]]})
     assert evaluation.n_distinct + evaluation.n_left_out == frame["text"].nunique()
     assert [scores.name for scores in evaluation.baselines] == [
-        "TF-IDF + LogisticRegression",
+        "TF-IDF and shape",
+        "TF-IDF",
         "word-count rule",
     ]
     assert evaluation.leakage.leaks.loc["exact", "test_texts"] >= len(set(X[:9]))
@@ -262,10 +276,13 @@ def test_labels_of_a_file_are_read_in_the_type_of_the_model(tmp_path):
     [
         (
             [0.5, 1.0],
-            r"'label' of .*a\.parquet holds double, such as 0\.5, which is no",
+            r"'label' of .*a\.parquet holds double, such as 0\.5, which is not a label",
         ),
         ([1.0, float("nan")], "holds double, such as nan"),
-        ([[0], [1]], r"holds list<.*>, such as \[0\], which is no label. Name the column"),
+        ([[0], [1]], r"holds list<.*>, such as \[0\], which is not a label. Name the column"),
+        ([Decimal("0.5"), Decimal(1)], r"'label' of .* decimal128\(.*, such as Decimal\('0\.5'\)"),
+        ([b"a", b"b"], r"holds binary, such as b'a'"),
+        ([date(2026, 1, 1), date(2026, 1, 2)], r"holds date32"),
     ],
 )
 def test_a_column_that_holds_no_labels_is_refused(tmp_path, labels, message):
@@ -273,6 +290,28 @@ def test_a_column_that_holds_no_labels_is_refused(tmp_path, labels, message):
     pq.write_table(pa.table(columns), tmp_path / "a.parquet")
     with pytest.raises(ValueError, match=message):
         read_labels(tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (pa.array([Decimal(1), Decimal(0)], pa.decimal128(38, 0)), [1, 0]),
+        (pa.array([Decimal("1.00"), Decimal(0)], pa.decimal256(60, 2)), [1, 0]),
+        (pa.array([1.0, 0.0]), [1.0, 0.0]),
+        (pa.array([True, False]), [True, False]),
+        (pa.array(["1", "0"], pa.string_view()), [1, 0]),
+        (pa.array(["01", "0"]).dictionary_encode(), ["01", "0"]),
+        (pa.array([7, 5], pa.uint64()), [7, 5]),
+        (pa.array(["a\0", "a"]), ["a\0", "a"]),
+    ],
+    ids=lambda value: str(getattr(value, "type", "")),
+)
+def test_labels_of_any_type_of_column(tmp_path, labels, expected):
+    table = pa.table({"text": ["Menu", "We sell tea"], "label": labels})
+    pq.write_table(table, tmp_path / "a.parquet")
+    read = read_labels(tmp_path / "a.parquet")[1].tolist()
+    assert read == expected
+    assert list(map(type, read)) == list(map(type, expected))
 
 
 def test_training_labels_of_one_class_serve_no_baseline(tmp_path):

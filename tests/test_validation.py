@@ -1,6 +1,8 @@
 """Text and label input: every container in, every bad row named."""
 
+import datetime
 import decimal
+import enum
 import re
 import warnings
 
@@ -17,6 +19,20 @@ from sklearn.exceptions import DataConversionWarning
 from skbert_filter.validation import check_labels, check_texts, find_texts, take_rows
 
 TEXTS = ["View All", "", "  ", "naïve ☕", "مرحبا", "a\0b"]
+
+
+class Word(str, enum.Enum):  # noqa: UP042 (str() of its members is their name)
+    KEEP, DROP = "keep", "drop"
+
+
+class Code(enum.IntEnum):
+    KEEP, DROP = 1, 0
+
+
+class Bare(enum.Enum):
+    KEEP, DROP = 1, 0
+
+
 ANY_TEXT = st.text(st.characters())  # with lone surrogates
 
 CONTAINERS = {
@@ -206,6 +222,14 @@ def test_find_texts_holds_texts_to_the_rules():
         (pl.Series([1, 0]), [1, 0]),
         (pl.Series(["a", "b"]), ["a", "b"]),
         (pa.chunked_array([["a", "b"]]), ["a", "b"]),
+        (np.array(["a", "b"], dtype=np.dtypes.StringDType()), ["a", "b"]),
+        ([Word.KEEP, Word.DROP], ["keep", "drop"]),
+        ([Word.KEEP, "drop"], ["keep", "drop"]),
+        (np.array([Word.KEEP, Word.DROP], dtype=object), ["keep", "drop"]),
+        (pd.Series([Word.KEEP, Word.DROP]), ["keep", "drop"]),
+        (pd.Series([Word.KEEP, Word.DROP], dtype="category"), ["keep", "drop"]),
+        ([Code.KEEP, Code.DROP], [1, 0]),
+        ([decimal.Decimal(1), decimal.Decimal("0.00")], [1, 0]),
     ],
     ids=lambda value: f"{type(value).__name__}",
 )
@@ -214,6 +238,7 @@ def test_labels_of_any_container_become_an_array(y, expected):
     assert labels.shape == (2,)
     assert labels.tolist() == expected
     assert labels.dtype.kind != "O" or isinstance(expected[0], str)
+    assert {type(label) for label in labels.tolist()} == {type(expected[0])}
 
 
 def test_labels_of_one_column_work_and_warn_as_in_scikit_learn():
@@ -239,6 +264,18 @@ def test_labels_keep_the_type_of_their_array():
         (pl.Series(["a", None]), "Row 1 of labels is missing"),
         ([1, "a"], "labels mixes labels of the types int, str"),
         ([0.5, 1.5], "Unknown label type: continuous"),
+        (
+            [Bare.KEEP, Bare.DROP],
+            r"of type Bare .*\[label\.value for label in labels\]",
+        ),
+        ([datetime.date(2026, 1, 1)] * 2, r"is of type date .*, which is not a label\. Use str"),
+        ([decimal.Decimal("0.5"), decimal.Decimal(1)], r"of type Decimal \(Decimal\('0.5'\)\)"),
+        ([decimal.Decimal("inf"), decimal.Decimal(1)], "of type Decimal"),
+        ([2**64, 1], r"int \(18446744073709551616\), which is not .*int of 64 bits"),
+        (
+            np.array(["a", None], np.dtypes.StringDType(na_object=None)),
+            "Row 1 of labels is missing",
+        ),
         (np.eye(2), "should be a 1d array"),
         ("ab", "should be a 1d array"),
     ],

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from skbert_filter.corpus.job import Job
 from skbert_filter.corpus.scores import TextScores
+from skbert_filter.io.atomic import remove_leftovers
 from skbert_filter.tables import create_table, open_file
 
 
@@ -23,10 +24,13 @@ def kept_texts(job: Job, folder: Path) -> Iterator[Callable[[list[str]], None]]:
         yield lambda texts: stream.write_batch(pa.record_batch([texts], schema=schema))
 
 
-def write_audit(job: Job, scores: TextScores, folder: Path) -> None:
+def write_audit(job: Job, scores: TextScores, folder: Path, *, overwrite: bool) -> None:
     """Write the audit file of a job from the texts that were put down, if it has one."""
     if job.audit is None:
         return
+    if overwrite:
+        # A run of this job may have been killed just here.
+        remove_leftovers(job.audit)
     labels = pa.array(job.labels)
     keep, threshold = job.labels[job.decider.keep_number], job.decider.threshold
     schema = pa.schema(
@@ -42,7 +46,7 @@ def write_audit(job: Job, scores: TextScores, folder: Path) -> None:
     )
     decisions = pa.array(["discard", "keep"])
     with (
-        create_table(job.audit, schema) as write,
+        create_table(job.audit, schema, overwrite=overwrite) as write,
         open_file(_texts_file(folder)) as raw,
         pa.ipc.open_stream(raw) as stream,
     ):

@@ -1,7 +1,5 @@
 """From files to files: the job itself, from its arguments to its summary."""
 
-import errno
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,12 +9,14 @@ from time import perf_counter
 from typing import Any, Literal
 
 from skbert_filter.corpus.audit import kept_texts, write_audit
-from skbert_filter.corpus.job import Job, Nulls, check_engine, check_job
+from skbert_filter.corpus.job import Job, check_engine, check_job
 from skbert_filter.corpus.partial import Partial, partial_output
 from skbert_filter.corpus.rows import Outcome, Progress, filter_rows
 from skbert_filter.corpus.scores import TextScores
 from skbert_filter.corpus.sources import STANDARD
 from skbert_filter.corpus.summary import FilterSummary
+from skbert_filter.decisions import Nulls
+from skbert_filter.io.atomic import no_room_named
 
 
 def filter_corpus(
@@ -164,9 +164,9 @@ def filter_corpus(
     )
     check_engine(engine, job, store)
     of_workers = engine == "dask"
-    with _work_folder(job, keep_files=of_workers) as (folder, partial), _disk_errors(job):
+    with no_room_named(job.target), _work_folder(job, keep_files=of_workers) as (folder, partial):
         if of_workers:
-            from skbert_filter.integrations.dask_corpus import filter_files
+            from skbert_filter.corpus.dask_engine import filter_files
 
             assert partial is not None
             outcome = filter_files(job, partial, progress)
@@ -192,7 +192,8 @@ def _run(job: Job, folder: Path, partial: Partial | None, progress: Progress | N
         scores = TextScores(job.decider, partial, keep_texts)
         output = None if partial is None else partial.output
         outcome = filter_rows(job, scores, output, progress)
-    write_audit(job, scores, folder)
+    resumed = partial is not None and partial.resumed
+    write_audit(job, scores, folder, overwrite=job.overwrite or resumed)
     return outcome
 
 
@@ -203,20 +204,10 @@ def _work_folder(job: Job, *, keep_files: bool) -> Iterator[tuple[Path, Partial 
             yield Path(folder), None
     else:
         with partial_output(
-            job.destination, job.manifest(), overwrite=job.overwrite, keep_files=keep_files
+            job.destination,
+            job.manifest(),
+            job.check_outputs,
+            overwrite=job.overwrite,
+            keep_files=keep_files,
         ) as partial:
             yield partial.folder, partial
-
-
-@contextmanager
-def _disk_errors(job: Job) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
-            raise
-        raise OSError(
-            error.errno,
-            f"There is no room to write {job.target} ({os.strerror(error.errno)}). Free some, "
-            "or name a destination on another disk",
-        ) from error

@@ -1,6 +1,7 @@
 """The files of a corpus, and where their output may go. Knows nothing of models."""
 
 import os
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,8 @@ def list_sources(source: Path) -> tuple[SourceFile, ...]:
         If a folder holds no files to read, one of an unknown kind, or a link to a folder.
     """
     if source == STANDARD:
+        if sys.stdin is None:
+            raise ValueError("Standard input is closed. Name a file.")
         return (SourceFile(source, "standard input", 0),)
     if not source.is_dir():
         if not source.exists():

@@ -100,6 +100,27 @@ def fingerprint(estimator: Any) -> str:
     return _Walk("estimator", _REMEDY).root(estimator).hex()
 
 
+def has_fingerprint(estimator: Any, fingerprint_: str) -> bool:
+    """Whether an estimator still has the fingerprint that it had.
+
+    Parameters
+    ----------
+    estimator : object
+    fingerprint_ : str
+        What `fingerprint` has returned of it.
+
+    Returns
+    -------
+    same : bool
+        False too if another thread is changing it at this moment.
+    """
+    try:
+        return fingerprint(estimator) == fingerprint_
+    except Exception:
+        # Something is half done: it could be hashed before.
+        return False
+
+
 def check_fingerprint(estimator: Any) -> None:
     """Refuse an estimator whose fingerprint does not survive pickling.
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from skbert_filter.publishing import publish
+from skbert_filter.io.atomic import written_aside
 from skbert_filter.tables.formats import Format, file_format, open_file, table_format
 from skbert_filter.tables.lines import LINE, TEXT, joined, with_members
 from skbert_filter.validation import plain_schema
@@ -29,27 +29,23 @@ _BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_b
 
 
 @contextmanager
-def create_table(path: Path, schema: pa.Schema) -> Iterator[Write]:
+def create_table(path: Path, schema: pa.Schema, *, overwrite: bool = False) -> Iterator[Write]:
     """Give a function that writes record batches; the file is complete when it appears.
-
-    The rows go to ``<name>.partial`` beside `path`, which takes the place of `path` when
-    the block ends well and is removed when it does not.
 
     Raises
     ------
+    FileExistsError
+        If the file exists by then, and `overwrite` is False.
     ValueError
         If the extension is unknown, or CSV cannot hold a column of `schema`.
     """
     known = table_format(path)
     check_can_hold(schema, path)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with open_writer(partial, schema, known) as write:
-            yield write
-        publish(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    with (
+        written_aside(path, overwrite=overwrite) as made,
+        open_writer(made, schema, known) as write,
+    ):
+        yield write
 
 
 @contextmanager
@@ -84,6 +80,8 @@ def open_writer(path: Path, schema: pa.Schema, known: Format) -> Iterator[Write]
 @contextmanager
 def standard_output() -> Iterator[Write]:
     """Give a function that writes lines to standard output."""
+    if sys.stdout is None:
+        raise ValueError("Standard output is closed. Name a file.")
     yield _line_writer(sys.stdout.buffer.write)
     sys.stdout.buffer.flush()
 
