@@ -32,11 +32,8 @@ def text_arrays(
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file or folder.
-    ValueError
-        If a file is of an unknown kind or damaged, or lacks the column or a text. The file
-        and the row are named.
+    FileNotFoundError, ValueError
+        As `filter_corpus`; the file and the row are named.
 
     Examples
     --------

@@ -76,8 +76,7 @@ def file_format(path: Path) -> Format:
     >>> file_format(Path("crawl.CSV.gz")).name
     'gzipped comma-separated UTF-8 text'
     """
-    known = find_format(path)
-    if known is None:
+    if (known := find_format(path)) is None:
         raise ValueError(
             f"{path} has an unknown extension. Supported are .csv, .tsv, .jsonl and .txt, each "
             "also with .gz or .zst, and .parquet: convert or rename the file "
@@ -87,23 +86,7 @@ def file_format(path: Path) -> Format:
 
 
 def table_format(path: Path) -> Format:
-    """Return the format of a table, a file with columns, by its name.
-
-    Raises
-    ------
-    ValueError
-        If the extension is unknown or that of lines.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> from skbert_filter.tables.formats import table_format
-    >>> table_format(Path("labels.txt"))
-    Traceback (most recent call last):
-        ...
-    ValueError: labels.txt holds lines of UTF-8 text, not a table. Give a .csv, .tsv (also with .gz
-    or .zst) or .parquet file.
-    """
+    """Return the format of a file with columns as `file_format` does, and refuse lines too."""
     known = file_format(path)
     if not known.is_table:
         raise ValueError(

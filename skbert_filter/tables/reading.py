@@ -60,23 +60,7 @@ class TableReader:
 
 @contextmanager
 def open_table(path: Path, *, encoding: str | None = None) -> Iterator[TableReader]:
-    """Open a CSV, TSV or Parquet file for reading in batches.
-
-    Parameters
-    ----------
-    path : Path
-        A row of a CSV file may have 64 MiB.
-    encoding : str, default=None
-        What to decode a CSV file from that is not UTF-8. None: such a file is refused.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If the extension is unknown, or the content is not what it says, also later,
-        while batches are read.
-    """
+    """Open a CSV, TSV or Parquet file, as `open_rows` does, and refuse lines."""
     table_format(path)
     with open_rows(path, encoding=encoding) as table:
         yield table
@@ -91,16 +75,21 @@ def open_rows(
     Parameters
     ----------
     path : Path
+        A row of a CSV file may have 64 MiB.
     text : str, default="text"
         The member with the texts of JSON Lines, which becomes the column "text". Lines of text
         have no other.
     encoding : str, default=None
-        As for `open_table`. Standard input is decoded from it if it is given.
+        What to decode a text file from that is not UTF-8, and standard input if it is given.
+        None: such a file is refused.
 
     Raises
     ------
-    FileNotFoundError, ValueError
-        As `open_table`.
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the extension is unknown, or the content is not what it says, also later,
+        while batches are read.
     """
     if path == STANDARD_INPUT:
         blocks = utf8_blocks(blocks_of(sys.stdin.buffer), "standard input", encoding=encoding)
@@ -122,12 +111,7 @@ def open_rows(
 
 @contextmanager
 def reading_errors(path: Path, known: Format) -> Iterator[None]:
-    """Turn what goes wrong in reading a file into an error that names it.
-
-    Raises
-    ------
-    ValueError
-    """
+    """Turn what goes wrong in reading a file into a ValueError that names it."""
     try:
         yield
     except (pa.ArrowException, OSError, EOFError) as error:
