@@ -196,10 +196,6 @@ def test_a_filter_starts_from_an_encoder_that_unlabelled_texts_taught(demo, tmp_
             "labels.csv has no column 'txt'. Did you mean 'text'? Its columns are: text, label.",
         ),
         (
-            "train labels.csv -o new --unlabelled corpus.csv",
-            "There is no file corpus.csv. Check the path.",
-        ),
-        (
             "train labels.csv -o .",
             "The folder . holds files other than a saved filter. Name another folder.",
         ),
