@@ -9,6 +9,7 @@ from rich.text import Text
 
 from skbert_filter._cli_shared import (
     AsJson,
+    EscapeFormulas,
     Key,
     LabelColumnName,
     ModelPath,
@@ -97,6 +98,7 @@ def suspects(
         typer.Option(help="The list, with its column label corrected: writes corrected LABELS."),
     ] = None,
     overwrite: Overwrite = False,
+    escape_formulas: EscapeFormulas = False,
     seed: Seed = 0,
 ) -> None:
     """List the labels that are most likely wrong; then, with --apply, correct them.
@@ -127,6 +129,7 @@ def suspects(
             estimator=estimator,
             n=top,
             overwrite=overwrite,
+            escape_formulas=escape_formulas,
         )
     show_suspects(console, table)
     texts = counted(len(table), "text is", "texts are")
@@ -145,6 +148,7 @@ def next_to_label(
     ] = None,
     trust: Trust = False,
     overwrite: Overwrite = False,
+    escape_formulas: EscapeFormulas = False,
     seed: Seed = 0,
 ) -> None:
     """Choose the texts whose labels would teach the filter most.
@@ -164,6 +168,7 @@ def next_to_label(
             labelled=labelled,
             trust=trust,
             overwrite=overwrite,
+            escape_formulas=escape_formulas,
             random_state=seed,
         )
     show_chosen(console, table)

@@ -14,6 +14,7 @@ from skbert_filter._cli_comet import EnvFile, Offline, comet_experiment, registe
 from skbert_filter._cli_labels import duplicates, explore, next_to_label, suspects
 from skbert_filter._cli_shared import (
     AsJson,
+    EscapeFormulas,
     LabelColumnName,
     ModelPath,
     Nulls,
@@ -315,6 +316,7 @@ def predict(
     ] = None,
     trust: Trust = False,
     overwrite: Overwrite = False,
+    escape_formulas: EscapeFormulas = False,
     as_json: AsJson = False,
 ) -> None:
     """Write the rows of a corpus whose texts are worth keeping.
@@ -343,6 +345,7 @@ def predict(
             engine="local" if dask is None else "dask",
             trust=trust,
             overwrite=overwrite,
+            escape_formulas=escape_formulas,
             progress=progress,
         )
     if as_json:

@@ -121,6 +121,7 @@ def list_suspects(
     n: int | None = None,
     n_jobs: int | None = None,
     overwrite: bool = False,
+    escape_formulas: bool = False,
 ) -> pd.DataFrame:
     """Write the labelled texts of a table to another, those most likely wrong first.
 
@@ -140,6 +141,8 @@ def list_suspects(
         How many fits at a time.
     overwrite : bool, default=False
         Whether to replace a `destination` that exists.
+    escape_formulas : bool, default=False
+        As for `filter_corpus`: the list can be opened in a spreadsheet.
 
     Returns
     -------
@@ -173,7 +176,7 @@ def list_suspects(
     texts, labels = read_labels(source, text=text, label=label)
     estimator = tfidf_baseline() if estimator is None else estimator
     table = suspect_labels(estimator, texts, labels, n_jobs=n_jobs).head(n or len(texts))
-    _write(table, destination, overwrite=overwrite)
+    _write(table, destination, overwrite=overwrite, escape_formulas=escape_formulas)
     return table
 
 
@@ -216,6 +219,7 @@ def correct_labels(
     See `list_suspects`.
     """
     source, destination = _check_paths(source, destination, overwrite=overwrite)
+    check_apart(Path(corrections), destination)
     texts, labels = read_labels(source, text=text, label=label)
     read = _read(Path(corrections))
     check_column(read.schema, "first_row", Path(corrections))
@@ -227,6 +231,10 @@ def correct_labels(
             f"The column 'first_row' of {corrections} holds more than numbers: {error}. Keep it as "
             "list_suspects wrote it."
         ) from error
+    table["text"] = [
+        _unescaped(text, texts[row] if row < len(texts) else "")
+        for text, row in zip(table["text"], table["first_row"], strict=True)
+    ]
     corrected = apply_corrections(texts, labels, table)
     whole = _read(source)
     place = whole.schema.get_field_index(label)
@@ -250,6 +258,7 @@ def list_next_to_label(
     labelled: str | Path | None = None,
     trust: bool = False,
     overwrite: bool = False,
+    escape_formulas: bool = False,
     random_state: int | None = None,
 ) -> pd.DataFrame:
     """Write the texts of a corpus whose labels would teach a classifier most.
@@ -272,6 +281,8 @@ def list_next_to_label(
         As for `filter_corpus`.
     overwrite : bool, default=False
         Whether to replace a `destination` that exists.
+    escape_formulas : bool, default=False
+        As for `filter_corpus`: the list can be opened in a spreadsheet.
     random_state : int, default=None
         The seed of the choice.
 
@@ -300,6 +311,8 @@ def list_next_to_label(
     ['text', 'label', 'suggested', 'probability', 'rows', 'score', 'first_row']
     """
     source, destination = _check_paths(source, destination, overwrite=overwrite)
+    if labelled is not None:
+        check_apart(Path(labelled), destination)
     classifier = load_classifier(model, trust=trust)
     if not hasattr(classifier, "predict_proba"):
         raise ValueError(
@@ -310,7 +323,7 @@ def list_next_to_label(
     corpus = read_texts(source, text=text)
     table = next_to_label(classifier, corpus, n, labelled=done, random_state=random_state)
     table.insert(1, "label", pd.Series([None] * len(table), dtype=object))
-    _write(table, destination, overwrite=overwrite)
+    _write(table, destination, overwrite=overwrite, escape_formulas=escape_formulas)
     return table
 
 
@@ -351,12 +364,19 @@ def _read(path: Path) -> pa.Table:
         return pa.Table.from_batches([batch for batch, _ in table.batches], table.schema)
 
 
-def _write(frame: pd.DataFrame, path: Path, *, overwrite: bool) -> None:
+def _unescaped(text: Any, original: str) -> Any:
+    """Undo `escape_formulas` in a list that was."""
+    return original if text == f"'{original}" else text
+
+
+def _write(frame: pd.DataFrame, path: Path, *, overwrite: bool, escape_formulas: bool) -> None:
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
     nothing = [i for i, field in enumerate(table.schema) if pa.types.is_null(field.type)]
     for i in nothing:
         name = table.schema.field(i).name
         table = table.set_column(i, name, table.column(i).cast(pa.string()))
-    with create_table(path, table.schema, overwrite=overwrite) as write:
+    with create_table(
+        path, table.schema, overwrite=overwrite, escape_formulas=escape_formulas
+    ) as write:
         for batch in table.to_batches():
             write(batch)

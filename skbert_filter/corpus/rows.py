@@ -214,4 +214,9 @@ class _Writers:
         if self._job.of_folder:
             path = path / piece.file.name
             path.parent.mkdir(parents=True, exist_ok=True)
-        return open_writer(path, piece.schema, self._job.format_of(piece.table.format))
+        return open_writer(
+            path,
+            piece.schema,
+            self._job.format_of(piece.table.format),
+            escape_formulas=self._job.escape_formulas,
+        )

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from skbert_filter.io.atomic import written_aside
+from skbert_filter.io.atomic import check_can_create, written_aside
 from skbert_filter.tables.formats import Format, file_format, table_format
 from skbert_filter.tables.lines import LINE, TEXT, joined, with_members
 from skbert_filter.tables.reading import plain_schema
@@ -24,9 +25,15 @@ Write: TypeAlias = Callable[[pa.RecordBatch], None]
 _GROUP_ROWS = 1 << 18
 _GROUP_BYTES = 1 << 26
 
+# What a spreadsheet computes when it opens a CSV file, be it in quotes; and what may stay a number.
+_FORMULA = r"^[=+\-@\t\r\n＝＋－＠]"
+_NUMBER = r"^[+\-]?[0-9][0-9.,]*([eE][+\-]?[0-9]+)?$"
+
 
 @contextmanager
-def create_table(path: Path, schema: pa.Schema, *, overwrite: bool = False) -> Iterator[Write]:
+def create_table(
+    path: Path, schema: pa.Schema, *, overwrite: bool = False, escape_formulas: bool = False
+) -> Iterator[Write]:
     """Give a function that writes record batches; the file is complete when it appears.
 
     Raises
@@ -40,13 +47,15 @@ def create_table(path: Path, schema: pa.Schema, *, overwrite: bool = False) -> I
     check_can_hold(schema, path)
     with (
         written_aside(path, overwrite=overwrite) as made,
-        open_writer(made, schema, known) as write,
+        open_writer(made, schema, known, escape_formulas=escape_formulas) as write,
     ):
         yield write
 
 
 @contextmanager
-def open_writer(path: Path, schema: pa.Schema, known: Format) -> Iterator[Write]:
+def open_writer(
+    path: Path, schema: pa.Schema, known: Format, *, escape_formulas: bool = False
+) -> Iterator[Write]:
     """Give a function that writes record batches to a file, at once and under its name.
 
     Parameters
@@ -57,6 +66,8 @@ def open_writer(path: Path, schema: pa.Schema, known: Format) -> Iterator[Write]
         written; further columns of JSON Lines become members.
     known : Format
         What to write, whatever the name of the file.
+    escape_formulas : bool, default=False
+        Whether to put an apostrophe before texts in CSV that a spreadsheet takes for a formula.
     """
     with pa.OSFile(str(path), "wb") as raw:
         if known.kind == "parquet":
@@ -66,9 +77,14 @@ def open_writer(path: Path, schema: pa.Schema, known: Format) -> Iterator[Write]
         with pa.output_stream(raw, compression=known.compression) as stream:
             if known.kind == "csv":
                 schema = plain_schema(schema)
+                if escape_formulas:
+                    schema = _escaped_schema(schema)
                 options = pacsv.WriteOptions(delimiter=known.delimiter)
                 with pacsv.CSVWriter(stream, schema, write_options=options) as writer:
-                    yield writer.write_batch
+                    if escape_formulas:
+                        yield lambda batch: writer.write_batch(_escaped(batch, schema))
+                    else:
+                        yield writer.write_batch
             else:
                 yield _line_writer(stream.write)
 
@@ -89,6 +105,8 @@ def check_destination(path: Path, *, overwrite: bool) -> None:
         If the file exists and `overwrite` is False.
     FileNotFoundError
         If its folder does not exist.
+    OSError
+        If nothing can be written there.
     ValueError
         If the extension is unknown, or `path` is a folder.
     """
@@ -105,6 +123,8 @@ def check_new_file(path: Path, *, overwrite: bool) -> None:
         If the file exists and `overwrite` is False.
     FileNotFoundError
         If its folder does not exist.
+    OSError
+        If nothing can be written there.
     ValueError
         If `path` is a folder.
     """
@@ -116,6 +136,7 @@ def check_new_file(path: Path, *, overwrite: bool) -> None:
         raise FileExistsError(
             f"{path} exists. Name another file, or pass overwrite=True (--overwrite)."
         )
+    check_can_create(path)
 
 
 def check_can_hold(schema: pa.Schema, path: Path) -> None:
@@ -136,6 +157,28 @@ def check_can_hold(schema: pa.Schema, path: Path) -> None:
                 f"CSV cannot hold column {field.name!r} ({field.type}), so {path} cannot be "
                 "written. Give the destination the extension .parquet."
             ) from error
+
+
+def _escaped_schema(schema: pa.Schema) -> pa.Schema:
+    """Return a schema with escaped names, and texts in place of numbers for them."""
+    names = _without_formulas(pa.array(schema.names, pa.string())).to_pylist()
+    types = [t.value_type if pa.types.is_dictionary(t) else t for t in schema.types]
+    return pa.schema(list(zip(names, types, strict=True)))
+
+
+def _escaped(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    columns = [column.cast(kind) for column, kind in zip(batch.columns, schema.types, strict=True)]
+    return pa.record_batch(list(map(_without_formulas, columns)), schema=schema)
+
+
+def _without_formulas(column: pa.Array) -> pa.Array:
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return column
+    begins = pc.match_substring_regex(column, _FORMULA)
+    is_formula = pc.and_not(begins, pc.match_substring_regex(column, _NUMBER))
+    apostrophe, nothing = pa.scalar("'", column.type), pa.scalar("", column.type)
+    escaped = pc.binary_join_element_wise(apostrophe, column, nothing)
+    return pc.if_else(is_formula, escaped, column)
 
 
 @contextmanager
