@@ -81,7 +81,16 @@ def word_count_bins(texts: Any) -> np.ndarray:
 
 
 def word_counts(texts: list[str]) -> np.ndarray:
-    """Return how many words each text has."""
+    """Return how many words each text has, as `str.split` finds them.
+
+    Parameters
+    ----------
+    texts : list of str
+
+    Returns
+    -------
+    counts : ndarray of intp of shape (n_texts,)
+    """
     return np.fromiter((len(text.split()) for text in texts), dtype=np.intp, count=len(texts))
 
 

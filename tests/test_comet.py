@@ -167,9 +167,9 @@ def test_the_evaluation_is_logged_with_baselines_figures_and_tables(logged):
     for scores, suffix in [(evaluation, ""), *((b, f" [{b.name}]") for b in evaluation.baselines)]:
         for name in ("accuracy", "accuracy_low", "accuracy_high", "average_precision"):
             assert found[f"test_{name}{suffix}"] == getattr(scores, name)
-    assert len(evaluation.baselines) == 2
+    assert len(evaluation.baselines) == 3
     told = others(archive)
-    assert told["test against word-count rule"] == str(evaluation.tests[1])
+    assert told["test against word-count rule"] == str(evaluation.tests[2])
     assert told["test leaks"].startswith("No test text is in the training texts")
     files = {name: content for _, name, _, content in assets(archive)}
     confusion = json.loads(files["test_confusion.json"])
