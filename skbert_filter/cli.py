@@ -16,6 +16,7 @@ from skbert_filter._cli_shared import (
     AsJson,
     Commands,
     Encoding,
+    EscapeFormulas,
     LabelColumnName,
     ModelPath,
     Nulls,
@@ -321,6 +322,7 @@ def predict(
     ] = None,
     trust: Trust = False,
     overwrite: Overwrite = False,
+    escape_formulas: EscapeFormulas = False,
     as_json: AsJson = False,
 ) -> None:
     """Write the rows of a corpus whose texts are worth keeping.
@@ -349,6 +351,7 @@ def predict(
             engine="local" if dask is None else "dask",
             trust=trust,
             overwrite=overwrite,
+            escape_formulas=escape_formulas,
             progress=progress,
         )
     if as_json:

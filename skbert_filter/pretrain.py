@@ -156,6 +156,12 @@ def pretrain_encoder(
     kind: Kind = "encoder" if labelled is None else "filter"
     check_saved_folder(destination, kind, overwrite=overwrite)
     check_apart(corpus, destination)
+    kept = estimator.get_params().get("checkpoint_dir")
+    if kept is not None and destination.resolve() in (Path(kept).resolve() / "any").parents:
+        raise ValueError(
+            f"checkpoint_dir={str(kept)!r} is the destination {destination} or lies in it. Name "
+            "another place."
+        )
 
     X: Any = text_arrays(corpus, text, encoding=encoding)
     y = None

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import gettempdir, mkdtemp
 from typing import Any, Literal
 
-from skbert_filter.io.atomic import written_aside
+from skbert_filter.io.atomic import check_can_create, written_aside
 
 Kind = Literal["filter", "encoder"]
 
@@ -18,14 +18,22 @@ def check_saved_folder(folder: Path, kind: Kind, *, overwrite: bool) -> None:
     ------
     FileExistsError
         If there is a file of that name, or the folder holds anything else.
+    OSError
+        If nothing can be written there.
     """
     if folder.is_file():
         raise FileExistsError(f"{folder} is a file. Name a folder for the {kind}.")
+    check_can_create(folder)
     if not folder.is_dir() or not any(folder.iterdir()):
         return
     if _kind_of(folder) != kind:
         raise FileExistsError(
             f"The folder {folder} holds files other than a saved {kind}. Name another folder."
+        )
+    if other := sorted(path.name for path in folder.iterdir() if path.name not in _files(folder)):
+        raise FileExistsError(
+            f"The folder {folder} holds {other[0]}, which is not part of the saved {kind} and "
+            "would be lost. Move it away, or name another folder."
         )
     if not overwrite:
         raise FileExistsError(
@@ -68,6 +76,13 @@ def _save_elsewhere(model: Any, name: str) -> Path | None:
                 raise
             return folder / name
     return None
+
+
+def _files(folder: Path) -> set[str]:
+    """Return the names of the files that `save_pretrained` has written."""
+    from skbert_filter.bert.folder import METADATA, read_json
+
+    return {METADATA, *read_json(folder / METADATA).get("sha256", ())}
 
 
 def _kind_of(folder: Path) -> Kind | None:

@@ -325,3 +325,50 @@ def test_help_names_the_functions_behind_the_commands_and_imports_no_engine():
         "skbert_filter.label_files.list_next_to_label",
     ):
         assert function in result.stdout
+
+
+def test_a_list_of_suspects_with_formulas_goes_through_a_spreadsheet(tmp_path):
+    texts = [f"=We build {what}" for what in "abcdefgh"] + [f"View {what}" for what in "abcdefgh"]
+    labels = [1] * 8 + [0] * 7 + [1]
+    pd.DataFrame({"text": texts, "label": labels}).to_csv(tmp_path / "labels.csv", index=False)
+    arguments = ("suspects", "labels.csv", "-o", "list.csv", "--escape-formulas")
+    assert run(*arguments, cwd=tmp_path).returncode == 0
+    table = pd.read_csv(tmp_path / "list.csv")
+    assert table["text"].str.startswith("'=We").sum() == 8
+    table["label"] = [int("We" in text) for text in table["text"]]
+    table.to_csv(tmp_path / "list.csv", index=False)
+    done = run("suspects", "labels.csv", "--apply", "list.csv", "-o", "fixed.csv", cwd=tmp_path)
+    assert "1 row has another label" in done.stdout
+    fixed = pd.read_csv(tmp_path / "fixed.csv")
+    assert fixed["text"].tolist() == texts
+    assert fixed["label"].tolist() == [1] * 8 + [0] * 8
+
+
+# Libraries that are interrupted while they are imported; one of them ends in another error.
+INTERRUPTED = {
+    "typer": "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)\n",
+    "pyarrow": """
+import os, signal, time
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(60)
+except KeyboardInterrupt as error:
+    raise ImportError("initialization failed") from error
+""",
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGINT for one process")
+@pytest.mark.parametrize("library", list(INTERRUPTED))
+def test_ctrl_c_during_an_import_is_told_in_a_line(files, library):
+    (files / "path").mkdir()
+    (files / "path" / f"{library}.py").write_text(INTERRUPTED[library])
+    result = subprocess.run(
+        [sys.executable, "-m", "skbert_filter", "predict", "m.joblib", "firms", "-o", "kept"],
+        cwd=files,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(files / "path"), *sys.path])},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 130
+    assert result.stderr == "Interrupted: nothing is under the final name.\n"

@@ -639,3 +639,102 @@ def test_lines_flow_from_standard_input_to_standard_output(tmp_path, rule):
     assert result.stdout == f"{PROSE}\r\n{PROSE}".encode()
     assert result.stderr == b"4 2\n"
     assert pd.read_csv(tmp_path / "audit.csv")["rows"].tolist() == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("store", "audit", "message"),
+    [
+        ("in.csv", None, r"store in\.csv is the source in\.csv"),
+        ("link.csv", None, r"store link\.csv is the source in\.csv"),
+        ("out.csv", None, r"store out\.csv is the destination out\.csv"),
+        ("./folder/../out.csv", None, "is the destination"),
+        ("audit.csv", "audit.csv", r"store audit\.csv is the audit file audit\.csv"),
+        ("out.csv.partial/s.sqlite", None, "is the folder of the unfinished job .* or lies in it"),
+        (None, "out.csv", "audit file out.csv is the destination"),
+        (None, "out.csv.partial/audit.csv", "audit file .* or lies in it"),
+    ],
+)
+def test_no_other_file_of_the_job_is_replaced(tmp_path, rule, monkeypatch, store, audit, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.csv").write_text(f"text\n{PROSE}\n")
+    os.link("in.csv", "link.csv")
+    with pytest.raises(ValueError, match=message):
+        filter_corpus(rule, "in.csv", "out.csv", store=store, audit=audit, overwrite=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "link.csv"]
+
+
+@pytest.mark.parametrize("store", ["in/s.sqlite", "out/s.sqlite", "out"])
+def test_a_store_lies_neither_in_the_source_nor_in_the_output(tmp_path, rule, monkeypatch, store):
+    monkeypatch.chdir(tmp_path)
+    for name in ("in", "out"):
+        Path(name).mkdir()
+        (tmp_path / name / "a.txt").write_text(PROSE)
+    with pytest.raises(ValueError, match=r"store .* or lies in it\. Name another place"):
+        filter_corpus(rule, "in", "out", store=store, overwrite=True)
+    assert not list(tmp_path.rglob("*.sqlite"))
+
+
+def test_a_model_is_not_replaced_by_its_output(tmp_path, rule):
+    joblib.dump(rule, tmp_path / "rule.txt")
+    (tmp_path / "in.txt").write_text(PROSE)
+    with pytest.raises(ValueError, match=r"model .*rule\.txt is the destination"):
+        filter_corpus(
+            tmp_path / "rule.txt",
+            tmp_path / "in.txt",
+            tmp_path / "rule.txt",
+            trust=True,
+            overwrite=True,
+        )
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="has no folder that nobody can write")
+@pytest.mark.parametrize("place", ["destination", "audit"])
+def test_a_place_that_cannot_be_written_is_noticed_before_any_work(tmp_path, place):
+    class Asked(WordCountRule):
+        def predict(self, X):
+            raise AssertionError("it was asked")
+
+        predict_proba = predict
+
+    (tmp_path / "in.csv").write_text(f"text\n{PROSE}\n")
+    places = {"destination": tmp_path / "out.csv", "audit": tmp_path / "audit.csv"}
+    places[place] = Path("/proc/self/kept.csv")
+    rule = Asked().fit(["View", PROSE], [0, 1])
+    with pytest.raises(OSError, match=r"/proc/self/kept\.csv cannot be written \("):
+        filter_corpus(rule, tmp_path / "in.csv", **places)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
+
+
+FORMULAS = ["=1+1", "+1-555-0100", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1＋1", '=A1&"x"']
+HARMLESS = ["-1.5", "+12", "-3e5", "a=1", " =1", "'=1", "-1,000.50", "", "View"]
+
+
+@pytest.mark.parametrize("name", ["in.csv", "in.tsv", "in.parquet"])
+def test_formulas_are_written_with_an_apostrophe_on_request(tmp_path, name):
+    texts = FORMULAS + HARMLESS
+    table = pa.table({"text": texts, "=n": pa.array(range(len(texts))), "d": texts})
+    table = table.set_column(2, "d", table["d"].dictionary_encode())
+    if name == "in.parquet":
+        pq.write_table(table, tmp_path / name)
+    else:
+        separator = "," if name == "in.csv" else "\t"
+        table.to_pandas().to_csv(tmp_path / name, sep=separator, index=False, quoting=1)
+    rule = WordCountRule().fit(["a", "We make tools"], [0, 1])
+
+    def run(destination, **options):
+        filter_corpus(rule, tmp_path / name, tmp_path / destination, nulls="keep", **options)
+        read = pd.read_parquet if destination.endswith("parquet") else pd.read_csv
+        return read(tmp_path / destination, **({} if read is pd.read_parquet else CELLS))
+
+    CELLS = {"keep_default_na": False, "dtype": str}
+    plain = {"columns": ("label", "probability"), "audit": tmp_path / "audit.csv"}
+    escaped = {"escape_formulas": True, **plain, "overwrite": True}
+    assert run("plain.csv", **plain)["text"].tolist() == texts
+    audit_before = pd.read_csv(tmp_path / "audit.csv", **CELLS)["text"].tolist()
+    table = run("escaped.csv", **escaped)
+    assert table["text"].tolist() == table["d"].tolist() == [f"'{f}" for f in FORMULAS] + HARMLESS
+    assert table.columns.tolist() == ["text", "'=n", "d", "label", "probability"]
+    audit = pd.read_csv(tmp_path / "audit.csv", **CELLS)["text"].tolist()
+    assert audit == [f"'{text}" if text in FORMULAS else text for text in audit_before]
+    # other formats are no spreadsheets
+    assert run("escaped.parquet", **escaped)["text"].tolist() == texts

@@ -25,6 +25,13 @@ def test_a_model_of_the_other_kind_is_never_replaced(binary, tmp_path):
             check_saved_folder(folder, other, overwrite=True)
 
 
+def test_what_else_is_in_the_folder_is_not_lost(saved):
+    check_saved_folder(saved, "filter", overwrite=True)
+    (saved / "labels.csv").write_text("text,label\n")
+    with pytest.raises(FileExistsError, match=r"holds labels\.csv, which is not part of the saved"):
+        check_saved_folder(saved, "filter", overwrite=True)
+
+
 def test_a_model_that_was_saved_meanwhile_is_not_replaced(binary, brief, tmp_path):
     class Slow:
         def save_pretrained(self, folder):

@@ -46,7 +46,9 @@ def write_audit(job: Job, scores: TextScores, folder: Path, *, overwrite: bool) 
     )
     decisions = pa.array(["discard", "keep"])
     with (
-        create_table(job.audit, schema, overwrite=overwrite) as write,
+        create_table(
+            job.audit, schema, overwrite=overwrite, escape_formulas=job.escape_formulas
+        ) as write,
         open_file(_texts_file(folder)) as raw,
         pa.ipc.open_stream(raw) as stream,
     ):

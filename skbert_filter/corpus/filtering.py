@@ -34,6 +34,7 @@ def filter_corpus(
     store: str | Path | None = None,
     trust: bool = False,
     overwrite: bool = False,
+    escape_formulas: bool = False,
     engine: Literal["local", "dask"] = "local",
     progress: Progress | None = None,
 ) -> FilterSummary:
@@ -85,6 +86,9 @@ def filter_corpus(
         Whether to replace a `destination` that exists, and to take over what an interrupted
         job of other options left. A folder is replaced only if this job writes all its files
         again.
+    escape_formulas : bool, default=False
+        Whether to put an apostrophe before texts in CSV that a spreadsheet would take for a
+        formula, such as ``=1+1`` or ``@SUM``, in the output and in the audit file.
     engine : {"local", "dask"}, default="local"
         "dask": the files of a folder are filtered by the workers of the
         ``distributed.Client`` that is open, which must see both folders. See Notes.
@@ -161,6 +165,7 @@ def filter_corpus(
         store=store,
         trust=trust,
         overwrite=overwrite,
+        escape_formulas=escape_formulas,
     )
     check_engine(engine, job, store)
     of_workers = engine == "dask"

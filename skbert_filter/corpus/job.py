@@ -1,6 +1,6 @@
 """What a job is asked to do: all options, checked in one place before any work."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ class Job:
     nulls : {"error", "discard", "keep"}
     encoding : str or None
     audit : Path or None
-    overwrite : bool
+    overwrite, escape_formulas : bool
     """
 
     source: Path
@@ -64,6 +64,7 @@ class Job:
     encoding: str | None
     audit: Path | None
     overwrite: bool
+    escape_formulas: bool
 
     @property
     def of_folder(self) -> bool:
@@ -151,6 +152,7 @@ class Job:
                 "nulls": self.nulls,
                 "encoding": self.encoding,
                 "audit": None if self.audit is None else str(self.audit.absolute()),
+                "escape_formulas": self.escape_formulas,
             },
             "sources": [[file.name, file.bytes] for file in self.files],
         }
@@ -181,6 +183,7 @@ def check_job(
     store: str | Path | None,
     trust: bool,
     overwrite: bool,
+    escape_formulas: bool,
 ) -> Job:
     """Check all arguments of `filter_corpus`, the model last, since to load it takes longest.
 
@@ -195,13 +198,19 @@ def check_job(
     check_encoding(encoding)
     files = list_sources(source)
     check_apart(source, destination)
+    outputs = {
+        "destination": destination,
+        "audit file": audit,
+        "folder of the unfinished job": partial_folder(destination),
+    }
+    if isinstance(model, str | Path):
+        _check_apart_from("model", Path(model), outputs)
+    if store is not None:
+        _check_apart_from("store", Path(store), {"source": source, **outputs})
     if audit is not None:
         table_format(audit)
         check_apart(source, audit)
-        if (
-            audit.resolve() == destination.resolve()
-            or destination.resolve() in audit.resolve().parents
-        ):
+        if _is_in(audit, destination) or _is_in(audit, partial_folder(destination)):
             raise ValueError(
                 f"The audit file {audit} is the destination or lies in it. Name another place."
             )
@@ -231,6 +240,7 @@ def check_job(
         encoding=encoding,
         audit=audit,
         overwrite=overwrite,
+        escape_formulas=escape_formulas,
     )
 
 
@@ -288,6 +298,22 @@ def check_engine(engine: str, job: Job, store: str | Path | None) -> None:
     for name, given in (("audit", job.audit), ("store", store)):
         if given is not None:
             raise ValueError(f'{name} is for one machine. Omit it, or engine="dask" (--dask).')
+
+
+def _check_apart_from(what: str, path: Path, others: Mapping[str, Path | None]) -> None:
+    """Refuse a file that the job would replace or remove, or take for a part of the corpus."""
+    for name, other in others.items():
+        if other not in (None, STANDARD) and _is_in(path, other):
+            raise ValueError(
+                f"The {what} {path} is the {name} {other} or lies in it. Name another place."
+            )
+
+
+def _is_in(path: Path, other: Path) -> bool:
+    """Whether a path is another one, by whatever name, or lies in it."""
+    real = path.expanduser().resolve()
+    is_same_file = real.is_file() and other.is_file() and real.samefile(other)
+    return is_same_file or other.resolve() in (real, *real.parents)
 
 
 def _remembering(model: Any, store: str | Path) -> Any:

@@ -188,10 +188,11 @@ def _locked(folder: Path, destination: Path) -> Iterator[None]:
 
 def _finish_killed_job(folder: Path, destination: Path) -> None:
     """Complete, or take back, what a job was doing when it was killed at its very end."""
-    replaced, finished = folder / _REPLACED, folder / _FINISHED
+    replaced, finished, output = folder / _REPLACED, folder / _FINISHED, folder / _OUTPUT
     if replaced.exists() and not destination.exists():
         replaced.rename(destination)
-    if finished.exists() and (folder / _OUTPUT).exists():
+    # A file with a second link has its final name too, or had it.
+    if finished.exists() and output.exists() and (output.is_dir() or output.stat().st_nlink < 2):
         finished.replace(folder / _MANIFEST)
 
 

@@ -199,4 +199,9 @@ def _open_writer(job: Job, piece: _Piece, output: Path | None) -> AbstractContex
     if job.of_folder:
         output = output / piece.file.name
         output.parent.mkdir(parents=True, exist_ok=True)
-    return open_writer(output, piece.schema, job.format_of(piece.table.format))
+    return open_writer(
+        output,
+        piece.schema,
+        job.format_of(piece.table.format),
+        escape_formulas=job.escape_formulas,
+    )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from skbert_filter.io.atomic import check_can_create
 from skbert_filter.tables import find_format
 
 STANDARD = Path("-")
@@ -131,6 +132,7 @@ def check_folder(folder: Path, names: Iterable[str], *, overwrite: bool) -> None
             f"The folder {folder} holds {other[0]}, which this job would not write again, so it is "
             "not replaced. Name another folder."
         )
+    check_can_create(folder)
 
 
 def _refuse_unread(error: OSError) -> None:

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 
 _FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
@@ -63,6 +63,27 @@ def written_aside(target: str | os.PathLike[str], *, overwrite: bool = False) ->
         made = Path(at, target.name)
         yield made
         publish(made, target, overwrite=overwrite)
+
+
+def check_can_create(target: Path) -> None:
+    """Refuse a place where nothing can be written, before work is spent.
+
+    Raises
+    ------
+    OSError
+        If no file can be made beside `target`, or, where its folder is missing, above.
+    """
+    folder = next(path for path in target.absolute().parents if path.is_dir())
+    try:
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = os.strerror(error.errno or errno.EACCES)
+        raise OSError(
+            error.errno,
+            f"{target} cannot be written ({reason}). Allow writing to {folder}, or name another "
+            "place.",
+        ) from error
 
 
 def remove_leftovers(target: Path) -> None:

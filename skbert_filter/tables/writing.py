@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from skbert_filter.io.atomic import written_aside
+from skbert_filter.io.atomic import check_can_create, written_aside
 from skbert_filter.tables.formats import Format, file_format, open_file, table_format
 from skbert_filter.tables.lines import LINE, TEXT, joined, with_members
 from skbert_filter.validation import plain_schema
@@ -26,10 +27,15 @@ _GROUP_ROWS = 1 << 18
 _GROUP_BYTES = 1 << 26
 
 _BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
+# What a spreadsheet computes when it opens a CSV file, be it in quotes; and what may stay a number.
+_FORMULA = r"^[=+\-@\t\r\n＝＋－＠]"
+_NUMBER = r"^[+\-]?[0-9][0-9.,]*([eE][+\-]?[0-9]+)?$"
 
 
 @contextmanager
-def create_table(path: Path, schema: pa.Schema, *, overwrite: bool = False) -> Iterator[Write]:
+def create_table(
+    path: Path, schema: pa.Schema, *, overwrite: bool = False, escape_formulas: bool = False
+) -> Iterator[Write]:
     """Give a function that writes record batches; the file is complete when it appears.
 
     Raises
@@ -43,17 +49,20 @@ def create_table(path: Path, schema: pa.Schema, *, overwrite: bool = False) -> I
     check_can_hold(schema, path)
     with (
         written_aside(path, overwrite=overwrite) as made,
-        open_writer(made, schema, known) as write,
+        open_writer(made, schema, known, escape_formulas=escape_formulas) as write,
     ):
         yield write
 
 
 @contextmanager
-def open_writer(path: Path, schema: pa.Schema, known: Format) -> Iterator[Write]:
+def open_writer(
+    path: Path, schema: pa.Schema, known: Format, *, escape_formulas: bool = False
+) -> Iterator[Write]:
     """Give a function that writes record batches to a file, at once and under its name.
 
     `schema` has the columns as they are to be stored, `known` says how, whatever the name of the
-    file. Of lines only "line" is written; further columns of JSON Lines become members.
+    file. Of lines only "line" is written; further columns of JSON Lines become members. With
+    `escape_formulas`, texts in CSV that a spreadsheet would compute get an apostrophe in front.
     """
     plain = plain_schema(schema)
     with open_file(path, "wb") as raw:
@@ -70,9 +79,10 @@ def open_writer(path: Path, schema: pa.Schema, known: Format) -> Iterator[Write]
             return
         with pa.output_stream(raw, compression=known.compression) as stream:
             if known.kind == "csv":
+                written = _escaped_schema(plain) if escape_formulas else plain
                 options = pacsv.WriteOptions(delimiter=known.delimiter)
-                with pacsv.CSVWriter(stream, plain, write_options=options) as writer:
-                    yield _csv_writer(writer)
+                with pacsv.CSVWriter(stream, written, write_options=options) as writer:
+                    yield _csv_writer(writer, written if escape_formulas else None)
             else:
                 yield _line_writer(stream.write)
 
@@ -91,7 +101,7 @@ def check_destination(path: Path, *, overwrite: bool) -> None:
 
     Raises
     ------
-    FileExistsError, FileNotFoundError, ValueError
+    FileExistsError, FileNotFoundError, OSError, ValueError
         As `check_new_file`, or if the extension is unknown.
     """
     file_format(path)
@@ -107,6 +117,8 @@ def check_new_file(path: Path, *, overwrite: bool) -> None:
         If the file exists and `overwrite` is False.
     FileNotFoundError
         If its folder does not exist.
+    OSError
+        If nothing can be written there.
     ValueError
         If `path` is a folder.
     """
@@ -118,6 +130,7 @@ def check_new_file(path: Path, *, overwrite: bool) -> None:
         raise FileExistsError(
             f"{path} exists. Name another file, or pass overwrite=True (--overwrite)."
         )
+    check_can_create(path)
 
 
 def check_can_hold(schema: pa.Schema, path: Path) -> None:
@@ -144,7 +157,7 @@ def check_can_hold(schema: pa.Schema, path: Path) -> None:
         )
 
 
-def _csv_writer(writer: pacsv.CSVWriter) -> Write:
+def _csv_writer(writer: pacsv.CSVWriter, escaped: pa.Schema | None) -> Write:
     def write(batch: pa.RecordBatch) -> None:
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             try:
@@ -154,9 +167,31 @@ def _csv_writer(writer: pacsv.CSVWriter) -> Write:
                     f"Column {name!r} has text that is not UTF-8, which CSV cannot hold: {error}. "
                     "Give the destination the extension .parquet."
                 ) from error
-        writer.write_batch(batch)
+        writer.write_batch(batch if escaped is None else _escaped(batch, escaped))
 
     return write
+
+
+def _escaped_schema(schema: pa.Schema) -> pa.Schema:
+    """Return a schema with escaped names, and texts in place of numbers for them."""
+    names = _without_formulas(pa.array(schema.names, pa.string())).to_pylist()
+    types = [t.value_type if pa.types.is_dictionary(t) else t for t in schema.types]
+    return pa.schema(list(zip(names, types, strict=True)))
+
+
+def _escaped(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    columns = [column.cast(kind) for column, kind in zip(batch.columns, schema.types, strict=True)]
+    return pa.record_batch(list(map(_without_formulas, columns)), schema=schema)
+
+
+def _without_formulas(column: pa.Array) -> pa.Array:
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return column
+    begins = pc.match_substring_regex(column, _FORMULA)
+    is_formula = pc.and_not(begins, pc.match_substring_regex(column, _NUMBER))
+    apostrophe, nothing = pa.scalar("'", column.type), pa.scalar("", column.type)
+    escaped = pc.binary_join_element_wise(apostrophe, column, nothing)
+    return pc.if_else(is_formula, escaped, column)
 
 
 @contextmanager
