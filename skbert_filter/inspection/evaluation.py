@@ -23,7 +23,9 @@ from skbert_filter.inspection.significance import McNemarTest, mcnemar_test
 from skbert_filter.validation import check_labels, check_texts
 from skbert_filter.wording import counted, printable
 
-# Of more classes than these, a printed confusion matrix is a list of the most frequent confusions.
+# Of a label. A printed confusion matrix has at most so many classes and twice as many letters; else
+# there is a list of the most frequent confusions.
+_LETTERS = 18
 _CLASSES_SHOWN = 8
 _CONFUSIONS_SHOWN = 10
 
@@ -142,6 +144,21 @@ class Evaluation(Report, Scores):
         )
 
     @property
+    def absent(self) -> str:
+        """A sentence on labels that no test text has; empty if each occurs."""
+        labels = self.confusion.index[self.confusion.sum(axis=1) == 0]
+        if labels.empty:
+            return ""
+        n_classes, shown = len(self.confusion), printable(labels[0], _LETTERS)
+        which = f"{len(labels)} of the {n_classes} labels, such as {shown}"
+        if len(labels) == 1:
+            which = f"the label {shown}"
+        means = "F1 and AP are not defined"
+        if n_classes - len(labels) > 1:
+            means = f"F1 and AP are means over the other {n_classes - len(labels)}"
+        return f"No test text has {which}: {means}."
+
+    @property
     def leaks(self) -> str:
         """A sentence on the test texts that are in the training texts; empty without those."""
         if self.leakage is None:
@@ -156,6 +173,8 @@ class Evaluation(Report, Scores):
 
     def __str__(self) -> str:
         parts = [f"{printable(self.name)}\n{self.counting}", self.score_lines()]
+        if self.absent:
+            parts.append(self.absent)
         if self.tests:
             parts.append("\n".join(map(str, self.tests)))
         if self.leaks:
@@ -182,28 +201,32 @@ class Evaluation(Report, Scores):
         return aligned(numbers, {"classifier": names})
 
     def _confusion_lines(self) -> str:
-        counts, labels = self.confusion.to_numpy(), self.confusion.index.tolist()
+        counts = self.confusion.to_numpy()
+        labels = [printable(label, _LETTERS) for label in self.confusion.index]
         unit = "Rows" if self.duplicates == "keep" else "Texts"
-        if len(labels) <= _CLASSES_SHOWN:
+        are_short = sum(map(len, labels)) <= 2 * _LETTERS
+        if len(set(labels)) == len(labels) <= _CLASSES_SHOWN and are_short:
             columns: Columns = {
-                str(label): map("{:,}".format, given)
+                label: map("{:,}".format, given)
                 for label, given in zip(labels, counts.T, strict=True)
             }
             return (
                 f"{unit} of each label, by the label they were given:\n"
-                f"{aligned(columns, {'true label': map(str, labels)})}"
+                f"{aligned(columns, {'true label': labels})}"
             )
         most = self.confusions.head(_CONFUSIONS_SHOWN)
         numbers: Columns = {unit.lower(): map("{:,}".format, most["count"])}
-        pairs: Columns = {name: map(str, most[name]) for name in ("label", "predicted")}
+        pairs: Columns = {
+            name: [printable(label, 32) for label in most[name]] for name in ("label", "predicted")
+        }
         return f"The most frequent confusions:\n{aligned(numbers, pairs)}"
 
     def _error_lines(self) -> str:
         errors = self.errors
         numbers: Columns = {"confidence": map("{:.3f}".format, errors["confidence"])}
         strings: Columns = {
-            "label": map(str, errors["label"]),
-            "predicted": map(str, errors["predicted"]),
+            "label": [printable(label, _LETTERS) for label in errors["label"]],
+            "predicted": [printable(label, _LETTERS) for label in errors["predicted"]],
             "text": map(shown_text, errors["text"]),
         }
         head = f"The most confident of {counted(self.n_wrong, 'error')}:"

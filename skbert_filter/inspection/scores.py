@@ -23,8 +23,8 @@ class Scores:
     """The scores of one classifier on one set of held-out texts.
 
     A score that makes no sense for the classifier or the labels is NaN: those of
-    probabilities where it has no `predict_proba`, F1 and average precision where the
-    held-out labels lack a class.
+    probabilities where it has no `predict_proba`, F1 and average precision where all
+    held-out texts are of one class.
 
     Attributes
     ----------
@@ -37,10 +37,10 @@ class Scores:
     accuracy_low, accuracy_high : float
         Wilson's 95 % confidence interval of the accuracy.
     f1 : float
-        F1 of ``classes_[1]``; the unweighted mean over the classes if they are more
-        than two.
+        F1 of ``classes_[1]``; the unweighted mean over the classes that occur if the
+        classifier knows more than two.
     average_precision : float
-        Of ``classes_[1]``, or the mean over the classes.
+        Of ``classes_[1]``, or the mean over the classes that occur.
     brier : float
         The Brier score: mean squared error of the probability, for two classes; summed
         over the classes if they are more.
@@ -267,21 +267,24 @@ def expected_calibration_error(
 
 
 def _f1(answers: Answers, y: np.ndarray, weight: np.ndarray) -> float:
-    classes = answers.classes
-    if len(np.unique(y)) < len(classes):
+    occurring = np.unique(y)
+    if len(occurring) < 2:
         return float("nan")
-    kind = {"pos_label": classes[1]} if len(classes) == 2 else {"average": "macro"}
+    classes = answers.classes
+    of_two = {"pos_label": classes[1]}
+    kind = of_two if len(classes) == 2 else {"labels": occurring, "average": "macro"}
     return float(f1_score(y, answers.predicted, sample_weight=weight, **kind))
 
 
 def _average_precision(answers: Answers, y: np.ndarray, weight: np.ndarray) -> float:
-    classes, ranking = answers.classes, answers.ranking
-    if ranking is None or len(np.unique(y)) < len(classes):
+    ranking, occurring = answers.ranking, np.unique(y)
+    if ranking is None or len(occurring) < 2:
         return float("nan")
-    is_class = y[:, None] == classes
-    if len(classes) == 2:
-        is_class, ranking = is_class[:, 1], ranking[:, 1]
-    return float(average_precision_score(is_class, ranking, sample_weight=weight))
+    columns = np.searchsorted(answers.classes, occurring)
+    if len(answers.classes) == 2:
+        columns = columns[1:]
+    is_class = y[:, None] == answers.classes[columns]
+    return float(average_precision_score(is_class, ranking[:, columns], sample_weight=weight))
 
 
 def _probability_scores(answers: Answers, y: np.ndarray, weight: np.ndarray) -> dict[str, float]:
