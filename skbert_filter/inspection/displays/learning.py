@@ -1,6 +1,7 @@
 """Pictures of how a model learns: epoch by epoch, and label by label."""
 
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -295,8 +296,8 @@ class DedupLearningCurveDisplay:
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         check_learns(estimator)
         texts, labels = distinct_texts(X, y)
-        if isinstance(cv, int):
-            cv = DedupStratifiedKFold(cv, key=key, shuffle=True, random_state=random_state)
+        if isinstance(cv, Integral):
+            cv = DedupStratifiedKFold(int(cv), key=key, shuffle=True, random_state=random_state)
         sizes, _, test_scores = learning_curve(
             estimator,
             texts,
