@@ -118,7 +118,7 @@ class DedupStratifiedKFold(_DedupSplitter):
         Whether to shuffle the distinct texts of each class, or the groups, before they
         are dealt out.
     random_state : int, RandomState instance or None, default=None
-        The seed of the shuffling.
+        The seed of the shuffling; only with `shuffle`.
 
     See Also
     --------
@@ -167,6 +167,8 @@ class DedupStratifiedKFold(_DedupSplitter):
         shuffle: bool = False,
         random_state: Any = None,
     ) -> None:
+        # scikit-learn's refusals
+        StratifiedKFold(n_splits, shuffle=shuffle, random_state=random_state)
         self.n_splits = n_splits
         self.key = key
         self.shuffle = shuffle
@@ -175,7 +177,10 @@ class DedupStratifiedKFold(_DedupSplitter):
     def _draw(self, pairs: "_Pairs", what: str) -> Iterator[np.ndarray]:
         pairs.check(self.n_splits, what)
         splitter = (StratifiedGroupKFold if pairs.grouped else StratifiedKFold)(
-            self.n_splits, shuffle=self.shuffle, random_state=self.random_state
+            self.n_splits,
+            shuffle=self.shuffle,
+            # Meta-estimators such as StackingClassifier set one, whatever shuffle is.
+            random_state=self.random_state if self.shuffle else None,
         )
         groups = pairs.groups if pairs.grouped else None
         for _, test in splitter.split(pairs.texts, pairs.labels[pairs.texts], groups):
@@ -562,7 +567,8 @@ def _group_codes(groups: Any, n_rows: int) -> tuple[np.ndarray, int]:
             f"groups has the shape {values.shape}, but X has {n_rows} rows. Pass one group for "
             "each row."
         )
-    values = values.ravel()
+    # pandas does not know NumPy's StringDType.
+    values = values.ravel().astype(object if values.dtype.kind == "T" else values.dtype)
     codes, distinct = pd.factorize(values)
     missing = np.flatnonzero(codes < 0)
     if len(missing):
