@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
 from skbert_filter._cli_shared import (
     AsJson,
+    Encoding,
     Key,
     LabelColumnName,
     ModelPath,
@@ -16,10 +16,11 @@ from skbert_filter._cli_shared import (
     Seed,
     TextColumnName,
     Trust,
+    command_line,
     print_json,
     user_errors,
 )
-from skbert_filter._cli_tables import print_line, show_chosen, show_suspects
+from skbert_filter._cli_tables import print_line, print_result, show_chosen, show_suspects
 from skbert_filter.wording import counted
 
 Labels = Annotated[Path, typer.Argument(help="Labelled texts: .csv, .tsv or .parquet.")]
@@ -38,6 +39,7 @@ def duplicates(
     test: Annotated[
         Path | None, typer.Option(help="A test set: reports what of it is in TEXTS instead.")
     ] = None,
+    encoding: Encoding = None,
     key: Annotated[Key, typer.Option(help="When two texts count as one.")] = "exact",
     top: Annotated[int, typer.Option(min=0, help="How many texts to list.")] = 10,
     as_json: AsJson = False,
@@ -55,14 +57,14 @@ def duplicates(
                 "Leave them out."
             )
         report = (
-            report_duplicates(texts, text=text, label=label, key=key, n_top=top)
+            report_duplicates(texts, text=text, label=label, encoding=encoding, key=key, n_top=top)
             if test is None
-            else report_leakage(texts, test, text=text, n_top=top)
+            else report_leakage(texts, test, text=text, encoding=encoding, n_top=top)
         )
     if as_json:
         print_json(report.to_frame().reset_index().to_dict("records"))
     else:
-        Console(soft_wrap=True).print(Text(str(report)))
+        print_result(Console(), report)
 
 
 def explore(
@@ -70,16 +72,19 @@ def explore(
     output: Annotated[Path, typer.Option("--output", "-o", help="The .html file to write.")],
     text: TextColumnName = "text",
     label: LabelColumnName = "label",
+    encoding: Encoding = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write a page with pictures of the labels: lengths, terms and repeats.
+    """Write a page with plots of the labels: lengths, terms and repeats.
 
     In Python: skbert_filter.explore.explore_labels(...)
     """
     with user_errors():
         from skbert_filter.explore import explore_labels
 
-        report = explore_labels(labels, output, text=text, label=label, overwrite=overwrite)
+        report = explore_labels(
+            labels, output, text=text, label=label, encoding=encoding, overwrite=overwrite
+        )
     print_line(Console(), f"{output} shows {counted(report.rows, 'label')}. Open it in a browser.")
 
 
@@ -88,6 +93,7 @@ def suspects(
     output: NewFile,
     text: TextColumnName = "text",
     label: LabelColumnName = "label",
+    encoding: Encoding = None,
     top: Annotated[int, typer.Option(min=1, help="How many texts to write.")] = 200,
     bert: Annotated[
         bool, typer.Option("--bert", help="Ask filters instead of TF-IDF, which takes longer.")
@@ -109,7 +115,13 @@ def suspects(
 
         if apply is not None:
             n_changed = correct_labels(
-                labels, apply, output, text=text, label=label, overwrite=overwrite
+                labels,
+                apply,
+                output,
+                text=text,
+                label=label,
+                encoding=encoding,
+                overwrite=overwrite,
             )
             rows = counted(n_changed, "row has", "rows have")
             print_line(console, f"{rows} another label in {output}.")
@@ -124,6 +136,7 @@ def suspects(
             output,
             text=text,
             label=label,
+            encoding=encoding,
             estimator=estimator,
             n=top,
             overwrite=overwrite,
@@ -131,7 +144,9 @@ def suspects(
     show_suspects(console, table)
     texts = counted(len(table), "text is", "texts are")
     print_line(console, f"{texts} in {output}. Correct its column label, then:")
-    print_line(console, f"  skbert-filter suspects {labels} --apply {output} -o corrected.csv")
+    corrected = f"corrected{''.join(labels.suffixes[-2:])}"
+    words = ("suspects", labels, "--apply", output, "-o", corrected)
+    print_line(console, command_line(*words, text=text, label=label, encoding=encoding))
 
 
 def next_to_label(
@@ -140,6 +155,7 @@ def next_to_label(
     output: NewFile,
     n: Annotated[int, typer.Option("--n", "-n", min=1, help="How many texts.")] = 100,
     text: TextColumnName = "text",
+    encoding: Encoding = None,
     labelled: Annotated[
         Path | None, typer.Option(help="What is labelled already, to be left out.")
     ] = None,
@@ -161,6 +177,7 @@ def next_to_label(
             output,
             n=n,
             text=text,
+            encoding=encoding,
             labelled=labelled,
             trust=trust,
             overwrite=overwrite,

@@ -1,8 +1,10 @@
 """What commands have in common: options, errors, progress. Imports nothing that is slow."""
 
+import io
 import json
 import math
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -12,8 +14,10 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from typer.core import TyperGroup
 
 from skbert_filter._cli_tables import print_line
+from skbert_filter.wording import printable
 
 Nulls = Literal["error", "discard", "keep"]
 Key = Literal["exact", "whitespace", "casefold"]
@@ -21,18 +25,42 @@ Key = Literal["exact", "whitespace", "casefold"]
 ModelPath = Annotated[
     Path,
     typer.Argument(
-        help="A folder written by train; registry://WORKSPACE/NAME:VERSION; or, with --trust, a "
-        "file of joblib."
+        help="web, the bundled filter; a folder written by train; "
+        "registry://WORKSPACE/NAME:VERSION; or, with --trust, a file of joblib."
     ),
 ]
 TextColumnName = Annotated[str, typer.Option("--text", help="The column with the texts.")]
 LabelColumnName = Annotated[str, typer.Option("--label", help="The column with the labels.")]
+Encoding = Annotated[
+    str | None, typer.Option(help="Of text files that are not UTF-8, such as cp1252.")
+]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 Trust = Annotated[
     bool, typer.Option("--trust", help="Load a model that is a pickle, which runs the code in it.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+
+class Commands(TyperGroup):
+    """The commands, whose output any console can show."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a command; what standard output has no letters for is escaped."""
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
+        return super().main(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; what a wrong argument holds is escaped."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            # Typer's errors have no common class that is public.
+            if hasattr(error, "format_message"):
+                message = printable(error.format_message())
+                error.format_message = lambda: message
+            raise
 
 
 @contextmanager
@@ -54,6 +82,15 @@ def user_errors() -> Iterator[None]:
     except KeyboardInterrupt as error:
         _complain("Interrupted", error, "nothing is under the final name.")
         raise typer.Exit(130) from error
+
+
+def command_line(*words: object, **options: str | None) -> str:
+    """Return a command to copy, with the options that are not at their defaults."""
+    defaults = {"text": "text", "label": "label", "keep": "1", "encoding": None}
+    for name, value in options.items():
+        if value != defaults[name]:
+            words = (*words, f"--{name}", value)
+    return "  " + shlex.join(["skbert-filter", *map(str, words)])
 
 
 def print_json(content: Any, *, err: bool = False) -> None:
@@ -114,7 +151,8 @@ def progress_bar(console: Console) -> Iterator[Callable[[float, int, int], None]
 def _give_up_output() -> None:
     """Drop what cannot be written, or Python would complain when it flushes at its end."""
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

@@ -14,6 +14,8 @@ from skbert_filter._cli_comet import EnvFile, Offline, comet_experiment, registe
 from skbert_filter._cli_labels import duplicates, explore, next_to_label, suspects
 from skbert_filter._cli_shared import (
     AsJson,
+    Commands,
+    Encoding,
     LabelColumnName,
     ModelPath,
     Nulls,
@@ -21,23 +23,18 @@ from skbert_filter._cli_shared import (
     Seed,
     TextColumnName,
     Trust,
+    command_line,
     dask_client,
     fit_callbacks,
     print_json,
     progress_bar,
     user_errors,
 )
-from skbert_filter._cli_tables import (
-    print_line,
-    show_evaluation,
-    show_examples,
-    show_filtering,
-    show_pretraining,
-    show_training,
-)
+from skbert_filter._cli_tables import print_line, print_result, show_examples
 
 app = typer.Typer(
     name="skbert-filter",
+    cls=Commands,
     help="Train a very small BERT to tell useful text snippets from garbage, and clean corpora.",
     epilog="Exit codes: 0 done; 2 something to mend, told in one line; 130 interrupted.",
     no_args_is_help=True,
@@ -72,12 +69,11 @@ def demo(
             callbacks=fit_callbacks(console),
             progress=progress,
         )
-    show_training(console, summary.training)
-    show_filtering(console, summary.filtering)
+    print_result(console, summary)
     show_examples(console, summary.examples)
     console.print("The same on your own texts:", style="bold")
-    console.print("  skbert-filter train labels.csv --text text --label label -o model/")
-    console.print("  skbert-filter predict model/ texts.csv -o kept.csv")
+    print_line(console, command_line("train", "labels.csv", "-o", "model"))
+    print_line(console, command_line("predict", "model", "texts.csv", "-o", "kept.csv"))
 
 
 @app.command()
@@ -112,6 +108,7 @@ def pretrain(
         bool, typer.Option(help="Learn the length, capitals and punctuation of texts.")
     ] = True,
     hidden_size: Annotated[int, typer.Option(min=1, help="Width: a multiple of 4.")] = 64,
+    encoding: Encoding = None,
     epochs: Annotated[
         int | None,
         typer.Option(
@@ -144,6 +141,7 @@ def pretrain(
             text=text,
             labelled=labelled,
             label=label,
+            encoding=encoding,
             estimator=SmallBertPretrainer(
                 teacher=teacher,
                 teacher_layer=teacher_layer,
@@ -158,9 +156,10 @@ def pretrain(
             overwrite=overwrite,
             callbacks=fit_callbacks(console),
         )
-    show_pretraining(console, summary)
+    print_result(console, summary)
     console.print("\nTrain a filter that starts from it:", style="bold")
-    print_line(console, f"  skbert-filter train labels.csv --checkpoint {output} -o model/")
+    words = ("train", "labels.csv", "--checkpoint", output, "-o", "model")
+    print_line(console, command_line(*words))
 
 
 @app.command()
@@ -171,6 +170,7 @@ def train(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to save the filter in.")],
     text: TextColumnName = "text",
     label: LabelColumnName = "label",
+    encoding: Encoding = None,
     checkpoint: Annotated[
         str | None, typer.Option(help="An encoder to start from: a folder written by pretrain.")
     ] = None,
@@ -213,6 +213,7 @@ def train(
             output,
             text=text,
             label=label,
+            encoding=encoding,
             estimator=SmallBertTextFilter(checkpoint=checkpoint, random_state=seed),
             unlabelled=unlabelled,
             test_size=test_size,
@@ -222,9 +223,12 @@ def train(
             callbacks=fit_callbacks(console),
             experiment=experiment,
         )
-    show_training(console, summary)
+    print_result(console, summary)
     console.print("\nClean texts with it:", style="bold")
-    print_line(console, f"  skbert-filter predict {output} texts.csv -o kept.csv")
+    words = ("predict", output, "texts.csv", "-o", "kept.csv")
+    labels_known = [str(count.label) for count in summary.labels]
+    keep = "1" if "1" in labels_known else labels_known[-1]
+    print_line(console, command_line(*words, text=text, keep=keep))
 
 
 @app.command()
@@ -240,6 +244,7 @@ def evaluate(
     ] = None,
     text: TextColumnName = "text",
     label: LabelColumnName = "label",
+    encoding: Encoding = None,
     errors: Annotated[int, typer.Option(min=0, help="How many errors to show.")] = 10,
     trust: Trust = False,
     as_json: AsJson = False,
@@ -252,12 +257,19 @@ def evaluate(
         from skbert_filter.train import evaluate_filter
 
         evaluation = evaluate_filter(
-            model, labels, text=text, label=label, train=train, n_errors=errors, trust=trust
+            model,
+            labels,
+            text=text,
+            label=label,
+            encoding=encoding,
+            train=train,
+            n_errors=errors,
+            trust=trust,
         )
     if as_json:
         print_json(evaluation.to_dict())
     else:
-        show_evaluation(Console(), evaluation)
+        print_result(Console(), evaluation)
 
 
 @app.command()
@@ -295,9 +307,7 @@ def predict(
         ),
     ] = None,
     nulls: Annotated[Nulls, typer.Option(help="What to do with rows without a text.")] = "error",
-    encoding: Annotated[
-        str | None, typer.Option(help="Of text files that are not UTF-8, such as cp1252.")
-    ] = None,
+    encoding: Encoding = None,
     audit: Annotated[
         Path | None,
         typer.Option(help="A CSV or Parquet file for each distinct text and its decision."),
@@ -348,7 +358,7 @@ def predict(
     if as_json:
         print_json(summary.to_dict(), err=output == "-")
     else:
-        show_filtering(console, summary)
+        print_result(console, summary)
 
 
 app.command()(register)

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from skbert_filter.corpus import FilterSummary, Progress, filter_corpus
 from skbert_filter.datasets import make_website_corpus, make_website_snippets
+from skbert_filter.duplicates.printing import Report
 from skbert_filter.tables import create_table
 from skbert_filter.train import TrainingSummary, train_filter
 
@@ -25,7 +26,7 @@ kept.csv    the lines of corpus.csv that it keeps
 
 
 @dataclass(frozen=True)
-class DemoSummary:
+class DemoSummary(Report):
     """What `run_demo` did.
 
     Attributes
@@ -42,8 +43,7 @@ class DemoSummary:
     examples: tuple[tuple[str, float], ...]
 
     def __str__(self) -> str:
-        lines = [f"  {probability:.2f}  {text}" for text, probability in self.examples]
-        return "\n".join([str(self.training), str(self.filtering), "Examples:", *lines])
+        return f"{self.training}\n\n{self.filtering}"
 
     def to_frame(self) -> pd.DataFrame:
         """Return the examples as a table."""

@@ -61,6 +61,7 @@ def explore_labels(
     *,
     text: str = "text",
     label: str = "label",
+    encoding: str | None = None,
     overwrite: bool = False,
 ) -> DuplicateReport:
     """Write a page that shows what a table of labels holds.
@@ -73,6 +74,8 @@ def explore_labels(
         The HTML file to write. It holds its pictures, and loads nothing.
     text, label : str, default="text" and "label"
         The columns.
+    encoding : str, default=None
+        What to decode a CSV file from that is not UTF-8, such as "cp1252".
     overwrite : bool, default=False
         Whether to replace a `destination` that exists.
 
@@ -107,7 +110,7 @@ def explore_labels(
     source, destination = Path(source), Path(destination)
     check_apart(source, destination)
     check_new_file(destination, overwrite=overwrite)
-    texts, labels = read_labels(source, text=text, label=label)
+    texts, labels = read_labels(source, text=text, label=label, encoding=encoding)
     report = duplicate_report(texts, labels)
     pictures = [
         _picture(

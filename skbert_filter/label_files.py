@@ -1,8 +1,11 @@
 """Questions about texts and labels that are in files: what repeats, what is wrong, what is next."""
 
+import codecs
+import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -30,6 +33,7 @@ def report_duplicates(
     *,
     text: str = "text",
     label: str | None = None,
+    encoding: str | None = None,
     key: Key = "exact",
     n_top: int = 10,
 ) -> DuplicateReport:
@@ -43,6 +47,8 @@ def report_duplicates(
         The column with the texts.
     label : str, default=None
         The column with labels. None: there are none.
+    encoding : str, default=None
+        What to decode text files from that are not UTF-8, such as "cp1252".
     key, n_top
         As for :func:`~skbert_filter.duplicate_report`.
 
@@ -68,12 +74,19 @@ def report_duplicates(
     (3, 2)
     """
     if label is None:
-        return duplicate_report(read_texts(source, text=text), key=key, n_top=n_top)
-    return duplicate_report(*read_labels(source, text=text, label=label), key=key, n_top=n_top)
+        texts, labels = read_texts(source, text=text, encoding=encoding), None
+    else:
+        texts, labels = read_labels(source, text=text, label=label, encoding=encoding)
+    return duplicate_report(texts, labels, key=key, n_top=n_top)
 
 
 def report_leakage(
-    train: str | Path, test: str | Path, *, text: str = "text", n_top: int = 3
+    train: str | Path,
+    test: str | Path,
+    *,
+    text: str = "text",
+    encoding: str | None = None,
+    n_top: int = 3,
 ) -> LeakageReport:
     """Report how many texts of a test set are in a training set.
 
@@ -83,6 +96,8 @@ def report_leakage(
         What `filter_corpus` reads.
     text : str, default="text"
         The column with the texts, in both.
+    encoding : str, default=None
+        What to decode text files from that are not UTF-8, such as "cp1252".
     n_top : int, default=3
         As for :func:`~skbert_filter.leakage_report`.
 
@@ -108,7 +123,8 @@ def report_leakage(
     >>> int(report.leaks.loc["casefold", "test_rows"])
     1
     """
-    return leakage_report(read_texts(train, text=text), read_texts(test, text=text), n_top=n_top)
+    texts = (read_texts(source, text=text, encoding=encoding) for source in (train, test))
+    return leakage_report(*texts, n_top=n_top)
 
 
 def list_suspects(
@@ -117,6 +133,7 @@ def list_suspects(
     *,
     text: str = "text",
     label: str = "label",
+    encoding: str | None = None,
     estimator: Any = None,
     n: int | None = None,
     n_jobs: int | None = None,
@@ -132,6 +149,8 @@ def list_suspects(
         The file to write. Correct its column "label", and give it to `correct_labels`.
     text, label : str, default="text" and "label"
         The columns.
+    encoding : str, default=None
+        What to decode text files from that are not UTF-8, such as "cp1252".
     estimator : classifier, default=None
         What to fit on parts of the labels; None for TF-IDF with logistic regression.
     n : int, default=None
@@ -170,7 +189,7 @@ def list_suspects(
     2
     """
     source, destination = _check_paths(source, destination, overwrite=overwrite)
-    texts, labels = read_labels(source, text=text, label=label)
+    texts, labels = read_labels(source, text=text, label=label, encoding=encoding)
     estimator = tfidf_baseline() if estimator is None else estimator
     table = suspect_labels(estimator, texts, labels, n_jobs=n_jobs).head(n or len(texts))
     _write(table, destination, overwrite=overwrite)
@@ -184,6 +203,7 @@ def correct_labels(
     *,
     text: str = "text",
     label: str = "label",
+    encoding: str | None = None,
     overwrite: bool = False,
 ) -> int:
     """Write a table of labels with those of `list_suspects` that were corrected.
@@ -193,11 +213,15 @@ def correct_labels(
     source : str or Path
         The labels, as given to `list_suspects`.
     corrections : str or Path
-        What that wrote, with the column "label" corrected. Lines may be missing.
+        What that wrote, with the column "label" corrected. Lines may be missing. It may have
+        been saved by a spreadsheet, in its encoding and with semicolons.
     destination : str or Path
         The file to write, with all columns of `source`.
     text, label : str, default="text" and "label"
         The columns of `source`.
+    encoding : str, default=None
+        What to decode a CSV file from that is not UTF-8. None: such a `source` is refused, and
+        `corrections` are taken for Windows-1252.
     overwrite : bool, default=False
         Whether to replace a `destination` that exists.
 
@@ -216,28 +240,26 @@ def correct_labels(
     See `list_suspects`.
     """
     source, destination = _check_paths(source, destination, overwrite=overwrite)
-    texts, labels = read_labels(source, text=text, label=label)
-    read = _read(Path(corrections))
-    check_column(read.schema, "first_row", Path(corrections))
-    table = read.to_pandas()
+    texts, labels = read_labels(source, text=text, label=label, encoding=encoding)
+    table = _read_corrections(Path(corrections), texts, encoding)
     try:
-        table["first_row"] = table["first_row"].astype(int)
+        corrected = apply_corrections(texts, labels, table)
     except ValueError as error:
-        raise ValueError(
-            f"The column 'first_row' of {corrections} holds more than numbers: {error}. Keep it as "
-            "list_suspects wrote it."
-        ) from error
-    corrected = apply_corrections(texts, labels, table)
-    whole = _read(source)
-    place = whole.schema.get_field_index(label)
-    kind = whole.schema.field(place).type
-    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-    values = list(map(str, corrected.tolist())) if is_text else corrected.tolist()
-    whole = whole.set_column(place, whole.schema.field(place), pa.array(values, kind))
-    with create_table(destination, whole.schema, overwrite=overwrite) as write:
+        raise ValueError(f"{error} (The table is {corrections}; its first row is 1.)") from error
+
+    # A label comes from another row that has it: so it is written as there.
+    changed = np.flatnonzero(corrected != labels)
+    row_with = dict(zip(labels.tolist(), range(len(labels)), strict=True))
+    rows = np.arange(len(labels))
+    rows[changed] = [row_with[new] for new in corrected[changed].tolist()]
+    whole, schema = _read(source, encoding)
+    place = schema.get_field_index(label)
+    column = whole.column(place).take(pa.array(rows))
+    whole = whole.set_column(place, whole.schema.field(place), column)
+    with create_table(destination, schema, overwrite=overwrite) as write:
         for batch in whole.to_batches():
             write(batch)
-    return int((corrected != labels).sum())
+    return len(changed)
 
 
 def list_next_to_label(
@@ -247,6 +269,7 @@ def list_next_to_label(
     *,
     n: int = 100,
     text: str = "text",
+    encoding: str | None = None,
     labelled: str | Path | None = None,
     trust: bool = False,
     overwrite: bool = False,
@@ -266,6 +289,8 @@ def list_next_to_label(
         How many texts.
     text : str, default="text"
         The column with the texts, also of `labelled`.
+    encoding : str, default=None
+        What to decode text files from that are not UTF-8, such as "cp1252".
     labelled : str or Path, default=None
         What has labels already, and is left out.
     trust : bool, default=False
@@ -306,15 +331,19 @@ def list_next_to_label(
             f"{model_name(model)} has no predict_proba, which tells how sure it is of a text. Pass "
             "one that has, such as CalibratedClassifierCV(FrozenEstimator(model)), fitted."
         )
-    done = None if labelled is None else read_texts(labelled, text=text)
-    corpus = read_texts(source, text=text)
+    done = None
+    if labelled is not None:
+        done = read_texts(labelled, text=text, encoding=encoding)
+    corpus = read_texts(source, text=text, encoding=encoding)
     table = next_to_label(classifier, corpus, n, labelled=done, random_state=random_state)
     table.insert(1, "label", pd.Series([None] * len(table), dtype=object))
     _write(table, destination, overwrite=overwrite)
     return table
 
 
-def read_texts(source: str | Path, *, text: str = "text") -> pa.ChunkedArray:
+def read_texts(
+    source: str | Path, *, text: str = "text", encoding: str | None = None
+) -> pa.ChunkedArray:
     """Read all texts of a corpus into Arrow's memory.
 
     Parameters
@@ -323,6 +352,8 @@ def read_texts(source: str | Path, *, text: str = "text") -> pa.ChunkedArray:
         What `filter_corpus` reads.
     text : str, default="text"
         The column with the texts.
+    encoding : str, default=None
+        What to decode text files from that are not UTF-8, such as "cp1252".
 
     Returns
     -------
@@ -333,7 +364,7 @@ def read_texts(source: str | Path, *, text: str = "text") -> pa.ChunkedArray:
     FileNotFoundError, ValueError
         As `report_duplicates`.
     """
-    return pa.chunked_array(list(text_arrays(source, text)), pa.large_string())
+    return pa.chunked_array(list(text_arrays(source, text, encoding=encoding)), pa.large_string())
 
 
 def _check_paths(
@@ -346,9 +377,64 @@ def _check_paths(
     return source, destination
 
 
-def _read(path: Path) -> pa.Table:
-    with open_table(path) as table:
-        return pa.Table.from_batches([batch for batch, _ in table.batches], table.schema)
+def _read(path: Path, encoding: str | None = None) -> tuple[pa.Table, pa.Schema]:
+    """Return a table, and its columns as the file has them."""
+    with open_table(path, encoding=encoding) as reader:
+        batches = [batch for batch, _ in reader.batches]
+    schema = batches[0].schema if batches else reader.schema
+    return pa.Table.from_batches(batches, schema), reader.schema
+
+
+def _read_corrections(path: Path, texts: list[str], encoding: str | None) -> pd.DataFrame:
+    """Return a list of `list_suspects`, numbered from 1, as whatever program has saved it."""
+    saved_as = "utf-8"
+    if table_format(path).kind == "parquet":
+        table = _read(path)[0].to_pandas()
+    else:
+        content = _decompressed(path)
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+            saved_as = encoding or ("utf-16" if is_utf16 else "cp1252")
+            text = content.decode(saved_as, "replace")
+        header = text.partition("\n")[0]
+        delimiter = max(",;\t", key=header.count)
+        try:
+            table = pd.read_csv(
+                io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, index_col=False
+            )
+        except ValueError as error:
+            raise ValueError(f"{path} is not a table: {error}") from error
+    for name in ("text", "label", "first_row"):
+        check_column(pa.schema([(str(column), pa.null()) for column in table]), name, path)
+
+    table.index = pd.RangeIndex(1, len(table) + 1)
+    table = table[(table[["text", "label", "first_row"]] != "").any(axis=1)]
+    rows = pd.to_numeric(table["first_row"], errors="coerce")
+    if len(wrong := table.index[rows % 1 != 0]):
+        raise ValueError(
+            f"Row {wrong[0]} of {path} (the first is 1) has {table['first_row'][wrong[0]]!r} in "
+            "the column 'first_row', which is not the number of a row. Keep the column as "
+            "list_suspects wrote it."
+        )
+    table = table.assign(first_row=rows.astype(int))
+
+    # A spreadsheet writes "?" for letters that its encoding lacks.
+    if saved_as != "utf-8":
+        for line, row in table["first_row"].items():
+            original = texts[row] if row < len(texts) else ""
+            as_saved = original.encode(saved_as, "replace").decode(saved_as)
+            if as_saved.split() == table.at[line, "text"].split():
+                table.at[line, "text"] = original
+    return table
+
+
+def _decompressed(path: Path) -> bytes:
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {path}. Check the path.")
+    with pa.input_stream(str(path), compression=table_format(path).compression) as stream:
+        return stream.read()
 
 
 def _write(frame: pd.DataFrame, path: Path, *, overwrite: bool) -> None:

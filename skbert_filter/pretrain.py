@@ -11,13 +11,14 @@ from sklearn.base import clone
 
 from skbert_filter.corpus.sources import check_apart, list_sources
 from skbert_filter.corpus.texts import text_arrays
+from skbert_filter.duplicates.printing import Report
 from skbert_filter.saved_folders import Kind, check_saved_folder, save_over
 from skbert_filter.text_streams import distinct_texts
-from skbert_filter.wording import counted
+from skbert_filter.wording import counted, printable
 
 
 @dataclass(frozen=True)
-class PretrainingSummary:
+class PretrainingSummary(Report):
     """What `pretrain_encoder` did.
 
     Attributes
@@ -53,12 +54,12 @@ class PretrainingSummary:
         labelled = f", {self.labelled:,} of them with a label" if self.labelled else ""
         what = "encoder and its filter are" if self.labelled else "encoder is"
         return (
-            f"{counted(self.rows, 'row')} of {self.source}: "
+            f"{counted(self.rows, 'row')} of {printable(self.source)}: "
             f"{counted(self.distinct, 'distinct text')}{labelled}.\n"
             f"Learnt to guess their words in {counted(self.epochs, 'epoch')} "
             f"({counted(self.steps, 'step')}); "
             f"the loss of the last is {self.loss:.3f}.\n"
-            f"The {what} in {self.destination}; {self.seconds:.1f} seconds."
+            f"The {what} in {printable(self.destination)}; {self.seconds:.1f} seconds."
         )
 
     def to_frame(self) -> pd.DataFrame:
@@ -73,6 +74,7 @@ def pretrain_encoder(
     text: str = "text",
     labelled: str | Path | None = None,
     label: str = "label",
+    encoding: str | None = None,
     estimator: Any = None,
     overwrite: bool = False,
     random_state: int | None = None,
@@ -98,6 +100,8 @@ def pretrain_encoder(
         what is saved is a filter that knows these labels, which also serves as a checkpoint.
     label : str, default="label"
         The column of `labelled` with the labels; its texts are in the column `text`.
+    encoding : str, default=None
+        What to decode text files from that are not UTF-8, such as "cp1252".
     estimator : SmallBertPretrainer, default=None
         The pretrainer to fit a clone of; None for the default with `random_state`.
     overwrite : bool, default=False
@@ -153,12 +157,12 @@ def pretrain_encoder(
     check_saved_folder(destination, kind, overwrite=overwrite)
     check_apart(corpus, destination)
 
-    X: Any = text_arrays(corpus, text)
+    X: Any = text_arrays(corpus, text, encoding=encoding)
     y = None
     if labelled is not None:
         from skbert_filter.train import read_labels
 
-        known, labels = read_labels(labelled, text=text, label=label)
+        known, labels = read_labels(labelled, text=text, label=label, encoding=encoding)
         unlabelled, _ = distinct_texts(X)
         X, y = unlabelled + known, [None] * len(unlabelled) + labels.tolist()
     pretrainer = clone(estimator).set_callbacks(*callbacks).fit(X, y).set_callbacks()

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 _SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
 
-# What may change when a training goes on; the tokenizer is compared by what has become of it.
-_NOT_COMPARED = ("tokenizer", "checkpoint_dir", "save_steps", "max_seconds", "verbose")
+# What may change when a training resumes; tokenizer and teacher are compared by what they hold.
+_NOT_COMPARED = ("tokenizer", "teacher", "checkpoint_dir", "save_steps", "max_seconds", "verbose")
 
 
 class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
@@ -157,7 +157,7 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "tokenizer": [str, os.PathLike, HasMethods("to_str"), HasMethods("convert_tokens_to_ids")],
-        "vocab_size": [Interval(Integral, 16, None, closed="left")],
+        "vocab_size": [Interval(Integral, 16, 1_000_000, closed="both")],
         "lowercase": ["boolean"],
         "max_length": [Interval(Integral, 3, None, closed="left")],
         "hidden_size": [Interval(Integral, 1, None, closed="left")],
@@ -307,6 +307,8 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         )
 
         hashes = {"texts": _sha256(texts), "tokenizer": _sha256([task.tokenizer.to_str()])}
+        if teacher is not None:
+            hashes["teacher"] = f"sha256:{teacher.fingerprint}"
         if len(classes):
             hashes["labels"] = f"sha256:{hashlib.sha256(shares.tobytes()).hexdigest()}"
         seeds = {"weights": weights_seed, "training": training_seed}
@@ -442,9 +444,7 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
             precision="float32",
         )
 
-        model = SmallBertTextFilter(
-            checkpoint=self.encoder_, max_length=self.max_length, focal_gamma=0, label_smoothing=0
-        )
+        model = SmallBertTextFilter(checkpoint=self.encoder_, max_length=self.max_length)
         model.classes_ = self.classes_
         model.history_, model.n_iter_ = self.history_, self.n_iter_
         model.training_record_ = self.training_record_

@@ -55,13 +55,14 @@ class SavedFilterMixin:
         """
         check_is_fitted(self)
         labels = self._plain_labels()
+        defaults = type(self)().get_params(deep=False)
         own = {
             "classes": labels,
             "classes_dtype": self.classes_.dtype.str,
             "parameters": {
                 name: value
                 for name, value in map(_as_json, self.get_params(deep=False).items())
-                if isinstance(value, str | int | float | None)
+                if isinstance(value, str | int | float | None) and value != defaults[name]
             },
             "history": self.history_,
             "training_record": self.training_record_,
@@ -145,6 +146,11 @@ class SavedFilterMixin:
         model.history_ = own["history"]
         model.training_record_ = own["training_record"]
         model._state = state
+        if own["fingerprint"] != model.fingerprint_:
+            raise ValueError(
+                f"{os.fspath(folder)!r} is not the filter that was saved: its weights, classes or "
+                "tokenizer have changed since. Copy the folder again from its source."
+            )
         return model
 
     def _plain_labels(self) -> list[Any]:

@@ -1,6 +1,9 @@
 """The folder that a command saves to: refused before any work, replaced only by its like."""
 
+import shutil
+from contextlib import suppress
 from pathlib import Path
+from tempfile import gettempdir, mkdtemp
 from typing import Any, Literal
 
 from skbert_filter.io.atomic import written_aside
@@ -32,12 +35,39 @@ def check_saved_folder(folder: Path, kind: Kind, *, overwrite: bool) -> None:
 
 
 def save_over(model: Any, folder: Path, kind: Kind, *, overwrite: bool) -> None:
-    """Call `save_pretrained` of a model, in the place of what the folder may hold."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with written_aside(folder, overwrite=overwrite) as made:
-        model.save_pretrained(made)
-        # It may have been filled during the training.
-        check_saved_folder(folder, kind, overwrite=overwrite)
+    """Call `save_pretrained` of a model, in the place of what the folder may hold.
+
+    Where that fails, because the disk is full say, the model is saved elsewhere before the error
+    is raised, which says where: a training is not to be lost.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with written_aside(folder, overwrite=overwrite) as made:
+            model.save_pretrained(made)
+            # It may have been filled during the training.
+            check_saved_folder(folder, kind, overwrite=overwrite)
+    except OSError as error:
+        elsewhere = _save_elsewhere(model, folder.name)
+        error.add_note(
+            f"The {kind} could not be saved anywhere else either."
+            if elsewhere is None
+            else f"The {kind} is saved in {elsewhere} instead: move it where you want it."
+        )
+        raise
+
+
+def _save_elsewhere(model: Any, name: str) -> Path | None:
+    # /dev/shm is memory, and may have room when all disks are full.
+    for place in (gettempdir(), "/dev/shm", Path.home()):
+        with suppress(OSError):
+            folder = Path(mkdtemp(prefix="skbert_filter-", dir=place))
+            try:
+                model.save_pretrained(folder / name)
+            except OSError:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+            return folder / name
+    return None
 
 
 def _kind_of(folder: Path) -> Kind | None:

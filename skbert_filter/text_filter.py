@@ -116,7 +116,7 @@ class SmallBertTextFilter(
     batch_size : int, default=64
         Texts of a training step.
     learning_rate : float or "auto", default="auto"
-        Peak of Adam's learning rate. "auto": 1e-3 for two classes (7e-4 from a filter of two
+        Peak of Adam's learning rate. "auto": 1e-3 for two classes (3e-4 from a filter of two
         classes), and for more of them that times the square root of half their number, but at
         most 4e-3.
     embedding_learning_rate : float or "auto", default="auto"
@@ -188,7 +188,7 @@ class SmallBertTextFilter(
             HasMethods("convert_tokens_to_ids"),
             None,
         ],
-        "vocab_size": [Interval(Integral, 16, None, closed="left"), None],
+        "vocab_size": [Interval(Integral, 16, 1_000_000, closed="both"), None],
         "lowercase": ["boolean", None],
         "max_length": [Interval(Integral, 3, None, closed="left")],
         "padding": [StrOptions({"longest", "max_length"})],
@@ -527,6 +527,13 @@ class SmallBertTextFilter(
                 f"with other labels too, and conflicts={self.conflicts!r}. Correct the labels "
                 '(docs: guide_labels, "My labels conflict: what now?").'
             )
+        if isinstance(self.class_weight, dict):
+            given = np.array(list(self.class_weight.values()), np.float64)
+            if not np.isfinite(given).all() or (given < 0).any() or not given.any():
+                raise ValueError(
+                    f"class_weight={self.class_weight!r} must hold finite numbers of 0 or more, "
+                    "not all of them 0."
+                )
         class_weights = compute_class_weight(
             class_weight_by_number(self.class_weight, classes),
             classes=np.arange(len(classes)),
@@ -576,14 +583,14 @@ class SmallBertTextFilter(
         """Return the checkpoint, and how well the default one reads the texts."""
         if self.checkpoint is None:
             return None, None
-        from skbert_filter.bert.checkpoint import load_checkpoint
+        from skbert_filter.bert.checkpoint import bundled_checkpoint, load_checkpoint
         from skbert_filter.bert.tokenizer import Reading
 
         if self.checkpoint != "auto":
             return load_checkpoint(self.checkpoint), None
         if self._asked():
             return None, None
-        encoder = load_checkpoint("web")
+        encoder = bundled_checkpoint("web")
         if self.max_length > encoder.architecture.max_position_embeddings:
             return None, None
 

@@ -18,13 +18,15 @@ from sklearn.base import clone
 
 from skbert_filter.corpus import load_classifier
 from skbert_filter.corpus.texts import text_arrays
+from skbert_filter.duplicates.printing import Report, label_lines
 from skbert_filter.duplicates.splits import dedup_train_test_split
 from skbert_filter.encoding import misdecoded_share
 from skbert_filter.inspection.evaluation import Evaluation, evaluate, merge_repeats
 from skbert_filter.saved_folders import check_saved_folder, save_over
 from skbert_filter.tables import check_column, check_no_nulls, check_text_column, open_table
+from skbert_filter.tables.decoding import check_encoding
 from skbert_filter.text_streams import distinct_texts
-from skbert_filter.wording import counted
+from skbert_filter.wording import counted, printable
 
 # As int() writes it: "01" is a code, and would become equal to "1".
 _WHOLE_NUMBER = re.compile("0|-?[1-9][0-9]{0,17}")
@@ -53,7 +55,7 @@ class LabelCount:
 
 
 @dataclass(frozen=True)
-class TrainingSummary:
+class TrainingSummary(Report):
     """What `train_filter` did.
 
     Attributes
@@ -108,29 +110,30 @@ class TrainingSummary:
         return bool(chi2_contingency([wrong, right]).pvalue < 0.01)
 
     def __str__(self) -> str:
-        lines = [
-            f"{counted(self.rows, 'labelled row')} of {self.source}: "
+        head = (
+            f"{counted(self.rows, 'labelled row')} of {printable(self.source)}: "
             f"{counted(self.distinct, 'distinct text')}, {self.conflicts:,} of them with several "
             "labels."
-        ]
-        lines += [
-            f"  {count.label!r}: {counted(count.rows, 'row')}, {count.distinct:,} distinct, "
-            f"{count.misdecoded:.1%} mis-decoded"
-            for count in self.labels
-        ]
-        asked = f" and a teacher's answers on {self.n_unlabelled:,}" if self.n_unlabelled else ""
-        lines.append(
-            f"Learnt from {counted(self.n_train, 'text')}{asked}; on the {self.n_test:,} held out:"
         )
-        lines += [
-            f"  {score.name}: accuracy {score.accuracy:.3f} "
-            f"({score.accuracy_low:.3f} to {score.accuracy_high:.3f})"
-            for score in (self.evaluation, *self.evaluation.baselines)
-        ]
-        lines += [self.evaluation.verdict, *map(str, self.evaluation.tests)]
+        labels = pd.DataFrame(map(vars, self.labels)).set_index("label")
+        parts = [f"{head}\n{label_lines(labels)}"]
+        if self.misdecoding_tells_labels:
+            parts.append(
+                "Warning: mis-decoded texts (such as “â€™” for ’) are more frequent in some "
+                "classes than in others. The filter may learn that instead of the words: repair "
+                "them first."
+            )
+
+        asked = f" and a teacher's answers on {self.n_unlabelled:,}" if self.n_unlabelled else ""
+        scored = (
+            f"Learnt from {counted(self.n_train, 'distinct text')}{asked}; scored on the "
+            f"{self.n_test:,} held out:"
+        )
+        parts.append(f"{scored}\n{self.evaluation.score_lines()}")
+        parts.append("\n".join([self.evaluation.verdict, *map(str, self.evaluation.tests)]))
         learnt_from = "all texts" if self.refit else "the training texts"
-        lines.append(f"The model in {self.destination} has learnt from {learnt_from}.")
-        return "\n".join(lines)
+        parts.append(f"The filter in {printable(self.destination)} has learnt from {learnt_from}.")
+        return "\n\n".join(parts)
 
     def to_frame(self) -> pd.DataFrame:
         """Return the scores as a table, one row for each classifier."""
@@ -143,6 +146,7 @@ def train_filter(
     *,
     text: str = "text",
     label: str = "label",
+    encoding: str | None = None,
     estimator: Any = None,
     unlabelled: str | Path | None = None,
     test_size: float = 0.2,
@@ -168,6 +172,8 @@ def train_filter(
     text, label : str, default="text" and "label"
         The columns. Labels that are text become int if all are whole numbers, written without
         leading zeros.
+    encoding : str, default=None
+        What to decode the files from that are not UTF-8, such as "cp1252".
     estimator : SmallBertTextFilter, default=None
         The filter to fit a clone of; None for the default with `random_state`.
     unlabelled : str or Path, default=None
@@ -233,9 +239,11 @@ def train_filter(
 
         check_experiment(experiment)
 
-    texts, y = read_labels(source, text=text, label=label)
+    texts, y = read_labels(source, text=text, label=label, encoding=encoding)
     distinct, distinct_y = merge_repeats(texts, y)
-    pool = None if unlabelled is None else distinct_texts(text_arrays(unlabelled, text))[0]
+    pool = None
+    if unlabelled is not None:
+        pool, _ = distinct_texts(text_arrays(unlabelled, text, encoding=encoding))
 
     if estimator is None:
         from skbert_filter.text_filter import SmallBertTextFilter
@@ -294,6 +302,7 @@ def evaluate_filter(
     *,
     text: str = "text",
     label: str = "label",
+    encoding: str | None = None,
     train: str | Path | None = None,
     n_errors: int = 10,
     trust: bool = False,
@@ -310,6 +319,8 @@ def evaluate_filter(
     text, label : str, default="text" and "label"
         The columns, of `train` too. A label that differs from the model's in type only,
         as it may in a CSV file, is taken for it.
+    encoding : str, default=None
+        What to decode the files from that are not UTF-8, such as "cp1252".
     train : str or Path, default=None
         The table that the model was trained on, to find leaked texts and to compare with
         baselines that learn from it.
@@ -349,12 +360,12 @@ def evaluate_filter(
     0  Tea      1          0
     """
     model = load_classifier(model, trust=trust)
-    texts, y = read_labels(source, text=text, label=label)
+    texts, y = read_labels(source, text=text, label=label, encoding=encoding)
     y = _as_known(y, model.classes_)
 
     X_train = y_train = None
     if train is not None:
-        X_train, y_train = read_labels(train, text=text, label=label)
+        X_train, y_train = read_labels(train, text=text, label=label, encoding=encoding)
         y_train = _as_known(y_train, model.classes_)
     return evaluate(model, texts, y, X_train=X_train, y_train=y_train, n_errors=n_errors)
 
@@ -390,6 +401,7 @@ def read_labels(
     (['View All', 'NA'], array([0, 1]))
     """
     source = Path(source)
+    check_encoding(encoding)
     texts: list[str] = []
     labels: list[Any] = []
     with open_table(source, encoding=encoding) as table:

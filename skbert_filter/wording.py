@@ -1,4 +1,4 @@
-"""Counts in words. Knows nothing of what is counted."""
+"""How counts and a user's texts are written out. Knows nothing of what they are of."""
 
 
 def counted(n: int, noun: str, plural: str | None = None) -> str:
@@ -19,3 +19,26 @@ def counted(n: int, noun: str, plural: str | None = None) -> str:
     ('1 row', '2,000 rows', '0 files are')
     """
     return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
+def printable(value: object) -> str:
+    r"""Return a text, label or file name of the user with all that cannot be printed escaped.
+
+    Whatever is printed of the user goes through this function or through `repr`, which escape the
+    same characters: a scraped text may clear the terminal, set its title, or turn the line around.
+
+    Parameters
+    ----------
+    value : object
+        Its str is shown.
+
+    Examples
+    --------
+    >>> from skbert_filter.wording import printable
+    >>> print(printable("caf\u00e9 \x1b[2J\x07 \x9b31m \u202e"))
+    café \x1b[2J\x07 \x9b31m \u202e
+    """
+    text = str(value)
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

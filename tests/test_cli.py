@@ -47,7 +47,7 @@ def test_demo_reports_scores_and_writes_the_kept_lines(demo):
         "TF-IDF and shape",
         "TF-IDF",
         "word-count rule",
-        "average",
+        "95 % CI",
         "rows per second",
         "skbert-filter train labels.csv",
     ):

@@ -56,11 +56,10 @@ def test_predict_cleans_a_folder_and_tells_what_it_did(files):
     assert (told.returncode, told.stderr) == (0, "")
     said = " ".join(told.stdout.split())
     for part in (
-        "Kept 50.0% of the rows",
-        "files 2 rows 4 distinct texts 3 kept (label 1) 2 discarded 2 threshold 0.5",
-        "Note: 1 distinct text looks mis-decoded",
-        "kept holds the kept rows of firms.",
-        "audit.csv holds each distinct text and what was decided.",
+        "4 rows of firms (2 files): 3 distinct texts.",
+        "kept has 2 rows (50.0%) with the label 1 with a probability of 0.5 or more; discarded: 2.",
+        "audit.csv has each distinct text and what was decided.",
+        "1 distinct text looks mis-decoded",
     ):
         assert part in said
     assert (files / "kept" / "a.txt").read_text() == f"{PROSE}\n"
@@ -245,7 +244,7 @@ def test_next_to_label_writes_a_list_to_fill(tmp_path):
         (
             "evaluate margin.joblib lists/lists.parquet --trust",
             "Column 'label' of lists/lists.parquet holds list<element: int64>, such as [1], which "
-            "is no label. Name the column with the labels.",
+            "is not a label. Name the column with the labels.",
         ),
         (
             "duplicates texts.csv --label label --test texts.csv",

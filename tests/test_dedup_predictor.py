@@ -151,8 +151,21 @@ def test_each_distinct_row_is_given_once():
         pl.Series,
         lambda texts: pl.DataFrame({"text": texts}),
         pa.array,
+        lambda texts: pa.record_batch({"text": texts}),
+        lambda texts: pa.table({"text": pa.array(texts, pa.string_view())}),
     ],
-    ids=["list", "object", "str", "Series", "frame", "polars", "polars frame", "Arrow"],
+    ids=[
+        "list",
+        "object",
+        "str",
+        "Series",
+        "frame",
+        "polars",
+        "polars frame",
+        "Arrow",
+        "batch",
+        "views",
+    ],
 )
 def test_texts_are_given_in_the_container_given(container, recorder):
     model = DedupPredictor(recorder).fit(["a", "B"], [0, 1])

@@ -38,6 +38,23 @@ def test_tensorflow_does_not_greet():
     assert run(TRAIN).stderr == ""
 
 
+@pytest.mark.parametrize("closed", ["2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_a_program_without_a_console_imports_keras(tmp_path, closed):
+    code = (
+        "import sys\n"
+        "from skbert_filter.bert.engine import import_keras\n"
+        # The first file that such a program opens may get the number of the standard error.
+        "with open('out', 'w') as out:\n"
+        "    print(sys.stderr, import_keras().__name__, file=out)\n"
+    )
+    subprocess.run(
+        ["bash", "-c", f'"$0" -W ignore -c "$1" {closed}', sys.executable, code],
+        cwd=tmp_path,
+        check=True,
+    )
+    assert (tmp_path / "out").read_text() == "None keras\n"
+
+
 def test_the_users_log_level_is_left_alone():
     code = "import os\nfrom skbert_filter.bert.engine import import_keras\nimport_keras()\n"
     show = "print(os.environ.get('TF_CPP_MIN_LOG_LEVEL'))"

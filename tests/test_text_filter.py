@@ -784,7 +784,7 @@ def test_a_hundred_fits_grow_nothing(tiny):
 BAD_PARAMETERS = {
     "checkpoint": (3, "an instance of 'str'"),
     "tokenizer": (3, "an instance of 'str'"),
-    "vocab_size": (15, r"an int in the range \[16, inf\)"),
+    "vocab_size": (15, r"an int in the range \[16, 1000000\]"),
     "lowercase": ("yes", "an instance of 'bool'"),
     "max_length": (2, r"an int in the range \[3, inf\)"),
     "padding": ("shortest", r"a str among \{'(longest|max_length)', '(longest|max_length)'\}"),
@@ -844,6 +844,27 @@ def test_class_weight_must_name_every_class(tiny, snippets):
 
 
 # --- where training starts
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {"keep": float("nan"), "discard": 1},
+        {"keep": float("inf"), "discard": 1},
+        {"keep": -1, "discard": 1},
+        {"keep": 0, "discard": 0},
+    ],
+)
+def test_class_weights_that_weigh_nothing_are_refused(tiny, snippets, weights):
+    with pytest.raises(ValueError, match=r"class_weight=.* must hold finite numbers of 0 or more"):
+        SmallBertTextFilter(**tiny, class_weight=weights).fit(*snippets)
+
+
+def test_a_training_that_diverges_is_stopped_and_leaves_the_filter_as_it_was(tiny, snippets):
+    model = SmallBertTextFilter(**{**tiny, "learning_rate": 1e30})
+    with pytest.raises(ValueError, match=r"loss of epoch \d+ is nan: .*learning_rate that is too"):
+        model.fit(*snippets)
+    assert not hasattr(model, "classes_")
 
 
 def test_a_tokenizer_is_taken_as_object_or_folder(saved, one_epoch, brief, snippets, probes):

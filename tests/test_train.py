@@ -75,7 +75,8 @@ def test_the_filter_is_scored_beside_the_baselines_on_distinct_texts(trained):
         "word-count rule",
     ]
     assert (table["n_distinct"] == summary.n_test).all()
-    assert "held out:\n  SmallBertTextFilter: accuracy 0." in str(summary)
+    assert f"held out:\n{summary.evaluation.score_lines()}" in str(summary)
+    assert str(summary) in summary._repr_html_().replace("&#x27;", "'")
 
 
 def test_the_summary_says_whether_the_filter_beats_the_baselines(trained):

@@ -17,7 +17,10 @@ from skbert_filter.bert.config import architecture_of
 from skbert_filter.bert.folder import (
     BUNDLED,
     METADATA,
+    check_finite,
+    check_size,
     checked_metadata,
+    find_folder,
     is_encoder_folder,
     load_folder,
     read_json,
@@ -73,9 +76,18 @@ def load_checkpoint(
     if isinstance(source, PretrainedEncoder):
         return source
     owner = f"{name}={os.fspath(source)!r}"
-    folder = BUNDLED.get(os.fspath(source), Path(source))
+    folder = find_folder(source)
     if not folder.is_dir():
         folder = _downloaded(source, owner)
+    return _load(folder, os.fspath(source), owner)
+
+
+def bundled_checkpoint(name: str) -> PretrainedEncoder:
+    """Return the encoder of a bundled filter, whatever the working directory holds."""
+    return _load(BUNDLED[name], name, f"checkpoint={name!r}")
+
+
+def _load(folder: Path, source: str, owner: str) -> PretrainedEncoder:
     if (folder / METADATA).is_file():
         checked_metadata(folder)
     if not (folder / "config.json").is_file():
@@ -88,7 +100,7 @@ def load_checkpoint(
         architecture=architecture,
         weights=_weights(folder, architecture, owner),
         tokenizer_json=_tokenizer(folder, architecture, owner).to_str(),
-        source=os.fspath(source),
+        source=source,
         head=_head(folder),
     )
 
@@ -141,10 +153,12 @@ def _weights(folder: Path, architecture: Architecture, owner: str) -> dict[str, 
     # NumPy knows bfloat16, by which safetensors gives such tensors, once this is imported.
     import ml_dtypes  # noqa: F401
 
+    files = _weight_files(folder, owner)
+    check_size(architecture, files, owner)
     shapes = architecture.weight_shapes()
     weights: dict[str, np.ndarray] = {}
     wrong = []
-    for file in _weight_files(folder, owner):
+    for file in files:
         try:
             with safe_open(file, "numpy") as tensors:
                 for key in tensors.keys():  # noqa: SIM118  (it is no mapping)
@@ -162,6 +176,7 @@ def _weights(folder: Path, architecture: Architecture, owner: str) -> dict[str, 
                         wrong.append(f"{key}, which is there twice")
                     else:
                         weights[ours] = tensors.get_tensor(key).astype(np.float32)
+                        check_finite(weights[ours], key, owner)
         except SafetensorError as error:
             raise ValueError(
                 f"{file.name} of {owner} is damaged: {error}. Download it again."

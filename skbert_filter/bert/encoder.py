@@ -306,6 +306,7 @@ class MeanState(BertEncoder):
         n_texts, n_tokens = ops.shape(ids)[0], ops.shape(ids)[1]
         everywhere = ops.arange(n_texts * n_tokens, dtype="int32")
         states = self.hidden_states(ids, length, self.unpacked(), None, everywhere)
+        states = ops.cast(states, "float32")
         states = ops.reshape(states, (n_texts, n_tokens, self.architecture.hidden_size))
         is_token = ops.arange(n_tokens, dtype="int32") < ops.expand_dims(length, 1)
         weights = ops.cast(is_token, "float32") / ops.cast(ops.expand_dims(length, 1), "float32")

@@ -1,5 +1,6 @@
 """The one place where Keras and its backend are first imported."""
 
+import io
 import os
 import sys
 import tempfile
@@ -73,8 +74,13 @@ def traced_once(function: Callable) -> Callable:
 @contextmanager
 def _stderr_kept_back() -> Iterator[None]:
     # TensorFlow's C++ side writes to the file descriptor, not to sys.stderr.
-    sys.stderr.flush()
-    original = os.dup(2)
+    try:
+        original = os.dup(2)
+    except OSError:  # closed, as of a program without a console
+        yield
+        return
+    told = sys.stderr or io.StringIO()
+    told.flush()
     with tempfile.TemporaryFile() as kept:
         os.dup2(kept.fileno(), 2)
         try:
@@ -87,4 +93,4 @@ def _stderr_kept_back() -> Iterator[None]:
                 if not line.startswith(("I0000", "W0000", "WARNING: All log")) and (
                     "cuInit" not in line
                 ):
-                    sys.stderr.write(f"{line}\n")
+                    told.write(f"{line}\n")

@@ -7,7 +7,7 @@ Nothing that is read here can run code. A filter of two classes is saved with a 
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 from tokenizers import Tokenizer
 
-from skbert_filter.bert.architecture import Precision, Weights
+from skbert_filter.bert.architecture import Architecture, Precision, Weights
 from skbert_filter.bert.config import architecture_of
 from skbert_filter.bert.state import BertState
 from skbert_filter.bert.tokenizer import ignores_case, load_tokenizer, special_tokens
@@ -43,6 +43,7 @@ _FIELDS: dict[str, tuple[type, ...]] = {
     "parameters": (dict,),
     "history": (dict,),
     "training_record": (dict,),
+    "fingerprint": (str,),
 }
 
 
@@ -132,17 +133,18 @@ def write_metadata(folder: Path, own: Mapping[str, Any]) -> None:
 
 def load_folder(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
     """Read a folder of `save_folder`, or a bundled one: the state, and our own metadata."""
-    owner = repr(os.fspath(folder))
-    path = BUNDLED.get(os.fspath(folder), Path(folder))
+    path, owner = find_folder(folder), repr(os.fspath(folder))
     if not (path / METADATA).is_file():
         raise FileNotFoundError(
             f"{owner} is not a folder written by save_pretrained: it has no {METADATA}."
         )
     for name in (METADATA, *_FILES):
-        if not (path / name).is_file() or (path / name).is_symlink():
+        # an installer may link to the files of a package
+        is_link = (path / name).is_symlink() and path not in BUNDLED.values()
+        if not (path / name).is_file() or is_link:
             raise ValueError(f"{owner} is incomplete: {name} is not a regular file.")
     metadata = checked_metadata(path)
-    if unhashed := set(_FILES) - metadata["sha256"].keys():
+    if unhashed := {METADATA, *_FILES} - metadata["sha256"].keys():
         raise ValueError(_damaged(path, f"has no hash of {sorted(unhashed)[0]}"))
     for name, types in _FIELDS.items():
         if type(metadata.get(name)) not in types:
@@ -153,6 +155,7 @@ def load_folder(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
             )
     config = read_json(path / "config.json")
     architecture = architecture_of(config, owner)
+    check_size(architecture, [path / "model.safetensors"], owner)
     names = config.get("id2label")
     if not isinstance(names, dict) or not 2 <= len(names) == len(metadata["classes"]):
         raise ValueError(
@@ -164,6 +167,9 @@ def load_folder(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
         raise ValueError(
             _damaged(path, f"has max_length={metadata['max_length']} for {positions} positions")
         )
+    if not 0 <= metadata["gamma"] < np.inf or not 0 <= metadata["label_smoothing"] < 1:
+        found = f"gamma={metadata['gamma']}, label_smoothing={metadata['label_smoothing']}"
+        raise ValueError(_damaged(path, f"has {found}, with which no filter is trained"))
     if metadata["precision"] not in get_args(Precision):
         raise ValueError(_damaged(path, f"has an unknown precision={metadata['precision']!r}"))
     try:
@@ -179,6 +185,7 @@ def load_folder(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
                 f"model.safetensors in {owner} has {name} of shape {held}, but config.json "
                 f"asks for {shape}. Save the filter again."
             )
+        check_finite(weights[name], name, owner)
     binary = len(names) == 2
     state = BertState.of(
         replace(architecture, n_logits=1 if binary else len(names)),
@@ -190,6 +197,35 @@ def load_folder(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
         precision=metadata["precision"],
     )
     return state, metadata
+
+
+def find_folder(folder: str | os.PathLike) -> Path:
+    """Return the path of a folder, or of the bundled one of that name.
+
+    As on the hub, a folder of the working directory comes first, if a model is saved in it.
+    """
+    path = Path(folder)
+    bundled = BUNDLED.get(os.fspath(folder), path)
+    return path if (path / "config.json").is_file() else bundled
+
+
+def check_size(architecture: Architecture, files: Sequence[Path], owner: str) -> None:
+    """Refuse a size that the files of the weights cannot hold, before anything is allocated."""
+    n_weights, n_bytes = architecture.n_weights, sum(file.stat().st_size for file in files)
+    if 2 * n_weights > n_bytes:
+        raise ValueError(
+            f"config.json of {owner} describes a BERT of {n_weights:,} weights, but its "
+            f"safetensors files have {n_bytes:,} bytes. Download or save the folder again."
+        )
+
+
+def check_finite(weight: np.ndarray, name: str, owner: str) -> None:
+    """Refuse weights with NaN or infinity, with which every text would get the same label."""
+    if not np.isfinite(weight).all():
+        raise ValueError(
+            f"The weights of {owner} are not finite: {name} holds NaN or infinity. Save the model "
+            "again, after a training whose loss is finite."
+        )
 
 
 def is_encoder_folder(folder: Path) -> bool:

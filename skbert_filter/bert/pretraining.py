@@ -4,6 +4,7 @@ Importing this module imports Keras.
 """
 
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from time import monotonic
@@ -29,7 +30,7 @@ from skbert_filter.bert.pretraining_task import (
     masked_lm_head,
 )
 from skbert_filter.bert.snapshots import Snapshot, Snapshots
-from skbert_filter.bert.training import WarmUpAndDecay
+from skbert_filter.bert.training import WarmUpAndDecay, check_loss
 
 # Of the loss, whose other part is the cross-entropy of the guessed tokens. They were chosen on
 # web snippets by page, as was the share of the shape in the targets (docs/benchmarks.rst).
@@ -326,9 +327,11 @@ def pretrain(
             initial_epoch=epoch,
             epochs=epoch + 1,
             callbacks=[watch],
-            verbose=plan.verbose,
+            # Keras would fail at its first line in a program without a console.
+            verbose=plan.verbose if sys.stdout else 0,
             shuffle=False,  # the data shuffles itself
         )
+        check_loss(fitted.history["loss"][-1], epoch)
         logged = {**fitted.history, "learning_rate": [model.optimizer.learning_rate]}
         for name, values in logged.items():
             watch.history.setdefault(name, []).append(float(values[-1]))

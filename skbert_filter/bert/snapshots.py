@@ -46,7 +46,7 @@ class Snapshots:
         every: int,
     ):
         self._folder, self._file = folder, Path(folder, _FILE)
-        self._identity = json.loads(json.dumps(identity, default=lambda number: number.item()))
+        self._identity = json.loads(json.dumps(identity, default=_plain))
         self.seeds, self.every = seeds, every
         self.last: Snapshot | None = None
         if self._file.exists():
@@ -81,8 +81,13 @@ class Snapshots:
         }
         self._file.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self._file)
-        with written_aside(self._file, overwrite=True) as made:
-            made.write_bytes(save(snapshot.variables, {"skbert_filter": json.dumps(header)}))
+        try:
+            with written_aside(self._file, overwrite=True) as made:
+                made.write_bytes(save(snapshot.variables, {"skbert_filter": json.dumps(header)}))
+        except OSError as error:
+            if self._file.exists():
+                error.add_note("The same call resumes from the snapshot before.")
+            raise
 
     def remove(self) -> None:
         """Remove what a training that is over has kept, and the folder if nothing is left."""
@@ -92,6 +97,11 @@ class Snapshots:
         remove_leftovers(self._file)
         if self._file.parent.is_dir() and not any(self._file.parent.iterdir()):
             self._file.parent.rmdir()
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON has for a path or a number of NumPy's."""
+    return os.fspath(value) if isinstance(value, os.PathLike) else value.item()
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

@@ -4,6 +4,7 @@ Importing this module imports Keras.
 """
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -82,10 +83,21 @@ class _Epochs(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if logs is not None:
+            check_loss(logs["loss"], epoch)
             logs["learning_rate"] = float(self.model.optimizer.learning_rate)
         model = self._live.model
         if self._hooks.end(lambda: model.weights_by_name(self._n_words)):
             model.stop_training = True
+
+
+def check_loss(loss: float, epoch: int) -> None:
+    """Stop a training that has come to nothing."""
+    if not math.isfinite(loss):
+        raise ValueError(
+            f"The loss of epoch {epoch + 1} is {loss}: the training has diverged. The usual cause "
+            "is a learning_rate that is too high; others are very large weights of samples or "
+            "classes. Lower them, and fit again."
+        )
 
 
 class _EpochData:
@@ -157,7 +169,8 @@ def train(
         validation_data=validation_data,
         epochs=plan.epochs,
         callbacks=all_callbacks,
-        verbose=plan.verbose,
+        # Keras would fail at its first line in a program without a console.
+        verbose=plan.verbose if sys.stdout else 0,
         shuffle=False,  # the data shuffles itself
     )
     history = {name: [float(v) for v in values] for name, values in fitted.history.items()}

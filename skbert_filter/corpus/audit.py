@@ -10,7 +10,7 @@ import pyarrow as pa
 from skbert_filter.corpus.job import Job
 from skbert_filter.corpus.scores import TextScores
 from skbert_filter.io.atomic import remove_leftovers
-from skbert_filter.tables import create_table
+from skbert_filter.tables import create_table, open_file
 
 
 @contextmanager
@@ -20,7 +20,7 @@ def kept_texts(job: Job, folder: Path) -> Iterator[Callable[[list[str]], None]]:
         yield lambda texts: None
         return
     schema = pa.schema({"text": pa.large_string()})
-    with pa.OSFile(str(_texts_file(folder)), "wb") as raw, pa.ipc.new_stream(raw, schema) as stream:
+    with open_file(_texts_file(folder), "wb") as raw, pa.ipc.new_stream(raw, schema) as stream:
         yield lambda texts: stream.write_batch(pa.record_batch([texts], schema=schema))
 
 
@@ -47,7 +47,7 @@ def write_audit(job: Job, scores: TextScores, folder: Path, *, overwrite: bool) 
     decisions = pa.array(["discard", "keep"])
     with (
         create_table(job.audit, schema, overwrite=overwrite) as write,
-        pa.OSFile(str(_texts_file(folder))) as raw,
+        open_file(_texts_file(folder)) as raw,
         pa.ipc.open_stream(raw) as stream,
     ):
         first = 0

@@ -17,7 +17,8 @@ def load_classifier(model: Any, *, trust: bool = False) -> Any:
     Parameters
     ----------
     model : classifier or str or Path
-        A fitted classifier; a folder written by `SmallBertTextFilter.save_pretrained`;
+        A fitted classifier; "web" for the bundled filter; a folder written by
+        `SmallBertTextFilter.save_pretrained`;
         ``registry://workspace/name:version`` of Comet's model registry; or a file written by
         joblib or pickle.
     trust : bool, default=False
@@ -52,7 +53,9 @@ def model_name(model: Any) -> str:
 
 
 def _load(path: Path, *, trust: bool) -> Any:
-    if path.is_dir():
+    from skbert_filter.bert.folder import find_folder
+
+    if find_folder(path).is_dir():
         from skbert_filter.text_filter import SmallBertTextFilter
 
         return SmallBertTextFilter.from_pretrained(path)

@@ -4,7 +4,7 @@ Knows nothing of the formats of files, which are read and written as on one mach
 """
 
 import tempfile
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ except ImportError as error:
         "engine=\"dask\" needs Dask. Install it with pip install 'skbert_filter[dask]'."
     ) from error
 
-_COUNTS = tuple(field.name for field in fields(Outcome))
+_COUNTS = ("rows", "distinct", "kept", "nulls", "written", "decoded", "doubtful")
 # Sets of digests that are joined by one task.
 _FAN_IN = 8
 
@@ -146,7 +146,7 @@ def _filter_file(
     # Under a name of its own: a worker that is given up for lost may still be writing.
     with tempfile.TemporaryDirectory(prefix="worker-", dir=output.parent) as folder:
         made, new_record = Path(folder, "output"), Path(folder, "record.npz")
-        counts = filter_rows(replace(job, files=(file,)), scores, made, Path(folder))
+        counts = filter_rows(replace(job, files=(file,)), scores, made)
         found = np.concatenate(digests)
         figures = [getattr(counts, name) for name in _COUNTS]
         np.savez(new_record, modified=modified, counts=figures, digests=found)

@@ -191,7 +191,7 @@ def _run(job: Job, folder: Path, partial: Partial | None, progress: Progress | N
     with kept_texts(job, folder) as keep_texts:
         scores = TextScores(job.decider, partial, keep_texts)
         output = None if partial is None else partial.output
-        outcome = filter_rows(job, scores, output, folder, progress)
+        outcome = filter_rows(job, scores, output, progress)
     resumed = partial is not None and partial.resumed
     write_audit(job, scores, folder, overwrite=job.overwrite or resumed)
     return outcome

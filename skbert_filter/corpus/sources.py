@@ -1,6 +1,7 @@
 """The files of a corpus, and where their output may go. Knows nothing of models."""
 
 import os
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +31,8 @@ class SourceFile:
 def list_sources(source: Path) -> tuple[SourceFile, ...]:
     """Return the files of a source in the order of their names; one for a file.
 
-    Left out are files and folders whose name begins with a dot, and files such as
-    ``_SUCCESS`` that other programs leave.
+    Left out are files and folders whose name begins with a dot, and what other programs leave:
+    folders such as ``_temporary`` and files such as ``_SUCCESS``.
 
     Raises
     ------
@@ -41,6 +42,8 @@ def list_sources(source: Path) -> tuple[SourceFile, ...]:
         If a folder holds no files to read, one of an unknown kind, or a link to a folder.
     """
     if source == STANDARD:
+        if sys.stdin is None:
+            raise ValueError("Standard input is closed. Name a file.")
         return (SourceFile(source, "standard input", 0),)
     if not source.is_dir():
         if not source.exists():
@@ -48,7 +51,10 @@ def list_sources(source: Path) -> tuple[SourceFile, ...]:
         return (SourceFile(source, source.name, source.stat().st_size),)
     files, foreign = [], []
     for folder, folders, names in os.walk(source, onerror=_refuse_unread):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        # A folder such as _temporary is of a writer at work or dead, _year=2020 one of a table.
+        folders[:] = [
+            name for name in folders if name[0] != "." and (name[0] != "_" or "=" in name)
+        ]
         for name in folders:
             if Path(folder, name).is_symlink():
                 raise ValueError(

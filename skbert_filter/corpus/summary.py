@@ -5,11 +5,12 @@ from typing import Any
 
 import pandas as pd
 
-from skbert_filter.wording import counted
+from skbert_filter.duplicates.printing import Report
+from skbert_filter.wording import counted, printable
 
 
 @dataclass(frozen=True)
-class FilterSummary:
+class FilterSummary(Report):
     """What `filter_corpus` did.
 
     Attributes
@@ -39,6 +40,8 @@ class FilterSummary:
         Distinct texts that look mis-decoded ("â€™").
     decoded : int
         Files that were not UTF-8 and read in the encoding that was named.
+    doubtful : int
+        CSV files of one column whose texts span lines that could be rows as well.
     recovered : int
         Distinct texts that an interrupted run had computed. On a cluster 0: there the files
         that were finished are kept.
@@ -61,6 +64,7 @@ class FilterSummary:
     written: int
     misdecoded: int
     decoded: int
+    doubtful: int
     recovered: int
     seconds: float
 
@@ -93,6 +97,12 @@ class FilterSummary:
         if self.decoded:
             files = counted(self.decoded, "file is", "files are")
             notes.append(f"{files} not UTF-8: decoded as you said.")
+        if self.doubtful:
+            notes.append(
+                f"{counted(self.doubtful, 'CSV file has', 'CSV files have')} texts in quotation "
+                "marks that span lines, each of which could be a row as well: see that they are "
+                'whole (docs: files, "Quotation marks").'
+            )
         if self.recovered:
             notes.append(
                 f"{counted(self.recovered, 'distinct text')} had been computed by an interrupted "
@@ -101,23 +111,27 @@ class FilterSummary:
         return tuple(notes)
 
     def __str__(self) -> str:
+        source = "standard input" if self.source == "-" else self.source
+        destination = "Standard output" if self.destination == "-" else self.destination
         files = f" ({self.files:,} files)" if self.files > 1 else ""
         share = self.kept / max(self.rows, 1)
         found = f"{counted(self.kept, 'row')} ({share:.1%}) with {self.decision}"
         if self.columns is None:
-            done = f"{self.destination} has {found}; discarded: {self.discarded:,}."
+            done = f"{destination} has {found}; discarded: {self.discarded:,}."
         else:
             added = " and ".join(map(repr, self.columns))
-            done = f"{self.destination} has all, with the columns {added}: {found}."
-        return "\n".join(
-            [
-                f"{counted(self.rows, 'row')} of {self.source}{files}: "
-                f"{counted(self.distinct, 'distinct text')}.",
-                done,
-                *self.notes,
-                f"{self.seconds:.1f} seconds, {self.rows_per_second:,.0f} rows per second.",
-            ]
-        )
+            done = f"{destination} has all, with the columns {added}: {found}."
+
+        lines = [
+            f"{counted(self.rows, 'row')} of {source}{files}: "
+            f"{counted(self.distinct, 'distinct text')}.",
+            done,
+            *self.notes,
+            f"{self.seconds:.1f} seconds, {self.rows_per_second:,.0f} rows per second.",
+        ]
+        if self.audit is not None:
+            lines.insert(2, f"{self.audit} has each distinct text and what was decided.")
+        return "\n".join(map(printable, lines))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures, ready for JSON."""

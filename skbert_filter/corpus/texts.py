@@ -7,10 +7,13 @@ import pyarrow as pa
 
 from skbert_filter.corpus.sources import list_sources
 from skbert_filter.tables import check_no_nulls, check_text_column, open_rows, valid_texts
+from skbert_filter.tables.decoding import check_encoding
 from skbert_filter.tables.lines import TEXT
 
 
-def text_arrays(source: str | Path, text: str = "text") -> Iterator[pa.Array]:
+def text_arrays(
+    source: str | Path, text: str = "text", *, encoding: str | None = None
+) -> Iterator[pa.Array]:
     """Read the texts of a corpus batch by batch; a missing or damaged text is an error.
 
     Parameters
@@ -19,6 +22,8 @@ def text_arrays(source: str | Path, text: str = "text") -> Iterator[pa.Array]:
         What `filter_corpus` reads: a file of one of its kinds, a folder of them, or ``-``.
     text : str, default="text"
         The column with the texts.
+    encoding : str, default=None
+        What to decode text files from that are not UTF-8, such as "cp1252".
 
     Yields
     ------
@@ -27,11 +32,8 @@ def text_arrays(source: str | Path, text: str = "text") -> Iterator[pa.Array]:
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file or folder.
-    ValueError
-        If a file is of an unknown kind or damaged, or lacks the column or a text. The file
-        and the row are named.
+    FileNotFoundError, ValueError
+        As `filter_corpus`; the file and the row are named.
 
     Examples
     --------
@@ -44,9 +46,10 @@ def text_arrays(source: str | Path, text: str = "text") -> Iterator[pa.Array]:
     ...     [texts.to_pylist() for texts in text_arrays(folder)]
     [['View All', 'About'], ['Contact us']]
     """
+    check_encoding(encoding)
     for file in list_sources(Path(source)):
         first_row = 1
-        with open_rows(file.path, text) as table:
+        with open_rows(file.path, text, encoding=encoding) as table:
             name = text if table.format.is_table else TEXT
             check_text_column(table.schema, name, file.path)
             for batch, _ in table.batches:

@@ -3,6 +3,7 @@
 Knows nothing of what is reported.
 """
 
+import html
 from collections.abc import Iterable
 from dataclasses import fields
 from io import StringIO
@@ -16,13 +17,17 @@ from rich.table import Table
 from rich.text import Text
 
 from skbert_filter.duplicates.keys import Key
+from skbert_filter.wording import printable
 
-_WIDTH = 88
+# That of a terminal.
+_WIDTH = 80
+# Of more labels than these the most frequent ones are shown.
+_LABELS = 10
 Columns = dict[str, Iterable[str]]
 
 
 class Report:
-    """Equality of reports, whose tables have no truth value of their own."""
+    """A result that notebooks show as `print` does, and equal to one with equal tables."""
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -31,6 +36,9 @@ class Report:
         return all(_equal(getattr(self, name), getattr(other, name)) for name in names)
 
     __hash__ = None  # type: ignore[assignment]
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
 
 
 def key_name(key: Key) -> str:
@@ -63,14 +71,14 @@ def shown_text(text: Any) -> str:
 
 
 def aligned(numbers: Columns, strings: Columns) -> str:
-    """Align columns; the widest strings are cut so that lines have at most `_WIDTH` cells."""
+    """Align columns of what can be printed, the widest strings cut to lines of `_WIDTH` cells."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
     for header in numbers:
-        table.add_column(header, justify="right", no_wrap=True)
+        table.add_column(_cell(header), justify="right", no_wrap=True)
     for header in strings:
-        table.add_column(header)
+        table.add_column(_cell(header))
     for row in zip(*numbers.values(), *strings.values(), strict=True):
-        table.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in row))
+        table.add_row(*map(_cell, row))
     console = Console(
         file=StringIO(),
         width=_WIDTH - 2,
@@ -82,6 +90,25 @@ def aligned(numbers: Columns, strings: Columns) -> str:
     with console.capture() as capture:
         console.print(table)
     return "\n".join(f"  {line.rstrip()}" for line in capture.get().rstrip("\n").split("\n"))
+
+
+def label_lines(by_label: pd.DataFrame) -> str:
+    """Return the counts of each label, which has "rows", "distinct" and perhaps "misdecoded"."""
+    shown = by_label.nlargest(_LABELS, "rows").sort_index()
+    numbers: Columns = {
+        "rows": map("{:,}".format, shown["rows"]),
+        "distinct": map("{:,}".format, shown["distinct"]),
+        "rows for each": map("{:.2f}".format, shown["rows"] / shown["distinct"]),
+    }
+    if "misdecoded" in shown:
+        numbers["mis-decoded"] = map("{:.1%}".format, shown["misdecoded"])
+    lines = aligned(numbers, {"label": map(short_repr, shown.index)})
+    others = len(by_label) - len(shown)
+    return f"{lines}\n  and {others:,} less frequent ones" if others else lines
+
+
+def _cell(text: str) -> Text:
+    return Text(printable(text), no_wrap=True, overflow="ellipsis")
 
 
 def _equal(left: Any, right: Any) -> bool:

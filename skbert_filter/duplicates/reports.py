@@ -19,6 +19,7 @@ from skbert_filter.duplicates.printing import (
     Report,
     aligned,
     key_name,
+    label_lines,
     row_tuples,
     share_of,
     shown_text,
@@ -26,9 +27,6 @@ from skbert_filter.duplicates.printing import (
 from skbert_filter.duplicates.votes import Votes, count_votes
 from skbert_filter.encoding import looks_misdecoded
 from skbert_filter.validation import check_labels, check_texts, find_texts, take_rows
-
-# Of more labels than these, a printed report shows the most frequent ones.
-_LABELS_SHOWN = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +138,7 @@ class DuplicateReport(Report):
             head = f"Share of all rows that the most frequent {unit}s make:"
             parts.append(f"{head}\n{aligned(coverage, {})}")
         if self.by_label is not None:
-            parts.append(_label_lines(self.by_label))
+            parts.append(label_lines(self.by_label))
         labels = [] if self.by_label is None else self.by_label.index.tolist()
         shown = len(self.most_frequent)
         if shown:
@@ -339,20 +337,6 @@ def _count_columns(labels: list[Any]) -> list[str]:
 def _column(values: Iterable[Any]) -> pd.Series:
     # pandas would make a column of str of these, and fail on lone surrogates.
     return pd.Series(list(values), dtype=object)
-
-
-def _label_lines(by_label: pd.DataFrame) -> str:
-    shown = by_label.nlargest(_LABELS_SHOWN, "rows").sort_index()
-    numbers: Columns = {
-        "rows": map("{:,}".format, shown["rows"]),
-        "distinct": map("{:,}".format, shown["distinct"]),
-        "rows for each": map("{:.2f}".format, shown["ratio"]),
-    }
-    if "misdecoded" in shown:
-        numbers["mis-decoded"] = map("{:.1%}".format, shown["misdecoded"])
-    lines = aligned(numbers, {"label": map(short_repr, shown.index)})
-    others = len(by_label) - len(shown)
-    return f"{lines}\n  and {others:,} less frequent ones" if others else lines
 
 
 def _text_lines(texts: pd.DataFrame, labels: list[Any]) -> str:

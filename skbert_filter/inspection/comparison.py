@@ -28,6 +28,7 @@ from skbert_filter.inspection.significance import (
     verdict,
 )
 from skbert_filter.validation import check_labels, check_texts
+from skbert_filter.wording import printable
 
 _LOWER_IS_BETTER = ("brier", "expected_calibration_error")
 
@@ -219,7 +220,7 @@ class Comparison(Report):
                 lines.append(
                     f"The highest mean {SHORT_NAMES.get(first, first)}: {means[first].idxmax()}."
                 )
-            lines += self.sentences()
+            lines += map(printable, self.sentences())
             lines.append("(Corrected resampled t-tests; p-values corrected by Holm's method.)")
         return "\n".join(lines)
 

@@ -26,7 +26,7 @@ from skbert_filter.inspection.significance import (
     p_text,
 )
 from skbert_filter.validation import check_labels, check_texts
-from skbert_filter.wording import counted
+from skbert_filter.wording import counted, printable
 
 # Of more classes than these, a printed confusion matrix is a list of the most frequent confusions.
 _CLASSES_SHOWN = 8
@@ -188,8 +188,8 @@ class Evaluation(Report, Scores):
 
     def __str__(self) -> str:
         parts = [
-            f"{self.name}\n{self.counting}",
-            self._score_lines(),
+            f"{printable(self.name)}\n{self.counting}",
+            self.score_lines(),
             "\n".join(filter(None, [self.verdict, *map(str, self.tests)])),
             self.leaks,
             self._confusion_lines(),
@@ -197,7 +197,8 @@ class Evaluation(Report, Scores):
         ]
         return "\n\n".join(filter(None, parts))
 
-    def _score_lines(self) -> str:
+    def score_lines(self) -> str:
+        """Return the scores of this classifier and of the baselines as a table to print."""
         every: list[Scores] = [self, *self.baselines]
         names = [scores.name for scores in every]
         if self.without_leaks is not None:
@@ -208,7 +209,7 @@ class Evaluation(Report, Scores):
         for name, short in SHORT_NAMES.items():
             numbers[short] = [f"{getattr(scores, name):.3f}" for scores in every]
             if name == "accuracy":
-                numbers["95 % interval"] = [
+                numbers["95 % CI"] = [
                     f"{scores.accuracy_low:.3f}–{scores.accuracy_high:.3f}" for scores in every
                 ]
         return aligned(numbers, {"classifier": names})
@@ -321,7 +322,7 @@ def evaluate(
     Scored on 148 distinct texts, each counted once (159 rows). Texts with several labels: 1,
     of which the most frequent counts; left out, for want of one: 1.
     <BLANKLINE>
-      accuracy  95 % interval     F1     AP  Brier    ECE  classifier
+      accuracy      95 % CI     F1     AP  Brier    ECE  classifier
          0.878    0.816–0.922  0.809  0.898  0.089  0.084  WordCountRule
          0.926    0.872–0.958  0.889  0.931  0.063  0.071  TF-IDF and shape
          0.892    0.832–0.932  0.826  0.914  0.076  0.073  TF-IDF

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.stats import binomtest
 from scipy.stats import t as student_t
 
-from skbert_filter.wording import counted
+from skbert_filter.wording import counted, printable
 
 _LEVEL = 0.05
 
@@ -41,7 +41,7 @@ class McNemarTest:
 
     def __str__(self) -> str:
         sign = np.sign(self.only_first - self.only_second)
-        return (
+        return printable(
             f"{self.first} is right on {counted(self.only_first, 'text')} that {self.second} gets "
             f"wrong, and wrong on {self.only_second:,} that it gets right: "
             f"{verdict(sign, self.p_value)} ({p_text(self.p_value)})."

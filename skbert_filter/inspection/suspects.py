@@ -294,7 +294,8 @@ def apply_corrections(X: Any, y: Any, table: pd.DataFrame, *, key: Key = "exact"
         The texts and labels that the table was made of.
     table : DataFrame
         Lines of the table of `suspect_labels`, in any order, with "label" corrected. It
-        may have been a CSV file in between. A line without a label changes nothing.
+        may have been a CSV file or a spreadsheet in between. A row without a label changes
+        nothing.
     key : {"exact", "whitespace", "casefold"} or callable, default="exact"
         As in the call that made the table.
 
@@ -323,29 +324,32 @@ def apply_corrections(X: Any, y: Any, table: pd.DataFrame, *, key: Key = "exact"
         raise ValueError(f"The table has no column {absent[0]!r}. Keep what suspect_labels wrote.")
     codes, distinct = _number(texts, key)
     classes = pd.unique(labels).tolist()
-    # A file gives "1" for the label 1 where another line of the column is empty.
-    class_of = {str(label): label for label in classes} | {label: label for label in classes}
-    line_of: dict[int, int] = {}
+    class_of = _labels_by_name(classes)
+    line_of: dict[int, Any] = {}
     new = np.empty(len(distinct), dtype=labels.dtype)
-    lines = zip(table["text"], table["label"], table["first_row"], strict=True)
-    for line, (text, label, row) in enumerate(lines):
+    lines = zip(table.index, table["text"], table["label"], table["first_row"], strict=True)
+    for line, text, label, row in lines:
         if not (0 <= row < len(texts) and _collapsed(text) == _collapsed(texts[int(row)])):
+            hint = ""
+            if pd.isna(text):
+                hint = " Read files with pd.read_csv(..., keep_default_na=False)."
             raise ValueError(
-                f"Line {line} of the table is of row {row} and the text {short_repr(text)}, which "
-                "X does not hold there. Pass the X that the table was made of, and read files "
-                "with pd.read_csv(..., keep_default_na=False)."
+                f"Row {line} of the table is of row {row} and the text {short_repr(text)}, which "
+                f"X does not hold there. Pass the X that the table was made of.{hint}"
             )
         if pd.isna(label) or (label == "" and "" not in class_of):
             continue
         if label not in class_of:
+            label = str(label).strip()
+        if label not in class_of:
             raise ValueError(
-                f"Line {line} of the table has the label {label!r}, which y does not hold. Its "
+                f"Row {line} of the table has the label {label!r}, which y does not hold. Its "
                 f"labels are {short_repr(classes)}."
             )
         code = int(codes[int(row)])
         if code in line_of:
             raise ValueError(
-                f"Lines {line_of[code]} and {line} of the table are of one text, "
+                f"Rows {line_of[code]} and {line} of the table are of one text, "
                 f"{short_repr(text)}. Keep one."
             )
         line_of[code] = line
@@ -394,6 +398,20 @@ def _splits_of_texts(
         splits.append((position[trained], np.arange(start, start + len(test))))
         start += len(test)
     return tested, splits
+
+
+def _labels_by_name(classes: list[Any]) -> dict[Any, Any]:
+    """Return the labels by themselves, and by what files and spreadsheets make of them."""
+    names: dict[Any, Any] = {}
+    for label in classes:
+        name = str(label)
+        names[name] = label
+        if isinstance(label, bool):
+            names |= {name.lower(): label, name.upper(): label}
+        elif isinstance(label, int | float):
+            whole = name.removesuffix(".0")
+            names |= {whole: label, f"{whole}.0": label}
+    return names | {label: label for label in classes}
 
 
 def _collapsed(text: Any) -> str:

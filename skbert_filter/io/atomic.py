@@ -54,6 +54,11 @@ def written_aside(target: str | os.PathLike[str], *, overwrite: bool = False) ->
     """
     target = Path(target).resolve()
 
+    if target.parent.name.startswith(_prefix(target)):
+        # An outer block has lent this path, which is aside already.
+        yield target
+        return
+
     with no_room_named(target), TemporaryDirectory(prefix=_prefix(target), dir=target.parent) as at:
         made = Path(at, target.name)
         yield made
@@ -118,7 +123,7 @@ def no_room_named(target: str | os.PathLike[str]) -> Iterator[None]:
         named = NoRoomError(
             error.errno,
             f"There is no room to write {os.fspath(target)} ({os.strerror(error.errno)}). Free "
-            "some, or name a place on another disk",
+            "some, or name a place on another disk.",
         )
         for note in getattr(error, "__notes__", []):
             named.add_note(note)

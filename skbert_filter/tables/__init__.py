@@ -6,9 +6,10 @@ from skbert_filter.tables.columns import (
     check_text_column,
     valid_texts,
 )
-from skbert_filter.tables.formats import Format, file_format, find_format, table_format
-from skbert_filter.tables.reading import TableReader, open_rows, open_table, plain_schema
+from skbert_filter.tables.formats import Format, file_format, find_format, open_file, table_format
+from skbert_filter.tables.reading import TableReader, open_rows, open_table
 from skbert_filter.tables.writing import (
+    Write,
     check_can_hold,
     check_destination,
     check_new_file,
@@ -20,6 +21,7 @@ from skbert_filter.tables.writing import (
 __all__ = [
     "Format",
     "TableReader",
+    "Write",
     "check_can_hold",
     "check_column",
     "check_destination",
@@ -29,10 +31,10 @@ __all__ = [
     "create_table",
     "file_format",
     "find_format",
+    "open_file",
     "open_rows",
     "open_table",
     "open_writer",
-    "plain_schema",
     "standard_output",
     "table_format",
     "valid_texts",

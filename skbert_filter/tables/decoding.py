@@ -1,10 +1,11 @@
-"""Bytes that should be UTF-8: where they are not, and how to read them all the same.
+"""Bytes of a text as UTF-8: decoded where they are not, and where that is not possible.
 
 Knows nothing of tables.
 """
 
 import codecs
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,7 @@ def blocks_of(stream: Any) -> Iterator[bytes]:
 
 
 def check_encoding(encoding: str | None) -> None:
-    """Refuse the name of an encoding that does not exist.
-
-    Raises
-    ------
-    ValueError
-        If Python knows no such encoding of text.
-    """
+    """Refuse the name of an encoding that Python does not know, with a ValueError."""
     if encoding is None:
         return
     try:
@@ -39,35 +34,49 @@ def check_encoding(encoding: str | None) -> None:
         ) from error
 
 
-def decoded(
-    blocks: Iterable[bytes], path: Path | str, *, encoding: str | None = None
-) -> Iterator[str]:
-    """Decode the blocks of a text, and say where that is not possible.
+def is_utf8(blocks: Iterable[bytes], encoding: str) -> bool:
+    """Return whether a text is UTF-8, where others of its corpus have another encoding.
 
-    Parameters
-    ----------
-    blocks : iterable of bytes
-    path : Path or str
-        Where they come from, for messages.
-    encoding : str, default=None
-        None: UTF-8. A byte order mark at the start is left out.
-
-    Yields
-    ------
-    part : str
-
-    Raises
-    ------
-    ValueError
-        If a byte cannot be decoded, naming its line and position, or the start of the
-        text is that of another kind of file.
+    Bytes that are valid as UTF-8 may be those of the other encoding: UTF-16 has NULs, and all bytes
+    of an encoding of seven bits, such as ISO-2022-JP, are ASCII.
 
     Examples
     --------
-    >>> from skbert_filter.tables.decoding import decoded
-    >>> "".join(decoded([b"caf", b"\\xc3", b"\\xa9"], "a.txt"))
+    >>> from skbert_filter.tables.decoding import is_utf8
+    >>> [is_utf8([text.encode("iso2022_jp")], "iso2022_jp") for text in ("Tea", "お茶")]
+    [True, False]
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    other = codecs.getincrementaldecoder(encoding)("replace")
+    is_wide = b"a\0".decode(encoding, "replace") != "a\0"
+    is_ascii = is_same = True
+    try:
+        for block in chain(blocks, [b""]):
+            text = decoder.decode(block, final=not block)
+            is_ascii = is_ascii and block.isascii()
+            if is_wide:
+                is_same = is_same and "\0" not in text
+            elif is_ascii:
+                is_same = is_same and other.decode(block, final=not block) == text
+    except UnicodeDecodeError:
+        return False
+    return is_same or not (is_ascii or is_wide)
+
+
+def utf8_blocks(
+    blocks: Iterable[bytes], path: Path | str, *, encoding: str | None = None
+) -> Iterator[bytes]:
+    """Turn the blocks of a text into UTF-8, without a byte order mark.
+
+    A letter may be in two blocks. Where a byte cannot be decoded, or the text begins like another
+    kind of file, a ValueError names the line.
+
+    Examples
+    --------
+    >>> from skbert_filter.tables.decoding import utf8_blocks
+    >>> b"".join(utf8_blocks([b"caf\\xe9"], "a.txt", encoding="latin-1")).decode()
     'café'
-    >>> "".join(decoded([b"Tea\\n", b"caf\\xe9\\n"], "a.txt"))
+    >>> b"".join(utf8_blocks([b"Tea\\n", b"caf\\xe9\\n"], "a.txt"))
     Traceback (most recent call last):
         ...
     ValueError: a.txt is not UTF-8: byte 4 of line 2 is 0xe9 (byte 8 of the file). If all such files
@@ -78,77 +87,60 @@ def decoded(
     n_bytes, line, line_start = 0, 1, 0
     is_first = True
 
-    def decode(block: bytes, *, final: bool = False) -> str:
-        nonlocal line, line_start
+    for block in chain(blocks, [b""]):
+        if is_first and encoding is None:
+            _check_is_text(block, path)
+
         try:
-            return decoder.decode(block, final=final)
-        except UnicodeError as error:
-            if not isinstance(error, UnicodeDecodeError):
-                raise ValueError(f"{path} is not {encoding}: {error}.") from error
+            text = decoder.decode(block, final=not block)
+            # Some encodings can write half a pair of surrogates, which UTF-8 cannot.
+            decoded = block if encoding is None else text.encode()
+        except UnicodeDecodeError as error:
             # What was left of the block before is a part of the object.
             first = n_bytes + len(block) - len(error.object)
             before = error.object[: error.start]
-            line += before.count(b"\n")
             if b"\n" in before:
+                line += before.count(b"\n")
                 line_start = first + before.rindex(b"\n") + 1
+            place = first + error.start
+            remedy = "Name its encoding, or correct the file"
+            if encoding is None:
+                remedy = (
+                    'If all such files have another encoding, name it, as in encoding="cp1252" '
+                    "(--encoding cp1252)"
+                )
             raise ValueError(
-                _undecodable(path, encoding, error.object[error.start], first + error.start, line,
-                             line_start)
-            ) from error  # fmt: skip
+                f"{path} is not {encoding or 'UTF-8'}: byte {place - line_start + 1} of line "
+                f"{line} is 0x{error.object[error.start]:02x} (byte {place + 1} of the file). "
+                f'{remedy} (docs: files, "Encodings").'
+            ) from error
+        except UnicodeError as error:
+            raise ValueError(
+                f"{path} is not {encoding}: {error}. Name its encoding, such as 'utf-16-le' or "
+                "'utf-16-be' for UTF-16 without a byte order mark, or correct the file."
+            ) from error
 
-    for block in blocks:
-        if is_first and encoding is None:
-            _check_is_text(block, path)
-        text = decode(block)
-        if is_first and text:
-            text = text.removeprefix("\ufeff")
-            _check_is_text(text[:_HEAD_BYTES].encode("utf-8", "replace"), path)
+        if is_first and decoded:
+            decoded = decoded.removeprefix(codecs.BOM_UTF8)
+            _check_is_text(decoded, path)
             is_first = False
-        yield text
-        line += block.count(b"\n")
+        yield decoded
+
         if b"\n" in block:
+            line += block.count(b"\n")
             line_start = n_bytes + block.rindex(b"\n") + 1
         n_bytes += len(block)
-    yield decode(b"", final=True)
 
 
-def check_utf8(blocks: Iterable[bytes], path: Path | str) -> None:
-    """Refuse a text that is not UTF-8.
-
-    Raises
-    ------
-    ValueError
-        As `decoded`.
-    """
-    for _ in decoded(blocks, path):
-        pass
-
-
-def _check_is_text(head: bytes, path: Path | str) -> None:
-    if head.startswith(_UTF16):
+def _check_is_text(block: bytes, path: Path | str) -> None:
+    if block.startswith(_UTF16):
         raise ValueError(
             f'{path} is not UTF-8 but seems to be UTF-16. Pass encoding="utf-16" (--encoding '
             "utf-16), which reads the files that are not UTF-8 with it."
         )
-    if (place := head[:_HEAD_BYTES].find(b"\0")) >= 0:
+    if (place := block[:_HEAD_BYTES].find(b"\0")) >= 0:
         raise ValueError(
-            f"{path} does not seem to be text: line {head.count(bytes([10]), 0, place) + 1} has a "
+            f"{path} does not seem to be text: line {block.count(bytes([10]), 0, place) + 1} has a "
             f"NUL (byte {place + 1} of the file). Take it away, or pass its encoding if it is "
             "text in UTF-16 or UTF-32."
         )
-
-
-def _undecodable(
-    path: Path | str, encoding: str | None, byte: int, place: int, line: int, line_start: int
-) -> str:
-    remedy = (
-        'If all such files have another encoding, name it, as in encoding="cp1252" '
-        "(--encoding cp1252)"
-        if encoding is None
-        else "Name its encoding, or mend the file"
-    )
-    return (
-        f"{path} is not {encoding or 'UTF-8'}: byte {place - line_start + 1} of line {line} is "
-        f"0x{byte:02x} (byte {place + 1} of the file). {remedy} "
-        '(docs: files, "Encodings").'
-    )

@@ -4,8 +4,9 @@ Values of CSV files are written in quotes.
 """
 
 import sys
+from base64 import b64encode
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,15 +15,17 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from skbert_filter.io.atomic import written_aside
-from skbert_filter.tables.formats import Format, file_format, table_format
+from skbert_filter.tables.formats import Format, file_format, open_file, table_format
 from skbert_filter.tables.lines import LINE, TEXT, joined, with_members
-from skbert_filter.tables.reading import plain_schema
+from skbert_filter.validation import plain_schema
 
 Write: TypeAlias = Callable[[pa.RecordBatch], None]
 
 # A row group of Parquet is written with this many rows, or fewer where they are large.
 _GROUP_ROWS = 1 << 18
 _GROUP_BYTES = 1 << 26
+
+_BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
 
 
 @contextmanager
@@ -49,26 +52,27 @@ def create_table(path: Path, schema: pa.Schema, *, overwrite: bool = False) -> I
 def open_writer(path: Path, schema: pa.Schema, known: Format) -> Iterator[Write]:
     """Give a function that writes record batches to a file, at once and under its name.
 
-    Parameters
-    ----------
-    path : Path
-    schema : pyarrow.Schema
-        The columns as they are to be stored: see `TableReader`. Of lines only "line" is
-        written; further columns of JSON Lines become members.
-    known : Format
-        What to write, whatever the name of the file.
+    `schema` has the columns as they are to be stored, `known` says how, whatever the name of the
+    file. Of lines only "line" is written; further columns of JSON Lines become members.
     """
-    with pa.OSFile(str(path), "wb") as raw:
+    plain = plain_schema(schema)
+    with open_file(path, "wb") as raw:
         if known.kind == "parquet":
-            with pq.ParquetWriter(raw, schema) as writer, _row_groups(writer, schema) as write:
-                yield write
+            has_views = plain != schema
+            with pq.ParquetWriter(raw, plain, store_schema=not has_views) as writer:
+                with _row_groups(writer, plain) as write:
+                    yield write
+                if has_views:
+                    # Arrow cannot write views in lists of structs. The file is the same for
+                    # strings: this is what tells readers to make views of them.
+                    stored = {"ARROW:schema": b64encode(schema.serialize())}
+                    writer.add_key_value_metadata((schema.metadata or {}) | stored)
             return
         with pa.output_stream(raw, compression=known.compression) as stream:
             if known.kind == "csv":
-                schema = plain_schema(schema)
                 options = pacsv.WriteOptions(delimiter=known.delimiter)
-                with pacsv.CSVWriter(stream, schema, write_options=options) as writer:
-                    yield writer.write_batch
+                with pacsv.CSVWriter(stream, plain, write_options=options) as writer:
+                    yield _csv_writer(writer)
             else:
                 yield _line_writer(stream.write)
 
@@ -76,21 +80,19 @@ def open_writer(path: Path, schema: pa.Schema, known: Format) -> Iterator[Write]
 @contextmanager
 def standard_output() -> Iterator[Write]:
     """Give a function that writes lines to standard output."""
+    if sys.stdout is None:
+        raise ValueError("Standard output is closed. Name a file.")
     yield _line_writer(sys.stdout.buffer.write)
     sys.stdout.buffer.flush()
 
 
 def check_destination(path: Path, *, overwrite: bool) -> None:
-    """Refuse a file that cannot be created, before work is spent on it.
+    """Refuse a file that cannot be created, or of an unknown extension, before work is spent on it.
 
     Raises
     ------
-    FileExistsError
-        If the file exists and `overwrite` is False.
-    FileNotFoundError
-        If its folder does not exist.
-    ValueError
-        If the extension is unknown, or `path` is a folder.
+    FileExistsError, FileNotFoundError, ValueError
+        As `check_new_file`, or if the extension is unknown.
     """
     file_format(path)
     check_new_file(path, overwrite=overwrite)
@@ -124,18 +126,37 @@ def check_can_hold(schema: pa.Schema, path: Path) -> None:
     Raises
     ------
     ValueError
-        If `path` is a CSV file and a column is, for instance, of lists.
+        If `path` is a CSV file and a column is, for instance, of lists or bytes.
     """
     if file_format(path).kind != "csv":
         return
     for field in plain_schema(schema):
-        try:
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        # Arrow's writer takes bytes, and fails at the first that are not UTF-8.
+        is_held = not any(is_bytes(kind) for is_bytes in _BYTES)
+        with suppress(pa.ArrowInvalid):
             pacsv.write_csv(pa.schema([field]).empty_table(), pa.BufferOutputStream())
-        except pa.ArrowInvalid as error:
-            raise ValueError(
-                f"CSV cannot hold column {field.name!r} ({field.type}), so {path} cannot be "
-                "written. Give the destination the extension .parquet."
-            ) from error
+            if is_held:
+                continue
+        raise ValueError(
+            f"CSV cannot hold column {field.name!r} ({field.type}), so {path} cannot be written. "
+            "Give the destination the extension .parquet."
+        )
+
+
+def _csv_writer(writer: pacsv.CSVWriter) -> Write:
+    def write(batch: pa.RecordBatch) -> None:
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            try:
+                column.validate(full=True)
+            except pa.ArrowInvalid as error:
+                raise ValueError(
+                    f"Column {name!r} has text that is not UTF-8, which CSV cannot hold: {error}. "
+                    "Give the destination the extension .parquet."
+                ) from error
+        writer.write_batch(batch)
+
+    return write
 
 
 @contextmanager

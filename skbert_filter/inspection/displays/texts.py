@@ -102,7 +102,7 @@ class TextLengthDisplay:
         with column_axes(self, ax, height=2.1 + 0.16 * len(groups)) as ax:
             self.stairs_ = []
             for number, (who, labels) in enumerate(groups.items()):
-                texts = binned[labels].sum(axis=1)
+                texts = binned.loc[:, binned.columns.isin(labels)].sum(axis=1)
                 name = f"{who} ({counted(int(texts.sum()), 'text')})"
                 shares = (texts / texts.sum()).to_numpy()
                 self.stairs_.append(outline(ax, shares, edges, name=name, number=number))

@@ -1,0 +1,124 @@
+"""What the commands write to a terminal: nothing that it would obey, whatever the texts hold."""
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from skbert_filter import DuplicateReport, duplicate_report
+from skbert_filter.cli import app
+from skbert_filter.inspection import WordCountRule, evaluate
+from skbert_filter.wording import printable
+
+COMMAND = Path(sys.executable).with_name("skbert-filter")
+# Clears the screen, sets the title, beeps; an 8-bit escape; turns the rest of the line around.
+EVIL = "\x1b[2J\x1b]0;title\x07 \x9b31m \u202egnp.exe\u2066"
+DISCARD, KEEP = f"no{EVIL}", f"yes{EVIL}"
+
+
+def assert_harmless(shown):
+    assert {char for char in shown if not char.isprintable()} <= {"\n"}
+
+
+@pytest.fixture
+def evil(tmp_path, monkeypatch):
+    """A folder with a model and texts that hold escape sequences wherever a user's words can be."""
+    monkeypatch.chdir(tmp_path)
+    texts = [f"Menu {n} {EVIL}" for n in range(8)]
+    texts += [f"We build {n} boats {EVIL} for the farms of the north" for n in range(8)]
+    labels = [DISCARD] * 8 + [KEEP] * 7 + [DISCARD]
+    frame = pd.DataFrame({f"t{EVIL}": [*texts, texts[0]], f"l{EVIL}": [*labels, KEEP]})
+    frame.to_csv(f"a{EVIL}.csv", index=False)
+    joblib.dump(WordCountRule().fit(texts, labels), f"m{EVIL}.joblib")
+    return tmp_path
+
+
+COMMANDS = {
+    "duplicates": "duplicates {a}.csv --text {t} --label {l}",
+    "leaks": "duplicates {a}.csv --text {t} --test {a}.csv",
+    "suspects": "suspects {a}.csv --text {t} --label {l} -o {s}.csv",
+    "evaluate": "evaluate {m}.joblib {a}.csv --text {t} --label {l} --train {a}.csv --trust",
+    "next-to-label": "next-to-label {m}.joblib {a}.csv --text {t} -o {n}.csv --trust",
+    "predict": "predict {m}.joblib {a}.csv --text {t} --keep {yes} -o {k}.csv --trust",
+    "explore": "explore {a}.csv --text {t} --label {l} -o {e}.html",
+    "missing file": "duplicates {none}.csv",
+    "missing column": "duplicates {a}.csv",
+    "missing label": "predict {m}.joblib {a}.csv --text {t} --keep {none} -o {k}.csv --trust",
+    "wrong option": "duplicates {a}.csv --{none}",
+    "wrong argument": "duplicates {a}.csv {none}",
+    "wrong choice": "duplicates {a}.csv --key {none}",
+    "wrong command": "{none}",
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_command_writes_what_a_terminal_obeys(evil, name):
+    arguments = [
+        word.format(**{key: key + EVIL for key in "tlasmnke"}, none=f"none{EVIL}", yes=KEEP)
+        for word in COMMANDS[name].split()
+    ]
+    result = CliRunner().invoke(app, arguments, env={"COLUMNS": "500"})
+    assert result.exit_code == (2 if "none" in COMMANDS[name] or "column" in name else 0)
+    assert_harmless(result.output)
+    if name != "explore":
+        assert r"\x1b[2J" in result.output
+
+
+def test_results_write_nothing_that_a_terminal_obeys():
+    texts = [f"Menu {EVIL}", "We build boats for farms", "Menu", "We make tea for you here"]
+    labels = [DISCARD, KEEP] * 2
+    report = duplicate_report(texts, labels, n_top=4)
+    rule = WordCountRule().fit(texts, labels)
+    evaluation = evaluate(
+        rule, texts, labels[::-1], X_train=texts, y_train=labels, baselines={EVIL: rule}, name=EVIL
+    )
+    for result in (report, evaluation):
+        assert_harmless(str(result))
+        assert_harmless(result._repr_html_())
+        assert r"\x1b[2J" in str(result)
+    assert isinstance(report, DuplicateReport)
+
+
+def test_what_can_be_printed_is_left_as_it_is():
+    for text in ("", "naïve ☕ مرحبا 首页", r"C:\new\table"):
+        assert printable(text) == text
+    assert printable("a\tb\udc80\u200b") == r"a\tb\udc80\u200b"
+    assert printable(np.int64(3)) == "3"
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "cp932", "ascii"])
+def test_a_console_of_another_encoding_shows_what_it_can(tmp_path, encoding):
+    (tmp_path / "会社.txt").write_text("Łódź\nMenu\nŁódź\n", encoding="utf-8")
+    result = subprocess.run(
+        [COMMAND, "duplicates", "会社.txt"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=True,
+    )
+    assert r"\u0141\xf3d\u017a" in result.stdout.decode(encoding).replace("ó", r"\xf3")
+    assert result.stderr == b""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such shell")
+def test_a_command_without_a_console_does_its_work(tmp_path):
+    (tmp_path / "a.txt").write_text("Menu\n")
+    for closed, arguments, code in (
+        (">&- 2>&-", "duplicates a.txt", 0),
+        (">&- 2>&-", "duplicates none.txt", 2),
+        ("<&-", "duplicates -", 2),
+    ):
+        line = f"{shlex.quote(str(COMMAND))} {arguments} {closed}"
+        result = subprocess.run(
+            ["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert result.returncode == code
+        assert "Traceback" not in result.stderr
+    assert result.stderr == "Error: Standard input is closed. Name a file.\n"
