@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from skbert_filter.tables import find_format
+from skbert_filter.io.formats import find_format
 
 STANDARD = Path("-")
 
