@@ -19,7 +19,7 @@ from skbert_filter.inspection.displays import (
     TextLengthDisplay,
 )
 from skbert_filter.io.atomic import written_aside
-from skbert_filter.tables import check_new_file
+from skbert_filter.io.writing import check_new_file
 from skbert_filter.train import read_labels
 from skbert_filter.wording import counted, printable
 

@@ -21,9 +21,10 @@ from skbert_filter.duplicates.printing import Report, label_lines
 from skbert_filter.duplicates.splits import dedup_train_test_split
 from skbert_filter.encoding import misdecoded_share
 from skbert_filter.inspection.evaluation import Evaluation, evaluate, merge_repeats
+from skbert_filter.io.columns import check_column, check_no_nulls, check_text_column
+from skbert_filter.io.decoding import check_encoding
+from skbert_filter.io.reading import open_table
 from skbert_filter.saved_folders import check_saved_folder, save_over
-from skbert_filter.tables import check_column, check_no_nulls, check_text_column, open_table
-from skbert_filter.tables.decoding import check_encoding
 from skbert_filter.wording import counted, printable
 
 # As int() writes it: "01" is a code, and would become equal to "1".
