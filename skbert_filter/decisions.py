@@ -13,10 +13,10 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
-from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import check_is_fitted
+
+from skbert_filter.dedup_predictor import predicts_most_probable_class
 
 Nulls = Literal["error", "discard", "keep"]
 
@@ -154,7 +154,7 @@ class Decider:
             others[:, self.keep_number] = -1
             is_kept = probability >= self.threshold
             return np.where(is_kept, self.keep_number, others.argmax(axis=1)), probability
-        if _predicts_most_probable(self.model):
+        if predicts_most_probable_class(self.model):
             return proba.argmax(axis=1), probability
         return self._predicted(texts), probability
 
@@ -209,16 +209,3 @@ class RememberingDecider(Decider):
 def _digest(text: str) -> bytes:
     # 256 bits: nobody has two texts of one digest. Bytes are never equal to a str.
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=32).digest()
-
-
-def _predicts_most_probable(model: Any) -> bool:
-    """Whether `predict` is known to follow from `predict_proba`, so that one call gives both."""
-    from skbert_filter.dedup_predictor import DedupPredictor
-    from skbert_filter.text_filter import SmallBertTextFilter
-
-    while isinstance(model, FrozenEstimator | Pipeline | DedupPredictor):
-        if isinstance(model, Pipeline):
-            model = model[-1]
-        else:
-            model = getattr(model, "estimator_", model.estimator)
-    return isinstance(model, SmallBertTextFilter)

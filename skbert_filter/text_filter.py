@@ -180,6 +180,9 @@ class SmallBertTextFilter(
     (2, 2)
     """
 
+    # read by DedupPredictor and by filter_corpus
+    predicts_most_probable_class = True
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "checkpoint": [str, os.PathLike, PretrainedEncoder, None],
         "tokenizer": [

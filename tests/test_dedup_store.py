@@ -129,6 +129,46 @@ def test_folded_texts_share_results_with_the_texts_themselves(store, log):
     assert computed(log) == ["A  B"]
 
 
+class MostProbable(Lengths):
+    """Says of short and of long texts how probable they are, and writes down what it computes."""
+
+    predicts_most_probable_class = True
+
+    def fit(self, X, y=None):
+        self.classes_ = np.array(["short", "long"])
+        return self
+
+    def predict_proba(self, X):
+        is_long = super().predict(X) > 3
+        return np.column_stack([~is_long, is_long]) * 0.8 + 0.1
+
+    def predict(self, X):
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+class Guesses(MostProbable):
+    def predict(self, X):
+        return np.full(len(X), "short")
+
+
+@pytest.mark.parametrize("first", ["predict", "predict_proba"])
+def test_one_entry_serves_predict_and_predict_proba(store, log, first):
+    model = DedupPredictor(FrozenEstimator(MostProbable(log).fit(None)), store=store)
+    methods = [model.predict, model.predict_proba]
+    for method in methods if first == "predict" else methods[::-1]:
+        method(["a", "tea made", "a"])
+    assert computed(log) == ["a", "tea made"]
+    assert model.predict(["tea made", "a", "a"]).tolist() == ["long", "short", "short"]
+    assert model.predict([]).tolist() == []
+    assert model.cache_info().stored == 2
+
+
+def test_an_override_of_predict_is_not_taken_for_the_most_probable_class(store, log):
+    model = DedupPredictor(FrozenEstimator(Guesses(log).fit(None)), store=store)
+    model.predict_proba(["tea made"])
+    assert model.predict(["tea made"]).tolist() == ["short"]
+
+
 def test_methods_are_told_apart(store, text_model):
     model = DedupPredictor(FrozenEstimator(text_model), store=store)
     for _ in range(2):
