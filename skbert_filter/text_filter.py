@@ -117,7 +117,7 @@ class SmallBertTextFilter(
     batch_size : int, default=64
         Texts of a training step.
     learning_rate : float or "auto", default="auto"
-        Peak of Adam's learning rate. "auto": 1e-3 for two classes (3e-4 from a filter of two
+        Peak of Adam's learning rate. "auto": 1e-3 for two classes (7e-4 from a filter of two
         classes), and for more of them that times the square root of half their number, but at
         most 4e-3.
     embedding_learning_rate : float or "auto", default="auto"
