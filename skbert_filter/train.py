@@ -125,7 +125,8 @@ class TrainingSummary(Report):
             f"{self.n_test:,} held out:"
         )
         parts.append(f"{scored}\n{self.evaluation.score_lines()}")
-        parts.append("\n".join([self.evaluation.verdict, *map(str, self.evaluation.tests)]))
+        sentences = [self.evaluation.verdict, *map(str, self.evaluation.tests)]
+        parts.append("\n".join(map(printable, sentences)))
         learnt_from = "all texts" if self.refit else "the training texts"
         parts.append(f"The filter in {printable(self.destination)} has learnt from {learnt_from}.")
         return "\n\n".join(parts)

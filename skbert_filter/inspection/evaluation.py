@@ -201,7 +201,7 @@ class Evaluation(Report, Scores):
             f"{printable(self.name)}\n{self.counting}",
             self.score_lines(),
             self.absent,
-            "\n".join(filter(None, [self.verdict, *map(str, self.tests)])),
+            "\n".join(map(printable, filter(None, [self.verdict, *map(str, self.tests)]))),
             self.leaks,
             self._confusion_lines(),
             self._error_lines(),
