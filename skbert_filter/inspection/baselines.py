@@ -76,8 +76,9 @@ class WordCountRule(DocLinkMixin, ClassifierMixin, BaseEstimator):
         classes, codes = np.unique(y, return_inverse=True)
         if len(classes) != 2:
             raise ValueError(
-                f"WordCountRule separates two classes, but y holds {len(classes)}: "
-                f"{classes[:10].tolist()}. Use another classifier, such as tfidf_baseline()."
+                f"Only binary classification is supported by WordCountRule, but y holds "
+                f"{len(classes)} classes: {classes[:10].tolist()}. Use another classifier, such as "
+                "tfidf_baseline()."
             )
         words = _word_counts(texts)
         weight = _check_sample_weight(sample_weight, words, dtype=np.float64)
@@ -144,7 +145,8 @@ class WordCountRule(DocLinkMixin, ClassifierMixin, BaseEstimator):
         -------
         labels : ndarray of shape (n_samples,)
         """
-        return self.classes_[(self.decision_function(X) > 0).astype(np.intp)]
+        log_odds = self.decision_function(X)
+        return self.classes_[(log_odds > 0).astype(np.intp)]
 
     def _log_ratio(self, words: np.ndarray) -> np.ndarray:
         # Half a word below the threshold, so that no text lies on the boundary.
@@ -155,6 +157,8 @@ class WordCountRule(DocLinkMixin, ClassifierMixin, BaseEstimator):
         tags.input_tags.two_d_array = False
         tags.input_tags.string = True
         tags.classifier_tags.multi_class = False
+        # Classes whose texts are equally long are one to it.
+        tags.classifier_tags.poor_score = True
         return tags
 
 
