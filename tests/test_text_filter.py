@@ -1003,35 +1003,34 @@ def test_half_precision_learns_nearly_the_same(one_epoch, snippets, brief, probe
     assert model.decision_function(probes).dtype == np.float32
 
 
-def test_an_exported_file_is_all_that_plain_onnxruntime_needs(binary, probes, tmp_path):
+@pytest.mark.parametrize("name", ["binary", "ternary"])
+def test_the_code_of_the_guide_runs_an_exported_file(name, request, probes, tmp_path):
+    model = request.getfixturevalue(name)
     path = tmp_path / "filter.onnx"
-    binary.export_onnx(path)
-    code = """
-import json, sys
-import numpy as np, onnxruntime
-from tokenizers import Tokenizer
-session = onnxruntime.InferenceSession(sys.argv[1])
-about = session.get_modelmeta().custom_metadata_map
-tokenizer = Tokenizer.from_str(about["tokenizer"])
-tokenizer.enable_truncation(int(about["max_length"]))
-tokenizer.enable_padding()
-encoded = tokenizer.encode_batch(json.load(sys.stdin))
-ids, mask = ([getattr(e, name) for e in encoded] for name in ("ids", "attention_mask"))
-inputs = {"input_ids": np.array(ids), "attention_mask": np.array(mask)}
-[logits] = session.run(None, inputs)
-labels = [json.loads(about["classes"])[int(logit > 0)] for logit in logits[:, 0]]
-print(json.dumps([about["fingerprint"], labels, logits[:, 0].tolist()]))
-"""
+    model.export_onnx(path)
+    guide = Path(__file__).parents[1] / "docs" / "guide_running.rst"
+    page = guide.read_text(encoding="utf-8")
+    code = textwrap.dedent(page[page.index("    import json, numpy") :].split("\n\n")[0])
+    given = code.replace('["View All", "We build pumps."]', "json.loads(input())")
+    assert given != code
     run = subprocess.run(
-        [sys.executable, "-c", code, path],
+        [
+            sys.executable,
+            "-c",
+            f'{given}\nprint(json.dumps([about["fingerprint"], labels, logits.tolist()]))',
+        ],
+        cwd=tmp_path,
         input=json.dumps(probes),
         capture_output=True,
         text=True,
         check=True,
     )
     fingerprint, labels, logits = json.loads(run.stdout)
-    assert fingerprint == binary.fingerprint_
-    assert labels == binary.predict(probes).tolist()
-    np.testing.assert_allclose(logits, binary.decision_function(probes), atol=1e-5)
+    assert fingerprint == model.fingerprint_
+    assert labels == model.predict(probes).tolist()
+    expected = model.decision_function(probes)
+    if expected.ndim == 1:
+        expected = np.column_stack([-expected, expected])
+    np.testing.assert_allclose(logits, expected, atol=1e-5)
     with pytest.raises(FileExistsError, match=r"filter\.onnx exists"):
-        binary.export_onnx(path)
+        model.export_onnx(path)
