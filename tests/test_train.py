@@ -1,5 +1,6 @@
 """train_filter on real files: what it reads, scores, saves and refuses."""
 
+import html
 from datetime import date
 from decimal import Decimal
 
@@ -76,7 +77,7 @@ def test_the_filter_is_scored_beside_the_baselines_on_distinct_texts(trained):
     ]
     assert (table["n_distinct"] == summary.n_test).all()
     assert f"held out:\n{summary.evaluation.score_lines()}" in str(summary)
-    assert str(summary) in summary._repr_html_().replace("&#x27;", "'")
+    assert str(summary) in html.unescape(summary._repr_html_())
 
 
 def test_the_summary_says_whether_the_filter_beats_the_baselines(trained):
@@ -210,7 +211,7 @@ def test_uneven_misdecoding_is_noticed(shares, tells):
 
 def test_one_misdecoded_text_of_few_is_no_sign():
     counts = (LabelCount(0, 20, 20, 0.05), LabelCount(1, 20, 20, 0.0))
-    summary = TrainingSummary("a", "m", 40, 40, 0, counts, 30, 10, 0, None, True, 1.0, None)
+    summary = TrainingSummary("a", "m", 40, 40, 0, counts, 30, 10, None, True, 1.0, None)
     assert not summary.misdecoding_tells_labels
 
 

@@ -231,7 +231,9 @@ def _function_parts(function: FunctionType) -> dict[str, Any]:
     # A library's function that another one made: the version tells what it names.
     home = function.__globals__.get("__name__", "__main__")
     file = getattr(sys.modules.get(home), "__file__", None)
-    version = _version(home) if file == function.__code__.co_filename else None
+    # cloudpickle, by which joblib's workers get it, takes the name of the file away.
+    is_of_library = function.__code__.co_filename in (file, "<dynamic-code>")
+    version = _version(home) if is_of_library else None
     if version:
         return parts | {"__module__": f"{home} {version}"}
     for chain in _names_in(function.__code__):
