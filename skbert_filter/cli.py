@@ -173,15 +173,12 @@ def train(
     label: LabelColumnName = "label",
     encoding: Encoding = None,
     checkpoint: Annotated[
-        str | None, typer.Option(help="An encoder to start from: a folder written by pretrain.")
-    ] = None,
-    unlabelled: Annotated[
-        Path | None,
+        str,
         typer.Option(
-            help="Texts without labels, such as the corpus, in files of the same kinds as predict "
-            "reads: learn what a teacher says of them."
+            help="What to start from: web, the bundled encoder; a folder written by pretrain; or "
+            "auto, which is web where it can read the texts."
         ),
-    ] = None,
+    ] = "auto",
     test_size: Annotated[
         float,
         typer.Option(
@@ -216,7 +213,6 @@ def train(
             label=label,
             encoding=encoding,
             estimator=SmallBertTextFilter(checkpoint=checkpoint, random_state=seed),
-            unlabelled=unlabelled,
             test_size=test_size,
             refit=refit,
             overwrite=overwrite,

@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from string import Template
@@ -18,9 +19,9 @@ from skbert_filter.inspection.displays import (
     TextLengthDisplay,
 )
 from skbert_filter.io.atomic import written_aside
-from skbert_filter.tables import check_new_file
+from skbert_filter.io.writing import check_new_file
 from skbert_filter.train import read_labels
-from skbert_filter.wording import counted
+from skbert_filter.wording import counted, printable
 
 _PAGE = Template("""\
 <!DOCTYPE html>
@@ -133,7 +134,7 @@ def explore_labels(
         ),
     ]
     page = _PAGE.substitute(
-        title=html.escape(f"{source.name}: {counted(report.rows, 'label')}"),
+        title=html.escape(f"{printable(source.name)}: {counted(report.rows, 'label')}"),
         pictures="".join(pictures),
         report=html.escape(str(report)),
     )
@@ -146,8 +147,14 @@ def _picture(title: str, explanation: str, draw: Callable[[], Any]) -> str:
     import matplotlib as mpl
     from matplotlib import pyplot as plt
 
-    # The same labels give the same page.
-    with mpl.rc_context({"svg.hashsalt": "skbert_filter"}), io.BytesIO() as file:
+    # The same labels give the same page. The browser has letters for every language, which
+    # matplotlib's font, by which the room for a text is measured, lacks.
+    with (
+        mpl.rc_context({"svg.hashsalt": "skbert_filter", "svg.fonttype": "none"}),
+        io.BytesIO() as file,
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from")
         figure = draw().figure_
         try:
             figure.savefig(file, format="svg", metadata={"Date": None})

@@ -18,13 +18,10 @@ from skbert_filter.duplicates.reports import DuplicateReport, duplicate_report
 from skbert_filter.inspection.baselines import tfidf_baseline
 from skbert_filter.inspection.labelling import next_to_label
 from skbert_filter.inspection.suspects import apply_corrections, suspect_labels
-from skbert_filter.tables import (
-    check_column,
-    check_destination,
-    create_table,
-    open_table,
-    table_format,
-)
+from skbert_filter.io.columns import check_column
+from skbert_filter.io.formats import table_format
+from skbert_filter.io.reading import open_table
+from skbert_filter.io.writing import check_destination, create_table
 from skbert_filter.train import read_labels
 
 

@@ -29,7 +29,7 @@ from skbert_filter.bert.pretrained import PretrainedEncoder
 from skbert_filter.pretraining_targets import shape_targets, teacher_targets
 from skbert_filter.text_filter import SmallBertTextFilter
 from skbert_filter.text_streams import distinct_texts
-from skbert_filter.validation import check_labels, check_texts
+from skbert_filter.validation import PlainParameters, check_labels, check_texts
 
 if TYPE_CHECKING:
     from skbert_filter.bert.pretraining_task import PretrainingTask
@@ -41,7 +41,7 @@ _SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attentio
 _NOT_COMPARED = ("tokenizer", "teacher", "checkpoint_dir", "save_steps", "max_seconds", "verbose")
 
 
-class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
+class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, BaseEstimator):
     """Learn a tokenizer and a very small BERT from texts, most of them without a label.
 
     The encoder learns to guess hidden words (masked language modelling), to tell the shape of a
@@ -260,10 +260,11 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
             )
 
         # Construction stays free of the tokenizers library, as of Keras.
-        from skbert_filter.bert.engine import import_keras
+        from skbert_filter.bert.engine import check_not_forked, import_keras
         from skbert_filter.bert.pretraining_task import PretrainingTask
         from skbert_filter.bert.tokenizer import cut
 
+        check_not_forked()
         read = partial(cut, max_length=self.max_length)
         teacher, layer = self._teacher()
         texts, n_texts = distinct_texts(X, read)
@@ -467,22 +468,14 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
 
         Notes
         -----
-        Parameters that JSON has not (a tokenizer object, a generator) are left out, and are at
-        their defaults in the pretrainer that is loaded.
+        Parameters that JSON has not (a tokenizer object, a generator) and `verbose` are left out,
+        and are at their defaults in the pretrainer that is loaded.
         """
         check_is_fitted(self)
         from skbert_filter.bert.pretrained_folder import save_pretrained_folder
 
-        plain = {
-            name: os.fspath(value) if isinstance(value, os.PathLike) else value
-            for name, value in self.get_params(deep=False).items()
-        }
         own = {
-            "parameters": {
-                name: value.item() if isinstance(value, np.generic) else value
-                for name, value in plain.items()
-                if isinstance(value, str | int | float | np.generic | None)
-            },
+            "parameters": self._json_parameters(),
             "history": self.history_,
             "training_record": self.training_record_,
         }

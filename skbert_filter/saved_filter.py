@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skbert_filter.validation import PlainParameters
+
 if TYPE_CHECKING:
     from skbert_filter.bert.state import BertState
 
 
-class SavedFilterMixin:
+class SavedFilterMixin(PlainParameters):
     """`save_pretrained`, `from_pretrained` and `export_onnx` of a filter."""
 
     if TYPE_CHECKING:
@@ -28,7 +30,6 @@ class SavedFilterMixin:
 
         @property
         def fingerprint_(self) -> str: ...
-        def get_params(self, deep: bool = True) -> dict[str, Any]: ...
         def _validate_params(self) -> None: ...
 
     def save_pretrained(self, folder):
@@ -50,20 +51,15 @@ class SavedFilterMixin:
         Notes
         -----
         Parameters that JSON has not (an encoder, a tokenizer, a key function, a dict of weights, a
-        generator) are left out, and are at their defaults in the filter that is loaded. Its answers
-        do not depend on them; a new fit does.
+        generator) and `verbose` are left out, and are at their defaults in the filter that is
+        loaded. Its answers do not depend on them; a new fit does.
         """
         check_is_fitted(self)
         labels = self._plain_labels()
-        defaults = type(self)().get_params(deep=False)
         own = {
             "classes": labels,
             "classes_dtype": self.classes_.dtype.str,
-            "parameters": {
-                name: value
-                for name, value in map(_as_json, self.get_params(deep=False).items())
-                if isinstance(value, str | int | float | None) and value != defaults[name]
-            },
+            "parameters": self._json_parameters(),
             "history": self.history_,
             "training_record": self.training_record_,
             "fingerprint": self.fingerprint_,
@@ -161,11 +157,3 @@ class SavedFilterMixin:
                 f"{type(labels[0]).__name__} ({labels[0]!r})."
             )
         return labels
-
-
-def _as_json(parameter: tuple[str, Any]) -> tuple[str, Any]:
-    name, value = parameter
-    if isinstance(value, os.PathLike):
-        return name, os.fspath(value)
-    # a number of a NumPy grid
-    return name, value.item() if isinstance(value, np.generic) else value

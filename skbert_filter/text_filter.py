@@ -31,6 +31,7 @@ from skbert_filter.bert.losses import posterior_probabilities, raw_probabilities
 from skbert_filter.bert.plan import LabelledTexts, TrainingPlan
 from skbert_filter.bert.pretrained import PretrainedEncoder
 from skbert_filter.bert.state import BertState
+from skbert_filter.duplicates.splits import group_codes
 from skbert_filter.duplicates.training_rows import TrainingRows, training_rows
 from skbert_filter.saved_filter import SavedFilterMixin
 from skbert_filter.validation import check_labels, check_texts, class_weight_by_number
@@ -116,7 +117,7 @@ class SmallBertTextFilter(
     batch_size : int, default=64
         Texts of a training step.
     learning_rate : float or "auto", default="auto"
-        Peak of Adam's learning rate. "auto": 1e-3 for two classes (3e-4 from a filter of two
+        Peak of Adam's learning rate. "auto": 1e-3 for two classes (7e-4 from a filter of two
         classes), and for more of them that times the square root of half their number, but at
         most 4e-3.
     embedding_learning_rate : float or "auto", default="auto"
@@ -305,7 +306,7 @@ class SmallBertTextFilter(
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, callbacks=None):
+    def fit(self, X, y, sample_weight=None, *, groups=None, X_val=None, y_val=None, callbacks=None):
         """Learn the tokenizer and the weights from labelled texts.
 
         Parameters
@@ -316,8 +317,12 @@ class SmallBertTextFilter(
             Labels of one type, two or more different ones.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights; rows of weight 0 are as if they were not there.
+        groups : array-like of shape (n_samples,), default=None
+            The page, firm or other source of each text: early stopping holds out whole ones, and
+            does not train on the texts that they share with others.
         X_val : container of str of shape (n_val,), default=None
-            Texts for early stopping, in place of a share of `X`.
+            Texts for early stopping, in place of a share of `X`. A warning says how many of them
+            are training texts too.
         y_val : array-like of shape (n_val,), default=None
             Their labels, each of which must occur in `y`.
         callbacks : list of keras.callbacks.Callback, default=None
@@ -342,14 +347,17 @@ class SmallBertTextFilter(
             sample_weight, texts, dtype=np.float64, ensure_non_negative=True
         )
         used = np.flatnonzero(weights)
+        if groups is not None:
+            groups = group_codes(groups, len(texts))[0][used]
         classes, numbers = np.unique(labels[used], return_inverse=True)
         if len(classes) < 2:
             raise ValueError(
                 f"y has one class only ({classes.tolist()[0]!r}) where the weight is not 0. "
                 "Pass labels of at least two classes."
             )
-        rows = self._training_rows([texts[i] for i in used], numbers, weights[used], classes)
-        validation = self._validation_rows(X_val, y_val, classes)
+        used_texts = [texts[i] for i in used]
+        rows = self._training_rows(used_texts, numbers, weights[used], classes)
+        validation = self._validation_rows(X_val, y_val, classes, rows)
         random_state = check_random_state(self.random_state)
         split_seed, weights_seed, training_seed = (
             int(seed) for seed in random_state.randint(np.iinfo(np.int32).max, size=3)
@@ -359,7 +367,8 @@ class SmallBertTextFilter(
         # From a score the few epochs there are suffice, and every label is learnt.
         holds_out = self.early_stopping and (self.early_stopping != "auto" or origin != "score")
         if validation is None and holds_out:
-            rows, validation = self._set_apart(rows, len(classes), split_seed)
+            grouped = None if groups is None else (used_texts, numbers, groups)
+            rows, validation = self._set_apart(rows, len(classes), split_seed, grouped)
         n_epochs = auto_settings.epochs(
             self.epochs,
             n_texts=len(rows.texts),
@@ -489,6 +498,21 @@ class SmallBertTextFilter(
             logits, gamma=self._state.gamma, label_smoothing=self._state.label_smoothing
         )
 
+    def predict_log_proba(self, X):
+        """Predict the logarithm of the probability of each class for each text.
+
+        Parameters
+        ----------
+        X : container of str of shape (n_samples,)
+            The texts; an empty container gives an empty result.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes), float64
+            Of `predict_proba`.
+        """
+        return np.log(self.predict_proba(X))
+
     def decision_function(self, X):
         """Compute the logits of texts.
 
@@ -550,7 +574,9 @@ class SmallBertTextFilter(
         weights = rows.weights * total[:, 0]
         return replace(rows, shares=shares, weights=weights / weights.mean())
 
-    def _validation_rows(self, X_val: Any, y_val: Any, classes: np.ndarray) -> TrainingRows | None:
+    def _validation_rows(
+        self, X_val: Any, y_val: Any, classes: np.ndarray, rows: TrainingRows
+    ) -> TrainingRows | None:
         if X_val is None and y_val is None:
             return None
         if X_val is None or y_val is None:
@@ -564,14 +590,24 @@ class SmallBertTextFilter(
             raise ValueError(f"y_val has labels that y has not: {sorted(unknown)!r}.")
         numbers = np.searchsorted(classes, labels)
         ones = np.ones(len(texts))
-        return training_rows(texts, numbers, ones, len(classes), key=self.duplicates_key)
+        validation = training_rows(texts, numbers, ones, len(classes), key=self.duplicates_key)
+        if copies := int(validation.are_in(rows.texts, self.duplicates_key).sum()):
+            warnings.warn(
+                f"{copies} of the {len(validation.texts)} distinct texts of X_val are training "
+                "texts too, so that their loss says little of other texts. Split with "
+                "dedup_train_test_split, or leave out X_val and y_val.",
+                stacklevel=2,
+            )
+        return validation
 
     def _set_apart(
-        self, rows: TrainingRows, n_classes: int, seed: int
+        self, rows: TrainingRows, n_classes: int, seed: int, grouped: Any
     ) -> tuple[TrainingRows, TrainingRows | None]:
         """Split off the texts of early stopping, copies of a text on one side."""
         try:
-            return rows.split(self.validation_fraction, n_classes, self.duplicates_key, seed)
+            return rows.split(
+                self.validation_fraction, n_classes, self.duplicates_key, seed, grouped
+            )
         except ValueError as error:
             if self.early_stopping == "auto":
                 return rows, None

@@ -17,15 +17,14 @@ from scipy.stats import chi2_contingency
 from sklearn.base import clone
 
 from skbert_filter.corpus import load_classifier
-from skbert_filter.corpus.texts import text_arrays
 from skbert_filter.duplicates.printing import Report, label_lines
 from skbert_filter.duplicates.splits import dedup_train_test_split
 from skbert_filter.encoding import misdecoded_share
 from skbert_filter.inspection.evaluation import Evaluation, evaluate, merge_repeats
+from skbert_filter.io.columns import check_column, check_no_nulls, check_text_column
+from skbert_filter.io.decoding import check_encoding
+from skbert_filter.io.reading import open_table
 from skbert_filter.saved_folders import check_saved_folder, save_over
-from skbert_filter.tables import check_column, check_no_nulls, check_text_column, open_table
-from skbert_filter.tables.decoding import check_encoding
-from skbert_filter.text_streams import distinct_texts
 from skbert_filter.wording import counted, printable
 
 # As int() writes it: "01" is a code, and would become equal to "1".
@@ -72,8 +71,6 @@ class TrainingSummary(Report):
     evaluation : Evaluation
         The scores of the filter on the held-out texts, those of the baselines, which of
         these is the best, and whether the differences are more than chance.
-    n_unlabelled : int
-        Unlabelled texts about which a teacher was asked; see `DistilledTextFilter`.
     refit : bool
         Whether the saved model learnt from the held-out texts too, afterwards.
     seconds : float
@@ -89,7 +86,6 @@ class TrainingSummary(Report):
     labels: tuple[LabelCount, ...]
     n_train: int
     n_test: int
-    n_unlabelled: int
     evaluation: Evaluation
     refit: bool
     seconds: float
@@ -124,13 +120,13 @@ class TrainingSummary(Report):
                 "them first."
             )
 
-        asked = f" and a teacher's answers on {self.n_unlabelled:,}" if self.n_unlabelled else ""
         scored = (
-            f"Learnt from {counted(self.n_train, 'distinct text')}{asked}; scored on the "
+            f"Learnt from {counted(self.n_train, 'distinct text')}; scored on the "
             f"{self.n_test:,} held out:"
         )
         parts.append(f"{scored}\n{self.evaluation.score_lines()}")
-        parts.append("\n".join([self.evaluation.verdict, *map(str, self.evaluation.tests)]))
+        sentences = [self.evaluation.verdict, *map(str, self.evaluation.tests)]
+        parts.append("\n".join(map(printable, sentences)))
         learnt_from = "all texts" if self.refit else "the training texts"
         parts.append(f"The filter in {printable(self.destination)} has learnt from {learnt_from}.")
         return "\n\n".join(parts)
@@ -148,7 +144,6 @@ def train_filter(
     label: str = "label",
     encoding: str | None = None,
     estimator: Any = None,
-    unlabelled: str | Path | None = None,
     test_size: float = 0.2,
     refit: bool = True,
     overwrite: bool = False,
@@ -176,10 +171,6 @@ def train_filter(
         What to decode the files from that are not UTF-8, such as "cp1252".
     estimator : SmallBertTextFilter, default=None
         The filter to fit a clone of; None for the default with `random_state`.
-    unlabelled : str or Path, default=None
-        Unlabelled texts, such as the corpus to clean: what `filter_corpus` reads. The
-        filter then learns what a teacher says of them, as in `DistilledTextFilter`; of the
-        held-out texts it is not asked before the scores are known.
     test_size : float, default=0.2
         The share of distinct texts to hold out.
     refit : bool, default=True
@@ -203,7 +194,7 @@ def train_filter(
     Raises
     ------
     FileNotFoundError
-        If `source` or `unlabelled` does not exist.
+        If `source` does not exist.
     FileExistsError
         If `destination` is a file, holds other files than a saved filter, or holds a filter
         and `overwrite` is False.
@@ -241,37 +232,25 @@ def train_filter(
 
     texts, y = read_labels(source, text=text, label=label, encoding=encoding)
     distinct, distinct_y = merge_repeats(texts, y)
-    pool = None
-    if unlabelled is not None:
-        pool, _ = distinct_texts(text_arrays(unlabelled, text, encoding=encoding))
-
     if estimator is None:
         from skbert_filter.text_filter import SmallBertTextFilter
 
         estimator = SmallBertTextFilter(random_state=random_state)
 
-    def fit(X: list[str], y: np.ndarray, unseen: list[str]) -> tuple[Any, int]:
-        """Return the filter and the number of unlabelled texts that it learnt from."""
-        if pool is None:
-            return clone(estimator).set_callbacks(*callbacks).fit(X, y).set_callbacks(), 0
-        from skbert_filter.distillation import DistilledTextFilter
-
-        asked = sorted(set(pool).difference(unseen))
-        model = DistilledTextFilter(estimator, unlabelled=asked, random_state=random_state)
-        distilled = model.set_callbacks(*callbacks).fit(X, y).set_callbacks()
-        return distilled.estimator_, distilled.n_unlabelled_
+    def fit(X: list[str], y: np.ndarray) -> Any:
+        return clone(estimator).set_callbacks(*callbacks).fit(X, y).set_callbacks()
 
     X_train, X_test, y_train, y_test = dedup_train_test_split(
         texts, y, test_size=test_size, random_state=random_state
     )
-    model, n_unlabelled = fit(X_train, y_train, X_test)
+    model = fit(X_train, y_train)
     evaluation = evaluate(model, X_test, y_test, X_train=X_train, y_train=y_train)
     if experiment is not None:
         comet.log_fit(experiment, model)
         comet.log_evaluation(experiment, model, X_test, y_test, evaluation=evaluation)
 
     if refit:
-        model, _ = fit(texts, y, [])
+        model = fit(texts, y)
     save_over(model, destination, "filter", overwrite=overwrite)
     if experiment is not None:
         with logging_to(experiment, "the saved filter"):
@@ -288,7 +267,6 @@ def train_filter(
         labels=_count_labels(y, np.array(distinct.texts, dtype=object), distinct_y),
         n_train=len(merge_repeats(X_train, y_train)[0].texts),
         n_test=evaluation.n_distinct,
-        n_unlabelled=n_unlabelled,
         evaluation=evaluation,
         refit=refit,
         seconds=perf_counter() - start,

@@ -4,10 +4,11 @@ Knows nothing of models, duplicates or files. Containers are recognised by what
 they offer, so that polars need not be installed.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from enum import Enum
 from reprlib import repr as short_repr
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,37 @@ _ACCEPTED = (
 LIST_METHODS = ("to_list", "to_pylist", "tolist")
 
 _VIEWS = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
+
+
+class PlainParameters:
+    """Parameters of an estimator as JSON has them; NumPy's scalars, as of a grid, become Python's.
+
+    Sizes in eight bits overflow, and those in any number of bits are no JSON.
+    """
+
+    if TYPE_CHECKING:
+
+        def get_params(self, deep: bool = True) -> dict[str, Any]: ...
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value.item() if isinstance(value, np.generic) else value)
+
+    def _json_parameters(self) -> dict[str, Any]:
+        """Return the parameters that a saved folder keeps: those that are not at their defaults.
+
+        How much is shown is not one of them.
+        """
+        defaults = type(self)().get_params(deep=False)
+        plain = {
+            name: os.fspath(value) if isinstance(value, os.PathLike) else value
+            for name, value in self.get_params(deep=False).items()
+            if name != "verbose"
+        }
+        return {
+            name: value
+            for name, value in plain.items()
+            if isinstance(value, str | int | float | None) and value != defaults[name]
+        }
 
 
 def check_texts(X: Any, *, name: str = "X") -> list[str]:

@@ -21,7 +21,7 @@ def counted(n: int, noun: str, plural: str | None = None) -> str:
     return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
 
 
-def printable(value: object) -> str:
+def printable(value: object, letters: int | None = None) -> str:
     r"""Return a text, label or file name of the user with all that cannot be printed escaped.
 
     Whatever is printed of the user goes through this function or through `repr`, which escape the
@@ -31,14 +31,20 @@ def printable(value: object) -> str:
     ----------
     value : object
         Its str is shown.
+    letters : int, default=None
+        How many letters there is room for: a longer text loses its middle.
 
     Examples
     --------
     >>> from skbert_filter.wording import printable
     >>> print(printable("caf\u00e9 \x1b[2J\x07 \x9b31m \u202e"))
     café \x1b[2J\x07 \x9b31m \u202e
+    >>> printable("garden furniture, tools and accessories", 18)
+    'garden fu…essories'
     """
     text = str(value)
-    if text.isprintable():
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+    if letters is None or len(text) <= letters:
         return text
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+    return f"{text[: letters // 2]}…{text[letters // 2 - letters + 1 :]}"

@@ -41,7 +41,7 @@ def test_patience_and_rates():
         asked = {"n_classes": n_classes, "origin": "checkpoint"}
         assert auto_settings.learning_rate("auto", **asked) == rate
         assert auto_settings.learning_rate(5e-5, **asked) == 5e-5
-    assert auto_settings.learning_rate("auto", n_classes=2, origin="score") == 3e-4
+    assert auto_settings.learning_rate("auto", n_classes=2, origin="score") == 7e-4
     share = {"learning_rate": 2e-3, "from_checkpoint": True}
     assert auto_settings.embedding_share("auto", **share) == 0.1
     assert auto_settings.embedding_share(1e-3, **share) == 0.5

@@ -107,6 +107,53 @@ def test_a_console_of_another_encoding_shows_what_it_can(tmp_path, encoding):
     assert result.stderr == b""
 
 
+def test_the_command_that_is_shown_next_works(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    texts = [f"Menü {n}" for n in range(8)] + [f"We build {n} boats for farms" for n in range(8)]
+    frame = pd.DataFrame({"body": texts, "is it": ["no"] * 8 + ["yes"] * 8})
+    frame.to_csv("my labels.csv", index=False, encoding="cp1252")
+    columns = ["--text", "body", "--label", "is it", "--encoding", "cp1252"]
+    listed = CliRunner().invoke(app, ["suspects", "my labels.csv", "-o", "a list.csv", *columns])
+    assert listed.exit_code == 0
+    name, *arguments = shlex.split(listed.output.splitlines()[-1])
+    assert name == "skbert-filter"
+    applied = CliRunner().invoke(app, arguments)
+    assert applied.output == "0 rows have another label in corrected.csv.\n"
+    assert pd.read_csv("corrected.csv").equals(frame)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "then"),
+    [
+        ("train a.csv -o model", "has too few distinct texts"),
+        ("train u.csv -o model --unlabelled a.csv", "has too few distinct texts"),
+        ("pretrain e.txt -o encoder --hidden-size 4 --epochs 1", ""),
+        ("evaluate rule.joblib a.csv --trust", ""),
+        ("predict rule.joblib a.csv -o new.csv --trust", ""),
+        ("duplicates a.csv --label label", ""),
+        ("duplicates u.csv --test a.csv", ""),
+        ("suspects a.csv -o new.csv", "has too few distinct texts"),
+        ("suspects a.csv --apply u.csv -o new.csv", "has no column 'first_row'"),
+        ("next-to-label rule.joblib a.csv -o new.csv --trust", ""),
+        ("explore a.csv -o new.html", ""),
+    ],
+)
+def test_the_encoding_that_a_message_asks_for_is_taken(tmp_path, monkeypatch, arguments, then):
+    monkeypatch.chdir(tmp_path)
+    texts = ["Menü", "We build Öfen for farms"]
+    joblib.dump(WordCountRule().fit(texts, [0, 1]), "rule.joblib")
+    table = f"text,label\n{texts[0]},0\n{texts[1]},1\n"
+    (tmp_path / "a.csv").write_text(table, encoding="cp1252")
+    (tmp_path / "u.csv").write_text(table, encoding="utf-8")
+    (tmp_path / "e.txt").write_text("é\n", encoding="cp1252")
+    refused = CliRunner().invoke(app, arguments.split())
+    assert refused.exit_code == 2
+    assert 'name it, as in encoding="cp1252" (--encoding cp1252)' in refused.stderr
+    taken = CliRunner().invoke(app, [*arguments.split(), "--encoding", "cp1252"])
+    assert taken.exit_code == (2 if then else 0)
+    assert then in taken.stderr
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="has no such shell")
 def test_a_command_without_a_console_does_its_work(tmp_path):
     (tmp_path / "a.txt").write_text("Menu\n")

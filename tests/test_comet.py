@@ -168,9 +168,9 @@ def test_the_evaluation_is_logged_with_baselines_figures_and_tables(logged):
         for name in ("accuracy", "accuracy_low", "accuracy_high", "average_precision"):
             assert found[f"test_{name}{suffix}"] == getattr(scores, name)
     assert len(evaluation.baselines) == 3
-    told = others(archive)
-    assert told["test against word-count rule"] == str(evaluation.tests[2])
-    assert told["test leaks"].startswith("No test text is in the training texts")
+    logged_others = others(archive)
+    assert logged_others["test against word-count rule"] == str(evaluation.tests[2])
+    assert logged_others["test leaks"].startswith("No test text is in the training texts")
     files = {name: content for _, name, _, content in assets(archive)}
     confusion = json.loads(files["test_confusion.json"])
     assert confusion["labels"] == ["discard", "keep"]
@@ -272,12 +272,12 @@ def test_a_copy_of_the_callback_carries_no_experiment_and_says_so(one_epoch, sni
     experiment = offline(tmp_path)
     callback = CometCallback(experiment)
     copy = pickle.loads(pickle.dumps(callback))
-    with pytest.warns(UserWarning, match="it is a copy, as a worker process gets one") as told:
+    with pytest.warns(UserWarning, match="it is a copy, as a worker process gets one") as warned:
         model = SmallBertTextFilter(**one_epoch).fit(*snippets, callbacks=[copy, callback])
-    assert len(told) == 1
-    with pytest.warns(UserWarning, match="make a new CometCallback for each fit") as told:
+    assert len(warned) == 1
+    with pytest.warns(UserWarning, match="make a new CometCallback for each fit") as warned:
         SmallBertTextFilter(**one_epoch).fit(*snippets, callbacks=[copy, callback])
-    assert len(told) == 1
+    assert len(warned) == 1
     pickle.dumps(model)
     found = metrics(archive_of(experiment, tmp_path))
     assert [m[1] for m in found if m[0] == "loss"] == model.history_["loss"]
@@ -289,7 +289,7 @@ def test_a_copy_of_the_callback_carries_no_experiment_and_says_so(one_epoch, sni
         log_model(experiment, model)
 
 
-def test_an_error_inside_comet_is_told_once_and_stops_nothing(
+def test_an_error_inside_comet_gives_one_warning_and_stops_nothing(
     binary, one_epoch, snippets, tmp_path, monkeypatch
 ):
     from skbert_filter.integrations.comet import CometCallback
@@ -301,17 +301,17 @@ def test_an_error_inside_comet_is_told_once_and_stops_nothing(
 
     with monkeypatch.context() as broken:
         broken.setattr(experiment, "_enqueue_message", full)
-        with pytest.warns(UserWarning, match="training continues without it: OSError") as told:
+        with pytest.warns(UserWarning, match="training continues without it: OSError") as warned:
             model = SmallBertTextFilter(**{**one_epoch, "epochs": 3}).fit(
                 *snippets, callbacks=[CometCallback(experiment)]
             )
-        assert len(told) == 1
+        assert len(warned) == 1
         assert model.n_iter_ == 3
-        with pytest.warns(UserWarning, match=r"Comet failed to log the fit, and") as told:
+        with pytest.warns(UserWarning, match=r"Comet failed to log the fit, and") as warned:
             log_fit(experiment, model)
         with pytest.warns(UserWarning, match=r"to log the evaluation, .*: OSError: no s"):
             assert log_evaluation(experiment, model, *snippets).n_rows == len(snippets[0])
-    assert len(told) == 1
+    assert len(warned) == 1
     experiment.end()
 
 
@@ -592,8 +592,10 @@ def test_the_command_trains_and_logs_offline(trained):
     model = SmallBertTextFilter.from_pretrained(folder / "model")
     files = {name: content for kind, name, _, content in assets(archive) if kind == "model-element"}
     assert files["model.safetensors"] == (folder / "model" / "model.safetensors").read_bytes()
-    told = others(archive)
-    assert told["refit_fingerprint_"] == model.fingerprint_ != told["fingerprint_"]
+    logged_others = others(archive)
+    assert (
+        logged_others["refit_fingerprint_"] == model.fingerprint_ != logged_others["fingerprint_"]
+    )
     # those of the baselines are not
     assert "C" not in parameters(archive)
 
@@ -623,7 +625,7 @@ def test_the_command_registers_a_folder_offline(trained, tmp_path, monkeypatch):
         ("predict registry://me labels.csv -o kept.csv", r"Error: 'registry://me' does not name a"),
     ],
 )
-def test_what_a_user_can_mend_is_told_in_one_line(trained, monkeypatch, command, message):
+def test_what_a_user_can_fix_is_reported_in_one_line(trained, monkeypatch, command, message):
     monkeypatch.chdir(trained[0])
     result = invoke(*command.split())
     assert (result.exit_code, result.stdout) == (2, "")

@@ -181,7 +181,7 @@ def test_a_registered_model_stands_wherever_a_folder_does(registry, models, snip
         ),
     ],
 )
-def test_failures_are_told_in_words_and_without_the_key(
+def test_failures_are_reported_in_words_and_without_the_key(
     registry, failing, failure, error, message, capfd
 ):
     registry.failures[failing] = failure
@@ -214,7 +214,7 @@ def test_failures_are_told_in_words_and_without_the_key(
         ("registry://us/web-filter", FileNotFoundError, "'web-filter' of the workspace 'us'"),
     ],
 )
-def test_a_wrong_name_is_told(registry, uri, error, message):
+def test_a_wrong_name_is_reported(registry, uri, error, message):
     with pytest.raises(error, match=message):
         load_model(uri)
 
@@ -255,7 +255,7 @@ def test_versions_are_counted_up_from_the_highest(known, wanted, expected):
     assert next_version(known, wanted) == expected
 
 
-def test_a_refused_key_is_told_before_training_and_not_printed(registry, monkeypatch, capfd):
+def test_a_refused_key_is_reported_before_training_and_not_printed(registry, monkeypatch, capfd):
     wrong = "zyxwvutsrq9876543210ZYXWV"
     monkeypatch.setenv("COMET_API_KEY", wrong)
     with pytest.raises(PermissionError, match=r"asked for your account \(key: the env") as raised:
@@ -342,9 +342,9 @@ def test_without_a_network_the_experiment_is_an_offline_one(registry, failure, t
     registry.failures["account-details"] = failure
     with pytest.warns(
         UserWarning, match="Comet cannot be reached .* written to an archive"
-    ) as told:
+    ) as warned:
         experiment = start("texts", offline_directory=tmp_path / "runs", **QUIET)
-    assert len(told) == 1
+    assert len(warned) == 1
     assert isinstance(experiment, comet_ml.OfflineExperiment)
     experiment.end()
     assert len(list((tmp_path / "runs").glob("*.zip"))) == 1

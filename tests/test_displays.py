@@ -6,6 +6,7 @@ import sys
 import matplotlib as mpl
 import numpy as np
 import pytest
+from sklearn.base import BaseEstimator
 from sklearn.calibration import calibration_curve
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import CountVectorizer
@@ -240,7 +241,7 @@ def test_scores_count_distinct_texts_and_tell_what_is_kept():
     counts, _ = np.histogram(proba[3:], [0, 0.25, 0.5, 0.75, 1])
     assert display.stairs_[1].get_data().values == pytest.approx(counts / 3)
     assert display.line_.get_xdata() == [0.7, 0.7]
-    assert legend_of(display.ax_)[1] == f"label 1: {kept[1] / 3:.1%} of 3 texts kept"
+    assert legend_of(display.ax_)[1] == f"label 1: {kept[1] / 3:.1%} of 3 kept"
 
 
 def test_of_many_classes_the_largest_are_shown_and_the_others_told():
@@ -261,8 +262,8 @@ def test_of_many_classes_the_largest_are_shown_and_the_others_told():
 
     probabilities = [0.7 if label in "cg" else 0.1 for label in labels]
     scores = ScoreDistributionDisplay.from_predictions(labels, probabilities, pos_label="c")
-    assert legend_of(scores.ax_)[2] == "label c: 100.0% of 2 texts kept"
-    assert legend_of(scores.ax_)[-1] == "3 other labels: 25.0% of 12 texts kept"
+    assert legend_of(scores.ax_)[2] == "label c: 100.0% of 2 kept"
+    assert legend_of(scores.ax_)[-1] == "3 other labels: 25.0% of 12 kept"
     assert len(scores.kept) == 8
 
     terms = DistinctiveTermsDisplay.from_texts(texts, labels, n_terms=1)
@@ -338,6 +339,73 @@ def test_a_new_picture_is_one_column_wide_and_nothing_is_cut(tfidf, website):
         assert drawn.y0 >= 0, name
         assert drawn.x1 <= figure.get_figwidth(), name
         assert drawn.y1 <= figure.get_figheight(), name
+
+
+class Draws(BaseEstimator):
+    """Gives probabilities by chance, for classes of any names."""
+
+    def __init__(self, classes_):
+        self.classes_ = classes_
+
+    def predict_proba(self, X):
+        rng = np.random.default_rng(0)
+        return rng.dirichlet(np.full(len(self.classes_), 0.3), len(X))
+
+
+LONG_NAMES = "Electronics, \x1b[2J and household appliances / subcategory number {}"
+
+
+@pytest.mark.parametrize("name", ["c{}", LONG_NAMES, LONG_NAMES.upper()], ids=["short", "l", "L"])
+@pytest.mark.parametrize("n_classes", [2, 10, 77])
+def test_classes_of_any_number_and_name_leave_room_for_the_plot(n_classes, name):
+    names = np.array([name.format(i) for i in range(n_classes)], dtype=object)
+    y = np.repeat(names, 9)
+    X = [f"tea pot {i} " + "of cast iron " * (i % 7) for i in range(len(y))]
+    model = Draws(np.sort(names))
+    history = {"loss": [0.2, 0.1], names[0]: [1.0, 0.5], "learning_rate": [1e-3, 0.0]}
+    displays = [
+        TextLengthDisplay.from_texts(X, y),
+        DistinctiveTermsDisplay.from_texts(X, y, n_terms=3),
+        ReliabilityDisplay.from_estimator(model, X, y, pos_label=names[1], name=names[0]),
+        ScoreDistributionDisplay.from_estimator(model, X, y, pos_label=names[1]),
+        DedupLearningCurveDisplay(np.array([10, 2000]), np.eye(2), name=names[0]).plot(),
+        TrainingHistoryDisplay(history, best_epoch=1).plot(),
+    ]
+    for display in displays:
+        display.figure_.draw_without_rendering()  # without a warning of matplotlib
+        drawn = display.figure_.get_tightbbox()
+        assert drawn.x0 >= 0
+        assert drawn.x1 <= 3.3
+        assert display.ax_.get_position().width * 3.3 > 1.4
+    assert len(legend_of(displays[3].ax_)) == min(n_classes, 6)
+
+
+def test_labels_that_are_cut_alike_stay_apart():
+    names = [f"{'a' * 20}{middle}{'z' * 20}" for middle in "xy"]
+    display = TextLengthDisplay.from_texts(["one", "two words"], names)
+    assert len(display.stairs_) == 2
+
+
+def test_bool_labels_are_drawn():
+    display = TextLengthDisplay.from_texts(TEXTS, [label == 1 for label in LABELS])
+    assert legend_of(display.ax_) == ["label False (3 texts)", "label True (3 texts)"]
+
+
+@pytest.mark.parametrize("X", [["a"], ["a"] * 50, ["a", "b", "c"], ["a", "a", "b"]])
+def test_frequencies_have_no_rank_below_1(X):
+    display = DuplicateFrequencyDisplay.from_texts(X)
+    display.figure_.draw_without_rendering()
+    for axis in (display.ax_.xaxis, display.ax_.yaxis):
+        ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+        shown = [t.label1.get_text() for t in ticks if t.get_loc() >= axis.get_view_interval()[0]]
+        assert "1" in shown
+        assert all(float(text.replace(",", "") or 1) >= 1 for text in shown)
+
+
+def test_a_threshold_beyond_most_texts_is_inside_the_plot():
+    X = [f"{'word ' * (i % 4 + 1)}{i}" for i in range(60)] + ["word " * 30] * 1
+    display = TextLengthDisplay.from_texts(X, [0] * 60 + [1])
+    assert display.threshold - 0.5 < display.ax_.get_xlim()[1]
 
 
 def test_all_draw_on_axes_that_are_given(tfidf, website):

@@ -126,21 +126,30 @@ def test_held_out_labels_of_one_class_give_no_ranking_scores():
     assert result.brier == pytest.approx((0.04 + 0.36) / 2)
 
 
-def test_of_many_classes_those_that_the_test_set_lacks_do_not_count():
-    classes = ["a", "b", "c", "d"]
-    rows = [[0.7, 0.1, 0.1, 0.1], [0.2, 0.5, 0.2, 0.1], [0.4, 0.3, 0.2, 0.1], [0.1, 0.2, 0.1, 0.6]]
-    X = [" ".join(map(str, row)) for row in rows]
-    result = evaluate(Oracle(classes), X, ["a", "b", "b", "a"])
+def test_a_class_without_test_texts_is_left_out_of_the_means():
+    X = ["0.8 0.1 0.1", "0.3 0.6 0.1", "0.5 0.4 0.1", "0.2 0.7 0.1"]
+    y = ["a", "b", "b", "b"]
+    result = evaluate(Oracle(["a", "b", "c"]), X, y)
+    # a: one of two answers is right; b: two of three are found
+    assert result.f1 == pytest.approx((2 / 3 + 4 / 5) / 2)
+    assert result.average_precision == pytest.approx(1)
+    assert "No test text has the label c: F1 and AP are means over the other 2." in str(result)
+    one = evaluate(Oracle(["a", "b", "c"]), X[1:], y[1:])
+    assert np.isnan([one.f1, one.average_precision]).all()
+    assert "has 2 of the 3 labels, such as a: F1 and AP are not defined." in str(one)
+    all_of_them = evaluate(Oracle(["a", "b"]), ["0.8 0.2", "0.3 0.7"], ["a", "b"])
+    assert "No test text has the" not in str(all_of_them)
 
-    # Of "a", one of three is found, and of "b" one of two.
-    assert result.f1 == pytest.approx((2 * 1 / (2 + 2) + 2 * 1 / (1 + 2)) / 2)
-    assert result.average_precision == pytest.approx(((1 + 2 / 4) / 2 + 1) / 2)
-    assert "Labels that none of these texts has: 2 of 4. F1 and average precision are" in str(
-        result
-    )
 
-    complete = evaluate(Oracle(classes), X, ["a", "b", "c", "d"])
-    assert "none of these texts" not in str(complete)
+def test_labels_too_long_for_a_matrix_are_listed():
+    names = [f"{'household appliances ' * 4}{i}" for i in range(3)]
+    y = [names[0], names[2], names[1]]
+    result = evaluate(Oracle(names), ["0.1 0.8 0.1", "0.6 0.2 0.2", "0 1 0"], y)
+    assert max(map(len, str(result).splitlines())) <= 80
+    assert "The most frequent confusions:" in str(result)
+    assert "household applia…ld appliances 0" in str(result)
+    short = evaluate(Oracle(["a", "b"]), ["0.8 0.2", "0.3 0.7"], ["a", "b"])
+    assert "  a  b  true label\n  1  0  a\n  0  1  b" in str(short)
 
 
 def test_the_most_confident_errors_come_first_with_their_texts():

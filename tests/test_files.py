@@ -20,7 +20,7 @@ from sklearn.model_selection import FixedThresholdClassifier
 
 from skbert_filter import DedupPredictor, filter_corpus
 from skbert_filter.inspection.baselines import WordCountRule
-from skbert_filter.tables import create_table
+from skbert_filter.io.writing import create_table
 
 PROSE = "We repair pumps for ships"
 
@@ -382,7 +382,7 @@ def test_files_may_have_names_that_are_not_utf8(tmp_path, rule):
 
 
 def test_row_groups_of_the_output_are_as_large_as_can_be(tmp_path, rule, monkeypatch):
-    monkeypatch.setattr("skbert_filter.tables.reading._BATCH_ROWS", 10)
+    monkeypatch.setattr("skbert_filter.io.reading._BATCH_ROWS", 10)
     pq.write_table(pa.table({"text": [PROSE] * 1000}), tmp_path / "in.parquet")
     filter_corpus(rule, tmp_path / "in.parquet", tmp_path / "out.parquet")
     assert pq.read_metadata(tmp_path / "out.parquet").num_row_groups == 1

@@ -101,7 +101,7 @@ def test_a_folder_of_each_release_answers_as_it_did(release):
 
 def test_parameters_of_a_numpy_grid_and_paths_are_saved_and_objects_are_not(binary, tmp_path):
     model = copy.deepcopy(binary).set_params(
-        patience=np.int64(7), learning_rate=np.float32(0.5), n_jobs=np.int64(1)
+        patience=np.int64(7), learning_rate=np.float32(0.5), n_jobs=np.int64(1), verbose=2
     )
     model.set_params(
         tokenizer=tmp_path, checkpoint=Path("a", "b"), random_state=np.random.RandomState(0)
@@ -112,6 +112,7 @@ def test_parameters_of_a_numpy_grid_and_paths_are_saved_and_objects_are_not(bina
     assert loaded["tokenizer"] == str(tmp_path)
     assert loaded["checkpoint"] == os.fspath(Path("a", "b"))
     assert loaded["random_state"] is None
+    assert loaded["verbose"] == 0
 
 
 def test_an_existing_folder_is_never_overwritten(binary, tmp_path):

@@ -43,7 +43,7 @@ class Stopping(WordCountRule):
 def _small_steps(monkeypatch):
     monkeypatch.setattr("skbert_filter.corpus.scores._CHUNK_TEXTS", 7)
     monkeypatch.setattr("skbert_filter.corpus.rows._GROUP_ROWS", 50)
-    monkeypatch.setattr("skbert_filter.tables.reading._BATCH_ROWS", 50)
+    monkeypatch.setattr("skbert_filter.io.reading._BATCH_ROWS", 50)
 
 
 def fitted(name="v1"):
@@ -191,7 +191,7 @@ import os, resource, signal, sys, time
 from skbert_filter import filter_corpus
 from skbert_filter.corpus import rows, scores
 from skbert_filter.inspection.baselines import WordCountRule
-from skbert_filter.tables import reading
+from skbert_filter.io import reading
 
 scores._CHUNK_TEXTS = 7
 rows._GROUP_ROWS = reading._BATCH_ROWS = 50

@@ -17,11 +17,14 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 from sklearn import clone, config_context
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import StackingClassifier
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
     GridSearchCV,
+    StratifiedKFold,
     TunedThresholdClassifierCV,
+    check_cv,
     cross_val_predict,
     cross_val_score,
     cross_validate,
@@ -540,15 +543,44 @@ def test_groups_may_be_tuples():
 
 
 @pytest.mark.parametrize(
-    ("cv", "message"),
+    "arguments",
     [
-        (DedupStratifiedKFold(2.5), "n_splits must be an instance of int"),
-        (DedupStratifiedShuffleSplit(0), "n_splits == 0, must be >= 1"),
+        {"n_splits": 2.5},
+        {"n_splits": 1},
+        {"shuffle": "yes"},
+        {"random_state": 0},
+        {"shuffle": False, "random_state": np.random.RandomState(0)},
     ],
+    ids=str,
 )
-def test_a_number_of_splits_that_is_none_is_refused(cv, message):
-    with pytest.raises((TypeError, ValueError), match=message):
-        next(cv.split(["a", "b", "c", "d"], [0, 1, 0, 1]))
+def test_folds_refuse_what_those_of_scikit_learn_refuse(arguments):
+    with pytest.raises((TypeError, ValueError)) as expected:
+        StratifiedKFold(**arguments)
+    with pytest.raises(expected.type, match=re.escape(str(expected.value))):
+        DedupStratifiedKFold(**arguments)
+
+
+def test_a_number_of_random_splits_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="n_splits == 0, must be >= 1"):
+        next(DedupStratifiedShuffleSplit(0).split(["a", "b", "c", "d"], [0, 1, 0, 1]))
+
+
+@pytest.mark.parametrize(
+    "cv", [DedupStratifiedKFold(2), DedupStratifiedKFold(np.int64(2), shuffle=True)], ids=str
+)
+def test_stacking_uses_folds_again_and_again(cv, snippets, classifier):
+    X, y = snippets
+    assert check_cv(cv, y, classifier=True) is cv
+    before = as_lists(cv.split(X, y))
+    for _ in range(2):
+        model = StackingClassifier([("nb", classifier)], final_estimator=classifier[1:], cv=cv)
+        assert clone(model).fit(X, y).predict(X[:2]).shape == (2,)
+    # It has set a random state, as it does in scikit-learn's splitters.
+    after = as_lists(cv.split(X, y))
+    if not cv.shuffle:
+        assert after == before
+        cv.random_state = np.random.RandomState(7)
+        assert as_lists(cv.split(X, y)) == before
 
 
 def test_sides_too_small_for_the_classes_are_refused_by_their_sizes():

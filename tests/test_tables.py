@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from skbert_filter.tables import create_table, open_table
+from skbert_filter.io.reading import open_table
+from skbert_filter.io.writing import create_table
 
 
 def read(path):
@@ -120,7 +121,7 @@ def test_quotation_marks_that_mean_nothing_or_two_things_are_refused(
 
 @pytest.mark.parametrize("size", [1, 5, 64])
 def test_rows_and_letters_may_lie_in_two_blocks(tmp_path, monkeypatch, size):
-    monkeypatch.setattr("skbert_filter.tables.decoding._BLOCK_BYTES", size)
+    monkeypatch.setattr("skbert_filter.io.decoding._BLOCK_BYTES", size)
     table = pa.table({"text": HARD_TEXTS, "n": HARD_TEXTS[::-1]})
     write(tmp_path / "a.csv.gz", table)
     assert read(tmp_path / "a.csv.gz") == table
@@ -167,7 +168,7 @@ def test_timestamps_of_96_bits_that_no_type_holds_are_refused(tmp_path):
 
 
 def test_memory_does_not_grow_while_parquet_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("skbert_filter.tables.reading._BATCH_ROWS", 50_000)
+    monkeypatch.setattr("skbert_filter.io.reading._BATCH_ROWS", 50_000)
     path, rows = tmp_path / "a.parquet", 1_000_000
     noise = np.random.default_rng(0).integers(2**62, size=rows)
     table = pa.table({f"n{i}": noise for i in range(12)})
@@ -190,7 +191,7 @@ def test_memory_is_bounded_while_a_slow_reader_reads_csv(tmp_path):
 
 
 def test_batches_of_large_rows_have_few_rows(tmp_path, monkeypatch):
-    monkeypatch.setattr("skbert_filter.tables.reading._BATCH_BYTES", 1 << 20)
+    monkeypatch.setattr("skbert_filter.io.reading._BATCH_BYTES", 1 << 20)
     table = pa.table({"text": [f"{i} " * 10_000 for i in range(200)]})
     pq.write_table(table, tmp_path / "a.parquet")
     with open_table(tmp_path / "a.parquet") as opened:

@@ -15,6 +15,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
+from skbert_filter import SmallBertTextFilter
 from skbert_filter.duplicates.training_rows import resolve_conflicts, training_rows
 
 # "Menu" has a majority, "Tea" a tie.
@@ -30,8 +31,12 @@ def as_list(container):
 
 
 @pytest.mark.parametrize(
-    ("policy", "rows", "labels"),
-    [("majority", [0, 2, 3, 4], ["nav", "nav", "text", "nav"]), ("drop", [3], ["text"])],
+    ("conflicts", "rows", "labels"),
+    [
+        ("majority", [0, 2, 3, 4], ["nav", "nav", "text", "nav"]),
+        ("drop", [3], ["text"]),
+        ("soft", [0, 1, 2, 3, 4, 5], Y),
+    ],
 )
 @pytest.mark.parametrize(
     ("texts", "targets"),
@@ -48,10 +53,10 @@ def as_list(container):
     ],
     ids=["list", "tuple", "NumPy", "pandas", "polars", "Arrow"],
 )
-def test_containers_are_kept(texts, targets, policy, rows, labels):
+def test_containers_are_kept(texts, targets, conflicts, rows, labels):
     given_X: Any = texts(X)
     given_y: Any = targets(Y)
-    new_X, new_y, kept = resolve_conflicts(given_X, given_y, policy=policy)
+    new_X, new_y, kept = resolve_conflicts(given_X, given_y, conflicts=conflicts)
     assert kept.tolist() == rows
     assert as_list(new_X) == [X[i] for i in rows]
     assert as_list(new_y) == labels
@@ -98,21 +103,31 @@ def test_any_conflicts_are_settled_as_by_counting(rows, key):
         "drop": [(i, y) for i, (t, y, w) in enumerate(rows) if w and len(votes[fold(t)]) == 1],
     }
     texts, labels, weights = ([row[i] for row in rows] for i in range(3))
-    for policy in ("majority", "drop"):
+    for conflicts in ("majority", "drop"):
         new_X, new_y, kept = resolve_conflicts(
-            texts, labels, policy=policy, key=key, sample_weight=weights
+            texts, labels, conflicts=conflicts, key=key, sample_weight=weights
         )
-        assert list(zip(kept.tolist(), new_y, strict=True)) == expected[policy]
+        assert list(zip(kept.tolist(), new_y, strict=True)) == expected[conflicts]
         assert new_X == [texts[i] for i in kept]
+
+
+def test_the_filter_knows_the_same_choices():
+    [options] = SmallBertTextFilter._parameter_constraints["conflicts"]
+    for conflicts in options.options - {"raise"}:
+        assert len(resolve_conflicts(X, Y, conflicts=conflicts)) == 3
+    with pytest.raises(ValueError, match=r"must be one of 'majority', 'drop', 'soft', 'raise'"):
+        resolve_conflicts(X, Y, conflicts="keep")
 
 
 def test_the_filters_own_training_rows_are_settled_alike():
     rng = np.random.default_rng(0)
     texts = [f"text {i}" for i in rng.integers(0, 60, size=300)]
     labels, weights = rng.integers(0, 3, size=300), rng.integers(1, 4, size=300).astype(float)
-    for policy in ("majority", "drop"):
-        of_filter = training_rows(texts, labels, weights, 3, conflicts=policy)
-        new_X, new_y, _ = resolve_conflicts(texts, labels, policy=policy, sample_weight=weights)
+    for conflicts in ("majority", "drop"):
+        of_filter = training_rows(texts, labels, weights, 3, conflicts=conflicts)
+        new_X, new_y, _ = resolve_conflicts(
+            texts, labels, conflicts=conflicts, sample_weight=weights
+        )
         assert dict(zip(new_X, new_y, strict=True)) == dict(
             zip(of_filter.texts, of_filter.classes, strict=True)
         )
@@ -147,18 +162,18 @@ def test_rows_of_arrays_and_tables():
         assert new_X.shape == (4, 2)
         assert (new_y.tolist(), kept.tolist()) == ([1, 0, 1, 1], [0, 1, 2, 3])
         with pytest.raises(ValueError, match=r"such as row 0 \(1 in all\)"):
-            resolve_conflicts(rows, [1, 0, 0, 1], policy="raise")
+            resolve_conflicts(rows, [1, 0, 0, 1], conflicts="raise")
 
 
 def test_raise_shows_the_texts_and_passes_what_agrees():
     with pytest.raises(
         ValueError,
-        match=r"more than one label, such as 'Menu', 'Tea' \(2 in all\)\. .*'majority' or 'drop'",
+        match=r"more than one label, such as 'Menu', 'Tea' \(2 in all\)\. .*'drop' or 'soft'",
     ):
-        resolve_conflicts(X, Y, policy="raise")
-    assert resolve_conflicts(X[2:5:2], [1, 1], policy="raise")[1] == [1, 1]
+        resolve_conflicts(X, Y, conflicts="raise")
+    assert resolve_conflicts(X[2:5:2], [1, 1], conflicts="raise")[1] == [1, 1]
     weights = [1, 1, 0, 1, 1, 0]
-    assert resolve_conflicts(X, Y, policy="raise", sample_weight=weights)[2].tolist() == [
+    assert resolve_conflicts(X, Y, conflicts="raise", sample_weight=weights)[2].tolist() == [
         0,
         1,
         3,
@@ -186,7 +201,7 @@ def test_labels_of_rows_that_are_left_fit_any_estimator():
         (np.empty((0, 2)), [], {}, ValueError, "X has 0 rows"),
         ([[1.0]], [0], {}, TypeError, "Row 0 of X is of type list"),
         (csr_array(np.eye(2)), [0, 1], {}, TypeError, "X is of type csr_array"),
-        (["a"], [0], {"policy": "keep"}, ValueError, "policy is 'keep'. It must be 'majority', "),
+        (["a"], [0], {"conflicts": "keep"}, ValueError, "conflicts is 'keep'. It must be one "),
         (["a"], [0], {"key": "lower"}, ValueError, "key is 'lower'"),
         (["a"], [0], {"sample_weight": [1, 2]}, ValueError, r"sample_weight.shape == \(2,\)"),
         (["a"], [0], {"sample_weight": [-1]}, ValueError, "Negative values"),

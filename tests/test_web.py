@@ -12,6 +12,7 @@ import pytest
 from skbert_filter import SmallBertTextFilter
 from skbert_filter.bert import folder as folders
 from skbert_filter.bert.checkpoint import load_checkpoint
+from skbert_filter.cli import app
 from skbert_filter.datasets import make_website_snippets
 
 WEB = folders.BUNDLED["web"]
@@ -25,14 +26,14 @@ def web():
 
 
 @pytest.fixture(scope="module")
-def snippets():
+def hundred():
     return make_website_snippets(100, random_state=0)
 
 
 @pytest.fixture(scope="module")
-def fitted(snippets):
+def fitted(hundred):
     """Return a filter at its defaults, fitted on 100 labels; not to be changed by a test."""
-    return SmallBertTextFilter(random_state=0).fit(*snippets)
+    return SmallBertTextFilter(random_state=0).fit(*hundred)
 
 
 # --- the bundled filter
@@ -66,7 +67,7 @@ def test_it_is_small():
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "skbert_filter.json"])
-def test_a_damaged_one_is_refused(name, tmp_path, monkeypatch, snippets):
+def test_a_damaged_one_is_refused(name, tmp_path, monkeypatch, hundred):
     damaged = tmp_path / "web"
     shutil.copytree(WEB, damaged)
     content = (damaged / name).read_bytes()
@@ -75,7 +76,7 @@ def test_a_damaged_one_is_refused(name, tmp_path, monkeypatch, snippets):
     with pytest.raises(ValueError, match=name):
         SmallBertTextFilter.from_pretrained("web")
     with pytest.raises(ValueError, match=name):
-        SmallBertTextFilter().fit(*snippets)
+        SmallBertTextFilter().fit(*hundred)
 
 
 # --- what a fit starts from
@@ -107,8 +108,8 @@ def test_few_labels_do_not_end_in_one_class(n_texts):
     assert (predicted == y).mean() > 0.75
 
 
-def test_either_class_may_be_the_one_to_keep(fitted, snippets):
-    X, y = snippets
+def test_either_class_may_be_the_one_to_keep(fitted, hundred):
+    X, y = hundred
     names = np.where(y == 1, "article", "menu")  # sorted the other way round
     model = SmallBertTextFilter(random_state=0).fit(X, names)
     expected = fitted.predict_proba(X)
@@ -130,8 +131,8 @@ def test_either_class_may_be_the_one_to_keep(fitted, snippets):
         ({"max_length": 50}, (64, 256, 2, 4)),
     ],
 )
-def test_a_size_or_tokenizer_that_is_set_means_random_weights(parameters, size, snippets):
-    X, y = snippets
+def test_a_size_or_tokenizer_that_is_set_means_random_weights(parameters, size, hundred):
+    X, y = hundred
     model = SmallBertTextFilter(**parameters, epochs=1, random_state=0).fit(X[:40], y[:40])
     a = model._state.architecture
     assert size == (
@@ -143,9 +144,9 @@ def test_a_size_or_tokenizer_that_is_set_means_random_weights(parameters, size, 
     assert (model.training_record_["checkpoint"] is None) == (size[0] != 64)
 
 
-def test_a_size_that_contradicts_it_is_refused(snippets):
+def test_a_size_that_contradicts_it_is_refused(hundred):
     with pytest.raises(ValueError, match="hidden_size=32 contradicts checkpoint='web'"):
-        SmallBertTextFilter(checkpoint="web", hidden_size=32).fit(*snippets)
+        SmallBertTextFilter(checkpoint="web", hidden_size=32).fit(*hundred)
 
 
 def test_texts_that_it_cannot_read_are_learnt_from_random_weights():
@@ -170,9 +171,36 @@ def test_many_classes_start_from_its_encoder():
     assert model.predict_proba(X).shape == (60, 3)
 
 
-def test_a_fitted_filter_is_a_start_for_new_labels(fitted, tmp_path, snippets):
+def test_a_fitted_filter_is_a_start_for_new_labels(fitted, tmp_path, hundred):
     fitted.save_pretrained(tmp_path / "model")
     X, y = make_website_snippets(40, random_state=5)
     further = SmallBertTextFilter(checkpoint=tmp_path / "model", random_state=0).fit(X, y)
     # what it knew is not forgotten
-    assert further.score(*snippets) > 0.85
+    assert further.score(*hundred) > 0.85
+
+
+# --- by name
+
+
+def test_the_command_line_knows_it_by_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    texts = [*GOLDEN["keep"], *GOLDEN["discard"]] * 2
+    (tmp_path / "corpus.txt").write_text("\n".join(texts) + "\n", encoding="utf-8")
+    app(["predict", "web", "corpus.txt", "-o", "kept.txt"], standalone_mode=False)
+    kept = (tmp_path / "kept.txt").read_text("utf-8").splitlines()
+    expected = SmallBertTextFilter.from_pretrained("web").predict(texts) == 1
+    assert kept == [text for text, keep in zip(texts, expected, strict=True) if keep]
+
+
+def test_a_saved_folder_of_that_name_comes_first_where_it_is_asked_for(
+    binary, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "web").mkdir()  # pages, perhaps
+    assert SmallBertTextFilter.from_pretrained("web").classes_.tolist() == [0, 1]
+    (tmp_path / "web").rmdir()
+    binary.save_pretrained("web")
+    assert SmallBertTextFilter.from_pretrained("web").fingerprint_ == binary.fingerprint_
+    X, y = make_website_snippets(40, random_state=0)
+    by_default = SmallBertTextFilter(epochs=1, random_state=0).fit(X, y)
+    assert by_default._state.architecture.hidden_size == 64

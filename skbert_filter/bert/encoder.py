@@ -6,6 +6,7 @@ tracing cost by the number of variables, not by their size. Importing this modul
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -260,6 +261,7 @@ class BertEncoder(keras.Model):
         }
 
 
+@keras.saving.register_keras_serializable("skbert_filter")
 class BertClassifier(BertEncoder):
     """BERT with a pooler and a classification head; gives logits ``(batch, n_logits)``.
 
@@ -274,6 +276,15 @@ class BertClassifier(BertEncoder):
             if name.startswith(("bert.pooler.", "classifier."))
         }
         super().__init__(architecture, head, precision)
+
+    def get_config(self):
+        """Describe the model to a callback that saves it."""
+        return {"architecture": asdict(self.architecture), "precision": self.dtype_policy.name}
+
+    @classmethod
+    def from_config(cls, config):
+        """Make the model that a callback has saved."""
+        return cls(Architecture(**config["architecture"]), config["precision"])
 
     def call(self, inputs, training=False):
         ids, length = inputs["input_ids"], inputs["length"]

@@ -17,6 +17,7 @@ from keras import ops
 from skbert_filter.bert.architecture import Architecture, Weights
 from skbert_filter.bert.batching import keras_data, pad, training_rows
 from skbert_filter.bert.encoder import NEVER, BertEncoder, Seeds
+from skbert_filter.bert.engine import computing
 from skbert_filter.bert.plan import EpochHooks, TrainingPlan
 from skbert_filter.bert.pretraining_task import (
     CLASSIFIER,
@@ -285,6 +286,7 @@ def _metric_variables(model: BertForPretraining) -> dict[str, Any]:
     return {f"metric.{i}": v for i, v in enumerate(model.metrics_variables)}
 
 
+@computing()
 def pretrain(
     task: PretrainingTask,
     plan: TrainingPlan,

@@ -10,7 +10,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from skbert_filter.bert.batching import prediction_batches, width_for
-from skbert_filter.bert.engine import import_keras
+from skbert_filter.bert.engine import computing
 from skbert_filter.bert.pretrained import PretrainedEncoder
 from skbert_filter.bert.tokenizer import encode
 
@@ -21,8 +21,8 @@ _TOKENS_PER_BATCH = 8_192
 class Teacher:
     """An encoder cut after one of its layers, and its tokenizer."""
 
+    @computing()
     def __init__(self, encoder: PretrainedEncoder, layer: int, max_length: int):
-        import_keras()
         from skbert_filter.bert.encoder import MeanState, compiled_forward
 
         positions = encoder.architecture.max_position_embeddings
@@ -33,6 +33,7 @@ class Teacher:
         self._forward = compiled_forward(model)
         self.width = encoder.architecture.hidden_size
 
+    @computing()
     def states(self, texts: Sequence[str]) -> np.ndarray:
         """Return the mean states of texts, ``(n_texts, width)``, float32."""
         tokens = encode(self._tokenizer, texts, self._max_length)

@@ -10,7 +10,8 @@ import pyarrow as pa
 from skbert_filter.corpus.job import Job
 from skbert_filter.corpus.scores import TextScores
 from skbert_filter.io.atomic import remove_leftovers
-from skbert_filter.tables import create_table, open_file
+from skbert_filter.io.formats import open_file
+from skbert_filter.io.writing import create_table
 
 
 @contextmanager

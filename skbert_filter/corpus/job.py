@@ -21,18 +21,12 @@ from skbert_filter.corpus.sources import (
 )
 from skbert_filter.decisions import Decider, Nulls, check_options, label_of
 from skbert_filter.duplicates.fingerprints import fingerprint
-from skbert_filter.tables import (
-    Format,
-    TableReader,
-    check_can_hold,
-    check_destination,
-    check_text_column,
-    file_format,
-    table_format,
-)
-from skbert_filter.tables.decoding import check_encoding
-from skbert_filter.tables.formats import LINES
-from skbert_filter.tables.lines import TEXT
+from skbert_filter.io.columns import check_text_column
+from skbert_filter.io.decoding import check_encoding
+from skbert_filter.io.formats import LINES, Format, file_format, table_format
+from skbert_filter.io.lines import TEXT
+from skbert_filter.io.reading import TableReader
+from skbert_filter.io.writing import check_can_hold, check_destination
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,9 @@ import pyarrow.compute as pc
 from skbert_filter.corpus.job import Job
 from skbert_filter.corpus.scores import TextScores
 from skbert_filter.corpus.sources import SourceFile
-from skbert_filter.tables import (
-    TableReader,
-    Write,
-    check_no_nulls,
-    open_rows,
-    open_writer,
-    standard_output,
-    valid_texts,
-)
+from skbert_filter.io.columns import check_no_nulls, valid_texts
+from skbert_filter.io.reading import TableReader, open_rows
+from skbert_filter.io.writing import Write, open_writer, standard_output
 
 # Batches of a corpus are decided together, so that small files make no small calls of the model.
 _GROUP_ROWS = 1 << 17

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from skbert_filter.io.atomic import check_can_create
-from skbert_filter.tables import find_format
+from skbert_filter.io.formats import find_format
 
 STANDARD = Path("-")
 

@@ -118,7 +118,7 @@ class DedupStratifiedKFold(_DedupSplitter):
         Whether to shuffle the distinct texts of each class, or the groups, before they
         are dealt out.
     random_state : int, RandomState instance or None, default=None
-        The seed of the shuffling.
+        The seed of the shuffling; only with `shuffle`.
 
     See Also
     --------
@@ -167,6 +167,8 @@ class DedupStratifiedKFold(_DedupSplitter):
         shuffle: bool = False,
         random_state: Any = None,
     ) -> None:
+        # scikit-learn's refusals
+        StratifiedKFold(n_splits, shuffle=shuffle, random_state=random_state)
         self.n_splits = n_splits
         self.key = key
         self.shuffle = shuffle
@@ -175,7 +177,10 @@ class DedupStratifiedKFold(_DedupSplitter):
     def _draw(self, pairs: "_Pairs", what: str) -> Iterator[np.ndarray]:
         pairs.check(self.n_splits, what)
         splitter = (StratifiedGroupKFold if pairs.grouped else StratifiedKFold)(
-            self.n_splits, shuffle=self.shuffle, random_state=self.random_state
+            self.n_splits,
+            shuffle=self.shuffle,
+            # Meta-estimators such as StackingClassifier set one, whatever shuffle is.
+            random_state=self.random_state if self.shuffle else None,
         )
         groups = pairs.groups if pairs.grouped else None
         for _, test in splitter.split(pairs.texts, pairs.labels[pairs.texts], groups):
@@ -400,8 +405,8 @@ class _Pairs:
         if groups is None:
             each = np.arange(n_texts)
             return cls(each, each, codes, labels, classes.tolist(), grouped=False)
-        group_codes, n_groups = _group_codes(groups, len(codes))
-        pairs, rows = np.unique(codes * n_groups + group_codes, return_inverse=True)
+        numbers, n_groups = group_codes(groups, len(codes))
+        pairs, rows = np.unique(codes * n_groups + numbers, return_inverse=True)
         texts, pair_groups = np.divmod(pairs, n_groups)
         return cls(texts, pair_groups, rows, labels, classes.tolist(), grouped=True)
 
@@ -551,7 +556,8 @@ def _sizes(asked: dict[str, Any], default_test_size: float, n_texts: int) -> lis
     return sizes
 
 
-def _group_codes(groups: Any, n_rows: int) -> tuple[np.ndarray, int]:
+def group_codes(groups: Any, n_rows: int) -> tuple[np.ndarray, int]:
+    """Number the groups of rows, and count them; refuse missing ones."""
     # NumPy would turn [1, "a"] into ["1", "a"], and [None, "a"] into ["None", "a"].
     if isinstance(groups, list | tuple) and set(map(type, groups)) == {tuple}:
         values = np.fromiter(groups, dtype=object, count=len(groups))
@@ -562,7 +568,8 @@ def _group_codes(groups: Any, n_rows: int) -> tuple[np.ndarray, int]:
             f"groups has the shape {values.shape}, but X has {n_rows} rows. Pass one group for "
             "each row."
         )
-    values = values.ravel()
+    # pandas does not know NumPy's StringDType.
+    values = values.ravel().astype(object if values.dtype.kind == "T" else values.dtype)
     codes, distinct = pd.factorize(values)
     missing = np.flatnonzero(codes < 0)
     if len(missing):

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from reprlib import repr as short_repr
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -20,8 +20,7 @@ from skbert_filter.duplicates.votes import Votes, count_votes
 from skbert_filter.validation import check_labels, check_texts, find_texts, take_rows
 
 Duplicates = Literal["drop", "weight", "keep"]
-Conflicts = Literal["majority", "drop", "raise"]
-TrainingConflicts = Literal[Conflicts, "soft"]
+Conflicts = Literal["majority", "drop", "soft", "raise"]
 
 
 @dataclass(frozen=True)
@@ -64,6 +63,10 @@ class TrainingRows:
             weights=self.weights[rows],
         )
 
+    def are_in(self, texts: Sequence[str], key: Key) -> np.ndarray:
+        """Return which of the texts are equal to one of those given."""
+        return pd.Index(text_keys(self.texts, key)).isin(text_keys(texts, key))
+
     def balance(self, labels: np.ndarray) -> dict[str, int]:
         """Return how many texts each class has."""
         counts = np.bincount(self.classes, minlength=len(labels)).tolist()
@@ -79,11 +82,23 @@ class TrainingRows:
         return digest.hexdigest()
 
     def split(
-        self, test_size: float, n_classes: int, key: Key, seed: int
+        self,
+        test_size: float,
+        n_classes: int,
+        key: Key,
+        seed: int,
+        grouped: tuple[Sequence[str], np.ndarray, Any] | None = None,
     ) -> tuple["TrainingRows", "TrainingRows"]:
-        """Split in two, equal texts on one side; a ValueError if a side would lack a class."""
+        """Split in two, equal texts on one side; a ValueError if a side would lack a class.
+
+        ``grouped`` are the rows that these came from, as texts, classes and groups: whole groups
+        are split then, and a text of both sides is on the smaller one.
+        """
         splitter = DedupStratifiedShuffleSplit(1, test_size=test_size, key=key, random_state=seed)
-        larger, smaller = (self.take(i) for i in next(splitter.split(self.texts, self.classes)))
+        texts, classes, groups = grouped or (self.texts, self.classes, None)
+        _, held_out = next(splitter.split(texts, classes, groups))
+        is_out = self.are_in([texts[i] for i in held_out], key)
+        larger, smaller = self.take(np.flatnonzero(~is_out)), self.take(np.flatnonzero(is_out))
         for side in (larger, smaller):
             if len(np.unique(side.classes)) < n_classes:
                 raise ValueError("a class would be without a text on one side.")
@@ -97,7 +112,7 @@ def training_rows(
     n_classes: int,
     *,
     duplicates: Duplicates = "drop",
-    conflicts: TrainingConflicts = "majority",
+    conflicts: Conflicts = "majority",
     key: Key = "exact",
 ) -> TrainingRows:
     """Merge rows of equal texts, and settle those whose classes differ.
@@ -150,7 +165,7 @@ def training_rows(
     if conflicts == "raise" and votes.conflicting.any():
         examples = first_rows(codes)[votes.conflicting][:3]
         raise _conflict(votes, [texts[i] for i in examples])
-    kept = np.ones(n_distinct, dtype=bool) if conflicts == "soft" else _kept(votes, conflicts)
+    kept = _kept(votes, conflicts)
     shares = np.zeros((n_distinct, n_classes), np.float32)
     if conflicts == "soft":
         shares[votes.texts, votes.classes] = votes.weights
@@ -181,7 +196,7 @@ def resolve_conflicts(
     X: Any,
     y: Any,
     *,
-    policy: Conflicts = "majority",
+    conflicts: Conflicts = "majority",
     key: Key = "exact",
     sample_weight: Any = None,
 ) -> tuple[Any, Any, np.ndarray]:
@@ -197,11 +212,12 @@ def resolve_conflicts(
         or rows to compare.
     y : array-like of shape (n_samples,)
         The class labels.
-    policy : {"majority", "drop", "raise"}, default="majority"
-        What becomes of a text with several labels.
+    conflicts : {"majority", "drop", "soft", "raise"}, default="majority"
+        What happens to a text with several labels, as in `SmallBertTextFilter`.
         "majority": all its rows get its most frequent label; a text for which two are
         equally frequent is left out.
         "drop": it is left out.
+        "soft": each of its rows keeps its label, so that as much of each is learnt.
         "raise": a ValueError that shows the first ones.
     key : {"exact", "whitespace", "casefold"} or callable, default="exact"
         Which texts are equal; see :func:`~skbert_filter.duplicates.keys.text_keys`.
@@ -222,8 +238,8 @@ def resolve_conflicts(
     TypeError
         If `X` is neither texts nor rows that can be compared.
     ValueError
-        If `X` is empty, the lengths differ, `policy` is unknown, or texts conflict and it
-        is "raise".
+        If `X` is empty, the lengths differ, `conflicts` is unknown, or texts conflict and
+        it is "raise".
 
     See Also
     --------
@@ -235,11 +251,12 @@ def resolve_conflicts(
     >>> X = ["About", "We make soap.", "About", "About", "Tea", "Tea"]
     >>> resolve_conflicts(X, [0, 1, 0, 1, 0, 1])
     (['About', 'We make soap.', 'About', 'About'], [0, 1, 0, 0], array([0, 1, 2, 3]))
-    >>> resolve_conflicts(X, [0, 1, 0, 1, 0, 1], policy="drop")
+    >>> resolve_conflicts(X, [0, 1, 0, 1, 0, 1], conflicts="drop")
     (['We make soap.'], [1], array([1]))
     """
-    if policy not in ("majority", "drop", "raise"):
-        raise ValueError(f"policy is {policy!r}. It must be 'majority', 'drop' or 'raise'.")
+    if conflicts not in get_args(Conflicts):
+        allowed = ", ".join(map(repr, get_args(Conflicts)))
+        raise ValueError(f"conflicts is {conflicts!r}. It must be one of {allowed}.")
     numbered = number_inputs(X, key)
     if numbered is None:
         # empty, or refused here
@@ -259,31 +276,33 @@ def resolve_conflicts(
     codes, distinct = pd.factorize(row_codes[used])
     classes = classes[used]
     votes = count_votes(codes, classes, weights[used], len(distinct), len(labels))
-    if policy == "raise" and votes.conflicting.any():
+    if conflicts == "raise" and votes.conflicting.any():
         examples = used[first_rows(codes)[votes.conflicting][:3]]
         texts = find_texts(take_rows(X, examples))
         raise _conflict(votes, examples.tolist() if texts is None else texts)
-    left = np.flatnonzero(_kept(votes, policy)[codes])
+    left = np.flatnonzero(_kept(votes, conflicts)[codes])
     # A label is taken from another row of the text, so that y keeps its type and container.
     source = np.zeros(len(distinct), dtype=np.intp)
     in_majority = np.flatnonzero(classes == votes.majority[codes])
     source[codes[in_majority]] = used[in_majority]
     rows = used[left]
-    y_resolved = take_rows(y, source[codes[left]])
+    y_resolved = take_rows(y, rows if conflicts == "soft" else source[codes[left]])
     if isinstance(y, pd.Series | pd.DataFrame):
         y_resolved = y_resolved.set_axis(y.index[rows])
     return take_rows(X, rows), y_resolved, rows
 
 
-def _kept(votes: Votes, policy: Conflicts) -> np.ndarray:
-    return ~votes.conflicting if policy == "drop" else ~votes.tied
+def _kept(votes: Votes, conflicts: Conflicts) -> np.ndarray:
+    if conflicts == "soft":
+        return np.ones(len(votes.tied), dtype=bool)
+    return ~votes.conflicting if conflicts == "drop" else ~votes.tied
 
 
 def _conflict(votes: Votes, examples: list[str] | list[int]) -> ValueError:
     shown = ", ".join(f"row {i}" if isinstance(i, int) else short_repr(i) for i in examples)
     return ValueError(
         f"Equal texts come with more than one label, such as {shown} "
-        f"({votes.conflicting.sum()} in all). Correct the labels, or choose 'majority' or 'drop' "
-        "instead of 'raise' "
+        f"({votes.conflicting.sum()} in all). Correct the labels, or choose 'majority', 'drop' or "
+        "'soft' instead of 'raise' "
         '(docs: guide_labels, "My labels conflict: what now?").'
     )

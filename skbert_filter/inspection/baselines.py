@@ -161,6 +161,7 @@ class WordCountRule(DocLinkMixin, ClassifierMixin, BaseEstimator):
         tags.input_tags.two_d_array = False
         tags.input_tags.string = True
         tags.classifier_tags.multi_class = False
+        # Classes whose texts are equally long are one to it.
         tags.classifier_tags.poor_score = True
         return tags
 

@@ -28,7 +28,9 @@ from skbert_filter.inspection.significance import (
 from skbert_filter.validation import check_labels, check_texts
 from skbert_filter.wording import counted, printable
 
-# Of more classes than these, a printed confusion matrix is a list of the most frequent confusions.
+# Of a label. A printed confusion matrix has at most so many classes and twice as many letters; else
+# there is a list of the most frequent confusions.
+_LETTERS = 18
 _CLASSES_SHOWN = 8
 _CONFUSIONS_SHOWN = 10
 
@@ -136,7 +138,7 @@ class Evaluation(Report, Scores):
 
     @property
     def counting(self) -> str:
-        """What was counted: the distinct texts or all rows, and which labels do not occur."""
+        """What was counted: the distinct texts or all rows."""
         texts, rows = counted(self.n_distinct, "distinct text"), counted(self.n_rows, "row")
         what = f"{texts}, each counted once ({rows})"
         if self.duplicates == "keep":
@@ -147,13 +149,6 @@ class Evaluation(Report, Scores):
             sentences.append(
                 f"Texts with several labels: {self.n_conflicts:,}, of which the most frequent "
                 f"counts; left out, for want of one: {self.n_left_out:,}."
-            )
-        n_labels, missing = len(self.confusion), (self.confusion.sum(axis=1) == 0).sum()
-        if missing:
-            effect = "are means over the others" if n_labels > 2 else "are not defined"
-            sentences.append(
-                f"Labels that none of these texts has: {missing:,} of {n_labels:,}. F1 and average "
-                f"precision {effect}."
             )
         return " ".join(sentences)
 
@@ -174,6 +169,21 @@ class Evaluation(Report, Scores):
         )
 
     @property
+    def absent(self) -> str:
+        """A sentence on labels that no test text has; empty if each occurs."""
+        labels = self.confusion.index[self.confusion.sum(axis=1) == 0]
+        if labels.empty:
+            return ""
+        n_classes, shown = len(self.confusion), printable(labels[0], _LETTERS)
+        which = f"{len(labels)} of the {n_classes} labels, such as {shown}"
+        if len(labels) == 1:
+            which = f"the label {shown}"
+        means = "F1 and AP are not defined"
+        if n_classes - len(labels) > 1:
+            means = f"F1 and AP are means over the other {n_classes - len(labels)}"
+        return f"No test text has {which}: {means}."
+
+    @property
     def leaks(self) -> str:
         """A sentence on the test texts that are in the training texts; empty without those."""
         if self.leakage is None:
@@ -190,7 +200,8 @@ class Evaluation(Report, Scores):
         parts = [
             f"{printable(self.name)}\n{self.counting}",
             self.score_lines(),
-            "\n".join(filter(None, [self.verdict, *map(str, self.tests)])),
+            self.absent,
+            "\n".join(map(printable, filter(None, [self.verdict, *map(str, self.tests)]))),
             self.leaks,
             self._confusion_lines(),
             self._error_lines(),
@@ -215,16 +226,24 @@ class Evaluation(Report, Scores):
         return aligned(numbers, {"classifier": names})
 
     def _confusion_lines(self) -> str:
+        counts = self.confusion.to_numpy()
+        labels = [printable(label, _LETTERS) for label in self.confusion.index]
         unit = "Rows" if self.duplicates == "keep" else "Texts"
-        labels = list(map(str, self.confusion.index))
-        if len(labels) <= _CLASSES_SHOWN:
-            counts = self.confusion.map("{:,}".format).to_numpy().T
-            table = aligned(dict(zip(labels, counts, strict=True)), {"true label": labels})
-            return f"{unit} of each label, by the label they were given:\n{table}"
-
+        are_short = sum(map(len, labels)) <= 2 * _LETTERS
+        if len(set(labels)) == len(labels) <= _CLASSES_SHOWN and are_short:
+            columns: Columns = {
+                label: map("{:,}".format, given)
+                for label, given in zip(labels, counts.T, strict=True)
+            }
+            return (
+                f"{unit} of each label, by the label they were given:\n"
+                f"{aligned(columns, {'true label': labels})}"
+            )
         most = self.confusions.head(_CONFUSIONS_SHOWN)
         numbers: Columns = {unit.lower(): map("{:,}".format, most["count"])}
-        pairs: Columns = {name: map(str, most[name]) for name in ("label", "predicted")}
+        pairs: Columns = {
+            name: [printable(label, 32) for label in most[name]] for name in ("label", "predicted")
+        }
         return f"The most frequent confusions:\n{aligned(numbers, pairs)}"
 
     def _error_lines(self) -> str:
@@ -232,8 +251,11 @@ class Evaluation(Report, Scores):
         if errors.empty:
             return ""
         numbers: Columns = {"confidence": map("{:.3f}".format, errors["confidence"])}
-        strings: Columns = {name: map(str, errors[name]) for name in ("label", "predicted")}
-        strings["text"] = map(shown_text, errors["text"])
+        strings: Columns = {
+            "label": [printable(label, _LETTERS) for label in errors["label"]],
+            "predicted": [printable(label, _LETTERS) for label in errors["predicted"]],
+            "text": map(shown_text, errors["text"]),
+        }
         head = f"The most confident of {counted(self.n_wrong, 'error')}:"
         return f"{head}\n{aligned(numbers, strings)}"
 

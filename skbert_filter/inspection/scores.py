@@ -38,10 +38,10 @@ class Scores:
     accuracy_low, accuracy_high : float
         Wilson's 95 % confidence interval of the accuracy.
     f1 : float
-        F1 of ``classes_[1]``; the unweighted mean over the classes if they are more
-        than two.
+        F1 of ``classes_[1]``; the unweighted mean over the classes that occur if the
+        classifier knows more than two.
     average_precision : float
-        Of ``classes_[1]``, or the mean over the classes.
+        Of ``classes_[1]``, or the mean over the classes that occur.
     brier : float
         The Brier score: mean squared error of the probability, for two classes; summed
         over the classes if they are more.
@@ -265,24 +265,23 @@ def expected_calibration_error(
 
 
 def _f1(answers: Answers, y: np.ndarray, weight: np.ndarray) -> float:
-    classes, present = answers.classes, np.unique(y)
-    if len(classes) > 2:
-        kind = {"labels": present, "average": "macro"}
-    elif len(present) == 2:
-        kind = {"pos_label": classes[1]}
-    else:
+    occurring = np.unique(y)
+    if len(occurring) < 2:
         return float("nan")
+    classes = answers.classes
+    of_two = {"pos_label": classes[1]}
+    kind = of_two if len(classes) == 2 else {"labels": occurring, "average": "macro"}
     return float(f1_score(y, answers.predicted, sample_weight=weight, **kind))
 
 
 def _average_precision(answers: Answers, y: np.ndarray, weight: np.ndarray) -> float:
-    classes, ranking = answers.classes, answers.ranking
-    present = np.isin(classes, y)
-    if ranking is None or (len(classes) < 3 and present.sum() < 2):
+    ranking, occurring = answers.ranking, np.unique(y)
+    if ranking is None or len(occurring) < 2:
         return float("nan")
-
-    columns = present if len(classes) > 2 else [1]
-    is_class = y[:, None] == classes[columns]
+    columns = np.searchsorted(answers.classes, occurring)
+    if len(answers.classes) == 2:
+        columns = columns[1:]
+    is_class = y[:, None] == answers.classes[columns]
     return float(average_precision_score(is_class, ranking[:, columns], sample_weight=weight))
 
 

@@ -1,1 +1,1 @@
-"""Files and folders of the user."""
+"""Files of the user: texts, read and written in bounded memory, and outputs that appear whole."""

@@ -68,6 +68,8 @@ class DuplicateFrequencyDisplay:
         coverage = np.interp(
             covered_to, np.append(0, curve["top_texts"]), np.append(0, curve["coverage"])
         )
+        # The only text is a point, which a line alone does not show.
+        marker = "o" if last == 1 else ""
         with column_axes(self, ax) as ax:
             from matplotlib.ticker import LogFormatter
 
@@ -78,6 +80,7 @@ class DuplicateFrequencyDisplay:
                 np.append(curve["occurrences"], curve["occurrences"].iloc[-1]),
                 drawstyle="steps-post",
                 color=STYLES[0]["color"],
+                marker=marker,
                 label="rows with the text (left)",
             )
             [self.coverage_line_] = self.coverage_ax_.plot(
@@ -85,6 +88,7 @@ class DuplicateFrequencyDisplay:
                 coverage,
                 color=STYLES[1]["color"],
                 linestyle=STYLES[1]["linestyle"],
+                marker=marker,
                 label="share of all rows, to this rank (right)",
             )
             # The legend of the left axes names both lines.
@@ -92,6 +96,9 @@ class DuplicateFrequencyDisplay:
             ax.set(
                 xscale="log",
                 yscale="log",
+                # There is no rank and no row below 1.
+                xlim=(0.91, 1.1 * max(last, 2)),
+                ylim=(0.91, 1.1 * max(curve["occurrences"].max(), 2)),
                 xlabel="rank of the text, most frequent first",
                 ylabel="rows with the text",
             )

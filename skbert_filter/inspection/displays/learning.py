@@ -1,6 +1,7 @@
 """Pictures of how a model learns: epoch by epoch, and label by label."""
 
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from skbert_filter.inspection.displays.shared import (
     distinct_texts,
     legend_above,
     literal,
+    short_name,
     small_ticks,
     tick_size,
 )
@@ -108,7 +110,7 @@ class TrainingHistoryDisplay:
         if self.best_epoch is not None:
             label = f"best epoch: {self.best_epoch}"
             panel.axvline(self.best_epoch, color="0.45", linestyle=":", label=label, zorder=0)
-        panel.set_ylabel(name.replace("_", " "))
+        literal(panel.set_ylabel(short_name(name.replace("_", " "))))
         panel.set_xlim(0.7, len(epochs) + 0.3)
         panel.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         if name == "learning_rate":
@@ -205,13 +207,14 @@ class DedupLearningCurveDisplay:
         display : DedupLearningCurveDisplay
         """
         sizes = np.asarray(self.train_sizes)
+        name = self.name if name is None else name
         with column_axes(self, ax) as ax:
             style = STYLES[len(ax.containers) % len(STYLES)]
             self.errorbar_ = ax.errorbar(
                 sizes,
                 np.mean(self.test_scores, axis=1),
                 np.std(self.test_scores, axis=1),
-                label=self.name if name is None else name,
+                label=None if name is None else short_name(name),
                 capsize=2,
                 elinewidth=0.8,
                 **style,
@@ -219,8 +222,9 @@ class DedupLearningCurveDisplay:
             if sizes.max() > 5 * sizes.min():
                 from matplotlib.ticker import LogLocator
 
+                subs = (1, 2, 5) if sizes.max() <= 100 * sizes.min() else (1,)
                 ax.set_xscale("log")
-                ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                ax.xaxis.set_major_locator(LogLocator(subs=subs))
                 ax.minorticks_off()
             ax.xaxis.set_major_formatter("{x:,.0f}")
             literal(ax.set_xlabel("distinct texts with a label"), ax.set_ylabel(self.score_name))
@@ -292,8 +296,8 @@ class DedupLearningCurveDisplay:
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         check_learns(estimator)
         texts, labels = distinct_texts(X, y)
-        if isinstance(cv, int):
-            cv = DedupStratifiedKFold(cv, key=key, shuffle=True, random_state=random_state)
+        if isinstance(cv, Integral):
+            cv = DedupStratifiedKFold(int(cv), key=key, shuffle=True, random_state=random_state)
         sizes, _, test_scores = learning_curve(
             estimator,
             texts,

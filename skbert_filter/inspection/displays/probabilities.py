@@ -14,17 +14,18 @@ from skbert_filter.inspection.displays.shared import (
     STYLES,
     column_axes,
     distinct_texts,
+    label_name,
     largest_classes,
     legend_above,
     literal,
     outline,
     positive_class,
     positive_probability,
+    short_name,
     threshold_line,
 )
 from skbert_filter.inspection.scores import expected_calibration_error
 from skbert_filter.validation import check_labels
-from skbert_filter.wording import counted
 
 
 class ReliabilityDisplay:
@@ -88,14 +89,16 @@ class ReliabilityDisplay:
         -------
         display : ReliabilityDisplay
         """
-        of = "the class" if self.pos_label is None else f"label {self.pos_label}"
+        of = "the class" if self.pos_label is None else label_name(self.pos_label)
         with column_axes(self, ax, height=3.3) as ax:
             ax.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, label="perfect")
             self.lines_ = {}
             for (name, (prob_true, prob_pred)), style in zip(
                 self.curves.items(), STYLES, strict=False
             ):
-                label = name if self.errors is None else f"{name} (ECE {self.errors[name]:.3f})"
+                label = short_name(name)
+                if self.errors is not None:
+                    label += f" (ECE {self.errors[name]:.3f})"
                 [self.lines_[name]] = ax.plot(prob_pred, prob_true, label=label, **style)
             literal(
                 ax.set_xlabel(f"probability given to {of}"),
@@ -296,16 +299,16 @@ class ScoreDistributionDisplay:
         edges = np.linspace(0, 1, n_bins + 1)
         with column_axes(self, ax, height=2.1 + 0.16 * len(groups)) as ax:
             self.stairs_ = []
-            for number, (who, labels) in enumerate(groups.items()):
+            for number, (who, labels) in enumerate(groups):
                 given = self.y_prob[np.isin(self.y_true, labels)]
                 counts, _ = np.histogram(given, edges)
                 share = np.mean(given >= self.threshold)
-                name = f"{who}: {share:.1%} of {counted(len(given), 'text')} kept"
+                name = f"{who}: {share:.1%} of {len(given):,} kept"
                 shares = counts / counts.sum()
                 self.stairs_.append(outline(ax, shares, edges, name=name, number=number))
             note = f"kept from\n{self.threshold:.3g} on"
             self.line_ = threshold_line(ax, self.threshold, note, on_the_left=self.threshold > 0.6)
-            literal(ax.set_xlabel(f"probability given to label {self.pos_label}"))
+            literal(ax.set_xlabel(f"probability given to {label_name(self.pos_label)}"))
             ax.set(ylabel="share of the label's texts", xlim=(-0.01, 1.01))
             ax.yaxis.set_major_formatter("{x:.0%}")
             legend_above(ax)

@@ -10,9 +10,12 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from skbert_filter.duplicates.training_rows import training_rows
 from skbert_filter.validation import check_labels, check_texts
+from skbert_filter.wording import printable
 
 # Inches: a column of a paper with two.
 COLUMN = 3.3
+# Letters of a name that leave room for a plot of this width.
+_LETTERS = 18
 
 # The colours of Okabe and Ito ("Color Universal Design", 2008) that also differ in lightness,
 # each with a line and a marker of its own, so that a grey print loses nothing.
@@ -80,11 +83,22 @@ def literal(*artists: Any) -> None:
         artist.set_parse_math(False)
 
 
+def short_name(name: Any) -> str:
+    """Return a label, term or name of the user as there is room for it."""
+    return printable(name, _LETTERS)
+
+
+def label_name(label: Any) -> str:
+    """Return what to call a class in a plot."""
+    return f"label {short_name(label)}"
+
+
 def legend_above(ax: Any) -> None:
     """Draw the legend where it hides nothing."""
     legend = ax.legend(
         loc="lower left",
-        bbox_to_anchor=(0, 1),
+        # From the label of the y axis on, for long names.
+        bbox_to_anchor=(-0.17, 1),
         borderaxespad=0.2,
         frameon=False,
         handlelength=2.8,
@@ -120,6 +134,7 @@ def threshold_line(ax: Any, place: float, note: str, *, on_the_left: bool) -> An
             ha="right" if on_the_left else "left",
             va="top",
             fontsize=tick_size(ax),
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1},
         )
     )
     return ax.axvline(place, color="black", linestyle=":", linewidth=1.2)
@@ -138,21 +153,20 @@ def distinct_texts(X: Any, y: Any) -> tuple[list[str], np.ndarray]:
     return rows.texts, classes[rows.classes]
 
 
-def largest_classes(sizes: pd.Series, always: Any = None) -> dict[str, list[Any]]:
-    """Return the classes of each outline in a picture, by the name of the outline.
+def largest_classes(sizes: pd.Series, always: Any = None) -> list[tuple[str, list[Any]]]:
+    """Return the name of each outline in a plot, and its classes.
 
     Each has one of its own, unless there are more than can be told apart. Then the largest
     have, and `always`; the others make the last one together.
     """
     classes = sizes.index.tolist()
     if len(classes) <= len(STYLES):
-        return {f"label {label}": [label] for label in classes}
+        return [(label_name(label), [label]) for label in classes]
     ranked = sorted(classes, key=lambda label: (label != always, -sizes[label]))
     shown = ranked[: len(STYLES) - 1]
     others = f"{len(classes) - len(shown)} other labels"
-    return {f"label {label}": [label] for label in classes if label in shown} | {
-        others: ranked[len(shown) :]
-    }
+    groups = [(label_name(label), [label]) for label in classes if label in shown]
+    return [*groups, (others, ranked[len(shown) :])]
 
 
 def positive_class(classes: np.ndarray, pos_label: Any) -> Any:

@@ -13,10 +13,12 @@ from skbert_filter.inspection.displays.shared import (
     STYLES,
     column_axes,
     distinct_texts,
+    label_name,
     largest_classes,
     legend_above,
     literal,
     outline,
+    short_name,
     threshold_line,
 )
 from skbert_filter.wording import counted
@@ -94,14 +96,14 @@ class TextLengthDisplay:
         groups = largest_classes(counts.sum())
         if max_words is None:
             share = counts.sum(axis=1).cumsum() / counts.to_numpy().sum()
-            max_words = int(share.index[np.searchsorted(share, 0.95)])
+            max_words = max(int(share.index[np.searchsorted(share, 0.95)]), self.threshold or 0)
         width = max_words // _BINS + 1
         bins = np.minimum(counts.index, max_words) // width
         binned = counts.groupby(bins).sum().reindex(range(max_words // width + 1), fill_value=0)
         edges = np.arange(len(binned) + 1) * width - 0.5
         with column_axes(self, ax, height=2.1 + 0.16 * len(groups)) as ax:
             self.stairs_ = []
-            for number, (who, labels) in enumerate(groups.items()):
+            for number, (who, labels) in enumerate(groups):
                 texts = binned.loc[:, binned.columns.isin(labels)].sum(axis=1)
                 name = f"{who} ({counted(int(texts.sum()), 'text')})"
                 shares = (texts / texts.sum()).to_numpy()
@@ -109,7 +111,7 @@ class TextLengthDisplay:
             self.line_ = None
             if self.threshold is not None:
                 note = (
-                    f"{self.threshold} words or more:\nlabel {self.long_class}\n"
+                    f"{self.threshold} words or more:\n{label_name(self.long_class)}\n"
                     f"({self.accuracy:.0%} right)"
                 )
                 self.line_ = threshold_line(
@@ -123,6 +125,7 @@ class TextLengthDisplay:
                 ylabel="share of the label's texts",
                 xlim=(edges[0] - 0.3 * width, edges[-1] + 0.3 * width),
             )
+            ax.xaxis.get_major_locator().set_params(integer=True)
             ax.yaxis.set_major_formatter("{x:.0%}")
             legend_above(ax)
         return self
@@ -313,9 +316,9 @@ class DistinctiveTermsDisplay:
             for (label, terms), style in zip(groups, STYLES, strict=False):
                 shown = terms.head(n_terms)
                 headings.append(len(lines))
-                lines.append(f"label {label}")
+                lines.append(label_name(label))
                 places = len(lines) + np.arange(len(shown))
-                lines.extend(shown["term"])
+                lines.extend(map(short_name, shown["term"]))
                 self.errorbars_.append(
                     ax.errorbar(
                         shown["log_odds"],
@@ -335,7 +338,8 @@ class DistinctiveTermsDisplay:
             told = "log-odds against the other labels (95%)"
             if len(groups) < len(sizes):
                 told += f"\n{len(groups)} of {len(sizes)} labels, those with most terms"
-            ax.set(xlabel=told, ylim=(len(lines) - 0.4, -0.6))
+            ax.set_xlabel(told, loc="right")
+            ax.set_ylim(len(lines) - 0.4, -0.6)
         return self
 
     @classmethod

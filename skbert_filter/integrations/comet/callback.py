@@ -21,10 +21,6 @@ class CometCallback(keras.callbacks.Callback):
     experiment : comet_ml.CometExperiment
         Where to log to.
 
-    See Also
-    --------
-    log_fit : Logs the parameters, and where the model comes from.
-
     Notes
     -----
     A pickle of it, such as a search sends to its workers, holds no experiment and logs nothing.

@@ -176,11 +176,6 @@ def check_api_key(env_file: str | os.PathLike[str] | None = None) -> str:
     FileNotFoundError: There is no .env file at /content/drive/MyDrive. Check the path; if it is
     on a drive, mount the drive first.
     """
-    return find_api_key(env_file)[1]
-
-
-def find_api_key(env_file: str | os.PathLike[str] | None = None) -> tuple[str, str]:
-    """Return the API key, which looks like one, and where it was found."""
     path, settings = _read_env_file(env_file)
     if env_file is not None and _KEY not in settings:
         raise ValueError(
@@ -210,7 +205,7 @@ def find_api_key(env_file: str | os.PathLike[str] | None = None) -> tuple[str, s
     os.environ.update(settings)
     key = config["comet.api_key"]
     if not key:
-        looked = "the nearest one above the working directory" if path is None else str(path)
+        looked = path or "the nearest one above the working directory"
         raise ValueError(
             f"There is no Comet API key. Looked for {_KEY} in the environment, in a .env file "
             f"({looked}), and for api_key in ~/.comet.config. Put a line {_KEY}=... into a .env "
@@ -222,7 +217,7 @@ def find_api_key(env_file: str | os.PathLike[str] | None = None) -> tuple[str, s
             f"The Comet API key of {where} has {len(key)} characters, and should be 25 letters and "
             "digits without blanks or quotation marks. Copy it again from your account settings."
         )
-    return key, where
+    return where
 
 
 def connect(env_file: str | os.PathLike[str] | None = None) -> tuple[str, str]:
@@ -235,10 +230,10 @@ def connect(env_file: str | os.PathLike[str] | None = None) -> tuple[str, str]:
     ConnectionError
         If Comet cannot be reached, or does not answer as it should.
     """
-    api_key, where = find_api_key(env_file)
+    where = check_api_key(env_file)
     comet_ml = import_comet()
     # Comet takes the server's address from a key that holds one.
-    comet_ml.get_api_key(api_key, comet_ml.get_config())
+    api_key = comet_ml.get_api_key(None, comet_ml.get_config())
     client = comet_ml.get_rest_api_client("v2", api_key=api_key)
     # Twelve seconds of retries would be spent on a machine without network.
     client.low_level_api_client.default_retry = False

@@ -90,10 +90,6 @@ def log_model(
     RuntimeError
         If Comet does not take all files.
 
-    See Also
-    --------
-    register_model : Sends it and gives it a version in the registry.
-
     Notes
     -----
     The same model under the same name is sent once. Unlike logging, this raises where it fails:
@@ -205,10 +201,6 @@ def register_model(
     RuntimeError
         If Comet does not take all files, or does not register them within `timeout`.
 
-    See Also
-    --------
-    load_model : Loads it, in one line.
-
     Examples
     --------
     ::
@@ -245,7 +237,7 @@ def register_model(
         **texts,
     )
 
-    # Comet sends the files in the background.
+    # Comet sends the files in the background, and its own sync=True waits for the first version.
     end = monotonic() + timeout
     while not offline and version not in _versions(api, workspace, registered_name):
         if monotonic() > end:
@@ -332,10 +324,6 @@ def load_model(uri: str | PathLike[str], *, trust: bool = True) -> Any:
         If the registry does not have such a model, or not for this key.
     PermissionError, ConnectionError
         If Comet refuses the key, or cannot be reached.
-
-    See Also
-    --------
-    register_model : Registers a model, and returns its URI.
 
     Notes
     -----

@@ -42,23 +42,11 @@ def log_fit(experiment: Any, estimator: Any, *, prefix: str = "") -> None:
     UserWarning
         If Comet fails, or the experiment has ended. The program continues.
 
-    See Also
-    --------
-    CometCallback : Logs the history while the fit runs.
-    log_evaluation : Logs the scores on held-out texts.
-
     Notes
     -----
-    Logged are
-
-    - as parameters, all that ``get_params`` returns, by scikit-learn's names (``clf__epochs``);
-      of a search also its best parameters, as ``best__clf__epochs``, with its ``best_score`` as
-      a metric and its table as ``cv_results.csv``;
-    - as metrics, the `history_` of the filter inside, epoch by epoch, unless a `CometCallback` or
-      Comet's own logging has done so;
-    - as others, its `training_record_`: rows, distinct texts, conflicts, class balance, hash of
-      the training texts, split and seeds, best epoch, vocabulary and versions; the
-      number of epochs, the fingerprint, the labels and the decision threshold.
+    Logged are the parameters by scikit-learn's names, of a search its best ones and its table too;
+    the `history_` of the filter inside, unless a `CometCallback` or Comet's own logging has done
+    so; and, as others, its `training_record_`, fingerprint, labels and decision threshold.
 
     Examples
     --------

@@ -72,7 +72,7 @@ def file_format(path: Path) -> Format:
     Examples
     --------
     >>> from pathlib import Path
-    >>> from skbert_filter.tables.formats import file_format
+    >>> from skbert_filter.io.formats import file_format
     >>> file_format(Path("crawl.CSV.gz")).name
     'gzipped comma-separated UTF-8 text'
     """

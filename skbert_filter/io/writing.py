@@ -16,8 +16,8 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from skbert_filter.io.atomic import check_can_create, written_aside
-from skbert_filter.tables.formats import Format, file_format, open_file, table_format
-from skbert_filter.tables.lines import LINE, TEXT, joined, with_members
+from skbert_filter.io.formats import Format, file_format, open_file, table_format
+from skbert_filter.io.lines import LINE, TEXT, joined, with_members
 from skbert_filter.validation import plain_schema
 
 Write: TypeAlias = Callable[[pa.RecordBatch], None]

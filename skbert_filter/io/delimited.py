@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from skbert_filter.tables.lines import whole_lines
+from skbert_filter.io.lines import whole_lines
 
 # What is held in memory where a quotation mark is never closed.
 _LONGEST_ROW = 1 << 26

@@ -42,7 +42,7 @@ def is_utf8(blocks: Iterable[bytes], encoding: str) -> bool:
 
     Examples
     --------
-    >>> from skbert_filter.tables.decoding import is_utf8
+    >>> from skbert_filter.io.decoding import is_utf8
     >>> [is_utf8([text.encode("iso2022_jp")], "iso2022_jp") for text in ("Tea", "お茶")]
     [True, False]
     """
@@ -73,7 +73,7 @@ def utf8_blocks(
 
     Examples
     --------
-    >>> from skbert_filter.tables.decoding import utf8_blocks
+    >>> from skbert_filter.io.decoding import utf8_blocks
     >>> b"".join(utf8_blocks([b"caf\\xe9"], "a.txt", encoding="latin-1")).decode()
     'café'
     >>> b"".join(utf8_blocks([b"Tea\\n", b"caf\\xe9\\n"], "a.txt"))

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pajson
 
-from skbert_filter.tables.columns import check_column
+from skbert_filter.io.columns import check_column
 
 # The columns: the line with its end, and the text in it.
 LINE, TEXT = "line", "text"
@@ -39,7 +39,7 @@ def line_batches(blocks: Iterable[bytes]) -> Iterator[pa.RecordBatch]:
 
     Examples
     --------
-    >>> from skbert_filter.tables.lines import line_batches
+    >>> from skbert_filter.io.lines import line_batches
     >>> [batch.to_pydict() for batch in line_batches([b"a\r\nb", b"\n"])]
     [{'line': ['a\r\n'], 'text': ['a']}, {'line': ['b\n'], 'text': ['b']}]
     """

@@ -18,7 +18,7 @@ def check_column(schema: pa.Schema, column: str, path: Path) -> None:
     --------
     >>> import pyarrow as pa
     >>> from pathlib import Path
-    >>> from skbert_filter.tables import check_column
+    >>> from skbert_filter.io.columns import check_column
     >>> check_column(pa.schema({"texts": pa.string()}), "text", Path("a.csv"))
     Traceback (most recent call last):
         ...

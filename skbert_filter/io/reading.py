@@ -13,10 +13,10 @@ from typing import TypeAlias
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from skbert_filter.tables.decoding import blocks_of, is_utf8, utf8_blocks
-from skbert_filter.tables.delimited import csv_batches, find_layout
-from skbert_filter.tables.formats import LINES, Format, file_format, open_file, table_format
-from skbert_filter.tables.lines import LINES_SCHEMA, json_batches, line_batches
+from skbert_filter.io.decoding import blocks_of, is_utf8, utf8_blocks
+from skbert_filter.io.delimited import csv_batches, find_layout
+from skbert_filter.io.formats import LINES, Format, file_format, open_file, table_format
+from skbert_filter.io.lines import LINES_SCHEMA, json_batches, line_batches
 from skbert_filter.validation import plain_schema
 
 Batches: TypeAlias = Iterator[tuple[pa.RecordBatch, float]]
