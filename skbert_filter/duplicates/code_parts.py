@@ -192,18 +192,7 @@ def _function_parts(function: FunctionType) -> dict[str, Any]:
         # An empty cell is a variable of the outer function that has no value yet.
         with suppress(ValueError):
             parts[f"__closure__[{name!r}]"] = cell.cell_contents
-<<<<<<< HEAD:skbert_filter/duplicates/code_parts.py
 
-=======
-    # A library's function that another one made: the version tells what it names.
-    home = function.__globals__.get("__name__", "__main__")
-    file = getattr(sys.modules.get(home), "__file__", None)
-    # cloudpickle, by which joblib's workers get it, takes the name of the file away.
-    is_of_library = function.__code__.co_filename in (file, "<dynamic-code>")
-    version = _version(home) if is_of_library else None
-    if version:
-        return parts | {"__module__": f"{home} {version}"}
->>>>>>> main:skbert_filter/duplicates/code_digests.py
     for chain in _names_in(function.__code__):
         found = _resolved(chain, function.__globals__)
         if found is not _ABSENT:
