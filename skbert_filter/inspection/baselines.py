@@ -1,5 +1,6 @@
 """Two simple classifiers that a filter has to beat before it earns its place."""
 
+from reprlib import repr as short_repr
 from typing import Any
 
 import numpy as np
@@ -76,8 +77,8 @@ class WordCountRule(DocLinkMixin, ClassifierMixin, BaseEstimator):
         classes, codes = np.unique(y, return_inverse=True)
         if len(classes) != 2:
             raise ValueError(
-                f"Only binary classification is supported by WordCountRule, but y holds "
-                f"{len(classes)} classes: {classes[:10].tolist()}. Use another classifier, such as "
+                "Only binary classification is supported by WordCountRule, but the classes of y "
+                f"are {short_repr(classes.tolist())}. Use another classifier, such as "
                 "tfidf_baseline()."
             )
         words = _word_counts(texts)
