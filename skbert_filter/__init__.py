@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from skbert_filter.corpus import FilterSummary, filter_corpus
     from skbert_filter.dedup_predictor import DedupPredictor
-    from skbert_filter.distillation import DistilledTextFilter
     from skbert_filter.duplicates.cache import CacheInfo
     from skbert_filter.duplicates.leakage import LeakageReport, leakage_report
     from skbert_filter.duplicates.reports import DuplicateReport, duplicate_report
@@ -32,7 +31,6 @@ _MODULE_OF = {
     "DedupPredictor": "skbert_filter.dedup_predictor",
     "DedupStratifiedKFold": "skbert_filter.duplicates.splits",
     "DedupStratifiedShuffleSplit": "skbert_filter.duplicates.splits",
-    "DistilledTextFilter": "skbert_filter.distillation",
     "DuplicateReport": "skbert_filter.duplicates.reports",
     "FilterSummary": "skbert_filter.corpus",
     "LeakageReport": "skbert_filter.duplicates.leakage",
@@ -52,7 +50,6 @@ __all__ = [
     "DedupPredictor",
     "DedupStratifiedKFold",
     "DedupStratifiedShuffleSplit",
-    "DistilledTextFilter",
     "DuplicateReport",
     "FilterSummary",
     "LeakageReport",

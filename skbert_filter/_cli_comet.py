@@ -1,9 +1,8 @@
 """The commands and options of `skbert-filter` that reach Comet."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,24 +28,20 @@ _QUIET: dict[str, Any] = {
 
 
 @contextmanager
-def comet_training(
-    comet: str | None, offline: bool, env_file: Path | None
-) -> Iterator[Callable[..., Any]]:
-    """Lend `train_filter`, or one that logs to an experiment that lasts for the block."""
+def comet_experiment(comet: str | None, offline: bool, env_file: Path | None) -> Iterator[Any]:
+    """Give an experiment that lasts for the block, or None without ``--comet``."""
     if comet is None:
         if offline or env_file:
             raise ValueError("--offline and --env-file are for --comet. Add --comet PROJECT.")
-        from skbert_filter.train import train_filter
-
-        yield train_filter
+        yield None
         return
     _quieten_comet()
-    from skbert_filter.integrations.comet import start, train_and_log
+    from skbert_filter.integrations.comet import start
 
     project, _, name = comet.partition("/")
     experiment = start(project, name=name or None, offline=offline, env_file=env_file, **_QUIET)
     try:
-        yield partial(train_and_log, experiment)
+        yield experiment
     finally:
         experiment.end()
 
@@ -85,8 +80,8 @@ def register(
             env_file=env_file,
             **_QUIET,
         )
-    said = "After `comet upload` it is" if registration.archived else "Registered as"
-    print_line(Console(), f"{said} {registration.uri}")
+    start = "After `comet upload` it is" if registration.archived else "Registered as"
+    print_line(Console(), f"{start} {registration.uri}")
 
 
 def _quieten_comet() -> None:

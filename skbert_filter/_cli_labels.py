@@ -9,6 +9,7 @@ from rich.console import Console
 from skbert_filter._cli_shared import (
     AsJson,
     Encoding,
+    EscapeFormulas,
     Key,
     LabelColumnName,
     ModelPath,
@@ -103,6 +104,7 @@ def suspects(
         typer.Option(help="The list, with its column label corrected: writes corrected LABELS."),
     ] = None,
     overwrite: Overwrite = False,
+    escape_formulas: EscapeFormulas = False,
     seed: Seed = 0,
 ) -> None:
     """List the labels that are most likely wrong; then, with --apply, correct them.
@@ -140,6 +142,7 @@ def suspects(
             estimator=estimator,
             n=top,
             overwrite=overwrite,
+            escape_formulas=escape_formulas,
         )
     show_suspects(console, table)
     texts = counted(len(table), "text is", "texts are")
@@ -161,6 +164,7 @@ def next_to_label(
     ] = None,
     trust: Trust = False,
     overwrite: Overwrite = False,
+    escape_formulas: EscapeFormulas = False,
     seed: Seed = 0,
 ) -> None:
     """Choose the texts whose labels would teach the filter most.
@@ -181,6 +185,7 @@ def next_to_label(
             labelled=labelled,
             trust=trust,
             overwrite=overwrite,
+            escape_formulas=escape_formulas,
             random_state=seed,
         )
     show_chosen(console, table)

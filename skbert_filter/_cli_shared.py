@@ -5,6 +5,7 @@ import json
 import math
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -25,8 +26,8 @@ Key = Literal["exact", "whitespace", "casefold"]
 ModelPath = Annotated[
     Path,
     typer.Argument(
-        help="A folder written by train; registry://WORKSPACE/NAME:VERSION; or, with --trust, a "
-        "file of joblib."
+        help="web, the bundled filter; a folder written by train; "
+        "registry://WORKSPACE/NAME:VERSION; or, with --trust, a file of joblib."
     ),
 ]
 TextColumnName = Annotated[str, typer.Option("--text", help="The column with the texts.")]
@@ -36,6 +37,13 @@ Encoding = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+EscapeFormulas = Annotated[
+    bool,
+    typer.Option(
+        "--escape-formulas",
+        help="Write an apostrophe before texts in CSV that a spreadsheet would compute, as =1+1.",
+    ),
+]
 Trust = Annotated[
     bool, typer.Option("--trust", help="Load a model that is a pickle, which runs the code in it.")
 ]
@@ -66,12 +74,21 @@ class Commands(TyperGroup):
 @contextmanager
 def user_errors() -> Iterator[None]:
     """Turn what a user can mend into one line and exit code 2, and Ctrl-C into 130."""
+    on_ctrl_c = signal.getsignal(signal.SIGINT)
     try:
+        if callable(on_ctrl_c):
+            # Work is to be left in order.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         yield
     except BrokenPipeError as error:
         _give_up_output()
         raise typer.Exit(141) from error
-    except (ValueError, OSError, ImportError) as error:
+    except (Exception, KeyboardInterrupt) as error:
+        if _is_interrupt(error):
+            _complain("Interrupted", error, "nothing is under the final name.")
+            raise typer.Exit(130) from error
+        if not isinstance(error, ValueError | OSError | ImportError):
+            raise
         _give_up_output()
         message = str(error)
         if isinstance(error, OSError) and error.strerror and not error.filename:
@@ -79,9 +96,8 @@ def user_errors() -> Iterator[None]:
             message = error.strerror
         _complain("Error", error, message)
         raise typer.Exit(2) from error
-    except KeyboardInterrupt as error:
-        _complain("Interrupted", error, "nothing is under the final name.")
-        raise typer.Exit(130) from error
+    finally:
+        signal.signal(signal.SIGINT, on_ctrl_c)
 
 
 def command_line(*words: object, **options: str | None) -> str:
@@ -111,7 +127,7 @@ def dask_client(address: str | None) -> AbstractContextManager:
     """Connect with a Dask cluster, if there is an address."""
     if address is None:
         return nullcontext()
-    from skbert_filter.integrations.dask_corpus import connect
+    from skbert_filter.corpus.dask_engine import connect
 
     return connect(address)
 
@@ -146,6 +162,13 @@ def progress_bar(console: Console) -> Iterator[Callable[[float, int, int], None]
         yield progress
     finally:
         bar.stop()
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Whether it began with Ctrl-C: an import that is interrupted may end in another error."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _give_up_output() -> None:

@@ -19,7 +19,7 @@ _SHOWN = 10
 
 def print_result(console: Console, result: object) -> None:
     """Print a result, its lines broken between words."""
-    console.print(Text(str(result)), overflow="ignore", crop=False)
+    console.print(Text(str(result)), overflow="fold")
 
 
 def print_line(console: Console, text: str) -> None:

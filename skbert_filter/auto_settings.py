@@ -6,11 +6,19 @@ the training texts of 77 intents; those of pretraining on 26,000 and 261,000 tex
 """
 
 import math
+from typing import Literal
+
+from skbert_filter.bert.pretrained import PretrainedEncoder
+
+# What a fit starts from: random weights; an encoder and a new head; or an encoder and the score
+# that its own head gives.
+Origin = Literal["random", "checkpoint", "score"]
 
 _DROPOUT, _DROPOUT_OF_HARDER_FITS = 0.2, 0.1
 _LEAST_EPOCHS, _STEPS_PER_CLASS = 4, 80
+_EPOCHS_OF_FEW_TEXTS, _FEW_TEXTS = 8, 1000
 _LEAST_PATIENCE, _PATIENCE = 2, 0.2
-_LEARNING_RATE, _HIGHEST_LEARNING_RATE = 1e-3, 4e-3
+_LEARNING_RATE, _HIGHEST_LEARNING_RATE, _RATE_FROM_A_SCORE = 1e-3, 4e-3, 7e-4
 _CHECKPOINT_EMBEDDINGS = 0.1
 _PRETRAINING_STEPS, _MOST_PRETRAINING_EPOCHS = 2000, 10
 _PRETRAINING_RATE, _WIDTH_OF_THAT_RATE = 6e-3, 32
@@ -23,19 +31,30 @@ def dropout(asked: float | str, *, n_classes: int, from_checkpoint: bool) -> flo
     return float(asked)
 
 
+def origin_of(encoder: PretrainedEncoder | None, *, n_classes: int) -> Origin:
+    """Return what a fit of so many classes starts from."""
+    if encoder is None:
+        return "random"
+    return "score" if encoder.head and n_classes == 2 else "checkpoint"
+
+
 def epochs(
-    asked: int | str, *, n_texts: int, n_classes: int, batch_size: int, from_checkpoint: bool
+    asked: int | str, *, n_texts: int, n_classes: int, batch_size: int, origin: Origin
 ) -> int:
     """Return the passes over the texts, at least 4: as many as make 80 steps for each class.
 
-    Half of that for two classes and an encoder that knows the language: the rest would only learn
-    a few hundred texts by heart. To tell 77 classes, it needs all of them.
+    Half of that for two classes and an encoder that knows the language: the rest would only
+    memorize a few hundred texts. To tell 77 classes, it needs all of them. A score that is there
+    already only has to be corrected.
     """
-    if asked == "auto":
-        halved = from_checkpoint and n_classes == 2
-        steps = n_classes * _STEPS_PER_CLASS // (2 if halved else 1)
-        return max(_LEAST_EPOCHS, math.ceil(steps * batch_size / n_texts))
-    return int(asked)
+    if asked != "auto":
+        return int(asked)
+    if origin == "score":
+        return _EPOCHS_OF_FEW_TEXTS if n_texts < _FEW_TEXTS else _LEAST_EPOCHS
+
+    halved = origin == "checkpoint" and n_classes == 2
+    steps = n_classes * _STEPS_PER_CLASS // (2 if halved else 1)
+    return max(_LEAST_EPOCHS, math.ceil(steps * batch_size / n_texts))
 
 
 def patience(asked: int | str, *, epochs: int) -> int:
@@ -45,12 +64,14 @@ def patience(asked: int | str, *, epochs: int) -> int:
     return int(asked)
 
 
-def learning_rate(asked: float | str, *, n_classes: int) -> float:
+def learning_rate(asked: float | str, *, n_classes: int, origin: Origin) -> float:
     """Return the peak of the learning rate.
 
     At 4e-3 a fit of two classes is too short to be stable; one of 77 learns too little at 1e-3.
     """
     if asked == "auto":
+        if origin == "score":
+            return _RATE_FROM_A_SCORE
         return min(_LEARNING_RATE * math.sqrt(n_classes / 2), _HIGHEST_LEARNING_RATE)
     return float(asked)
 

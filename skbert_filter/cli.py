@@ -10,12 +10,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from skbert_filter._cli_comet import EnvFile, Offline, comet_training, register
+from skbert_filter._cli_comet import EnvFile, Offline, comet_experiment, register
 from skbert_filter._cli_labels import duplicates, explore, next_to_label, suspects
 from skbert_filter._cli_shared import (
     AsJson,
     Commands,
     Encoding,
+    EscapeFormulas,
     LabelColumnName,
     ModelPath,
     Nulls,
@@ -81,14 +82,34 @@ def pretrain(
     corpus: Annotated[
         Path,
         typer.Argument(
-            help="Unlabelled texts: a .txt, .csv, .tsv, .jsonl (also .gz, .zst) or .parquet "
+            help="Texts without labels: a .txt, .csv, .tsv, .jsonl (also .gz, .zst) or .parquet "
             "file, a folder of them, or - for standard input."
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to save the encoder in.")],
     text: TextColumnName = "text",
+    labelled: Annotated[
+        Path | None,
+        typer.Option(
+            help="A table of labelled texts to learn too, as train reads it. What is saved is then "
+            "a filter that knows these labels."
+        ),
+    ] = None,
+    label: LabelColumnName = "label",
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            help="A larger BERT to learn from: a folder, or a name on the Hugging Face hub."
+        ),
+    ] = None,
+    teacher_layer: Annotated[
+        int | None, typer.Option(min=1, help="Its layer to learn from; one in the middle.")
+    ] = None,
+    shape: Annotated[
+        bool, typer.Option(help="Learn the length, capitals and punctuation of texts.")
+    ] = True,
+    hidden_size: Annotated[int, typer.Option(min=1, help="Width: a multiple of 4.")] = 64,
     encoding: Encoding = None,
-    hidden_size: Annotated[int, typer.Option(min=1, help="Width: a multiple of 4.")] = 32,
     epochs: Annotated[
         int | None,
         typer.Option(
@@ -119,8 +140,13 @@ def pretrain(
             corpus,
             output,
             text=text,
+            labelled=labelled,
+            label=label,
             encoding=encoding,
             estimator=SmallBertPretrainer(
+                teacher=teacher,
+                teacher_layer=teacher_layer,
+                shape=shape,
                 hidden_size=hidden_size,
                 intermediate_size=4 * hidden_size,
                 epochs="auto" if epochs is None else epochs,
@@ -147,15 +173,12 @@ def train(
     label: LabelColumnName = "label",
     encoding: Encoding = None,
     checkpoint: Annotated[
-        str | None, typer.Option(help="An encoder to start from: a folder written by pretrain.")
-    ] = None,
-    unlabelled: Annotated[
-        Path | None,
+        str,
         typer.Option(
-            help="Texts without labels, such as the corpus, in files of the same kinds as predict "
-            "reads: learn what a teacher says of them."
+            help="What to start from: web, the bundled encoder; a folder written by pretrain; or "
+            "auto, which is web where it can read the texts."
         ),
-    ] = None,
+    ] = "auto",
     test_size: Annotated[
         float,
         typer.Option(
@@ -176,12 +199,12 @@ def train(
 ) -> None:
     """Learn from labelled texts, report an honest score, save the filter.
 
-    In Python: skbert_filter.train.train_filter(...), and with --comet
-    skbert_filter.integrations.comet.train_and_log(...)
+    In Python: skbert_filter.train.train_filter(...)
     """
     console = Console()
-    with user_errors(), comet_training(comet, offline, env_file) as train_filter:
+    with user_errors(), comet_experiment(comet, offline, env_file) as experiment:
         from skbert_filter.text_filter import SmallBertTextFilter
+        from skbert_filter.train import train_filter
 
         summary = train_filter(
             labels,
@@ -190,12 +213,12 @@ def train(
             label=label,
             encoding=encoding,
             estimator=SmallBertTextFilter(checkpoint=checkpoint, random_state=seed),
-            unlabelled=unlabelled,
             test_size=test_size,
             refit=refit,
             overwrite=overwrite,
             random_state=seed,
             callbacks=fit_callbacks(console),
+            experiment=experiment,
         )
     print_result(console, summary)
     console.print("\nClean texts with it:", style="bold")
@@ -299,6 +322,7 @@ def predict(
     ] = None,
     trust: Trust = False,
     overwrite: Overwrite = False,
+    escape_formulas: EscapeFormulas = False,
     as_json: AsJson = False,
 ) -> None:
     """Write the rows of a corpus whose texts are worth keeping.
@@ -327,6 +351,7 @@ def predict(
             engine="local" if dask is None else "dask",
             trust=trust,
             overwrite=overwrite,
+            escape_formulas=escape_formulas,
             progress=progress,
         )
     if as_json:

@@ -4,7 +4,6 @@ Knows nothing of text models: what it wraps is used through scikit-learn's
 interface alone.
 """
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from copy import copy, deepcopy
@@ -42,7 +41,7 @@ from sklearn.utils.validation import _estimator_has, _num_samples, check_is_fitt
 
 from skbert_filter._doc_links import DocLinkMixin
 from skbert_filter.duplicates.cache import Cache, CacheInfo
-from skbert_filter.duplicates.fingerprints import check_fingerprint, fingerprint
+from skbert_filter.duplicates.fingerprints import check_fingerprint, fingerprint, has_fingerprint
 from skbert_filter.duplicates.keys import (
     Key,
     find_keys,
@@ -63,8 +62,9 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
     the results to all rows, so that the cost follows the number of distinct inputs.
     With a `store`, later calls compute only what no earlier call has.
 
-    It works for any estimator whose results depend on one row at a time: classifiers,
-    regressors and transformers of texts, or of the rows of an array or table.
+    It works for any estimator whose results depend on one row at a time, of texts or of
+    the rows of an array or table: classifiers, regressors, outlier detectors,
+    transformers, and clusterers and density models that predict or score new rows.
 
     Parameters
     ----------
@@ -103,12 +103,8 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
     ----------
     estimator_ : estimator
         The fitted clone. Not there when a frozen estimator predicts without `fit`.
-    classes_ : ndarray of shape (n_classes,)
-        The class labels, if the wrapped estimator has them.
-    n_features_in_ : int
-        The number of features seen in `fit`, if the wrapped estimator has it.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        The names of the features seen in `fit`, if the wrapped estimator has them.
+    classes_, n_features_in_, offset_ and so on
+        What the wrapped estimator has learnt, under the names that it has there.
 
     See Also
     --------
@@ -118,9 +114,13 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
     -----
     `predict`, `predict_proba`, `predict_log_proba`, `decision_function`, `transform`,
     `score_samples` and `score` exist where the wrapped estimator has them. `fit`
-    passes every row on, with its metadata. `fit_transform` is `fit`, then `transform`;
-    an estimator in which the two differ, such as
+    passes every row on, with its metadata. `fit_transform` is `fit`, then `transform`,
+    and `fit_predict` likewise; an estimator in which the two differ, such as
     :class:`~sklearn.preprocessing.TargetEncoder`, is not one to wrap.
+
+    With a store, `predict` of a classifier whose class sets ``predicts_most_probable_class =
+    True`` (`SmallBertTextFilter` does) takes the most probable class of `predict_proba`,
+    so that one entry serves both.
 
     NaN counts as equal to NaN, and -0.0 to 0.0. What cannot be compared (sparse
     matrices, lists of lists) is passed on as it is. Rows are given in `X`'s own kind
@@ -250,6 +250,26 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         """
         return self.fit(X, y, **params).transform(X)
 
+    @available_if(
+        lambda self: all(_estimator_has(name)(self) for name in ("fit_predict", "predict"))
+    )
+    def fit_predict(self, X: Any, y: Any = None, **params: Any) -> Any:
+        """Fit on every row, then predict the distinct ones.
+
+        Parameters
+        ----------
+        X : input of the estimator
+            All rows, repeats included.
+        y : Ignored
+        **params : dict
+            As for `fit`.
+
+        Returns
+        -------
+        y_pred : output of the estimator, n_samples rows
+        """
+        return self.fit(X, y, **params).predict(X)
+
     @available_if(_estimator_has("predict"))
     def predict(self, X: Any) -> Any:
         """Call the estimator's `predict` on the distinct inputs.
@@ -262,6 +282,8 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         -------
         y_pred : output of the estimator, n_samples rows
         """
+        if self.store is not None and predicts_most_probable_class(self._wrapped):
+            return self._of_distinct("predict_proba", X, self._most_probable)
         return self._of_distinct("predict", X)
 
     @available_if(_estimator_has("predict_proba"))
@@ -454,17 +476,14 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
             if store is not None:
                 store.prune(bytes_limit=bytes_limit, items_limit=items_limit, age_limit=age_limit)
 
-    @property
-    def classes_(self) -> np.ndarray:
-        return self._learnt("classes_")
-
-    @property
-    def n_features_in_(self) -> int:
-        return self._learnt("n_features_in_")
-
-    @property
-    def feature_names_in_(self) -> np.ndarray:
-        return self._learnt("feature_names_in_")
+    def __getattr__(self, name: str) -> Any:
+        # `fingerprint_` is that of results, which depend on `key` too.
+        is_learnt = name.endswith("_") and not name.startswith("_")
+        if not is_learnt or name in ("estimator_", "fingerprint_") or "estimator" not in vars(self):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        if not self.__sklearn_is_fitted__():
+            raise AttributeError(f"{name} is there only after fit.")
+        return getattr(self._wrapped, name)
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Return how metadata of `fit` and `score` is passed to the estimator.
@@ -497,11 +516,6 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
     def _wrapped(self) -> Any:
         return getattr(self, "estimator_", self.estimator)
 
-    def _learnt(self, name: str) -> Any:
-        if not self.__sklearn_is_fitted__():
-            raise AttributeError(f"{name} is there only after fit.")
-        return getattr(self._wrapped, name)
-
     def _check_ready(self) -> None:
         check_is_fitted(
             self,
@@ -509,7 +523,10 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
             "%(name)s(FrozenEstimator(model)).",
         )
 
-    def _of_distinct(self, method: str, X: Any) -> Any:
+    def _most_probable(self, proba: np.ndarray) -> np.ndarray:
+        return self.classes_[proba.argmax(axis=1)]
+
+    def _of_distinct(self, method: str, X: Any, finish: Callable[[Any], Any] | None = None) -> Any:
         self._check_ready()
         self._validate_params()
         cache = self._cache()
@@ -521,14 +538,21 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
             call.set_callbacks()
             call.__dict__.pop("_parent_callback_ctx", None)
         with cache.open(self.store) as store:
-            return call._compute(method, X, cache, store)
+            return call._compute(method, X, cache, store, finish)
 
     @with_callbacks
-    def _compute(self, method: str, X: Any, cache: Cache, store: Store | None) -> Any:
+    def _compute(
+        self,
+        method: str,
+        X: Any,
+        cache: Cache,
+        store: Store | None,
+        finish: Callable[[Any], Any] | None,
+    ) -> Any:
         function = getattr(self._wrapped, method)
         numbered = number_inputs(X, self.key)
         if numbered is None or not numbered[1]:
-            return function(X)
+            return function(X) if finish is None else finish(function(X))
         codes, distinct = numbered
         rows = first_rows(codes)
         missing = np.arange(len(rows))
@@ -556,6 +580,7 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
                 part = function(inputs)
                 _check_length(part, len(place), method)
                 if store is not None:
+                    self._check_unchanged(found, method)
                     layout, values = to_bytes(part, method)
                     new = [ids[i] for i in place]
                     store.put(space, layout, new, values, items_limit=self.items_limit)
@@ -565,16 +590,11 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
                 task.call_on_fit_task_end(estimator=self)
         context.call_on_fit_task_end(estimator=self, X=X)
         cache.count(rows=len(codes), distinct=len(rows), computed=len(missing))
-        if store is not None and len(missing) and self._fingerprint(cache) != found:
-            warnings.warn(
-                f"{type(self._wrapped).__name__} changed while it computed {method}, so that its "
-                'results will not be found in the store. Pass fingerprint="v1", and change it '
-                "whenever the model changes.",
-                stacklevel=4,
-            )
         order = np.empty(len(rows), dtype=np.intp)
         order[np.concatenate(places)] = np.arange(len(rows))
         codes = order[codes]
+        if finish is not None:
+            parts = list(map(finish, parts))
         if method in LISTS_OUTPUTS and isinstance(parts[0], list):
             return [spread(list(output), codes, X) for output in zip(*parts, strict=True)]
         return spread(parts, codes, X)
@@ -592,11 +612,41 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
             cache.trusted.add(found)
         return found
 
+    def _check_unchanged(self, found: str, method: str) -> None:
+        """Refuse to store what a model has computed that is not the one of that fingerprint."""
+        if self.fingerprint is None and not has_fingerprint(self._wrapped, found):
+            frozen = isinstance(self._wrapped, FrozenEstimator)
+            model = self._wrapped.estimator if frozen else self._wrapped
+            raise RuntimeError(
+                f"{type(model).__name__} changed while it computed {method}, so that "
+                "nobody knows which model these results are of. Those of finished chunks are "
+                "stored. If another thread fits or changes it, wait for that, or wrap a copy of "
+                'it; if it changes by predicting, pass fingerprint="v1", and change that whenever '
+                "the model changes."
+            )
+
     def _container(self, method: str) -> str:
         """Return the container that `set_output` or the global configuration chooses."""
         if method != "transform":
             return "as returned"
         return _get_output_config("transform", _last_step(self._wrapped))["dense"]
+
+
+def predicts_most_probable_class(estimator: Any) -> bool:
+    """Whether `predict` is known to be the argmax of `predict_proba`, so that one serves both.
+
+    Known it is of a class that says so by ``predicts_most_probable_class = True``, and of its
+    subclasses that override neither method.
+    """
+    estimator = _last_step(estimator)
+    while isinstance(estimator, DedupPredictor):
+        estimator = _last_step(estimator._wrapped)
+    for kind in type(estimator).__mro__:
+        if "predicts_most_probable_class" in vars(kind):
+            return vars(kind)["predicts_most_probable_class"]
+        if not {"predict", "predict_proba"}.isdisjoint(vars(kind)):
+            break
+    return False
 
 
 def _last_step(estimator: Any) -> Any:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from skbert_filter.corpus import FilterSummary, Progress, filter_corpus
 from skbert_filter.datasets import make_website_corpus, make_website_snippets
 from skbert_filter.duplicates.printing import Report
-from skbert_filter.tables import create_table
+from skbert_filter.io.writing import create_table
 from skbert_filter.train import TrainingSummary, train_filter
 
 _README = """\
@@ -97,6 +97,7 @@ def run_demo(
     """
     folder = Path(folder)
     _claim(folder)
+
     texts, labels = make_website_snippets(n_snippets, random_state=random_state)
     _write(folder / "labels.csv", {"text": texts, "label": labels})
     corpus = make_website_corpus(n_rows, random_state=random_state)
@@ -139,7 +140,7 @@ def _is_ours(readme: Path) -> bool:
 
 def _write(path: Path, columns: dict[str, np.ndarray]) -> None:
     table = pa.table(columns)
-    with create_table(path, table.schema) as write:
+    with create_table(path, table.schema, overwrite=True) as write:
         for batch in table.to_batches():
             write(batch)
 

@@ -18,8 +18,8 @@ from skbert_filter.inspection.displays import (
     DuplicateFrequencyDisplay,
     TextLengthDisplay,
 )
-from skbert_filter.publishing import publish
-from skbert_filter.tables import check_new_file
+from skbert_filter.io.atomic import written_aside
+from skbert_filter.io.writing import check_new_file
 from skbert_filter.train import read_labels
 from skbert_filter.wording import counted, printable
 
@@ -138,12 +138,8 @@ def explore_labels(
         pictures="".join(pictures),
         report=html.escape(str(report)),
     )
-    partial = destination.with_name(destination.name + ".partial")
-    try:
-        partial.write_text(page, encoding="utf-8")
-        publish(partial, destination)
-    finally:
-        partial.unlink(missing_ok=True)
+    with written_aside(destination, overwrite=overwrite) as made:
+        made.write_text(page, encoding="utf-8")
     return report
 
 

@@ -18,13 +18,10 @@ from skbert_filter.duplicates.reports import DuplicateReport, duplicate_report
 from skbert_filter.inspection.baselines import tfidf_baseline
 from skbert_filter.inspection.labelling import next_to_label
 from skbert_filter.inspection.suspects import apply_corrections, suspect_labels
-from skbert_filter.tables import (
-    check_column,
-    check_destination,
-    create_table,
-    open_table,
-    table_format,
-)
+from skbert_filter.io.columns import check_column
+from skbert_filter.io.formats import table_format
+from skbert_filter.io.reading import open_table
+from skbert_filter.io.writing import check_destination, create_table
 from skbert_filter.train import read_labels
 
 
@@ -138,6 +135,7 @@ def list_suspects(
     n: int | None = None,
     n_jobs: int | None = None,
     overwrite: bool = False,
+    escape_formulas: bool = False,
 ) -> pd.DataFrame:
     """Write the labelled texts of a table to another, those most likely wrong first.
 
@@ -159,6 +157,8 @@ def list_suspects(
         How many fits at a time.
     overwrite : bool, default=False
         Whether to replace a `destination` that exists.
+    escape_formulas : bool, default=False
+        As for `filter_corpus`: the list can be opened in a spreadsheet.
 
     Returns
     -------
@@ -192,7 +192,7 @@ def list_suspects(
     texts, labels = read_labels(source, text=text, label=label, encoding=encoding)
     estimator = tfidf_baseline() if estimator is None else estimator
     table = suspect_labels(estimator, texts, labels, n_jobs=n_jobs).head(n or len(texts))
-    _write(table, destination)
+    _write(table, destination, overwrite=overwrite, escape_formulas=escape_formulas)
     return table
 
 
@@ -240,6 +240,7 @@ def correct_labels(
     See `list_suspects`.
     """
     source, destination = _check_paths(source, destination, overwrite=overwrite)
+    check_apart(Path(corrections), destination)
     texts, labels = read_labels(source, text=text, label=label, encoding=encoding)
     table = _read_corrections(Path(corrections), texts, encoding)
     try:
@@ -256,7 +257,7 @@ def correct_labels(
     place = schema.get_field_index(label)
     column = whole.column(place).take(pa.array(rows))
     whole = whole.set_column(place, whole.schema.field(place), column)
-    with create_table(destination, schema) as write:
+    with create_table(destination, schema, overwrite=overwrite) as write:
         for batch in whole.to_batches():
             write(batch)
     return len(changed)
@@ -273,6 +274,7 @@ def list_next_to_label(
     labelled: str | Path | None = None,
     trust: bool = False,
     overwrite: bool = False,
+    escape_formulas: bool = False,
     random_state: int | None = None,
 ) -> pd.DataFrame:
     """Write the texts of a corpus whose labels would teach a classifier most.
@@ -297,6 +299,8 @@ def list_next_to_label(
         As for `filter_corpus`.
     overwrite : bool, default=False
         Whether to replace a `destination` that exists.
+    escape_formulas : bool, default=False
+        As for `filter_corpus`: the list can be opened in a spreadsheet.
     random_state : int, default=None
         The seed of the choice.
 
@@ -325,6 +329,8 @@ def list_next_to_label(
     ['text', 'label', 'suggested', 'probability', 'rows', 'score', 'first_row']
     """
     source, destination = _check_paths(source, destination, overwrite=overwrite)
+    if labelled is not None:
+        check_apart(Path(labelled), destination)
     classifier = load_classifier(model, trust=trust)
     if not hasattr(classifier, "predict_proba"):
         raise ValueError(
@@ -337,7 +343,7 @@ def list_next_to_label(
     corpus = read_texts(source, text=text, encoding=encoding)
     table = next_to_label(classifier, corpus, n, labelled=done, random_state=random_state)
     table.insert(1, "label", pd.Series([None] * len(table), dtype=object))
-    _write(table, destination)
+    _write(table, destination, overwrite=overwrite, escape_formulas=escape_formulas)
     return table
 
 
@@ -420,13 +426,14 @@ def _read_corrections(path: Path, texts: list[str], encoding: str | None) -> pd.
         )
     table = table.assign(first_row=rows.astype(int))
 
-    # A spreadsheet writes "?" for letters that its encoding lacks.
-    if saved_as != "utf-8":
-        for line, row in table["first_row"].items():
-            original = texts[row] if row < len(texts) else ""
-            as_saved = original.encode(saved_as, "replace").decode(saved_as)
-            if as_saved.split() == table.at[line, "text"].split():
-                table.at[line, "text"] = original
+    # A spreadsheet writes "?" for letters that its encoding lacks, and it may have been given texts
+    # with an apostrophe before formulas.
+    for line, row in table["first_row"].items():
+        original = texts[row] if row < len(texts) else ""
+        as_saved = original.encode(saved_as, "replace").decode(saved_as).split()
+        found = str(table.at[line, "text"])
+        if as_saved in (found.split(), found.removeprefix("'").split()):
+            table.at[line, "text"] = original
     return table
 
 
@@ -437,12 +444,14 @@ def _decompressed(path: Path) -> bytes:
         return stream.read()
 
 
-def _write(frame: pd.DataFrame, path: Path) -> None:
+def _write(frame: pd.DataFrame, path: Path, *, overwrite: bool, escape_formulas: bool) -> None:
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
     nothing = [i for i, field in enumerate(table.schema) if pa.types.is_null(field.type)]
     for i in nothing:
         name = table.schema.field(i).name
         table = table.set_column(i, name, table.column(i).cast(pa.string()))
-    with create_table(path, table.schema) as write:
+    with create_table(
+        path, table.schema, overwrite=overwrite, escape_formulas=escape_formulas
+    ) as write:
         for batch in table.to_batches():
             write(batch)

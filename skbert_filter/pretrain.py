@@ -1,4 +1,4 @@
-"""From files of unlabelled texts to a saved encoder."""
+"""From files of texts to a saved encoder."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,8 @@ from sklearn.base import clone
 from skbert_filter.corpus.sources import check_apart, list_sources
 from skbert_filter.corpus.texts import text_arrays
 from skbert_filter.duplicates.printing import Report
-from skbert_filter.saved_folders import check_saved_folder, save_over
+from skbert_filter.saved_folders import Kind, check_saved_folder, save_over
+from skbert_filter.text_streams import distinct_texts
 from skbert_filter.wording import counted, printable
 
 
@@ -28,6 +29,8 @@ class PretrainingSummary(Report):
         Texts read, and how many different ones they are.
     epochs, steps : int
         Passes over the distinct texts, the last one perhaps in part, and training steps.
+    labelled : int
+        Distinct texts with a label.
     loss : float
         Mean cross-entropy of the words to guess, in the last epoch.
     seconds : float
@@ -42,18 +45,21 @@ class PretrainingSummary(Report):
     distinct: int
     epochs: int
     steps: int
+    labelled: int
     loss: float
     seconds: float
     pretrainer: Any = field(repr=False, compare=False)
 
     def __str__(self) -> str:
+        labelled = f", {self.labelled:,} of them with a label" if self.labelled else ""
+        what = "encoder and its filter are" if self.labelled else "encoder is"
         return (
             f"{counted(self.rows, 'row')} of {printable(self.source)}: "
-            f"{counted(self.distinct, 'distinct text')}.\n"
+            f"{counted(self.distinct, 'distinct text')}{labelled}.\n"
             f"Learnt to guess their words in {counted(self.epochs, 'epoch')} "
             f"({counted(self.steps, 'step')}); "
             f"the loss of the last is {self.loss:.3f}.\n"
-            f"The encoder is in {printable(self.destination)}; {self.seconds:.1f} seconds."
+            f"The {what} in {printable(self.destination)}; {self.seconds:.1f} seconds."
         )
 
     def to_frame(self) -> pd.DataFrame:
@@ -66,26 +72,34 @@ def pretrain_encoder(
     destination: str | Path,
     *,
     text: str = "text",
+    labelled: str | Path | None = None,
+    label: str = "label",
     encoding: str | None = None,
     estimator: Any = None,
     overwrite: bool = False,
     random_state: int | None = None,
     callbacks: Sequence[Any] = (),
 ) -> PretrainingSummary:
-    """Learn a tokenizer and an encoder from files of unlabelled texts, and save them.
+    """Learn a tokenizer and an encoder from files of texts, and save them.
 
     Memory grows with the number of distinct texts, not of rows.
 
     Parameters
     ----------
     corpus : str or Path
-        What `filter_corpus` reads: a ``.txt``, ``.csv``, ``.tsv``, ``.jsonl`` (also with ``.gz``
-        or ``.zst``) or ``.parquet`` file, a folder of them, or ``-`` for lines of standard input.
+        Texts without labels, in what `filter_corpus` reads: a ``.txt``, ``.csv``, ``.tsv``,
+        ``.jsonl`` (also with ``.gz`` or ``.zst``) or ``.parquet`` file, a folder of them, or ``-``
+        for lines of standard input.
     destination : str or Path
         The folder to save the encoder in, for ``SmallBertTextFilter(checkpoint=destination)``. It
         appears when it is complete.
     text : str, default="text"
         The column with the texts; a file of lines has none.
+    labelled : str or Path, default=None
+        A table of labelled texts, as `train_filter` reads it: the encoder learns them too, and
+        what is saved is a filter that knows these labels, which also serves as a checkpoint.
+    label : str, default="label"
+        The column of `labelled` with the labels; its texts are in the column `text`.
     encoding : str, default=None
         What to decode text files from that are not UTF-8, such as "cp1252".
     estimator : SmallBertPretrainer, default=None
@@ -139,11 +153,31 @@ def pretrain_encoder(
 
         estimator = SmallBertPretrainer(random_state=random_state)
     list_sources(corpus)  # whether there are any, before all else
-    check_saved_folder(destination, "encoder", overwrite=overwrite)
+    kind: Kind = "encoder" if labelled is None else "filter"
+    check_saved_folder(destination, kind, overwrite=overwrite)
     check_apart(corpus, destination)
-    batches = text_arrays(corpus, text, encoding=encoding)
-    pretrainer = clone(estimator).set_callbacks(*callbacks).fit(batches).set_callbacks()
-    save_over(pretrainer, destination)
+    kept = estimator.get_params().get("checkpoint_dir")
+    if kept is not None and destination.resolve() in (Path(kept).resolve() / "any").parents:
+        raise ValueError(
+            f"checkpoint_dir={str(kept)!r} is the destination {destination} or lies in it. Name "
+            "another place."
+        )
+
+    X: Any = text_arrays(corpus, text, encoding=encoding)
+    y = None
+    if labelled is not None:
+        from skbert_filter.train import read_labels
+
+        known, labels = read_labels(labelled, text=text, label=label, encoding=encoding)
+        unlabelled, _ = distinct_texts(X)
+        X, y = unlabelled + known, [None] * len(unlabelled) + labels.tolist()
+    pretrainer = clone(estimator).set_callbacks(*callbacks).fit(X, y).set_callbacks()
+    save_over(
+        pretrainer if labelled is None else pretrainer.filter_,
+        destination,
+        kind,
+        overwrite=overwrite,
+    )
     record = pretrainer.training_record_
     return PretrainingSummary(
         source=str(corpus),
@@ -152,7 +186,8 @@ def pretrain_encoder(
         distinct=record["distinct"],
         epochs=pretrainer.n_iter_,
         steps=record["steps"],
-        loss=pretrainer.history_["loss"][-1],
+        labelled=record["labelled"],
+        loss=pretrainer.history_["tokens_loss"][-1],
         seconds=perf_counter() - start,
         pretrainer=pretrainer,
     )

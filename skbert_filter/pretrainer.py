@@ -1,4 +1,4 @@
-"""Learn a tokenizer and an encoder from unlabelled texts, behind scikit-learn's interface.
+"""Learn a tokenizer and an encoder from texts, behind scikit-learn's interface.
 
 Imports no engine: Keras and TensorFlow are imported by the first fit.
 """
@@ -6,6 +6,7 @@ Imports no engine: Keras and TensorFlow are imported by the first fit.
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from numbers import Integral, Real
@@ -13,6 +14,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import check_random_state
@@ -23,23 +25,29 @@ from skbert_filter import auto_settings
 from skbert_filter._doc_links import DocLinkMixin
 from skbert_filter.bert.architecture import Weights
 from skbert_filter.bert.plan import EpochHooks, TrainingPlan
+from skbert_filter.bert.pretrained import PretrainedEncoder
+from skbert_filter.pretraining_targets import shape_targets, teacher_targets
+from skbert_filter.text_filter import SmallBertTextFilter
 from skbert_filter.text_streams import distinct_texts
+from skbert_filter.validation import PlainParameters, check_labels, check_texts
 
 if TYPE_CHECKING:
+    from skbert_filter.bert.pretraining_task import PretrainingTask
     from skbert_filter.bert.snapshots import Snapshots
 
 _SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
 
-# What may change when a training goes on; the tokenizer is compared by what has become of it.
-_NOT_COMPARED = ("tokenizer", "checkpoint_dir", "save_steps", "max_seconds", "verbose")
+# What may change when a training resumes; tokenizer and teacher are compared by what they hold.
+_NOT_COMPARED = ("tokenizer", "teacher", "checkpoint_dir", "save_steps", "max_seconds", "verbose")
 
 
-class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
-    """Learn a tokenizer and a very small BERT from unlabelled texts.
+class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, BaseEstimator):
+    """Learn a tokenizer and a very small BERT from texts, most of them without a label.
 
-    The encoder learns to guess hidden words (masked language modelling), for which no labels are
-    needed. `SmallBertTextFilter` starts from it as ``checkpoint=pretrainer.encoder_``. Equal texts
-    count once.
+    The encoder learns to guess hidden words (masked language modelling), to tell the shape of a
+    text, and, if given, what a larger encoder makes of it and the labels of some texts.
+    `SmallBertTextFilter` starts from it as ``checkpoint=pretrainer.encoder_``. Equal texts count
+    once.
 
     Parameters
     ----------
@@ -52,22 +60,23 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         Whether the learnt vocabulary ignores case and accents.
     max_length : int, default=100
         Tokens of a text that are read, the two special ones counted.
-    hidden_size, intermediate_size : int, default=32 and 128
+    hidden_size, intermediate_size : int, default=64 and 256
         Width of the encoder, and of the inner layer of its feed-forward parts.
-    num_hidden_layers, num_attention_heads : int, default=4
+    num_hidden_layers, num_attention_heads : int, default=2 and 4
         Depth of the encoder, and number of heads, which must divide `hidden_size`.
-    hidden_dropout_prob, attention_probs_dropout_prob : float, default=0.0
-        Dropout in training: none, since so small an encoder does not learn so many texts by heart.
-        The filter that starts from it has its own.
     mlm_probability : float, default=0.15
-        Share of the words (or tokens) of a text that are to be guessed, drawn anew each epoch. At
-        least one of each text is, however short. 80 % of them are hidden, 10 % replaced by a
-        random token and 10 % left as they are. Special tokens are never chosen.
-    whole_word_mask : bool, default=False
-        Whether to choose whole words. False: single tokens, which may be parts of a word.
-    guess_at_cls : bool, default=True
-        Whether a token of the text, drawn anew each epoch, is also to be guessed at [CLS], whose
-        state a classifier reads.
+        Share of the tokens of a text that are to be guessed, drawn again each epoch. At least one
+        of each text is, however short. 80 % of them are hidden, 10 % replaced by a random token
+        and 10 % left as they are. Special tokens are never chosen.
+    teacher : str, path-like or PretrainedEncoder, default=None
+        A larger BERT, in what `SmallBertTextFilter` takes as its ``checkpoint``. The [CLS] of the
+        encoder learns the mean state of its layer `teacher_layer`. It reads each distinct text
+        once, which may take longer than the training itself.
+    teacher_layer : int, default=None
+        The layer of the teacher, counted from 1. None: the last one of its first two thirds.
+        Middle layers know the form of a text, which the last ones have forgotten.
+    shape : bool, default=True
+        Whether [CLS] learns the shape of a text: its length, capitals, punctuation.
     epochs : "auto" or int, default="auto"
         Passes over the distinct texts. "auto": as many as make about 2,000 steps, at least one and
         at most ten: one over 200,000 texts or more.
@@ -75,12 +84,9 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         Texts of a training step, on average: a step takes texts of similar length, more of them
         where they are short, so that each has about as many tokens.
     learning_rate : float or "auto", default="auto"
-        Peak of Adam's learning rate. "auto": 6e-3 up to a width of 32, and as much less as the
+        Peak of Adam's learning rate, which it reaches after a tenth of the steps, to fall to 0 as
+        a cosine. "auto": 6e-3 up to a width of 32, and as much less as the
         encoder is wider: 3e-3 at 64, 1.5e-3 at 128, which learns nothing at 6e-3.
-    lr_scheduler_type : {"cosine", "linear", "constant"}, default="cosine"
-        Decay of the learning rate to 0 over the steps after the warm-up, if any.
-    warmup_ratio : float, default=0.1
-        Share of the steps over which the learning rate rises to its peak.
     max_steps : int, default=None
         Most training steps, over which the learning rate decays.
     max_seconds : float, default=None
@@ -101,11 +107,17 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
     Attributes
     ----------
     encoder_ : PretrainedEncoder
-        The tokenizer, size and weights, as an immutable value. It has no pooler: a classifier
-        that starts from it learns its own.
+        The tokenizer, size and weights, as an immutable value. It has a pooler if [CLS] learnt
+        something.
+    filter_ : SmallBertTextFilter
+        A fitted filter with the encoder and the head that learnt the labels; only if `y` was
+        passed. Its probabilities are those of the cross-entropy, which need no correction.
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted; only if `y` was passed.
     history_ : dict of str to list of float
-        Loss (the mean cross-entropy of the words to guess, estimated from samples of the
-        vocabulary where it is large) and learning_rate of each epoch.
+        For each epoch the loss, its parts (``tokens_loss``, the mean cross-entropy of the words
+        to guess, estimated from samples of the vocabulary where it is large; ``targets_loss``;
+        ``labels_loss``), and the learning_rate.
     n_iter_ : int
         Epochs that were run, the last one perhaps in part.
     training_record_ : dict
@@ -126,6 +138,11 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
     from 500 of the others, drawn for each step and weighted to stand for all of them (Jean et al.,
     "On using very large target vocabulary for neural machine translation", ACL 2015).
 
+    The loss is that cross-entropy, plus 5 times the mean squared error of a linear map of the
+    pooled [CLS] against the teacher's states (Romero et al., "FitNets: hints for thin deep nets",
+    ICLR 2015), reduced to 128 principal components, and the shape, plus the cross-entropy of
+    those texts that have a label.
+
     Examples
     --------
     >>> from skbert_filter import SmallBertPretrainer
@@ -140,23 +157,20 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "tokenizer": [str, os.PathLike, HasMethods("to_str"), HasMethods("convert_tokens_to_ids")],
-        "vocab_size": [Interval(Integral, 16, None, closed="left")],
+        "vocab_size": [Interval(Integral, 16, 1_000_000, closed="both")],
         "lowercase": ["boolean"],
         "max_length": [Interval(Integral, 3, None, closed="left")],
         "hidden_size": [Interval(Integral, 1, None, closed="left")],
         "intermediate_size": [Interval(Integral, 1, None, closed="left")],
         "num_hidden_layers": [Interval(Integral, 1, None, closed="left")],
         "num_attention_heads": [Interval(Integral, 1, None, closed="left")],
-        "hidden_dropout_prob": [Interval(Real, 0, 1, closed="left")],
-        "attention_probs_dropout_prob": [Interval(Real, 0, 1, closed="left")],
         "mlm_probability": [Interval(Real, 0, 1, closed="neither")],
-        "whole_word_mask": ["boolean"],
-        "guess_at_cls": ["boolean"],
+        "teacher": [str, os.PathLike, PretrainedEncoder, None],
+        "teacher_layer": [Interval(Integral, 1, None, closed="left"), None],
+        "shape": ["boolean"],
         "epochs": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
-        "lr_scheduler_type": [StrOptions({"constant", "linear", "cosine"})],
-        "warmup_ratio": [Interval(Real, 0, 1, closed="left")],
         "max_steps": [Interval(Integral, 1, None, closed="left"), None],
         "max_seconds": [Interval(Real, 0, None, closed="neither"), None],
         "checkpoint_dir": [str, os.PathLike, None],
@@ -172,20 +186,17 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         vocab_size=8000,
         lowercase=False,
         max_length=100,
-        hidden_size=32,
-        intermediate_size=128,
-        num_hidden_layers=4,
+        hidden_size=64,
+        intermediate_size=256,
+        num_hidden_layers=2,
         num_attention_heads=4,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
         mlm_probability=0.15,
-        whole_word_mask=False,
-        guess_at_cls=True,
+        teacher=None,
+        teacher_layer=None,
+        shape=True,
         epochs="auto",
         batch_size=128,
         learning_rate="auto",
-        lr_scheduler_type="cosine",
-        warmup_ratio=0.1,
         max_steps=None,
         max_seconds=None,
         checkpoint_dir=None,
@@ -201,16 +212,13 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         self.intermediate_size = intermediate_size
         self.num_hidden_layers = num_hidden_layers
         self.num_attention_heads = num_attention_heads
-        self.hidden_dropout_prob = hidden_dropout_prob
-        self.attention_probs_dropout_prob = attention_probs_dropout_prob
         self.mlm_probability = mlm_probability
-        self.whole_word_mask = whole_word_mask
-        self.guess_at_cls = guess_at_cls
+        self.teacher = teacher
+        self.teacher_layer = teacher_layer
+        self.shape = shape
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
-        self.lr_scheduler_type = lr_scheduler_type
-        self.warmup_ratio = warmup_ratio
         self.max_steps = max_steps
         self.max_seconds = max_seconds
         self.checkpoint_dir = checkpoint_dir
@@ -229,8 +237,9 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
             A list, tuple, NumPy array, pandas or polars Series, Arrow array or one-column table;
             or a stream, such as a generator, of texts or of batches of texts. A stream is read
             once; memory grows with the number of distinct texts, not with its length.
-        y : None
-            Ignored.
+        y : array-like of shape (n_samples,), default=None
+            Labels of two or more classes; None, NaN or NA for a text without one. A stream takes
+            no labels. Equal texts with several labels are learnt as so much of each.
 
         Returns
         -------
@@ -239,8 +248,9 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         Raises
         ------
         TypeError, ValueError
-            If the texts or parameters are not as described, or `checkpoint_dir` holds the state
-            of another training. An error or an interruption leaves the estimator as it was.
+            If the texts, labels, teacher or parameters are not as described, or `checkpoint_dir`
+            holds the state of another training. An error or an interruption leaves the estimator
+            as it was.
         """
         started = monotonic()
         if self.hidden_size % self.num_attention_heads:
@@ -248,16 +258,22 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
                 f"hidden_size={self.hidden_size} is not a multiple of "
                 f"num_attention_heads={self.num_attention_heads}. Change one of them."
             )
+
         # Construction stays free of the tokenizers library, as of Keras.
-        from skbert_filter.bert.engine import import_keras
-        from skbert_filter.bert.masked_lm import MaskedLMTask
+        from skbert_filter.bert.engine import check_not_forked, import_keras
+        from skbert_filter.bert.pretraining_task import PretrainingTask
         from skbert_filter.bert.tokenizer import cut
 
-        texts, n_texts = distinct_texts(X, partial(cut, max_length=self.max_length))
+        check_not_forked()
+        read = partial(cut, max_length=self.max_length)
+        teacher, layer = self._teacher()
+        texts, n_texts = distinct_texts(X, read)
         if not texts:
             raise ValueError("X has 0 rows. Pass texts to learn from.")
+        classes, shares = _shares(X, y, read, texts)
         # A stream is used up.
         seen = texts if isinstance(X, Iterator) else X
+
         random_state = check_random_state(self.random_state)
         weights_seed, training_seed = (
             int(seed) for seed in random_state.randint(np.iinfo(np.int32).max, size=2)
@@ -265,26 +281,37 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         n_epochs = auto_settings.pretraining_epochs(
             self.epochs, n_texts=len(texts), batch_size=self.batch_size
         )
-        context = self._init_callback_context(max_subtasks=n_epochs)
+        context = self._init_callback_context(max_subtasks=n_epochs + (teacher is not None))
         context.call_on_fit_task_begin(estimator=self, X=seen, y=y)
-        task = MaskedLMTask.of(
+
+        targets = [np.empty((len(texts), 0), np.float32)]
+        if teacher is not None:
+            targets.append(self._teach(texts, teacher, layer, context))
+        if self.shape:
+            targets.append(shape_targets(texts))
+        task = PretrainingTask.of(
             texts,
+            targets=np.hstack(targets),
+            shares=shares,
             tokenizer=self.tokenizer,
             vocab_size=self.vocab_size,
             lowercase=self.lowercase,
             sizes={
                 **{name: getattr(self, name) for name in _SIZES},
                 "max_position_embeddings": self.max_length,
-                "hidden_dropout_prob": float(self.hidden_dropout_prob),
-                "attention_probs_dropout_prob": float(self.attention_probs_dropout_prob),
+                "hidden_dropout_prob": 0.0,
+                "attention_probs_dropout_prob": 0.0,
                 "n_logits": 0,
             },
             probability=float(self.mlm_probability),
-            whole_words=self.whole_word_mask,
-            at_cls=self.guess_at_cls,
             rng=np.random.RandomState(weights_seed),
         )
+
         hashes = {"texts": _sha256(texts), "tokenizer": _sha256([task.tokenizer.to_str()])}
+        if teacher is not None:
+            hashes["teacher"] = f"sha256:{teacher.fingerprint}"
+        if len(classes):
+            hashes["labels"] = f"sha256:{hashlib.sha256(shares.tobytes()).hexdigest()}"
         seeds = {"weights": weights_seed, "training": training_seed}
         snapshots = self._snapshots(hashes, seeds)
         if snapshots is not None:
@@ -314,8 +341,8 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
                 learning_rate=auto_settings.pretraining_rate(
                     self.learning_rate, hidden_size=self.hidden_size
                 ),
-                lr_scheduler_type=self.lr_scheduler_type,
-                warmup_ratio=self.warmup_ratio,
+                lr_scheduler_type="cosine",
+                warmup_ratio=0.1,
                 patience=None,
                 max_length=self.max_length,
                 longest=True,
@@ -328,6 +355,7 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
             max_seconds=self.max_seconds,
             snapshots=snapshots,
         )
+
         self.encoder_ = task.encoder(done.weights)
         self.history_ = done.history
         self.n_iter_ = len(done.history["loss"])
@@ -335,8 +363,11 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
             "texts": n_texts,
             "distinct": len(texts),
             "trained_on": len(task.tokens),
+            "labelled": int((shares.sum(axis=1) > 0).sum()),
             "tokens": int(task.tokens.lengths.sum()),
             "texts_sha256": hashes["texts"],
+            "teacher": teacher
+            and {"source": teacher.source, "fingerprint": teacher.fingerprint, "layer": layer},
             "random_state": repr(self.random_state),
             "seeds": seeds,
             "steps": done.n_steps,
@@ -348,10 +379,78 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
             },
         }
         self._head = {n: w for n, w in done.weights.items() if n.startswith("cls.")}
+        for learnt in ("classes_", "filter_"):
+            self.__dict__.pop(learnt, None)
+        if len(classes):
+            self.classes_ = classes
+            self.filter_ = self._filter(done.weights, task)
         if snapshots is not None:
             snapshots.remove()
         context.call_on_fit_task_end(estimator=self, X=seen, y=y)
         return self
+
+    def _teacher(self) -> tuple[PretrainedEncoder | None, int]:
+        """Return the teacher and its layer."""
+        if self.teacher is None:
+            if self.teacher_layer is not None:
+                raise ValueError(
+                    f"teacher_layer={self.teacher_layer} was set without a teacher. Set both, or "
+                    "neither."
+                )
+            return None, 0
+        from skbert_filter.bert.checkpoint import load_checkpoint
+
+        teacher = load_checkpoint(self.teacher, name="teacher")
+        n_layers = teacher.architecture.num_hidden_layers
+        layer = max(1, 2 * n_layers // 3) if self.teacher_layer is None else self.teacher_layer
+        if layer > n_layers:
+            raise ValueError(
+                f"teacher_layer={layer}, but teacher={teacher.source!r} has {n_layers} layers."
+            )
+        return teacher, layer
+
+    def _teach(
+        self, texts: Sequence[str], teacher: PretrainedEncoder, layer: int, context: Any
+    ) -> np.ndarray:
+        """Let the teacher read all texts, as a task of the fit whose parts are subtasks."""
+        reading: list[Any] = []
+
+        def progress(n_parts: int) -> None:
+            if not reading:
+                reading.append(context.subcontext(task_name="teacher", max_subtasks=n_parts))
+                reading[0].call_on_fit_task_begin(estimator=self)
+                return
+            part = reading[0].subcontext(task_name="texts")
+            part.call_on_fit_task_begin(estimator=self)
+            part.call_on_fit_task_end(estimator=self)
+
+        targets = teacher_targets(
+            texts, teacher, layer, self.max_length, folder=self.checkpoint_dir, progress=progress
+        )
+        reading[0].call_on_fit_task_end(estimator=self)
+        return targets
+
+    def _filter(self, weights: Weights, task: "PretrainingTask") -> SmallBertTextFilter:
+        """Return a fitted filter that has the head of the labels."""
+        from skbert_filter.bert.state import BertState
+
+        n_classes = len(self.classes_)
+        state = BertState.of(
+            replace(task.architecture, n_logits=1 if n_classes == 2 else n_classes),
+            {**self.encoder_.weights, **task.classifier(weights)},
+            task.tokenizer,
+            max_length=self.max_length,
+            gamma=0.0,
+            label_smoothing=0.0,
+            precision="float32",
+        )
+
+        model = SmallBertTextFilter(checkpoint=self.encoder_, max_length=self.max_length)
+        model.classes_ = self.classes_
+        model.history_, model.n_iter_ = self.history_, self.n_iter_
+        model.training_record_ = self.training_record_
+        model._state = state
+        return model
 
     def save_pretrained(self, folder):
         """Save the encoder, and the head by which it was trained, as JSON and safetensors.
@@ -369,22 +468,14 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
 
         Notes
         -----
-        Parameters that JSON has not (a tokenizer object, a generator) are left out, and are at
-        their defaults in the pretrainer that is loaded.
+        Parameters that JSON has not (a tokenizer object, a generator) and `verbose` are left out,
+        and are at their defaults in the pretrainer that is loaded.
         """
         check_is_fitted(self)
         from skbert_filter.bert.pretrained_folder import save_pretrained_folder
 
-        plain = {
-            name: os.fspath(value) if isinstance(value, os.PathLike) else value
-            for name, value in self.get_params(deep=False).items()
-        }
         own = {
-            "parameters": {
-                name: value.item() if isinstance(value, np.generic) else value
-                for name, value in plain.items()
-                if isinstance(value, str | int | float | np.generic | None)
-            },
+            "parameters": self._json_parameters(),
             "history": self.history_,
             "training_record": self.training_record_,
         }
@@ -447,6 +538,41 @@ class SmallBertPretrainer(DocLinkMixin, CallbackSupportMixin, BaseEstimator):
         tags.input_tags.two_d_array = False
         tags.target_tags.required = False
         return tags
+
+
+def _shares(
+    X: Any, y: Any, read: Callable[[str], str], texts: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the classes, and how much of each distinct text each class has."""
+    if y is None:
+        return np.empty(0), np.empty((len(texts), 0), np.float32)
+    if isinstance(X, Iterator):
+        raise TypeError("X is a stream, which takes no labels. Pass a list or a table, or no y.")
+    rows = list(map(read, check_texts(X)))
+    # pandas makes floats of whole numbers where some are missing, and whole numbers again here
+    y = pd.Series(np.asarray(y, object)).convert_dtypes()
+    if len(y) != len(rows):
+        raise ValueError(
+            f"y has {len(y)} labels, but X has {len(rows)} rows. Pass one for each row; None for "
+            "those without a label."
+        )
+
+    labelled = np.flatnonzero(y.notna())
+    if not len(labelled):
+        raise ValueError("y has no label: all are missing. Pass no y to learn from texts alone.")
+    labels = check_labels(y.iloc[labelled].tolist(), len(labelled))
+    classes, codes = np.unique(labels, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(
+            f"y has one class only ({classes.tolist()[0]!r}). Pass labels of two or more classes, "
+            "or no y."
+        )
+
+    place = {text: i for i, text in enumerate(texts)}
+    places = np.array([place[rows[i]] for i in labelled])
+    shares = np.zeros((len(texts), len(classes)), np.float32)
+    np.add.at(shares, (places, codes), 1)
+    return classes, shares / np.maximum(shares.sum(axis=1, keepdims=True), 1)
 
 
 def _sha256(texts: Sequence[str]) -> str:

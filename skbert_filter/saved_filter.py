@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skbert_filter.validation import PlainParameters
+
 if TYPE_CHECKING:
     from skbert_filter.bert.state import BertState
 
 
-class SavedFilterMixin:
+class SavedFilterMixin(PlainParameters):
     """`save_pretrained`, `from_pretrained` and `export_onnx` of a filter."""
 
     if TYPE_CHECKING:
@@ -28,7 +30,6 @@ class SavedFilterMixin:
 
         @property
         def fingerprint_(self) -> str: ...
-        def get_params(self, deep: bool = True) -> dict[str, Any]: ...
         def _validate_params(self) -> None: ...
 
     def save_pretrained(self, folder):
@@ -50,19 +51,15 @@ class SavedFilterMixin:
         Notes
         -----
         Parameters that JSON has not (an encoder, a tokenizer, a key function, a dict of weights, a
-        generator) are left out, and are at their defaults in the filter that is loaded. Its answers
-        do not depend on them; a new fit does.
+        generator) and `verbose` are left out, and are at their defaults in the filter that is
+        loaded. Its answers do not depend on them; a new fit does.
         """
         check_is_fitted(self)
         labels = self._plain_labels()
         own = {
             "classes": labels,
             "classes_dtype": self.classes_.dtype.str,
-            "parameters": {
-                name: value
-                for name, value in map(_as_json, self.get_params(deep=False).items())
-                if isinstance(value, str | int | float | None)
-            },
+            "parameters": self._json_parameters(),
             "history": self.history_,
             "training_record": self.training_record_,
             "fingerprint": self.fingerprint_,
@@ -114,7 +111,8 @@ class SavedFilterMixin:
         Parameters
         ----------
         folder : str or path-like
-            The folder.
+            The folder; or "web" for the bundled filter, which tells the main text of web pages
+            (label 1) from the rest (label 0) without having seen any labels of yours.
 
         Returns
         -------
@@ -144,6 +142,11 @@ class SavedFilterMixin:
         model.history_ = own["history"]
         model.training_record_ = own["training_record"]
         model._state = state
+        if own["fingerprint"] != model.fingerprint_:
+            raise ValueError(
+                f"{os.fspath(folder)!r} is not the filter that was saved: its weights, classes or "
+                "tokenizer have changed since. Copy the folder again from its source."
+            )
         return model
 
     def _plain_labels(self) -> list[Any]:
@@ -154,11 +157,3 @@ class SavedFilterMixin:
                 f"{type(labels[0]).__name__} ({labels[0]!r})."
             )
         return labels
-
-
-def _as_json(parameter: tuple[str, Any]) -> tuple[str, Any]:
-    name, value = parameter
-    if isinstance(value, os.PathLike):
-        return name, os.fspath(value)
-    # a number of a NumPy grid
-    return name, value.item() if isinstance(value, np.generic) else value

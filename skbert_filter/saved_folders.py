@@ -1,10 +1,12 @@
 """The folder that a command saves to: refused before any work, replaced only by its like."""
 
+import shutil
+from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir, mkdtemp
 from typing import Any, Literal
 
-from skbert_filter.publishing import publish
+from skbert_filter.io.atomic import check_can_create, written_aside
 
 Kind = Literal["filter", "encoder"]
 
@@ -16,14 +18,22 @@ def check_saved_folder(folder: Path, kind: Kind, *, overwrite: bool) -> None:
     ------
     FileExistsError
         If there is a file of that name, or the folder holds anything else.
+    OSError
+        If nothing can be written there.
     """
     if folder.is_file():
         raise FileExistsError(f"{folder} is a file. Name a folder for the {kind}.")
+    check_can_create(folder)
     if not folder.is_dir() or not any(folder.iterdir()):
         return
     if _kind_of(folder) != kind:
         raise FileExistsError(
             f"The folder {folder} holds files other than a saved {kind}. Name another folder."
+        )
+    if other := sorted(path.name for path in folder.iterdir() if path.name not in _files(folder)):
+        raise FileExistsError(
+            f"The folder {folder} holds {other[0]}, which is not part of the saved {kind} and "
+            "would be lost. Move it away, or name another folder."
         )
     if not overwrite:
         raise FileExistsError(
@@ -32,23 +42,53 @@ def check_saved_folder(folder: Path, kind: Kind, *, overwrite: bool) -> None:
         )
 
 
-def save_over(model: Any, folder: Path) -> None:
-    """Call `save_pretrained` of a model, in the place of what the folder may hold."""
-    folder = folder.resolve()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as aside:
-        new = Path(aside, "new")
-        model.save_pretrained(new)
-        if folder.exists():
-            folder.rename(Path(aside, "old"))
-        publish(new, folder)
+def save_over(model: Any, folder: Path, kind: Kind, *, overwrite: bool) -> None:
+    """Call `save_pretrained` of a model, in the place of what the folder may hold.
+
+    Where that fails, because the disk is full say, the model is saved elsewhere before the error
+    is raised, which says where: a training is not to be lost.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with written_aside(folder, overwrite=overwrite) as made:
+            model.save_pretrained(made)
+            # It may have been filled during the training.
+            check_saved_folder(folder, kind, overwrite=overwrite)
+    except OSError as error:
+        elsewhere = _save_elsewhere(model, folder.name)
+        error.add_note(
+            f"The {kind} could not be saved anywhere else either."
+            if elsewhere is None
+            else f"The {kind} is saved in {elsewhere} instead: move it where you want it."
+        )
+        raise
+
+
+def _save_elsewhere(model: Any, name: str) -> Path | None:
+    # /dev/shm is memory, and may have room when all disks are full.
+    for place in (gettempdir(), "/dev/shm", Path.home()):
+        with suppress(OSError):
+            folder = Path(mkdtemp(prefix="skbert_filter-", dir=place))
+            try:
+                model.save_pretrained(folder / name)
+            except OSError:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+            return folder / name
+    return None
+
+
+def _files(folder: Path) -> set[str]:
+    """Return the names of the files that `save_pretrained` has written."""
+    from skbert_filter.bert.folder import METADATA, read_json
+
+    return {METADATA, *read_json(folder / METADATA).get("sha256", ())}
 
 
 def _kind_of(folder: Path) -> Kind | None:
     # The tokenizers library is not needed to look at an empty folder.
-    from skbert_filter.bert.folder import METADATA
-    from skbert_filter.bert.pretrained_folder import is_pretrained_folder
+    from skbert_filter.bert.folder import METADATA, is_encoder_folder
 
     if not (folder / METADATA).is_file():
         return None
-    return "encoder" if is_pretrained_folder(folder) else "filter"
+    return "encoder" if is_encoder_folder(folder) else "filter"

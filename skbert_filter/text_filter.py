@@ -5,19 +5,21 @@ prediction.
 """
 
 import hashlib
-import inspect
 import json
 import os
+import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from importlib.metadata import version
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from scipy.special import logit
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, FitCallback, with_callbacks
+from sklearn.linear_model import LogisticRegression
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.class_weight import compute_class_weight
@@ -29,19 +31,21 @@ from skbert_filter.bert.losses import posterior_probabilities, raw_probabilities
 from skbert_filter.bert.plan import LabelledTexts, TrainingPlan
 from skbert_filter.bert.pretrained import PretrainedEncoder
 from skbert_filter.bert.state import BertState
+from skbert_filter.duplicates.splits import group_codes
 from skbert_filter.duplicates.training_rows import TrainingRows, training_rows
 from skbert_filter.saved_filter import SavedFilterMixin
 from skbert_filter.validation import check_labels, check_texts, class_weight_by_number
 
 if TYPE_CHECKING:
     from skbert_filter.bert.start import Start
+    from skbert_filter.bert.tokenizer import Reading
 
-_SIZES = (
-    "hidden_size",
-    "intermediate_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-)
+_SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+_OF_TOKENIZER = ("tokenizer", "vocab_size", "lowercase")
+
+# From random weights, where nothing else is asked for: the size of the published filter.
+_PUBLISHED_WIDTH, _PUBLISHED_DEPTH, _PUBLISHED_HEADS = 32, 4, 4
+_VOCAB_SIZE = 8000
 
 
 class SmallBertTextFilter(
@@ -55,27 +59,35 @@ class SmallBertTextFilter(
 
     Parameters
     ----------
-    checkpoint : str, path-like or PretrainedEncoder, default=None
-        What to start from: the `encoder_` of a `SmallBertPretrainer`, or a folder of
-        `save_pretrained` of this package or of transformers (a BERT in safetensors), or, if there
-        is no such folder, a name on the Hugging Face hub. The encoder's weights, size and
-        tokenizer come from it, the classification head is new. A size or tokenizer parameter that
-        is not at its default must agree with it. None: random weights, and the size below.
-    tokenizer : "corpus", str, path-like or tokenizer object, default="corpus"
+    checkpoint : str, path-like, PretrainedEncoder or None, default="auto"
+        What to start from. "web": the bundled encoder, which has read web pages (64/256, 2 layers,
+        4 heads, a cased vocabulary of 8,000). Otherwise the `encoder_` of a `SmallBertPretrainer`,
+        or a folder of `save_pretrained` of this package or of transformers (a BERT in
+        safetensors), or, if there is no such folder, a name on the Hugging Face hub. The encoder's
+        weights, size and tokenizer come from it; a size or tokenizer parameter that is set must
+        agree with it. The classification head is new, unless both it and this fit have two
+        classes: then it starts from that filter's score, scaled to the training labels. None:
+        random weights.
+        "auto": "web", unless a size or tokenizer parameter is set, `max_length` is more than it
+        has positions, or it cannot read the training texts, which a warning reports: then None.
+    tokenizer : "corpus", str, path-like or tokenizer object, default=None
         "corpus": learn WordPiece from the training texts. Otherwise a folder, a name on the
-        Hugging Face hub, a `tokenizers.Tokenizer` or a fast tokenizer of transformers.
-    vocab_size : int, default=8000
-        Most words in the vocabulary that is learnt from the training texts.
-    lowercase : bool, default=False
-        Whether the learnt vocabulary ignores case and accents.
+        Hugging Face hub, a `tokenizers.Tokenizer` or a fast tokenizer of transformers. None: that
+        of the checkpoint, or "corpus".
+    vocab_size : int, default=None
+        Most words in the vocabulary that is learnt from the training texts. None: 8,000.
+    lowercase : bool, default=None
+        Whether the learnt vocabulary ignores case and accents. None: it does not.
     max_length : int, default=100
         Tokens of a text that are read, the two special ones counted.
     padding : {"longest", "max_length"}, default="longest"
         Pad to about the longest text of a batch, or all to `max_length`. The results are equal.
-    hidden_size, intermediate_size : int, default=32 and 128
-        Width of the encoder, and of the inner layer of its feed-forward parts.
-    num_hidden_layers, num_attention_heads : int, default=4
-        Depth of the encoder, and number of heads, which must divide `hidden_size`.
+    hidden_size, intermediate_size : int, default=None
+        Width of the encoder, and of the inner layer of its feed-forward parts. None: those of the
+        checkpoint; from random weights 32, and four times the width.
+    num_hidden_layers, num_attention_heads : int, default=None
+        Depth of the encoder, and number of heads, which must divide `hidden_size`. None: those of
+        the checkpoint; from random weights 4.
     hidden_dropout_prob, attention_probs_dropout_prob : float or "auto", default="auto"
         Dropout in training. "auto": 0.2 with random weights and two classes, else 0.1.
     focal_gamma : float, default=2.0
@@ -100,12 +112,14 @@ class SmallBertTextFilter(
     epochs : int or "auto", default="auto"
         Passes over the training texts. "auto": as many as make 80 steps for each class, and at
         least 4: a few hundred texts need more passes than a few thousand, and many classes more
-        than two. For two classes from a `checkpoint` 80 steps in all are enough.
+        than two. For two classes from a `checkpoint` 80 steps in all are enough; from one that
+        is a filter of two classes, such as "web", 8 passes below 1,000 texts, and 4 from there on.
     batch_size : int, default=64
         Texts of a training step.
     learning_rate : float or "auto", default="auto"
-        Peak of Adam's learning rate. "auto": 1e-3 for two classes, and for more of them that
-        times the square root of half their number, but at most 4e-3.
+        Peak of Adam's learning rate. "auto": 1e-3 for two classes (7e-4 from a filter of two
+        classes), and for more of them that times the square root of half their number, but at
+        most 4e-3.
     embedding_learning_rate : float or "auto", default="auto"
         Peak for the embeddings of a `checkpoint`. "auto": a tenth of `learning_rate`, so that they
         keep what they know of words that the training texts lack.
@@ -114,8 +128,9 @@ class SmallBertTextFilter(
     warmup_ratio : float, default=0.1
         Share of the steps over which the learning rate rises to its peak.
     early_stopping : bool or "auto", default="auto"
-        Whether to set texts apart, stop when their loss no longer falls, and keep the weights of
-        the best epoch. "auto": yes, unless a class would be without a text on either side.
+        Whether to hold out texts, stop when their loss no longer falls, and keep the weights of
+        the best epoch. "auto": yes, unless a class would be without a text on either side, or
+        the fit starts from the score of a filter, such as "web", where a few epochs are right.
     validation_fraction : float, default=0.1
         Share of the distinct texts that early stopping sets apart.
     patience : int or "auto", default="auto"
@@ -165,17 +180,23 @@ class SmallBertTextFilter(
     (2, 2)
     """
 
+    # read by DedupPredictor and by filter_corpus
+    predicts_most_probable_class = True
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "checkpoint": [str, os.PathLike, PretrainedEncoder, None],
-        "tokenizer": [str, os.PathLike, HasMethods("to_str"), HasMethods("convert_tokens_to_ids")],
-        "vocab_size": [Interval(Integral, 16, None, closed="left")],
-        "lowercase": ["boolean"],
+        "tokenizer": [
+            str,
+            os.PathLike,
+            HasMethods("to_str"),
+            HasMethods("convert_tokens_to_ids"),
+            None,
+        ],
+        "vocab_size": [Interval(Integral, 16, 1_000_000, closed="both"), None],
+        "lowercase": ["boolean", None],
         "max_length": [Interval(Integral, 3, None, closed="left")],
         "padding": [StrOptions({"longest", "max_length"})],
-        "hidden_size": [Interval(Integral, 1, None, closed="left")],
-        "intermediate_size": [Interval(Integral, 1, None, closed="left")],
-        "num_hidden_layers": [Interval(Integral, 1, None, closed="left")],
-        "num_attention_heads": [Interval(Integral, 1, None, closed="left")],
+        **{name: [Interval(Integral, 1, None, closed="left"), None] for name in _SIZES},
         "hidden_dropout_prob": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "attention_probs_dropout_prob": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "focal_gamma": [Interval(Real, 0, None, closed="left")],
@@ -210,16 +231,16 @@ class SmallBertTextFilter(
     def __init__(
         self,
         *,
-        checkpoint=None,
-        tokenizer="corpus",
-        vocab_size=8000,
-        lowercase=False,
+        checkpoint="auto",
+        tokenizer=None,
+        vocab_size=None,
+        lowercase=None,
         max_length=100,
         padding="longest",
-        hidden_size=32,
-        intermediate_size=128,
-        num_hidden_layers=4,
-        num_attention_heads=4,
+        hidden_size=None,
+        intermediate_size=None,
+        num_hidden_layers=None,
+        num_attention_heads=None,
         hidden_dropout_prob="auto",
         attention_probs_dropout_prob="auto",
         focal_gamma=2.0,
@@ -285,7 +306,7 @@ class SmallBertTextFilter(
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, callbacks=None):
+    def fit(self, X, y, sample_weight=None, *, groups=None, X_val=None, y_val=None, callbacks=None):
         """Learn the tokenizer and the weights from labelled texts.
 
         Parameters
@@ -296,8 +317,12 @@ class SmallBertTextFilter(
             Labels of one type, two or more different ones.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights; rows of weight 0 are as if they were not there.
+        groups : array-like of shape (n_samples,), default=None
+            The page, firm or other source of each text: early stopping holds out whole ones, and
+            does not train on the texts that they share with others.
         X_val : container of str of shape (n_val,), default=None
-            Texts for early stopping, in place of a share of `X`.
+            Texts for early stopping, in place of a share of `X`. A warning says how many of them
+            are training texts too.
         y_val : array-like of shape (n_val,), default=None
             Their labels, each of which must occur in `y`.
         callbacks : list of keras.callbacks.Callback, default=None
@@ -322,35 +347,46 @@ class SmallBertTextFilter(
             sample_weight, texts, dtype=np.float64, ensure_non_negative=True
         )
         used = np.flatnonzero(weights)
+        if groups is not None:
+            groups = group_codes(groups, len(texts))[0][used]
         classes, numbers = np.unique(labels[used], return_inverse=True)
         if len(classes) < 2:
             raise ValueError(
                 f"y has one class only ({classes.tolist()[0]!r}) where the weight is not 0. "
                 "Pass labels of at least two classes."
             )
-        rows = self._training_rows([texts[i] for i in used], numbers, weights[used], classes)
-        validation = self._validation_rows(X_val, y_val, classes)
+        used_texts = [texts[i] for i in used]
+        rows = self._training_rows(used_texts, numbers, weights[used], classes)
+        validation = self._validation_rows(X_val, y_val, classes, rows)
         random_state = check_random_state(self.random_state)
         split_seed, weights_seed, training_seed = (
             int(seed) for seed in random_state.randint(np.iinfo(np.int32).max, size=3)
         )
-        if validation is None and self.early_stopping:
-            rows, validation = self._set_apart(rows, len(classes), split_seed)
+        encoder, reading = self._encoder(rows.texts)
+        origin = auto_settings.origin_of(encoder, n_classes=len(classes))
+        # From a score the few epochs there are suffice, and every label is learnt.
+        holds_out = self.early_stopping and (self.early_stopping != "auto" or origin != "score")
+        if validation is None and holds_out:
+            grouped = None if groups is None else (used_texts, numbers, groups)
+            rows, validation = self._set_apart(rows, len(classes), split_seed, grouped)
         n_epochs = auto_settings.epochs(
             self.epochs,
             n_texts=len(rows.texts),
             n_classes=len(classes),
             batch_size=self.batch_size,
-            from_checkpoint=self.checkpoint is not None,
+            origin=origin,
         )
-        learning_rate = auto_settings.learning_rate(self.learning_rate, n_classes=len(classes))
+        learning_rate = auto_settings.learning_rate(
+            self.learning_rate, n_classes=len(classes), origin=origin
+        )
         context = self._init_callback_context(max_subtasks=n_epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         # Construction stays free of the tokenizers library, as of Keras.
         from skbert_filter.bert.fitting import fit_bert
 
-        encoder = self._encoder()
         start = self._start(encoder, rows.texts, len(classes), np.random.RandomState(weights_seed))
+        if encoder is not None and origin == "score":
+            start = self._from_score(start, encoder, rows)
         epochs = []
 
         def begin_epoch() -> None:
@@ -411,6 +447,7 @@ class SmallBertTextFilter(
             "best_epoch": fitted.best_epoch + 1,
             "checkpoint": encoder
             and {"source": encoder.source, "fingerprint": encoder.fingerprint},
+            "reading": reading and asdict(reading),
             "vocab_size": start.architecture.vocab_size,
             "versions": {
                 name: version(name)
@@ -461,6 +498,21 @@ class SmallBertTextFilter(
             logits, gamma=self._state.gamma, label_smoothing=self._state.label_smoothing
         )
 
+    def predict_log_proba(self, X):
+        """Predict the logarithm of the probability of each class for each text.
+
+        Parameters
+        ----------
+        X : container of str of shape (n_samples,)
+            The texts; an empty container gives an empty result.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes), float64
+            Of `predict_proba`.
+        """
+        return np.log(self.predict_proba(X))
+
     def decision_function(self, X):
         """Compute the logits of texts.
 
@@ -502,6 +554,13 @@ class SmallBertTextFilter(
                 f"with other labels too, and conflicts={self.conflicts!r}. Correct the labels "
                 '(docs: guide_labels, "My labels conflict: what now?").'
             )
+        if isinstance(self.class_weight, dict):
+            given = np.array(list(self.class_weight.values()), np.float64)
+            if not np.isfinite(given).all() or (given < 0).any() or not given.any():
+                raise ValueError(
+                    f"class_weight={self.class_weight!r} must hold finite numbers of 0 or more, "
+                    "not all of them 0."
+                )
         class_weights = compute_class_weight(
             class_weight_by_number(self.class_weight, classes),
             classes=np.arange(len(classes)),
@@ -515,7 +574,9 @@ class SmallBertTextFilter(
         weights = rows.weights * total[:, 0]
         return replace(rows, shares=shares, weights=weights / weights.mean())
 
-    def _validation_rows(self, X_val: Any, y_val: Any, classes: np.ndarray) -> TrainingRows | None:
+    def _validation_rows(
+        self, X_val: Any, y_val: Any, classes: np.ndarray, rows: TrainingRows
+    ) -> TrainingRows | None:
         if X_val is None and y_val is None:
             return None
         if X_val is None or y_val is None:
@@ -529,14 +590,24 @@ class SmallBertTextFilter(
             raise ValueError(f"y_val has labels that y has not: {sorted(unknown)!r}.")
         numbers = np.searchsorted(classes, labels)
         ones = np.ones(len(texts))
-        return training_rows(texts, numbers, ones, len(classes), key=self.duplicates_key)
+        validation = training_rows(texts, numbers, ones, len(classes), key=self.duplicates_key)
+        if copies := int(validation.are_in(rows.texts, self.duplicates_key).sum()):
+            warnings.warn(
+                f"{copies} of the {len(validation.texts)} distinct texts of X_val are training "
+                "texts too, so that their loss says little of other texts. Split with "
+                "dedup_train_test_split, or leave out X_val and y_val.",
+                stacklevel=2,
+            )
+        return validation
 
     def _set_apart(
-        self, rows: TrainingRows, n_classes: int, seed: int
+        self, rows: TrainingRows, n_classes: int, seed: int, grouped: Any
     ) -> tuple[TrainingRows, TrainingRows | None]:
         """Split off the texts of early stopping, copies of a text on one side."""
         try:
-            return rows.split(self.validation_fraction, n_classes, self.duplicates_key, seed)
+            return rows.split(
+                self.validation_fraction, n_classes, self.duplicates_key, seed, grouped
+            )
         except ValueError as error:
             if self.early_stopping == "auto":
                 return rows, None
@@ -547,12 +618,73 @@ class SmallBertTextFilter(
                 '(docs: guide_model, "How long does it train?").'
             ) from None
 
-    def _encoder(self) -> PretrainedEncoder | None:
+    def _encoder(self, texts: Sequence[str]) -> tuple[PretrainedEncoder | None, "Reading | None"]:
+        """Return the checkpoint, and how well the default one reads the texts."""
         if self.checkpoint is None:
-            return None
-        from skbert_filter.bert.checkpoint import load_checkpoint
+            return None, None
+        from skbert_filter.bert.checkpoint import bundled_checkpoint, load_checkpoint
+        from skbert_filter.bert.tokenizer import Reading
 
-        return load_checkpoint(self.checkpoint)
+        if self.checkpoint != "auto":
+            return load_checkpoint(self.checkpoint), None
+        if self._asked():
+            return None, None
+        encoder = bundled_checkpoint("web")
+        if self.max_length > encoder.architecture.max_position_embeddings:
+            return None, None
+
+        reading = Reading.of(encoder.tokenizer_json, texts)
+        if reading.is_good:
+            return encoder, reading
+        warnings.warn(
+            f"The bundled encoder cannot read these texts: {reading}. The filter learns them from "
+            "random weights. Pass checkpoint=None to do so without this warning, or "
+            "checkpoint='web' to start from the bundled encoder all the same "
+            '(docs: guide_model, "Which texts can the bundled encoder read?").',
+            stacklevel=2,
+        )
+        return None, reading
+
+    def _from_score(
+        self, start: "Start", encoder: PretrainedEncoder, rows: TrainingRows
+    ) -> "Start":
+        """Begin with the score of the checkpoint's own head, scaled to the labels of this fit.
+
+        A head of few labels starts far from what the encoder knows. This one starts as the logistic
+        regression of the labels on that score (Platt, "Probabilistic outputs for support vector
+        machines", 1999), which also finds out which of the two classes the score speaks for.
+        """
+        of_checkpoint = BertState.of(
+            start.architecture,
+            {**encoder.weights, **encoder.head},
+            start.tokenizer,
+            max_length=self.max_length,
+            gamma=0.0,
+            label_smoothing=0.0,
+            precision="float32",
+        )
+        score = of_checkpoint.logits(rows.texts, longest=True, n_jobs=self.n_jobs)
+        line = LogisticRegression().fit(
+            np.tile(score, (2, 1)),
+            np.repeat([0, 1], len(score)),
+            sample_weight=(rows.shares * rows.weights[:, None]).T.ravel(),
+        )
+
+        # The loss answers a probability with a smaller logit than its own.
+        [[_, of_1]] = posterior_probabilities(
+            np.ones((1, 1)), gamma=self.focal_gamma, label_smoothing=self.label_smoothing
+        )
+        shrunk = 1 / logit(of_1)
+        slope, intercept = shrunk * line.coef_[0, 0], shrunk * line.intercept_[0]
+        head = {name: slope * part for name, part in encoder.head.items()}
+        head["classifier.bias"] = head["classifier.bias"] + intercept
+        weights = {name: part.astype(np.float32) for name, part in head.items()}
+        return replace(start, weights={**start.weights, **weights})
+
+    def _asked(self) -> dict[str, Any]:
+        """Return the parameters of the size and tokenizer that are set."""
+        asked = {name: getattr(self, name) for name in (*_SIZES, *_OF_TOKENIZER)}
+        return {name: value for name, value in asked.items() if value is not None}
 
     def _start(
         self,
@@ -572,30 +704,39 @@ class SmallBertTextFilter(
             "attention_probs_dropout_prob": dropout(self.attention_probs_dropout_prob),
             "n_logits": 1 if n_classes == 2 else n_classes,
         }
-        sizes = {name: getattr(self, name) for name in _SIZES}
+        asked = self._asked()
         if encoder is not None:
-            own_tokenizer = ("tokenizer", "vocab_size", "lowercase")
-            asked = {**sizes, **{name: getattr(self, name) for name in own_tokenizer}}
-            defaults = inspect.signature(type(self)).parameters
             return start_at_checkpoint(
                 encoder,
                 self.checkpoint,
-                asked={n: value for n, value in asked.items() if value != defaults[n].default},
+                asked=asked,
                 max_length=self.max_length,
                 head=head,
                 rng=rng,
             )
-        if self.hidden_size % self.num_attention_heads:
+
+        width, heads = (
+            asked.get("hidden_size", _PUBLISHED_WIDTH),
+            asked.get("num_attention_heads", _PUBLISHED_HEADS),
+        )
+        if width % heads:
             raise ValueError(
-                f"hidden_size={self.hidden_size} is not a multiple of "
-                f"num_attention_heads={self.num_attention_heads}. Change one of them."
+                f"hidden_size={width} is not a multiple of num_attention_heads={heads}. Change one "
+                "of them."
             )
+        sizes = {
+            "hidden_size": width,
+            "num_attention_heads": heads,
+            "intermediate_size": asked.get("intermediate_size", 4 * width),
+            "num_hidden_layers": asked.get("num_hidden_layers", _PUBLISHED_DEPTH),
+            "max_position_embeddings": self.max_length,
+        }
         return start_at_random(
             texts,
-            tokenizer=self.tokenizer,
-            vocab_size=self.vocab_size,
-            lowercase=self.lowercase,
-            sizes={**sizes, **head, "max_position_embeddings": self.max_length},
+            tokenizer=asked.get("tokenizer", "corpus"),
+            vocab_size=asked.get("vocab_size", _VOCAB_SIZE),
+            lowercase=asked.get("lowercase", False),
+            sizes={**{name: int(size) for name, size in sizes.items()}, **head},
             rng=rng,
         )
 

@@ -1,7 +1,7 @@
 """From a table of labels to a saved filter with an honest score, and the score of a saved one."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from math import isfinite
@@ -17,16 +17,14 @@ from scipy.stats import chi2_contingency
 from sklearn.base import clone
 
 from skbert_filter.corpus import load_classifier
-from skbert_filter.corpus.texts import text_arrays
 from skbert_filter.duplicates.printing import Report, label_lines
 from skbert_filter.duplicates.splits import dedup_train_test_split
-from skbert_filter.duplicates.training_rows import TrainingRows, training_rows
 from skbert_filter.encoding import misdecoded_share
-from skbert_filter.inspection.evaluation import Evaluation, evaluate
+from skbert_filter.inspection.evaluation import Evaluation, evaluate, merge_repeats
+from skbert_filter.io.columns import check_column, check_no_nulls, check_text_column
+from skbert_filter.io.decoding import check_encoding
+from skbert_filter.io.reading import open_table
 from skbert_filter.saved_folders import check_saved_folder, save_over
-from skbert_filter.tables import check_column, check_no_nulls, check_text_column, open_table
-from skbert_filter.tables.decoding import check_encoding
-from skbert_filter.text_streams import distinct_texts
 from skbert_filter.wording import counted, printable
 
 # As int() writes it: "01" is a code, and would become equal to "1".
@@ -71,10 +69,8 @@ class TrainingSummary(Report):
     n_train, n_test : int
         Distinct texts learnt from and held out for the evaluations.
     evaluation : Evaluation
-        The scores of the filter on the held-out texts, those of the baselines, and whether
-        the differences are more than chance.
-    n_unlabelled : int
-        Unlabelled texts about which a teacher was asked; see `DistilledTextFilter`.
+        The scores of the filter on the held-out texts, those of the baselines, which of
+        these is the best, and whether the differences are more than chance.
     refit : bool
         Whether the saved model learnt from the held-out texts too, afterwards.
     seconds : float
@@ -90,7 +86,6 @@ class TrainingSummary(Report):
     labels: tuple[LabelCount, ...]
     n_train: int
     n_test: int
-    n_unlabelled: int
     evaluation: Evaluation
     refit: bool
     seconds: float
@@ -125,13 +120,13 @@ class TrainingSummary(Report):
                 "them first."
             )
 
-        asked = f" and a teacher's answers on {self.n_unlabelled:,}" if self.n_unlabelled else ""
         scored = (
-            f"Learnt from {counted(self.n_train, 'distinct text')}{asked}; scored on the "
+            f"Learnt from {counted(self.n_train, 'distinct text')}; scored on the "
             f"{self.n_test:,} held out:"
         )
         parts.append(f"{scored}\n{self.evaluation.score_lines()}")
-        parts.append("\n".join(map(str, self.evaluation.tests)))
+        sentences = [self.evaluation.verdict, *map(str, self.evaluation.tests)]
+        parts.append("\n".join(map(printable, sentences)))
         learnt_from = "all texts" if self.refit else "the training texts"
         parts.append(f"The filter in {printable(self.destination)} has learnt from {learnt_from}.")
         return "\n\n".join(parts)
@@ -149,13 +144,12 @@ def train_filter(
     label: str = "label",
     encoding: str | None = None,
     estimator: Any = None,
-    unlabelled: str | Path | None = None,
     test_size: float = 0.2,
     refit: bool = True,
     overwrite: bool = False,
     random_state: int | None = None,
     callbacks: Sequence[Any] = (),
-    on_scored: Callable[[Any, Any, Any, Evaluation], None] | None = None,
+    experiment: Any = None,
 ) -> TrainingSummary:
     """Fit a filter on a table of labelled texts, score it, and save it.
 
@@ -177,10 +171,6 @@ def train_filter(
         What to decode the files from that are not UTF-8, such as "cp1252".
     estimator : SmallBertTextFilter, default=None
         The filter to fit a clone of; None for the default with `random_state`.
-    unlabelled : str or Path, default=None
-        Unlabelled texts, such as the corpus to clean: what `filter_corpus` reads. The
-        filter then learns what a teacher says of them, as in `DistilledTextFilter`; of the
-        held-out texts it is not asked before the scores are known.
     test_size : float, default=0.2
         The share of distinct texts to hold out.
     refit : bool, default=True
@@ -192,9 +182,10 @@ def train_filter(
         The seed of the split, and of the default `estimator`.
     callbacks : sequence of scikit-learn callbacks, default=()
         Such as ``sklearn.callback.ProgressBar()``, for each fit of the filter.
-    on_scored : callable, default=None
-        Called as ``on_scored(model, X_test, y_test, evaluation)`` with the filter that was
-        scored, before one is fitted on all labels.
+    experiment : comet_ml.CometExperiment, default=None
+        Where to log the filter that was scored with its scores, and the saved one as ``model``;
+        if that has learnt from all labels, the names of its fit begin with ``refit_``. If Comet
+        fails, the filter is trained and saved nevertheless.
 
     Returns
     -------
@@ -203,7 +194,7 @@ def train_filter(
     Raises
     ------
     FileNotFoundError
-        If `source` or `unlabelled` does not exist.
+        If `source` does not exist.
     FileExistsError
         If `destination` is a file, holds other files than a saved filter, or holds a filter
         and `overwrite` is False.
@@ -228,53 +219,54 @@ def train_filter(
     ...     SmallBertTextFilter.from_pretrained(model).predict(["View All"])
     array([0])
     >>> summary.to_frame().index.tolist()
-    ['SmallBertTextFilter', 'TF-IDF + LogisticRegression', 'word-count rule']
+    ['SmallBertTextFilter', 'TF-IDF and shape', 'TF-IDF', 'word-count rule']
     """
     start = perf_counter()
     source, destination = Path(source), Path(destination)
     check_saved_folder(destination, "filter", overwrite=overwrite)
-    texts, y = read_labels(source, text=text, label=label, encoding=encoding)
-    distinct, distinct_y = _distinct(texts, y)
-    pool = None
-    if unlabelled is not None:
-        pool, _ = distinct_texts(text_arrays(unlabelled, text, encoding=encoding))
+    if experiment is not None:
+        from skbert_filter.integrations import comet
+        from skbert_filter.integrations.comet.connection import check_experiment, logging_to
 
+        check_experiment(experiment)
+
+    texts, y = read_labels(source, text=text, label=label, encoding=encoding)
+    distinct, distinct_y = merge_repeats(texts, y)
     if estimator is None:
         from skbert_filter.text_filter import SmallBertTextFilter
 
         estimator = SmallBertTextFilter(random_state=random_state)
+
+    def fit(X: list[str], y: np.ndarray) -> Any:
+        return clone(estimator).set_callbacks(*callbacks).fit(X, y).set_callbacks()
+
     X_train, X_test, y_train, y_test = dedup_train_test_split(
         texts, y, test_size=test_size, random_state=random_state
     )
-
-    def fit(X: list[str], y: np.ndarray, unseen: list[str]) -> tuple[Any, int]:
-        """Return the filter and the number of unlabelled texts that it learnt from."""
-        if pool is None:
-            return _fit(estimator, X, y, callbacks), 0
-        from skbert_filter.distillation import DistilledTextFilter
-
-        asked = sorted(set(pool).difference(unseen))
-        model = DistilledTextFilter(estimator, unlabelled=asked, random_state=random_state)
-        distilled = _fit(model, X, y, callbacks)
-        return distilled.estimator_, distilled.n_unlabelled_
-
-    model, n_unlabelled = fit(X_train, y_train, X_test)
+    model = fit(X_train, y_train)
     evaluation = evaluate(model, X_test, y_test, X_train=X_train, y_train=y_train)
-    if on_scored is not None:
-        on_scored(model, X_test, y_test, evaluation)
+    if experiment is not None:
+        comet.log_fit(experiment, model)
+        comet.log_evaluation(experiment, model, X_test, y_test, evaluation=evaluation)
+
     if refit:
-        model, _ = fit(texts, y, [])
-    save_over(model, destination)
+        model = fit(texts, y)
+    save_over(model, destination, "filter", overwrite=overwrite)
+    if experiment is not None:
+        with logging_to(experiment, "the saved filter"):
+            if refit:
+                comet.log_fit(experiment, model, prefix="refit_")
+            comet.log_model(experiment, model)
+
     return TrainingSummary(
         source=str(source),
         destination=str(destination),
         rows=len(texts),
         distinct=distinct.n_distinct,
         conflicts=distinct.n_conflicts,
-        labels=_count_labels(y, distinct, distinct_y),
-        n_train=len(_distinct(X_train, y_train)[0].texts),
+        labels=_count_labels(y, np.array(distinct.texts, dtype=object), distinct_y),
+        n_train=len(merge_repeats(X_train, y_train)[0].texts),
         n_test=evaluation.n_distinct,
-        n_unlabelled=n_unlabelled,
         evaluation=evaluation,
         refit=refit,
         seconds=perf_counter() - start,
@@ -347,11 +339,12 @@ def evaluate_filter(
     """
     model = load_classifier(model, trust=trust)
     texts, y = read_labels(source, text=text, label=label, encoding=encoding)
+    y = _as_known(y, model.classes_)
+
     X_train = y_train = None
     if train is not None:
         X_train, y_train = read_labels(train, text=text, label=label, encoding=encoding)
         y_train = _as_known(y_train, model.classes_)
-    y = _as_known(y, model.classes_)
     return evaluate(model, texts, y, X_train=X_train, y_train=y_train, n_errors=n_errors)
 
 
@@ -425,11 +418,6 @@ def _is_label(value: Any) -> bool:
     return isinstance(value, str | int)
 
 
-def _fit(estimator: Any, texts: list[str], y: np.ndarray, callbacks: Sequence[Any]) -> Any:
-    model = clone(estimator).set_callbacks(*callbacks).fit(texts, y)
-    return model.set_callbacks()
-
-
 def _as_known(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """Return labels in the type of a model's, which a CSV file does not tell."""
     by_name = {str(known): known for known in classes.tolist()}
@@ -439,23 +427,15 @@ def _as_known(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
     return np.array([by_name[name] for name in names], dtype=classes.dtype)
 
 
-def _distinct(texts: list[str], y: np.ndarray) -> tuple[TrainingRows, np.ndarray]:
-    """Return each distinct text once, and the most frequent label of each."""
-    classes, codes = np.unique(y, return_inverse=True)
-    rows = training_rows(texts, codes, np.ones(len(texts)), len(classes))
-    return rows, classes[rows.classes]
-
-
 def _count_labels(
-    y: np.ndarray, distinct: TrainingRows, distinct_y: np.ndarray
+    y: np.ndarray, distinct: np.ndarray, distinct_y: np.ndarray
 ) -> tuple[LabelCount, ...]:
-    texts = np.array(distinct.texts, dtype=object)
     return tuple(
         LabelCount(
             label=label,
             rows=int((y == label).sum()),
             distinct=int((distinct_y == label).sum()),
-            misdecoded=misdecoded_share(texts[distinct_y == label]),
+            misdecoded=misdecoded_share(distinct[distinct_y == label]),
         )
         for label in np.unique(y).tolist()
     )

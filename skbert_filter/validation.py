@@ -4,10 +4,11 @@ Knows nothing of models, duplicates or files. Containers are recognised by what
 they offer, so that polars need not be installed.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from enum import Enum
 from reprlib import repr as short_repr
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,39 @@ _ACCEPTED = (
 
 # The ways to a list of Python objects in polars, Arrow, NumPy and pandas.
 LIST_METHODS = ("to_list", "to_pylist", "tolist")
+
+_VIEWS = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
+
+
+class PlainParameters:
+    """Parameters of an estimator as JSON has them; NumPy's scalars, as of a grid, become Python's.
+
+    Sizes in eight bits overflow, and those in any number of bits are no JSON.
+    """
+
+    if TYPE_CHECKING:
+
+        def get_params(self, deep: bool = True) -> dict[str, Any]: ...
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value.item() if isinstance(value, np.generic) else value)
+
+    def _json_parameters(self) -> dict[str, Any]:
+        """Return the parameters that a saved folder keeps: those that are not at their defaults.
+
+        How much is shown is not one of them.
+        """
+        defaults = type(self)().get_params(deep=False)
+        plain = {
+            name: os.fspath(value) if isinstance(value, os.PathLike) else value
+            for name, value in self.get_params(deep=False).items()
+            if name != "verbose"
+        }
+        return {
+            name: value
+            for name, value in plain.items()
+            if isinstance(value, str | int | float | None) and value != defaults[name]
+        }
 
 
 def check_texts(X: Any, *, name: str = "X") -> list[str]:
@@ -230,9 +264,52 @@ def take_rows(X: Any, rows: np.ndarray) -> Any:
     # scikit-learn's function, with the containers that it does not know
     if isinstance(X, pd.Index | pd.api.extensions.ExtensionArray):
         return X.take(rows)
-    if isinstance(X, pa.Array | pa.ChunkedArray) and X.type == pa.string_view():
-        return X.cast(pa.large_string()).take(pa.array(rows)).cast(X.type)
-    return _safe_indexing(X, rows)
+    if isinstance(X, pa.Array | pa.ChunkedArray):
+        kind, plain = X.type, plain_type(X.type)
+    elif isinstance(X, pa.RecordBatch | pa.Table):
+        kind, plain = X.schema, plain_schema(X.schema)
+    else:
+        return _safe_indexing(X, rows)
+    if plain == kind:
+        return X.take(pa.array(rows))
+    return X.cast(plain).take(pa.array(rows)).cast(kind)
+
+
+def plain_schema(schema: pa.Schema) -> pa.Schema:
+    """Return an Arrow schema with strings in place of views of them, as `plain_type`."""
+    return pa.schema(map(_plain_field, schema), schema.metadata)
+
+
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """Return an Arrow type with strings in place of views of them, from which it takes no rows.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> from skbert_filter.validation import plain_type
+    >>> plain_type(pa.struct({"tags": pa.list_(pa.string_view())}))
+    StructType(struct<tags: list<item: large_string>>)
+    """
+    types = pa.types
+    if kind in _VIEWS:
+        return _VIEWS[kind]
+    if types.is_dictionary(kind):
+        return pa.dictionary(kind.index_type, plain_type(kind.value_type), kind.ordered)
+    if types.is_struct(kind):
+        return pa.struct(map(_plain_field, kind))
+    if types.is_map(kind):
+        inner = map(_plain_field, (kind.key_field, kind.item_field))
+        return pa.map_(*inner, keys_sorted=kind.keys_sorted)
+    if types.is_fixed_size_list(kind):
+        return pa.list_(_plain_field(kind.value_field), kind.list_size)
+    for is_list, list_of in ((types.is_list, pa.list_), (types.is_large_list, pa.large_list)):
+        if is_list(kind):
+            return list_of(_plain_field(kind.value_field))
+    return kind
+
+
+def _plain_field(field: pa.Field) -> pa.Field:
+    return field.with_type(plain_type(field.type))
 
 
 def _plain_labels(labels: np.ndarray, name: str) -> np.ndarray:

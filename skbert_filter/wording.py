@@ -40,7 +40,7 @@ def printable(value: object, letters: int | None = None) -> str:
     >>> print(printable("caf\u00e9 \x1b[2J\x07 \x9b31m \u202e"))
     café \x1b[2J\x07 \x9b31m \u202e
     >>> printable("garden furniture, tools and accessories", 18)
-    'garden fu…cessories'
+    'garden fu…essories'
     """
     text = str(value)
     if not text.isprintable():

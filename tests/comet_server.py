@@ -72,6 +72,7 @@ class CometServer(ThreadingHTTPServer):
         self.models = {}
         self.failures = {}
         self.posted = []
+        self.asked = []
 
     def take(self, archive):
         """Put the models that an archive registers into the registry."""
@@ -96,6 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
         url = urlparse(self.path)
         asked = {name: values[0] for name, values in parse_qs(url.query).items()}
         endpoint = url.path.removeprefix("/api/rest/v2/")
+        self.server.asked.append((endpoint, self.headers["Authorization"]))
         failure = self.server.failures.get(endpoint)
         if failure == "slow":
             time.sleep(3)

@@ -4,12 +4,16 @@ A process keeps the live Keras models of the last two architectures. Tests that 
 sizes of `tiny`, with two or three classes, pay for the tracing of a model only once.
 """
 
+import os
 from itertools import product
 
 import pytest
 from hypothesis import settings
 
 from skbert_filter import SmallBertTextFilter
+
+# Some tests import ONNX Runtime themselves.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 # No test asserts a time: the first example pays for imports and tracing.
 settings.register_profile("no deadline", deadline=None)

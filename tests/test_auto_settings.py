@@ -7,24 +7,27 @@ from skbert_filter import SmallBertTextFilter, auto_settings
 
 
 @pytest.mark.parametrize(
-    ("n_texts", "n_classes", "batch_size", "expected", "expected_from_checkpoint"),
+    ("n_texts", "n_classes", "batch_size", "random", "checkpoint", "score"),
     [
-        (7600, 2, 64, 4, 4),  # 476 steps
-        (2560, 2, 64, 4, 4),  # 160 steps
-        (2500, 2, 64, 5, 4),
-        (800, 2, 64, 13, 7),
-        (300, 2, 64, 35, 18),
-        (300, 2, 32, 18, 9),
-        (9003, 77, 64, 44, 44),
+        (7600, 2, 64, 4, 4, 4),  # 476 steps
+        (2560, 2, 64, 4, 4, 4),  # 160 steps
+        (2500, 2, 64, 5, 4, 4),
+        (1000, 2, 64, 11, 6, 4),
+        (800, 2, 64, 13, 7, 8),
+        (300, 2, 64, 35, 18, 8),
+        (300, 2, 32, 18, 9, 8),
+        (9003, 77, 64, 44, 44, None),
     ],
 )
 def test_epochs_make_80_steps_for_each_class_and_half_for_two_from_a_checkpoint(
-    n_texts, n_classes, batch_size, expected, expected_from_checkpoint
+    n_texts, n_classes, batch_size, random, checkpoint, score
 ):
     asked = {"n_texts": n_texts, "n_classes": n_classes, "batch_size": batch_size}
-    assert auto_settings.epochs("auto", **asked, from_checkpoint=False) == expected
-    assert auto_settings.epochs("auto", **asked, from_checkpoint=True) == expected_from_checkpoint
-    assert auto_settings.epochs(3, **asked, from_checkpoint=True) == 3
+    expected = {"random": random, "checkpoint": checkpoint, "score": score}
+    for origin, n_epochs in expected.items():
+        if n_epochs is not None:
+            assert auto_settings.epochs("auto", **asked, origin=origin) == n_epochs
+        assert auto_settings.epochs(3, **asked, origin=origin) == 3
 
 
 def test_patience_and_rates():
@@ -34,10 +37,11 @@ def test_patience_and_rates():
     assert auto_settings.dropout("auto", n_classes=3, from_checkpoint=False) == 0.1
     assert auto_settings.dropout("auto", n_classes=2, from_checkpoint=True) == 0.1
     assert auto_settings.dropout(0, n_classes=2, from_checkpoint=True) == 0
-    assert auto_settings.learning_rate("auto", n_classes=2) == 1e-3
-    assert auto_settings.learning_rate("auto", n_classes=8) == 2e-3
-    assert auto_settings.learning_rate("auto", n_classes=77) == 4e-3
-    assert auto_settings.learning_rate(5e-5, n_classes=77) == 5e-5
+    for n_classes, rate in ((2, 1e-3), (8, 2e-3), (77, 4e-3)):
+        asked = {"n_classes": n_classes, "origin": "checkpoint"}
+        assert auto_settings.learning_rate("auto", **asked) == rate
+        assert auto_settings.learning_rate(5e-5, **asked) == 5e-5
+    assert auto_settings.learning_rate("auto", n_classes=2, origin="score") == 7e-4
     share = {"learning_rate": 2e-3, "from_checkpoint": True}
     assert auto_settings.embedding_share("auto", **share) == 0.1
     assert auto_settings.embedding_share(1e-3, **share) == 0.5

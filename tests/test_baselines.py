@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
-from skbert_filter.inspection.baselines import WordCountRule, tfidf_baseline
+from skbert_filter.inspection.baselines import (
+    WordCountRule,
+    tfidf_baseline,
+    tfidf_shape_baseline,
+)
+from skbert_filter.testing import parametrize_with_text_checks
 
 
 def texts_of(counts):
@@ -65,26 +69,58 @@ def test_weights_move_the_threshold_as_copies_would():
     assert WordCountRule().fit(texts, y).threshold_ == 5
 
 
-@pytest.mark.parametrize("y", [["a", "b", "c"], ["a", "a", "a"]])
-def test_anything_but_two_classes_is_refused(y):
-    with pytest.raises(ValueError, match=r"Only binary .* but the classes of y are \['a'"):
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (["a", "b", "c"], r"y holds 3 classes: \['a', 'b', 'c'\]\. Use another classifier, such"),
+        (["a", "a", "a"], r"y holds 1 class: \['a'\]\. Pass texts of two\."),
+    ],
+)
+def test_anything_but_two_classes_is_refused(y, message):
+    with pytest.raises(ValueError, match=f"Only binary classification is supported by .*{message}"):
         WordCountRule().fit(["x", "y y", "z z z"], y)
 
 
-def test_both_baselines_work_in_cross_validation_on_text_labels():
+@parametrize_with_text_checks([WordCountRule(), tfidf_shape_baseline()])
+def test_baselines_pass_the_checks_of_text_classifiers(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("baseline", [WordCountRule(), tfidf_baseline(), tfidf_shape_baseline()])
+def test_all_baselines_work_in_cross_validation_on_text_labels(baseline):
     rng = np.random.default_rng(0)
     menu = ["View all", "Read more", "Contact us", "Log in", "Home", "About our team"]
     prose = ["We build pumps for", "Our staff repairs engines of", "They deliver steel to"]
     X = [f"{rng.choice(menu)} {i}" for i in range(60)]
     X += [f"{rng.choice(prose)} many customers in region {i}" for i in range(60)]
     y = np.repeat(["discard", "keep"], 60)
-    for baseline in (WordCountRule(), tfidf_baseline()):
-        assert cross_val_score(clone(baseline), X, y, cv=3).min() > 0.95
+
+    assert cross_val_score(baseline, X, y, cv=3).min() > 0.95
 
 
-def test_tfidf_converges_without_a_warning_on_many_classes():
+@pytest.mark.parametrize("baseline", [tfidf_baseline(), tfidf_shape_baseline()])
+def test_tfidf_converges_without_a_warning_on_many_classes(baseline):
     rng = np.random.default_rng(0)
     X = [" ".join(rng.choice(["ab", "cd", "ef", "gh", "ij", "kl", "mn"], 6)) for _ in range(300)]
+
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        tfidf_baseline().fit(X, rng.integers(0, 5, 300))
+        baseline.fit(X, rng.integers(0, 5, 300))
+
+
+@pytest.mark.parametrize(
+    ("discard", "keep"),
+    [
+        ("{} {} Tools And Boats", "{} {} tools and boats"),
+        ("{} {} tools and boats", "{} {} tools and boats."),
+        ("{} | {} / tools / boats", "{} {} tools boats"),
+        ("{} tools {} boats", "{} tools {} boats" + " tools boats" * 8),
+    ],
+)
+def test_shape_tells_texts_apart_that_have_the_same_words(discard, keep):
+    rng = np.random.default_rng(0)
+    words = [f"w{i}" for i in range(60)]
+    X = [form.format(*rng.choice(words, 2)) for _ in range(60) for form in (discard, keep)]
+    y = [0, 1] * 60
+
+    assert tfidf_shape_baseline().fit(X[:60], y[:60]).score(X[60:], y[60:]) > 0.95

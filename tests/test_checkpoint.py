@@ -490,7 +490,7 @@ def test_a_checkpoint_is_a_folder_or_what_it_holds(folder, snippets, probes, tmp
         assert fingerprint(carried) == fingerprint(by_value)
     by_value.save_pretrained(tmp_path / "filter")
     loaded = SmallBertTextFilter.from_pretrained(tmp_path / "filter")
-    assert loaded.checkpoint is None
+    assert loaded.checkpoint == "auto"
     assert loaded.training_record_["checkpoint"]["fingerprint"] == encoder.fingerprint
     np.testing.assert_array_equal(loaded.predict_proba(probes), by_path.predict_proba(probes))
 

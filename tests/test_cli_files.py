@@ -153,7 +153,7 @@ def test_ctrl_c_leaves_what_the_same_command_goes_on_from(files):
     assert process.returncode == 130
     assert errors == (
         "Interrupted: nothing is under the final name. What was computed is kept in "
-        "out.txt.partial: the same command goes on from there.\n"
+        "out.txt.partial: the same command resumes from there.\n"
     )
     assert not (files / "out.txt").exists()
     assert (files / "out.txt.partial" / "manifest.json").exists()
@@ -225,8 +225,8 @@ def test_next_to_label_writes_a_list_to_fill(tmp_path):
         ),
         (
             "predict margin.joblib texts.csv --trust -o new.csv --threshold 0.5",
-            "Pipeline has no predict_proba to compare the threshold with. Leave the threshold "
-            "out, or pass CalibratedClassifierCV(FrozenEstimator(model)), fitted.",
+            "Pipeline has no predict_proba to compare the threshold with. Omit the threshold, "
+            "or pass CalibratedClassifierCV(FrozenEstimator(model)), fitted.",
         ),
         (
             "predict unfitted.joblib texts.csv --trust -o new.csv",
@@ -234,8 +234,8 @@ def test_next_to_label_writes_a_list_to_fill(tmp_path):
         ),
         (
             "next-to-label number.joblib texts.csv --trust -o new.csv",
-            "The model number.joblib is no fitted classifier of one label: it lacks predict or a "
-            "list of classes_. Pass a fitted classifier.",
+            "The model number.joblib is not a fitted classifier of one label: it lacks predict or "
+            "a list of classes_. Pass a fitted classifier.",
         ),
         (
             "evaluate lists texts.csv",
@@ -294,7 +294,7 @@ def test_a_classifier_of_another_kind_is_scored_if_it_is_trusted(files, monkeypa
 )
 def test_an_extra_that_is_not_installed_is_named(monkeypatch, missing, arguments, remedy):
     monkeypatch.setitem(sys.modules, missing, None)
-    monkeypatch.delitem(sys.modules, "skbert_filter.integrations.dask_corpus", raising=False)
+    monkeypatch.delitem(sys.modules, "skbert_filter.corpus.dask_engine", raising=False)
     result = CliRunner().invoke(app, arguments.split())
     assert result.exit_code == 2
     assert result.stderr.startswith("Error: ")
@@ -325,3 +325,50 @@ def test_help_names_the_functions_behind_the_commands_and_imports_no_engine():
         "skbert_filter.label_files.list_next_to_label",
     ):
         assert function in result.stdout
+
+
+def test_a_list_of_suspects_with_formulas_goes_through_a_spreadsheet(tmp_path):
+    texts = [f"=We build {what}" for what in "abcdefgh"] + [f"View {what}" for what in "abcdefgh"]
+    labels = [1] * 8 + [0] * 7 + [1]
+    pd.DataFrame({"text": texts, "label": labels}).to_csv(tmp_path / "labels.csv", index=False)
+    arguments = ("suspects", "labels.csv", "-o", "list.csv", "--escape-formulas")
+    assert run(*arguments, cwd=tmp_path).returncode == 0
+    table = pd.read_csv(tmp_path / "list.csv")
+    assert table["text"].str.startswith("'=We").sum() == 8
+    table["label"] = [int("We" in text) for text in table["text"]]
+    table.to_csv(tmp_path / "list.csv", index=False)
+    done = run("suspects", "labels.csv", "--apply", "list.csv", "-o", "fixed.csv", cwd=tmp_path)
+    assert "1 row has another label" in done.stdout
+    fixed = pd.read_csv(tmp_path / "fixed.csv")
+    assert fixed["text"].tolist() == texts
+    assert fixed["label"].tolist() == [1] * 8 + [0] * 8
+
+
+# Libraries that are interrupted while they are imported; one of them ends in another error.
+INTERRUPTED = {
+    "typer": "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)\n",
+    "pyarrow": """
+import os, signal, time
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(60)
+except KeyboardInterrupt as error:
+    raise ImportError("initialization failed") from error
+""",
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGINT for one process")
+@pytest.mark.parametrize("library", list(INTERRUPTED))
+def test_ctrl_c_during_an_import_is_told_in_a_line(files, library):
+    (files / "path").mkdir()
+    (files / "path" / f"{library}.py").write_text(INTERRUPTED[library])
+    result = subprocess.run(
+        [sys.executable, "-m", "skbert_filter", "predict", "m.joblib", "firms", "-o", "kept"],
+        cwd=files,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(files / "path"), *sys.path])},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 130
+    assert result.stderr == "Interrupted: nothing is under the final name.\n"

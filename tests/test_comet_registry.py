@@ -16,12 +16,13 @@ from skbert_filter import DedupPredictor, SmallBertTextFilter, filter_corpus
 from skbert_filter.cli import app
 from skbert_filter.inspection.baselines import tfidf_baseline
 from skbert_filter.integrations.comet import (
+    check_api_key,
     load_model,
     log_fit,
     register_model,
     start,
 )
-from skbert_filter.integrations.comet.registry import check_status, next_version
+from skbert_filter.integrations.comet.registry import next_version
 
 pytestmark = COMET_LEAVES_FILES_OPEN
 
@@ -108,7 +109,7 @@ def test_a_registered_pickle_is_loaded_by_a_command_only_if_it_is_trusted(regist
     command = ("predict", uri, "texts.csv", "-o", "k.csv", "--keep", "keep")
     refused = CliRunner().invoke(app, command)
     assert refused.exit_code == 2, refused.output
-    assert "is no filter of this package but a pickle" in " ".join(refused.output.split())
+    assert "is not a filter of this package but a pickle" in " ".join(refused.output.split())
     trusted = CliRunner().invoke(app, [*command, "--trust"])
     assert trusted.exit_code == 0, trusted.output
 
@@ -133,19 +134,54 @@ def test_a_registered_model_stands_wherever_a_folder_does(registry, models, snip
 @pytest.mark.parametrize(
     ("failing", "failure", "error", "message"),
     [
-        ("account-details", 401, PermissionError, "refuses the API key of the environment var"),
-        ("account-details", 500, ConnectionError, "Comet cannot be reached"),
-        ("account-details", "slow", ConnectionError, "Comet cannot be reached .ReadTimeout"),
-        ("registry-model/details", 400, FileNotFoundError, "has not the model 'web-filter' of the"),
-        ("registry-model/details", 500, ConnectionError, "Comet did not give the model 'web-filt"),
-        ("registry-model/details", "slow", ConnectionError, "Comet did not give .*ReadTimeout"),
-        ("registry-model/compact-details", 401, PermissionError, "refuses the API key, asked for"),
-        ("registry-model/item/download-instructions", 500, ConnectionError, "did not give version"),
-        ("experiment/asset/get-asset", 500, ConnectionError, "did not give version 1.9.0 of the"),
-        ("experiment/asset/get-asset", "cut", ConnectionError, "did not give version 1.9.0 of the"),
+        (
+            "account-details",
+            401,
+            PermissionError,
+            r"asked for your account \(key: the env",
+        ),
+        ("account-details", 500, ConnectionError, "Comet cannot be reached for your account"),
+        (
+            "account-details",
+            "slow",
+            ConnectionError,
+            "be reached for your account .*ReadTimeout",
+        ),
+        (
+            "registry-model/details",
+            400,
+            FileNotFoundError,
+            "not have the model 'web-filter' of",
+        ),
+        ("registry-model/details", 500, ConnectionError, "be reached for the model 'web-filt"),
+        (
+            "registry-model/details",
+            "slow",
+            ConnectionError,
+            "reached for the model .*ReadTimeout",
+        ),
+        (
+            "registry-model/compact-details",
+            401,
+            PermissionError,
+            "refuses the API key when asked for",
+        ),
+        (
+            "registry-model/item/download-instructions",
+            500,
+            ConnectionError,
+            "reached for version",
+        ),
+        ("experiment/asset/get-asset", 500, ConnectionError, "reached for version 1.9.0 of"),
+        (
+            "experiment/asset/get-asset",
+            "cut",
+            ConnectionError,
+            "reached for version 1.9.0 of",
+        ),
     ],
 )
-def test_failures_are_told_in_words_and_without_the_key(
+def test_failures_are_reported_in_words_and_without_the_key(
     registry, failing, failure, error, message, capfd
 ):
     registry.failures[failing] = failure
@@ -158,19 +194,27 @@ def test_failures_are_told_in_words_and_without_the_key(
 @pytest.mark.parametrize(
     ("uri", "error", "message"),
     [
-        ("web-filter", ValueError, "'web-filter' is no model of a registry. Write registry:"),
-        ("registry://me", ValueError, "is no model of a registry"),
-        ("registry://me/web-filter:", ValueError, "is no model of a registry"),
+        (
+            "web-filter",
+            ValueError,
+            "'web-filter' does not name a registered model. Write",
+        ),
+        ("registry://me", ValueError, "does not name a registered model"),
+        ("registry://me/web-filter:", ValueError, "does not name a registered model"),
         (
             "registry://me/web-filter:3.0.0",
             ValueError,
             "no version 3.0.0 of web-filter. There are: ",
         ),
-        ("registry://me/web", FileNotFoundError, "has not the model 'web' of the workspace 'me'"),
+        (
+            "registry://me/web",
+            FileNotFoundError,
+            "not have the model 'web' of the workspace 'me'",
+        ),
         ("registry://us/web-filter", FileNotFoundError, "'web-filter' of the workspace 'us'"),
     ],
 )
-def test_a_wrong_name_is_told(registry, uri, error, message):
+def test_a_wrong_name_is_reported(registry, uri, error, message):
     with pytest.raises(error, match=message):
         load_model(uri)
 
@@ -190,7 +234,7 @@ def test_a_model_that_is_not_what_was_sent_is_refused(registry, monkeypatch):
     for version, message in [
         ("1.0.0", "is incomplete: tokenizer.json"),
         ("2.0.0", "is not the file that was saved: its hash differs"),
-        ("3.0.0", "holds no model that .* Its files are: notes.txt"),
+        ("3.0.0", "does not hold a model that .* Its files are: notes.txt"),
         ("4.0.0", "is damaged, or needs a package that is not installed here"),
     ]:
         with pytest.raises(ValueError, match=message):
@@ -198,34 +242,99 @@ def test_a_model_that_is_not_what_was_sent_is_refused(registry, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "wanted", "expected"),
+    ("known", "wanted", "expected"),
     [
-        ("web-filter", "minor", "1.11.0"),
-        ("web-filter", "major", "2.0.0"),
-        ("web-filter", "patch", "1.10.1"),
-        ("web-filter", "1.2.3", "1.2.3"),
-        ("new", "minor", "1.0.0"),
+        (["1.9.0", "1.10.0"], "minor", "1.11.0"),
+        (["1.10.0", "1.9.0"], "major", "2.0.0"),
+        (["1.9.0", "1.10.0"], "patch", "1.10.1"),
+        (["1.9.0", "1.10.0"], "1.2.3", "1.2.3"),
+        ([], "minor", "1.0.0"),
     ],
 )
-def test_versions_are_counted_up_from_the_registry(registry, name, wanted, expected):
-    assert next_version(None, name, wanted) == ("me", expected)
+def test_versions_are_counted_up_from_the_highest(known, wanted, expected):
+    assert next_version(known, wanted) == expected
 
 
-def test_a_version_or_status_that_the_registry_refuses_is_refused_first(registry):
-    with pytest.raises(ValueError, match=r"has a version 1\.10\.0 of web-filter already"):
-        next_version("me", "web-filter", "1.10.0")
-    with pytest.raises(ValueError, match=r"status is 'Live'\. The workspace 'me' allows: None, D"):
-        check_status("me", "Live")
-    check_status("me", "Production")
-
-
-def test_a_refused_key_is_told_before_training_and_not_printed(registry, monkeypatch, capfd):
+def test_a_refused_key_is_reported_before_training_and_not_printed(registry, monkeypatch, capfd):
     wrong = "zyxwvutsrq9876543210ZYXWV"
     monkeypatch.setenv("COMET_API_KEY", wrong)
-    with pytest.raises(PermissionError, match="refuses the API key of the environment") as raised:
+    with pytest.raises(PermissionError, match=r"asked for your account \(key: the env") as raised:
         start("texts")
     for shown in (str(raised.value), *capfd.readouterr()):
         assert wrong[:5] not in shown
+
+
+@pytest.fixture
+def other_server():
+    with serving() as server:
+        yield server
+
+
+OTHER_KEY = KEY[::-1]
+
+
+@pytest.mark.parametrize("where", ["environment", "home"])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (".env", "export COMET_URL_OVERRIDE={url}\n"),
+        ("../.env", "COMET_URL_OVERRIDE='{url}'\n"),
+        (".comet.config", "[comet]\nurl_override={url}\n"),
+        (".env", "COMET_CONFIG={folder}/server.ini\n"),
+        (".env", "COMET_INTERNAL_CHECK_TLS_CERTIFICATE=0\nCOMET_WORKSPACE=us\n"),
+    ],
+)
+def test_a_file_of_the_folder_does_not_get_the_key_of_the_user(
+    registry, other_server, tmp_path, monkeypatch, where, name, content
+):
+    monkeypatch.delenv("COMET_URL_OVERRIDE")
+    if where == "home":
+        monkeypatch.delenv("COMET_API_KEY")
+        (tmp_path / ".comet.config").write_text(f"[comet]\napi_key={KEY}\n")
+    folder = tmp_path / "project" / "crawl"
+    folder.mkdir(parents=True)
+    (folder / "server.ini").write_text(f"[comet]\nurl_override={other_server.url}\n")
+    (folder / name).write_text(content.format(url=other_server.url, folder=folder))
+    monkeypatch.chdir(folder)
+    for call in (check_api_key, start, lambda: load_model("registry://me/web-filter")):
+        with pytest.raises(ValueError, match=r"decides where your API key is sent, but the key is"):
+            call()
+    start("texts", offline=True, offline_directory=tmp_path / "runs", **QUIET).end()
+    with pytest.raises(ValueError, match="decides where"):  # also after what offline has loaded
+        check_api_key()
+    assert other_server.asked == []
+
+
+def test_a_file_with_a_server_and_a_key_gets_its_own_key(
+    registry, other_server, tmp_path, monkeypatch
+):
+    monkeypatch.delenv("COMET_URL_OVERRIDE")
+    both = f"COMET_URL_OVERRIDE={other_server.url}\nCOMET_API_KEY={OTHER_KEY}\n"
+    (tmp_path / ".env").write_text(both)
+    # The key of the environment would win over that of the file.
+    with pytest.raises(ValueError, match=r"\.env sets COMET_URL_OVERRIDE"):
+        check_api_key()
+    monkeypatch.delenv("COMET_API_KEY")
+    with pytest.raises(PermissionError, match=r"your account \(key: .*\.env\)"):
+        start("texts")
+    assert {key for _, key in other_server.asked} == {OTHER_KEY}
+
+
+def test_the_user_may_say_where_the_key_is_sent(registry, tmp_path, monkeypatch):
+    (tmp_path / ".env").write_text("COMET_URL_OVERRIDE=http://localhost:1/\n")
+    assert check_api_key() == "the environment variable COMET_API_KEY"
+    assert load_model("registry://me/web-filter").classes_.tolist() == ["discard", "keep"]
+
+    # A file that is named by the user counts with its own key, whatever the folder says.
+    drive = tmp_path / "drive"
+    drive.mkdir()
+    (drive / ".env").write_text(f"COMET_API_KEY={KEY}\n")
+    monkeypatch.delenv("COMET_URL_OVERRIDE")
+    with pytest.raises(ValueError, match="decides where"):
+        check_api_key(drive)
+    with (drive / ".env").open("a") as file:
+        file.write(f"COMET_URL_OVERRIDE={registry.url}\n")
+    assert check_api_key(drive) == str(drive / ".env")
 
 
 @pytest.mark.parametrize("failure", [500, "slow"])
@@ -233,9 +342,9 @@ def test_without_a_network_the_experiment_is_an_offline_one(registry, failure, t
     registry.failures["account-details"] = failure
     with pytest.warns(
         UserWarning, match="Comet cannot be reached .* written to an archive"
-    ) as told:
+    ) as warned:
         experiment = start("texts", offline_directory=tmp_path / "runs", **QUIET)
-    assert len(told) == 1
+    assert len(warned) == 1
     assert isinstance(experiment, comet_ml.OfflineExperiment)
     experiment.end()
     assert len(list((tmp_path / "runs").glob("*.zip"))) == 1
@@ -258,8 +367,10 @@ def test_an_online_experiment_counts_the_version_up_and_waits_until_it_is_there(
         experiment, model, "tf-idf", status="Development", tags=["a"], timeout=20
     )
     again = register_model(experiment, model, "tf-idf", "major")
-    with pytest.raises(ValueError, match=r"has a version 2\.0\.0 of tf-idf already"):
+    with pytest.raises(ValueError, match=r"already has a version 2\.0\.0"):
         register_model(experiment, model, "tf-idf", "2.0.0")
+    with pytest.raises(ValueError, match=r"status is 'Live'\. The workspace 'me' allows: None, D"):
+        register_model(experiment, model, "tf-idf", status="Live")
     experiment.end()
     assert (registration.uri, again.uri) == (
         "registry://me/tf-idf:1.0.0",

@@ -157,12 +157,32 @@ def test_differences_are_tested_by_the_corrected_t_and_holm(coins):
         "same against good: +0.000 accuracy (+0.000 to +0.000), no more than chance (p = 1)."
     )
     assert "fair against good: -0." in str(comparison)
+    best = comparison.to_frame()["accuracy"].idxmax()
+    assert f"The highest mean accuracy: {best}.\nfair against good" in str(comparison)
     assert "10 fits each, on 240 distinct texts, scored on 60 others" in str(comparison)
 
     turned = compare(coin, X, y, cv=5, n_repeats=2, reference="fair").differences()
     assert turned.index.tolist() == ["good", "same", "close"]
     assert turned.loc["good", "difference"] == pytest.approx(-table.loc["fair", "difference"])
     assert set(turned["verdict"]) == {"better by more than chance"}
+
+
+def test_one_classifier_is_compared_with_the_baselines(website):
+    X, y = website
+    comparison = compare(words(), X, y, cv=2, n_repeats=1)
+    assert comparison.reference == "MultinomialNB"
+    assert comparison.names == ["MultinomialNB", "TF-IDF and shape", "TF-IDF", "word-count rule"]
+    best = comparison.to_frame()["accuracy"].idxmax()
+    assert f"The highest mean accuracy: {best}." in str(comparison)
+
+    many = compare(words(), X, np.where(y == 1, y + np.arange(len(y)) % 2, 0), cv=2, n_repeats=1)
+    assert many.names == ["MultinomialNB", "TF-IDF and shape", "TF-IDF"]
+
+
+@pytest.mark.parametrize("estimators", [[WordCountRule()], {"rule": "rule"}])
+def test_what_is_not_a_classifier_is_refused(website, estimators):
+    with pytest.raises(TypeError, match=r"estimators holds .*[Rr]ule.*, which is not a classifier"):
+        compare(estimators, *website)
 
 
 def test_of_an_error_less_is_better(website):
@@ -283,7 +303,7 @@ def test_folds_are_as_scikit_learn_would_make_them_of_distinct_texts(coins):
         ({"estimators": {}}, "estimators is empty. Pass a dict"),
         ({"reference": "b"}, r"reference is 'b'\. Choose one of \['a'\]"),
         ({"duplicates": "weight"}, "duplicates is 'weight'. It must be 'drop' or 'keep'"),
-        ({"cv": KFold(2), "n_repeats": 2}, "n_repeats is 2, but cv is no number of folds"),
+        ({"cv": KFold(2), "n_repeats": 2}, "n_repeats is 2, but cv is not a number of folds"),
         ({"n_repeats": 0}, "n_repeats == 0, must be >= 1"),
         ({"cv": [([0, 1], [2, 3])]}, "cv makes 1 fold. Make at least 2"),
         ({"X": []}, "X has 0 rows"),

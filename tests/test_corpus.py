@@ -106,7 +106,7 @@ def test_each_kind_of_text_column_is_read(tmp_path, model, kind):
 
 
 def test_each_distinct_text_is_computed_once_across_batches(tmp_path, model, monkeypatch):
-    monkeypatch.setattr("skbert_filter.tables.reading._BATCH_ROWS", 100)
+    monkeypatch.setattr("skbert_filter.io.reading._BATCH_ROWS", 100)
     monkeypatch.setattr("skbert_filter.corpus.scores._CHUNK_TEXTS", 7)
     monkeypatch.setattr("skbert_filter.corpus.rows._GROUP_ROWS", 1)
     rng = np.random.default_rng(0)
@@ -135,7 +135,7 @@ def test_long_texts_that_differ_at_their_end_are_told_apart(tmp_path, monkeypatc
             self.asked_ += X
             return np.array([int(text.endswith(".")) for text in X])
 
-    monkeypatch.setattr("skbert_filter.tables.reading._BATCH_ROWS", 2)
+    monkeypatch.setattr("skbert_filter.io.reading._BATCH_ROWS", 2)
     sentence = PROSE * 1000
     rows = [sentence, sentence + ".", sentence + ".", sentence, sentence + "!"]
     write_rows(tmp_path / "in.parquet", rows)
@@ -149,7 +149,7 @@ def test_long_texts_that_differ_at_their_end_are_told_apart(tmp_path, monkeypatc
 
 
 def test_long_texts_are_not_held_in_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr("skbert_filter.tables.reading._BATCH_BYTES", 1 << 20)
+    monkeypatch.setattr("skbert_filter.io.reading._BATCH_BYTES", 1 << 20)
     write_rows(tmp_path / "in.parquet", [f"{i}-" * 20_000 for i in range(500)])  # 40 MB
     model = WordCountRule().fit(["View", PROSE], [0, 1])
     tracemalloc.start()
@@ -282,7 +282,7 @@ def test_a_column_without_text_is_refused(tmp_path, model, table, message):
 
 
 def test_a_null_is_counted_from_the_first_row_of_the_file(tmp_path, model, monkeypatch):
-    monkeypatch.setattr("skbert_filter.tables.reading._BATCH_ROWS", 10)
+    monkeypatch.setattr("skbert_filter.io.reading._BATCH_ROWS", 10)
     rows = ["a"] * 25
     rows[21] = None
     pq.write_table(pa.table({"text": rows}), tmp_path / "in.parquet")
@@ -316,7 +316,7 @@ def test_a_destination_that_cannot_be_is_refused_before_any_work(
 
 def test_a_label_that_the_model_lacks_is_refused(tmp_path, model):
     write_rows(tmp_path / "in.csv", [PROSE])
-    with pytest.raises(ValueError, match=r"keep='yes' is no label .* knows \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"keep='yes' is not a label .* knows \[0, 1\]"):
         filter_corpus(model, tmp_path / "in.csv", tmp_path / "out.csv", keep="yes")
 
 

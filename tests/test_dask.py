@@ -101,7 +101,7 @@ def cluster(tmp_path_factory):
 @pytest.fixture
 def client(cluster):
     with Client(cluster) as client:
-        # One that a test has killed may still be starting anew.
+        # One that a test has killed may still be starting again.
         client.wait_for_workers(1)
         yield client
 
@@ -252,7 +252,7 @@ def test_a_row_that_is_no_text_is_named_with_its_partition(as_given, model, shuf
     ("options", "error", "message"),
     [
         ({"text": "txt"}, ValueError, r"no column 'txt'\. Did you mean 'text'\?.*text, id"),
-        ({"keep": 7}, ValueError, r"keep=7 is no label of the model, which knows \[0, 1\]"),
+        ({"keep": 7}, ValueError, r"keep=7 is not a label of the model, which knows \[0, 1\]"),
         ({"nulls": "drop"}, ValueError, "nulls is 'drop'. It must be 'error'"),
         ({"columns": ("label",)}, ValueError, "Give two names"),
         ({"columns": ("label", "kind")}, ValueError, "has a column 'kind' already"),
@@ -308,7 +308,7 @@ def test_shuffled_texts_are_computed_once_by_all_workers_together(client, rows, 
 
 
 @both_ways
-def test_a_worker_that_is_killed_in_the_middle_is_survived(client, rows, tmp_path, shuffle):
+def test_a_worker_that_is_killed_in_the_middle_loses_nothing(client, rows, tmp_path, shuffle):
     ddf = dd.from_pandas(rows, npartitions=12)
     filtered = filter_dataframe(ddf, Waiting(str(tmp_path)).fit(), shuffle=shuffle)
     future = client.compute(filtered)
@@ -399,7 +399,7 @@ def test_a_folder_is_filtered_as_on_one_machine(client, corpus, model, tmp_path,
     assert not list(tmp_path.glob("*.partial"))
 
 
-def test_a_worker_lost_while_files_are_filtered_is_survived(client, corpus, tmp_path):
+def test_a_worker_lost_while_files_are_filtered_loses_nothing(client, corpus, tmp_path):
     model = Waiting(str(tmp_path)).fit()
 
     def kill_one():
@@ -416,7 +416,7 @@ def test_a_worker_lost_while_files_are_filtered_is_survived(client, corpus, tmp_
     assert contents(tmp_path / "dask") == contents(tmp_path / "local")
 
 
-def test_a_job_whose_own_process_is_killed_goes_on_with_the_files_that_are_left(
+def test_a_job_whose_own_process_is_killed_resumes_with_the_files_that_are_left(
     client, corpus, tmp_path
 ):
     (corpus / "wait.txt").write_text("We wait\n")
@@ -471,7 +471,7 @@ def test_what_workers_cannot_do_is_refused(corpus, model, tmp_path):
     refused("engine is 'spark'", engine="spark")
     refused("audit is for one machine", audit=tmp_path / "audit.csv")
     refused("store is for one machine", store=tmp_path / "scores.sqlite")
-    with pytest.raises(ValueError, match=r'engine="dask" is for a folder .*a\.csv is none'):
+    with pytest.raises(ValueError, match=r'engine="dask" is for a folder .*a\.csv is not one'):
         filter_corpus(model, corpus / "a.csv", tmp_path / "out.csv", engine="dask")
     assert not list(tmp_path.glob("out*"))
 
@@ -515,7 +515,7 @@ def test_a_grid_search_runs_on_workers(client, one_epoch, snippets):
     assert set(search.cv_results_["split0_test_score"]) <= set(client.run(os.getpid).values())
 
 
-def test_dask_is_imported_only_when_asked_for_and_its_absence_is_told():
+def test_dask_is_imported_only_when_asked_for_and_its_absence_is_reported():
     script = """
 import sys
 import skbert_filter, skbert_filter.cli, skbert_filter.corpus, skbert_filter.integrations

@@ -129,6 +129,46 @@ def test_folded_texts_share_results_with_the_texts_themselves(store, log):
     assert computed(log) == ["A  B"]
 
 
+class MostProbable(Lengths):
+    """Says of short and of long texts how probable they are, and writes down what it computes."""
+
+    predicts_most_probable_class = True
+
+    def fit(self, X, y=None):
+        self.classes_ = np.array(["short", "long"])
+        return self
+
+    def predict_proba(self, X):
+        is_long = super().predict(X) > 3
+        return np.column_stack([~is_long, is_long]) * 0.8 + 0.1
+
+    def predict(self, X):
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+class Guesses(MostProbable):
+    def predict(self, X):
+        return np.full(len(X), "short")
+
+
+@pytest.mark.parametrize("first", ["predict", "predict_proba"])
+def test_one_entry_serves_predict_and_predict_proba(store, log, first):
+    model = DedupPredictor(FrozenEstimator(MostProbable(log).fit(None)), store=store)
+    methods = [model.predict, model.predict_proba]
+    for method in methods if first == "predict" else methods[::-1]:
+        method(["a", "tea made", "a"])
+    assert computed(log) == ["a", "tea made"]
+    assert model.predict(["tea made", "a", "a"]).tolist() == ["long", "short", "short"]
+    assert model.predict([]).tolist() == []
+    assert model.cache_info().stored == 2
+
+
+def test_an_override_of_predict_is_not_taken_for_the_most_probable_class(store, log):
+    model = DedupPredictor(FrozenEstimator(Guesses(log).fit(None)), store=store)
+    model.predict_proba(["tea made"])
+    assert model.predict(["tea made"]).tolist() == ["short"]
+
+
 def test_methods_are_told_apart(store, text_model):
     model = DedupPredictor(FrozenEstimator(text_model), store=store)
     for _ in range(2):
@@ -417,13 +457,50 @@ class Counts(ClassifierMixin, BaseEstimator):
         return np.zeros(len(X))
 
 
-def test_an_estimator_that_changes_by_predicting_is_told_of(store):
+def test_an_estimator_that_changes_by_predicting_is_refused(store):
     model = DedupPredictor(Counts(), store=store).fit(TRAIN)
-    with pytest.warns(UserWarning, match=r'Counts changed while .* predict.*fingerprint="v1"'):
+    with pytest.raises(RuntimeError, match=r'Counts changed while .* predict.*fingerprint="v1"'):
         model.predict(["a"])
+    assert model.cache_info().stored == 0
     model.set_params(fingerprint="v1").predict(["a"])
     assert model.predict(["a"]).tolist() == [0]
-    assert model.cache_info().misses == 2
+    assert model.cache_info().misses == 1
+
+
+class Waits(Lengths):
+    """Waits in its second chunk until another thread has changed it."""
+
+    def predict(self, X):
+        if "ccc" in X:
+            self.waiting.set()
+            self.changed.wait()
+        return super().predict(X)
+
+    def __getstate__(self):
+        return {n: v for n, v in super().__getstate__().items() if n not in ("waiting", "changed")}
+
+
+@pytest.mark.parametrize("change", ["refit", "set_params", "in the middle of a fit"])
+def test_no_result_is_filed_under_a_model_that_was_changed_by_another_thread(store, log, change):
+    wrapped = Waits(log).fit(None)
+    wrapped.waiting, wrapped.changed = threading.Event(), threading.Event()
+    model = DedupPredictor(FrozenEstimator(wrapped), store=store, chunk_size=2)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(model.predict, ["a", "bb", "ccc", "dddd", "eeeee"])
+        wrapped.waiting.wait()
+        if change == "refit":
+            wrapped.classes_ = np.arange(3)
+        elif change == "set_params":
+            wrapped.set_params(offset=10)
+        else:
+            wrapped.weights_ = threading.Lock()
+        wrapped.changed.set()
+        with pytest.raises(RuntimeError, match=r"Waits changed while it computed predict.*thread"):
+            answer.result()
+    assert model.cache_info().stored == 2
+    wrapped.__dict__.pop("weights_", None)
+    texts = ["a", "bb", "ccc", "dddd", "eeeee"]
+    np.testing.assert_array_equal(model.predict(texts), wrapped.predict(texts))
 
 
 # Nothing lost.

@@ -8,7 +8,6 @@ from sklearn.utils import estimator_html_repr
 
 from skbert_filter import (
     DedupPredictor,
-    DistilledTextFilter,
     SmallBertPretrainer,
     SmallBertTextFilter,
 )
@@ -18,7 +17,6 @@ ESTIMATORS = {
     "skbert_filter.SmallBertTextFilter": SmallBertTextFilter(),
     "skbert_filter.SmallBertPretrainer": SmallBertPretrainer(),
     "skbert_filter.DedupPredictor": DedupPredictor(LogisticRegression()),
-    "skbert_filter.DistilledTextFilter": DistilledTextFilter(),
     "skbert_filter.inspection.WordCountRule": WordCountRule(),
 }
 

@@ -76,6 +76,28 @@ def test_tensorflow_takes_the_threads_that_a_worker_is_granted():
     assert run(started + code, OMP_NUM_THREADS="1").stdout.strip() == "0"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="forks")
+def test_a_fit_in_a_process_that_was_forked_after_a_fit_is_refused():
+    code = (
+        TRAIN + "import multiprocessing\n"
+        "from skbert_filter import SmallBertPretrainer\n"
+        "def fit():\n"
+        "    for estimator in (model, SmallBertPretrainer()):\n"
+        "        try:\n"
+        "            estimator.fit(texts, [0, 0, 1, 1])\n"
+        "        except RuntimeError as error:\n"
+        "            print(error, flush=True)\n"
+        "    print(model.predict(texts).tolist(), flush=True)\n"
+        "process = multiprocessing.get_context('fork').Process(target=fit)\n"
+        "process.start()\n"
+        "process.join()\n"
+    )
+    _, *refusals, predicted = run(code, CUDA_VISIBLE_DEVICES="").stdout.splitlines()
+    assert len(refusals) == 2
+    assert all("get_context('spawn')" in refusal for refusal in refusals)
+    assert predicted.startswith("[")
+
+
 @pytest.mark.slow
 def test_two_processes_give_the_same_model():
     assert run(TRAIN).stdout == run(TRAIN, PYTHONHASHSEED="7").stdout

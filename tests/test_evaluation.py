@@ -214,18 +214,54 @@ def test_baselines_learn_from_the_training_texts_and_are_tested_on_the_same_text
     result = evaluate(Wrong(), X_test, y_test, X_train=X_train, y_train=y_train)
     rule = WordCountRule().fit(X_train, y_train)
     assert [scores.name for scores in result.baselines] == [
-        "TF-IDF + LogisticRegression",
+        "TF-IDF and shape",
+        "TF-IDF",
         "word-count rule",
     ]
-    assert result.baselines[1].accuracy == rule.score(X_test, y_test) > 0.8
+    assert result.baselines[2].accuracy == rule.score(X_test, y_test) > 0.8
     n_right = round(8 * rule.score(X_test, y_test))
-    assert (result.tests[1].only_first, result.tests[1].only_second) == (0, n_right)
-    assert result.tests[1].p_value == pytest.approx(2 / 2**n_right)
+    assert (result.tests[2].only_first, result.tests[2].only_second) == (0, n_right)
+    assert result.tests[2].p_value == pytest.approx(2 / 2**n_right)
     assert "Wrong is right on 0 texts that word-count rule gets wrong" in str(result)
     table = result.to_frame()
-    assert table.index.tolist() == ["Wrong", "TF-IDF + LogisticRegression", "word-count rule"]
+    assert table.index.tolist() == ["Wrong", "TF-IDF and shape", "TF-IDF", "word-count rule"]
     assert table["accuracy"].tolist() == [0, *(scores.accuracy for scores in result.baselines)]
     assert table["p_value"].tolist()[1:] == [test.p_value for test in result.tests]
+
+
+@pytest.mark.parametrize(
+    ("n_right", "verdict"),
+    [
+        (19, "Oracle is ahead of the best baseline, better, by no more than chance (p = .12)."),
+        (40, "Oracle is ahead of the best baseline, better, by more than chance (p < .001)."),
+        (15, "Oracle is level with the best baseline, better."),
+        (12, "Oracle is behind the best baseline, better, by no more than chance (p = .25)."),
+        (4, "Oracle is behind the best baseline, better, by more than chance (p < .001)."),
+    ],
+)
+def test_the_verdict_compares_with_the_best_baseline(n_right, verdict):
+    X, y = [f"{0.6 + i / 1000:.3f}" for i in range(40)], [1] * 40
+
+    class Knows(Oracle):
+        """Right on the first texts, as many as it is told."""
+
+        def __init__(self, n):
+            super().__init__([0, 1])
+            self.n = n
+
+        def predict_proba(self, X):
+            right = np.array([float(text) < 0.6 + self.n / 1000 for text in X])
+            return np.column_stack([1 - 0.9 * right, 0.9 * right])
+
+    def frozen(n):
+        return FrozenEstimator(Knows(n))
+
+    baselines = {"worse": frozen(3), "better": frozen(15), "as good": frozen(15)}
+    result = evaluate(Knows(n_right), X, y, baselines=baselines, name="Oracle")
+
+    assert result.verdict == verdict
+    assert verdict in str(result)
+    assert evaluate(Knows(9), X, y).verdict == ""
 
 
 def test_a_classifier_against_itself_is_no_more_than_chance():
@@ -300,7 +336,8 @@ def test_the_evaluation_goes_into_json_and_back():
     assert read["labels"] == [False, True]
     assert read["confusion"] == result.confusion.to_numpy().tolist()
     assert read["errors"][0]["text"] == "Home"
-    assert read["tests"][1]["sentence"] == str(result.tests[1])
+    assert read["verdict"] == result.verdict
+    assert read["tests"][2]["sentence"] == str(result.tests[2])
     assert read["leakage"][0]["test_texts"] == 4
     assert [each["name"] for each in read["baselines"]] == [b.name for b in result.baselines]
 
@@ -310,7 +347,7 @@ def test_a_filter_is_evaluated_beside_its_baselines(binary, snippets):
     result = evaluate(binary, X[::2], y[::2], X_train=X[1::2], y_train=y[1::2])
     assert result.accuracy == np.mean(binary.predict(X[::2]) == np.array(y[::2]))
     assert result.confusion.index.tolist() == ["discard", "keep"]
-    assert len(result.tests) == 2
+    assert len(result.tests) == 3
     assert "SmallBertTextFilter is right on " in str(result)
 
 
@@ -334,7 +371,7 @@ def test_a_filter_is_evaluated_beside_its_baselines(binary, snippets):
             ["0.2"],
             [0],
             {"X_train": ["Home", "Our tea"], "y_train": [1, 2]},
-            r"labels that TF-IDF \+ LogisticRegression was not fitted on: \[0\]",
+            r"labels that TF-IDF and shape was not fitted on: \[0\]",
         ),
     ],
 )

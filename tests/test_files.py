@@ -2,8 +2,10 @@
 
 import gzip
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -18,6 +20,7 @@ from sklearn.model_selection import FixedThresholdClassifier
 
 from skbert_filter import DedupPredictor, filter_corpus
 from skbert_filter.inspection.baselines import WordCountRule
+from skbert_filter.io.writing import create_table
 
 PROSE = "We repair pumps for ships"
 
@@ -73,7 +76,16 @@ def test_a_folder_gives_the_same_tree_and_names(tmp_path, rule):
     for name, text in texts.items():
         write_bytes(source / name, text.encode())
     write_bytes(source / "t.csv", f"id,text\n007,{PROSE}\n".encode())
-    for ignored in ("_SUCCESS", ".DS_Store", ".cache/x.txt"):
+    # A name with "=" is that of a partition, whatever it begins with.
+    write_bytes(source / "_year=2020/f.txt", b"")
+    left_out = (
+        "_SUCCESS",
+        ".DS_Store",
+        ".cache/x.txt",
+        "_temporary/0/x.csv",
+        "b/_delta_log/x.parquet",
+    )
+    for ignored in (*left_out, "b/.hive-staging_1/x.txt", ".x.txt.crc"):
         write_bytes(source / ignored, b"\xff")
 
     summary = filter_corpus(rule, source, tmp_path / "kept")
@@ -88,9 +100,10 @@ def test_a_folder_gives_the_same_tree_and_names(tmp_path, rule):
         "b/c.txt": "",
         "b/d/é.txt": "",
         "_e.txt": PROSE,
+        "_year=2020/f.txt": "",
         "t.csv": f'"id","text"\n"007","{PROSE}"\n',
     }
-    assert (summary.files, summary.rows, summary.distinct, summary.kept) == (5, 5, 3, 3)
+    assert (summary.files, summary.rows, summary.distinct, summary.kept) == (6, 5, 3, 3)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["firms", "kept"]
 
 
@@ -106,6 +119,14 @@ def test_texts_of_small_files_are_given_to_the_model_together(tmp_path):
         write_bytes(tmp_path / "in" / f"{i:02}.txt", f"about {i}\nmenu\n".encode())
     filter_corpus(Recording().fit(), tmp_path / "in", tmp_path / "out", keep="menu")
     assert calls == [["about 0", "menu", *(f"about {i}" for i in range(1, 20))]]
+
+
+def test_texts_whose_lines_could_be_rows_are_told(tmp_path, rule):
+    write_bytes(tmp_path / "in/a.tsv", b'text\n"We began in 1990.\nMenu\nWe never stopped."\n')
+    write_bytes(tmp_path / "in/b.csv", b'"text"\n"We sell tea\nand coffee"\n')
+    summary = filter_corpus(rule, tmp_path / "in", tmp_path / "out")
+    assert summary.rows == 2
+    assert "1 CSV file has texts in quotation marks that span lines" in str(summary)
 
 
 def test_a_parquet_dataset_keeps_each_schema(tmp_path, rule):
@@ -146,6 +167,27 @@ def test_json_lines_are_kept_as_they_are(tmp_path, rule):
         f"{JSON_LINES[0]}\r\n{JSON_LINES[2]}\n"
     )
     assert (summary.rows, summary.kept) == (3, 2)
+
+
+def test_json_lines_that_are_hard_to_read_are_kept_as_they_are(tmp_path, rule):
+    deep, long = "[" * 5000 + "]" * 5000, "1" * 5000
+    lines = [
+        f'{{"text": "{PROSE}", "deep": {deep}, "long": {long}}}',
+        f'{{"text": "{PROSE} \\ud83d", "long": {long}}}',
+        f'{{"text": "{PROSE} \\ud83d\\ude00 \\ude00", "x": "\\ud83d"}}',
+    ]
+    write_bytes(tmp_path / "in.jsonl", "\n".join(lines).encode())
+    audit = tmp_path / "audit.csv"
+    filter_corpus(rule, tmp_path / "in.jsonl", tmp_path / "out.jsonl", audit=audit)
+    assert (tmp_path / "out.jsonl").read_text().splitlines() == lines
+    assert pd.read_csv(audit)["text"].tolist() == [PROSE, f"{PROSE} \ufffd", f"{PROSE} 😀 \ufffd"]
+    names = ("useful", "p")
+    filter_corpus(rule, tmp_path / "in.jsonl", tmp_path / "scored.jsonl", columns=names)
+    scored = (tmp_path / "scored.jsonl").read_text().splitlines()
+    assert [line.startswith(known[:-1]) for line, known in zip(scored, lines, strict=True)] == [
+        True
+    ] * 3
+    assert all('"useful": 1, "p": 0.' in line for line in scored)
 
 
 def test_columns_are_added_to_json_objects(tmp_path, rule):
@@ -278,20 +320,69 @@ def test_rows_without_a_text_are_kept_or_discarded(tmp_path, rule, nulls, column
     assert f"1 row without a text: {expected}." in str(summary)
 
 
-def test_string_views_are_read_and_written(tmp_path, rule):
+def test_string_views_are_read_and_written_wherever_they_are(tmp_path, rule):
     views = pa.array(["View", PROSE, None], pa.string_view())
     table = pa.table({"text": pa.array(["View", PROSE, PROSE], pa.string_view()), "url": views})
-    pq.write_table(table, tmp_path / "in.parquet")
+    view = pa.string_view()
+    for kind, values in {
+        pa.list_(view): [["a"], None, ["b"]],
+        pa.large_list(pa.binary_view()): [[b"a"], [], [b"\xff"]],
+        pa.list_(view, 1): [["a"], None, ["b"]],
+        pa.list_view(pa.list_(view)): [[["a"]], [[]], [["b"]]],
+        pa.map_(view, view): [[("k", "v")], None, []],
+        pa.list_(pa.struct({"a": view})): [[{"a": "b"}], [{"a": None}], [{"a": "b"}, {"a": "c"}]],
+    }.items():
+        table = table.append_column("twice", pa.array(values, kind))
+    table = table.replace_schema_metadata({"crawl": "7"})
+    # pq.write_table cannot write views in lists of structs.
+    with create_table(tmp_path / "in.parquet", table.schema) as write:
+        write(table.to_batches()[0])
     filter_corpus(rule, tmp_path / "in.parquet", tmp_path / "out.parquet")
-    result = pq.read_table(tmp_path / "out.parquet")
-    assert result.schema == table.schema
-    assert result.to_pylist() == table.to_pylist()[1:]
+    stored, result = (
+        pq.ParquetFile(tmp_path / name).read() for name in ("in.parquet", "out.parquet")
+    )
+    assert stored.schema.field("text").type == pa.string_view()
+    assert stored.schema.metadata == {b"crawl": b"7"}
+    assert result.schema.equals(stored.schema, check_metadata=True)
+    for column, expected in zip(result.columns, table.columns, strict=True):
+        assert column.to_pylist() == expected.to_pylist()[1:]
+    pq.write_table(table.select([0, 1]), tmp_path / "in.parquet")
     filter_corpus(rule, tmp_path / "in.parquet", tmp_path / "out.csv")
     assert len(pacsv.read_csv(tmp_path / "out.csv")) == 2
 
 
+@pytest.mark.parametrize("names", [None, ("label", "p")])
+def test_other_columns_may_have_equal_names(tmp_path, rule, names):
+    write_bytes(tmp_path / "in.csv", f"v,text,v,\n1,{PROSE},2,3\n".encode())
+    filter_corpus(rule, tmp_path / "in.csv", tmp_path / "out.parquet", columns=names)
+    table = pq.ParquetFile(tmp_path / "out.parquet").read()
+    assert table.schema.names == ["v", "text", "v", "", *(names or ())]
+    assert [column[0].as_py() for column in table.columns[:4]] == ["1", PROSE, "2", "3"]
+
+
+def test_files_may_have_names_that_are_not_utf8(tmp_path, rule):
+    odd, scored = Path(os.fsdecode(b"caf\xe9")), Path(os.fsdecode(b"kept\xe9"))
+    try:
+        (tmp_path / odd).mkdir()
+    except OSError:
+        pytest.skip("the file system takes no such names")
+    pq.write_table(pa.table({"text": [PROSE]}), tmp_path / "a.parquet")
+    (tmp_path / "a.parquet").rename(tmp_path / odd / f"{odd}.parquet")
+    write_bytes(tmp_path / odd / odd / f"{odd}.txt.gz", f"{PROSE}\nView\n".encode())
+    write_bytes(tmp_path / odd / f"{odd}.csv", "text\nWir bauen schöne Möbel\n".encode("cp1252"))
+    audit, store = tmp_path / f"{odd}.csv", tmp_path / f"{odd}.sqlite"
+    summary = filter_corpus(
+        rule, tmp_path / odd, tmp_path / scored, encoding="cp1252", audit=audit, store=store
+    )
+    assert (summary.files, summary.kept, summary.decoded) == (3, 3, 1)
+    written = [path.relative_to(tmp_path / scored) for path in (tmp_path / scored).rglob("*.*")]
+    assert sorted(written) == [odd / f"{odd}.txt.gz", Path(f"{odd}.csv"), Path(f"{odd}.parquet")]
+    lines = gzip.decompress((tmp_path / scored / odd / f"{odd}.txt.gz").read_bytes())
+    assert lines == f"{PROSE}\n".encode()
+
+
 def test_row_groups_of_the_output_are_as_large_as_can_be(tmp_path, rule, monkeypatch):
-    monkeypatch.setattr("skbert_filter.tables.reading._BATCH_ROWS", 10)
+    monkeypatch.setattr("skbert_filter.io.reading._BATCH_ROWS", 10)
     pq.write_table(pa.table({"text": [PROSE] * 1000}), tmp_path / "in.parquet")
     filter_corpus(rule, tmp_path / "in.parquet", tmp_path / "out.parquet")
     assert pq.read_metadata(tmp_path / "out.parquet").num_row_groups == 1
@@ -321,11 +412,18 @@ def test_text_with_a_byte_order_mark_is_utf8(tmp_path, rule, name):
         ("a.txt", b"Tea\n\x00\x01", r"does not seem to be text: line 2 has a NUL \(byte 5"),
         ("a.csv", b"text\nTe\x00a\n", r"does not seem to be text: line 2 has a NUL \(byte 8"),
         ("a.txt.gz", b"", "cannot be read as gzipped lines"),
-        ("a.csv", b"", "it is empty, and has not even a line of column names"),
+        ("a.csv", b"", "it is empty, without even a line of column names"),
         ("a.jsonl", b'{"text": "a"}\n{"text": 5}\n', r"Line 2 of .* has 5 in 'text', which is not"),
-        ("a.jsonl", b'{"text": "a"}\n\n[1]\n', r"Line 3 of .* is no JSON object: \[1\]"),
-        ("a.jsonl", b'{"text": "a"\n', r"Line 1 of .* is no JSON: "),
-        ("a.jsonl", b'{"text": "\\ud800"}\n', r"Line 1 of .* is no JSON: .*surrogates"),
+        ("a.jsonl", b'{"text": "a"}\n\n[1]\n', r"Line 3 of .* is not a JSON object: \[1\]"),
+        ("a.jsonl", b'{"text": "a"\n', r"Line 1 of .* is not JSON: "),
+        ("a.jsonl", b'{"text":"a"}{"text":"b"}\n{"text":\n"c"}', "Line 1 of .* is not JSON: Extra"),
+        ("a.jsonl", b'{"text":"a"}\n{"text":\n"c"}\n', "Line 2 of .* is not JSON: "),
+        ("a.jsonl", b'{"text":"a"}\n' + b"[" * 10**5, "Line 2 of .* is nested too deeply"),
+        (
+            "a.jsonl",
+            b'{"text": ' + b"1" * 5000 + b"}",
+            "Line 1 of .* has 11111.* which is not text",
+        ),
         ("a.jsonl", b'{"Text": "a"}\n', r"no column 'text'. Did you mean 'Text'\?"),
         ("a.jsonl", b'{"text": null}\n', r"Row 1 of .* has no value in column 'text'"),
     ],
@@ -366,10 +464,47 @@ def test_only_files_that_are_not_utf8_are_decoded_otherwise(tmp_path, rule):
         filter_corpus(rule, tmp_path / "in", tmp_path / "out3", encoding="cp1252")
 
 
-def test_utf16_is_decoded_when_it_is_named(tmp_path, rule):
-    (tmp_path / "in.csv").write_text(f"text\n{PROSE}\nView\n", encoding="utf-16")
-    filter_corpus(rule, tmp_path / "in.csv", tmp_path / "out.csv", encoding="utf-16")
-    assert (tmp_path / "out.csv").read_text() == f'"text"\n"{PROSE}"\n'
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("utf-16", PROSE),
+        ("utf-16-le", f"{PROSE} 会社"),
+        ("utf-16-be", PROSE),
+        ("utf-32", PROSE),
+        ("iso2022_jp", "We build 会社 boats"),
+        ("iso2022_kr", "We build 한국 boats"),
+        ("hz", "We build 中文 boats"),
+        ("utf-7", "We build bôats now"),
+        ("cp932", "We build 会社 boats"),
+    ],
+)
+def test_an_encoding_that_is_named_is_decoded_also_where_bytes_are_valid_utf8(
+    tmp_path, rule, encoding, text
+):
+    write_bytes(tmp_path / "in/a.csv", f"text\n{text}\nView\n".encode(encoding))
+    write_bytes(tmp_path / "in/b.txt", f"{text}\nView\n".encode(encoding))
+    write_bytes(tmp_path / "in/ascii.txt", f"{PROSE}\n".encode())
+    write_bytes(tmp_path / "in/utf8.txt", "Wir bauen schöne ~Möbel~\n".encode())
+    summary = filter_corpus(rule, tmp_path / "in", tmp_path / "out", encoding=encoding)
+    written = {path.name: path.read_text("utf-8") for path in (tmp_path / "out").iterdir()}
+    assert written == {
+        "a.csv": f'"text"\n"{text}"\n',
+        "b.txt": f"{text}\n",
+        "ascii.txt": f"{PROSE}\n",
+        "utf8.txt": "Wir bauen schöne ~Möbel~\n",
+    }
+    assert summary.decoded == 2
+
+
+def test_bytes_that_an_encoding_does_not_have_are_refused(tmp_path, rule):
+    write_bytes(tmp_path / "a.txt", PROSE.encode("utf-16-le"))
+    with pytest.raises(
+        ValueError, match=r"not start with BOM\. Name its encoding, such as 'utf-16-"
+    ):
+        filter_corpus(rule, tmp_path / "a.txt", tmp_path / "out.txt", encoding="utf-16")
+    write_bytes(tmp_path / "a.txt", b"We build +2D0- boats")
+    with pytest.raises(ValueError, match=r"a\.txt is not utf-7: .*surrogates"):
+        filter_corpus(rule, tmp_path / "a.txt", tmp_path / "out.txt", encoding="utf-7")
 
 
 def test_double_encoding_is_told_and_left_as_it_is(tmp_path, rule):
@@ -504,3 +639,102 @@ def test_lines_flow_from_standard_input_to_standard_output(tmp_path, rule):
     assert result.stdout == f"{PROSE}\r\n{PROSE}".encode()
     assert result.stderr == b"4 2\n"
     assert pd.read_csv(tmp_path / "audit.csv")["rows"].tolist() == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("store", "audit", "message"),
+    [
+        ("in.csv", None, r"store in\.csv is the source in\.csv"),
+        ("link.csv", None, r"store link\.csv is the source in\.csv"),
+        ("out.csv", None, r"store out\.csv is the destination out\.csv"),
+        ("./folder/../out.csv", None, "is the destination"),
+        ("audit.csv", "audit.csv", r"store audit\.csv is the audit file audit\.csv"),
+        ("out.csv.partial/s.sqlite", None, "is the folder of the unfinished job .* or lies in it"),
+        (None, "out.csv", "audit file out.csv is the destination"),
+        (None, "out.csv.partial/audit.csv", "audit file .* or lies in it"),
+    ],
+)
+def test_no_other_file_of_the_job_is_replaced(tmp_path, rule, monkeypatch, store, audit, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.csv").write_text(f"text\n{PROSE}\n")
+    os.link("in.csv", "link.csv")
+    with pytest.raises(ValueError, match=message):
+        filter_corpus(rule, "in.csv", "out.csv", store=store, audit=audit, overwrite=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "link.csv"]
+
+
+@pytest.mark.parametrize("store", ["in/s.sqlite", "out/s.sqlite", "out"])
+def test_a_store_lies_neither_in_the_source_nor_in_the_output(tmp_path, rule, monkeypatch, store):
+    monkeypatch.chdir(tmp_path)
+    for name in ("in", "out"):
+        Path(name).mkdir()
+        (tmp_path / name / "a.txt").write_text(PROSE)
+    with pytest.raises(ValueError, match=r"store .* or lies in it\. Name another place"):
+        filter_corpus(rule, "in", "out", store=store, overwrite=True)
+    assert not list(tmp_path.rglob("*.sqlite"))
+
+
+def test_a_model_is_not_replaced_by_its_output(tmp_path, rule):
+    joblib.dump(rule, tmp_path / "rule.txt")
+    (tmp_path / "in.txt").write_text(PROSE)
+    with pytest.raises(ValueError, match=r"model .*rule\.txt is the destination"):
+        filter_corpus(
+            tmp_path / "rule.txt",
+            tmp_path / "in.txt",
+            tmp_path / "rule.txt",
+            trust=True,
+            overwrite=True,
+        )
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="has no folder that nobody can write")
+@pytest.mark.parametrize("place", ["destination", "audit"])
+def test_a_place_that_cannot_be_written_is_noticed_before_any_work(tmp_path, place):
+    class Asked(WordCountRule):
+        def predict(self, X):
+            raise AssertionError("it was asked")
+
+        predict_proba = predict
+
+    (tmp_path / "in.csv").write_text(f"text\n{PROSE}\n")
+    places = {"destination": tmp_path / "out.csv", "audit": tmp_path / "audit.csv"}
+    places[place] = Path("/proc/self/kept.csv")
+    rule = Asked().fit(["View", PROSE], [0, 1])
+    with pytest.raises(OSError, match=r"/proc/self/kept\.csv cannot be written \("):
+        filter_corpus(rule, tmp_path / "in.csv", **places)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
+
+
+FORMULAS = ["=1+1", "+1-555-0100", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1＋1", '=A1&"x"']
+HARMLESS = ["-1.5", "+12", "-3e5", "a=1", " =1", "'=1", "-1,000.50", "", "View"]
+
+
+@pytest.mark.parametrize("name", ["in.csv", "in.tsv", "in.parquet"])
+def test_formulas_are_written_with_an_apostrophe_on_request(tmp_path, name):
+    texts = FORMULAS + HARMLESS
+    table = pa.table({"text": texts, "=n": pa.array(range(len(texts))), "d": texts})
+    table = table.set_column(2, "d", table["d"].dictionary_encode())
+    if name == "in.parquet":
+        pq.write_table(table, tmp_path / name)
+    else:
+        separator = "," if name == "in.csv" else "\t"
+        table.to_pandas().to_csv(tmp_path / name, sep=separator, index=False, quoting=1)
+    rule = WordCountRule().fit(["a", "We make tools"], [0, 1])
+
+    def run(destination, **options):
+        filter_corpus(rule, tmp_path / name, tmp_path / destination, nulls="keep", **options)
+        read = pd.read_parquet if destination.endswith("parquet") else pd.read_csv
+        return read(tmp_path / destination, **({} if read is pd.read_parquet else CELLS))
+
+    CELLS = {"keep_default_na": False, "dtype": str}
+    plain = {"columns": ("label", "probability"), "audit": tmp_path / "audit.csv"}
+    escaped = {"escape_formulas": True, **plain, "overwrite": True}
+    assert run("plain.csv", **plain)["text"].tolist() == texts
+    audit_before = pd.read_csv(tmp_path / "audit.csv", **CELLS)["text"].tolist()
+    table = run("escaped.csv", **escaped)
+    assert table["text"].tolist() == table["d"].tolist() == [f"'{f}" for f in FORMULAS] + HARMLESS
+    assert table.columns.tolist() == ["text", "'=n", "d", "label", "probability"]
+    audit = pd.read_csv(tmp_path / "audit.csv", **CELLS)["text"].tolist()
+    assert audit == [f"'{text}" if text in FORMULAS else text for text in audit_before]
+    # other formats are no spreadsheets
+    assert run("escaped.parquet", **escaped)["text"].tolist() == texts

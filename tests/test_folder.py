@@ -101,7 +101,7 @@ def test_a_folder_of_each_release_answers_as_it_did(release):
 
 def test_parameters_of_a_numpy_grid_and_paths_are_saved_and_objects_are_not(binary, tmp_path):
     model = copy.deepcopy(binary).set_params(
-        patience=np.int64(7), learning_rate=np.float32(0.5), n_jobs=np.int64(1)
+        patience=np.int64(7), learning_rate=np.float32(0.5), n_jobs=np.int64(1), verbose=2
     )
     model.set_params(
         tokenizer=tmp_path, checkpoint=Path("a", "b"), random_state=np.random.RandomState(0)
@@ -112,6 +112,7 @@ def test_parameters_of_a_numpy_grid_and_paths_are_saved_and_objects_are_not(bina
     assert loaded["tokenizer"] == str(tmp_path)
     assert loaded["checkpoint"] == os.fspath(Path("a", "b"))
     assert loaded["random_state"] is None
+    assert loaded["verbose"] == 0
 
 
 def test_an_existing_folder_is_never_overwritten(binary, tmp_path):
@@ -303,6 +304,10 @@ def test_a_damaged_folder_is_refused(saved, damage, error, message):
         ({"max_length": 2.5}, "has max_length=2.5"),
         ({"max_length": 1000}, "has max_length=1000 for 24 positions"),
         ({"precision": "float8"}, "has an unknown precision='float8'"),
+        ({"gamma": -1}, "has gamma=-1, .* with which no filter is trained"),
+        ({"gamma": float("inf")}, "has gamma=inf, .* with which no filter is trained"),
+        ({"label_smoothing": 1.0}, "label_smoothing=1.0, with which no filter is trained"),
+        ({"fingerprint": None}, "has no fingerprint"),
         ({"classes": None}, "has no classes, .* an encoder without classes is passed as check"),
         ({"classes": ["one"]}, "has id2label=.*but skbert_filter.json has classes=.'one'."),
         ({"classes": [["a"], ["b"]]}, "is not that of a filter"),
@@ -321,6 +326,36 @@ def test_metadata_of_another_kind_are_refused(saved, values, message):
         SmallBertTextFilter.from_pretrained(saved)
     assert "skbert_filter.json" in str(caught.value)
     assert "saved" in str(caught.value)
+
+
+def with_a_huge_id(folder):
+    content = json.loads((folder / "tokenizer.json").read_text())
+    content["model"]["vocab"]["[MASK]"] = 2**31 + 3
+    for token in content["added_tokens"]:
+        if token["content"] == "[MASK]":
+            token["id"] = 2**31 + 3
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+
+
+def change_weights(folder, change):
+    weights = load_file(folder / "model.safetensors")
+    change(weights)
+    save_file(weights, folder / "model.safetensors")
+
+
+@pytest.mark.parametrize("own_hash", [True, False])
+def test_classes_that_changed_places_are_refused(saved, own_hash):
+    """With its own hash removed, or made again: the fingerprint tells."""
+    file = saved / "skbert_filter.json"
+    metadata = json.loads(file.read_text())
+    metadata["classes"].reverse()
+    if own_hash:
+        edit_metadata(saved, classes=metadata["classes"])
+    else:
+        del metadata["sha256"]["skbert_filter.json"]
+        file.write_text(json.dumps(metadata))
+    with pytest.raises(ValueError, match=r"has no hash of skbert_filter|not the filter that was"):
+        SmallBertTextFilter.from_pretrained(saved)
 
 
 @pytest.mark.parametrize(
@@ -343,8 +378,25 @@ def test_metadata_of_another_kind_are_refused(saved, values, message):
             r"intermediate\.dense\.weight of shape \(16, 32\), but config\.json asks for \(8, 32\)",
         ),
         (
-            lambda f: os.truncate(f / "model.safetensors", 99),
-            r"model\.safetensors in .*is damaged",
+            lambda f: edit_json(f / "config.json", num_hidden_layers=10**9),
+            r"describes a BERT of [\d,]+ weights, but its safetensors files have [\d,]+ bytes",
+        ),
+        (
+            lambda f: edit_json(f / "config.json", vocab_size=2**31),
+            r"describes a BERT of [\d,]+ weights, but its safetensors files have [\d,]+ bytes",
+        ),
+        (with_a_huge_id, r"numbers '\[MASK\]' as 2,147,483,651"),
+        (
+            lambda f: change_weights(f, lambda weights: weights["classifier.bias"].fill(np.nan)),
+            r"not finite: classifier\.bias holds NaN",
+        ),
+        (
+            lambda f: change_weights(f, lambda weights: weights["classifier.bias"].fill(3)),
+            "is not the filter that was saved: its weights, classes or tokenizer have changed",
+        ),
+        (
+            lambda f: os.truncate(f / "model.safetensors", 200),
+            r"describes a BERT of",
         ),
         (
             lambda f: save_file(

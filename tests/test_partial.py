@@ -43,7 +43,7 @@ class Stopping(WordCountRule):
 def _small_steps(monkeypatch):
     monkeypatch.setattr("skbert_filter.corpus.scores._CHUNK_TEXTS", 7)
     monkeypatch.setattr("skbert_filter.corpus.rows._GROUP_ROWS", 50)
-    monkeypatch.setattr("skbert_filter.tables.reading._BATCH_ROWS", 50)
+    monkeypatch.setattr("skbert_filter.io.reading._BATCH_ROWS", 50)
 
 
 def fitted(name="v1"):
@@ -95,7 +95,7 @@ def test_an_interrupted_job_goes_on_and_gives_the_same_bytes(tmp_path, make, at)
     with pytest.raises(KeyboardInterrupt) as error:
         filter_corpus(model, source, destination, **options)
     assert error.value.__notes__ == [
-        f"What was computed is kept in {destination}.partial: the same command goes on from there."
+        f"What was computed is kept in {destination}.partial: the same command resumes from there."
     ]
     assert not destination.exists()
     assert not (audit and audit.exists())
@@ -191,7 +191,7 @@ import os, resource, signal, sys, time
 from skbert_filter import filter_corpus
 from skbert_filter.corpus import rows, scores
 from skbert_filter.inspection.baselines import WordCountRule
-from skbert_filter.tables import reading
+from skbert_filter.io import reading
 
 scores._CHUNK_TEXTS = 7
 rows._GROUP_ROWS = reading._BATCH_ROWS = 50
@@ -260,6 +260,95 @@ def test_a_killed_job_goes_on_in_another_process(tmp_path, script, make):
     assert not list(tmp_path.glob("*.partial"))
 
 
+KILLED_AT_ITS_END = """
+import os, shutil, signal, sys
+from pathlib import Path
+from skbert_filter import filter_corpus
+from skbert_filter.inspection.baselines import WordCountRule
+
+source, folder = Path(sys.argv[1]), Path(sys.argv[2])
+rule = WordCountRule().fit(["View All", "We make steel tools"], [0, 1])
+
+
+def run(job):
+    "Run a job in a process of its own; return its exit code."
+    if child := os.fork():
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    job()
+    os._exit(0)
+
+
+def killed_at(step):
+    "Let the system kill this process at a step after the output was complete."
+    steps = iter(range(1000))
+    is_complete = False
+
+    def watch(event, arguments):
+        nonlocal is_complete
+        if event == "os.rename" and str(arguments[1]).endswith("finished.json"):
+            is_complete = True
+        if is_complete and event in ("os.rename", "os.link", "os.remove", "os.rmdir"):
+            if next(steps) == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(watch)
+
+
+for step in range(100):
+    place = folder / str(step)
+    place.mkdir()
+    output = place / "out"
+
+    def kill(**options):
+        killed_at(step)
+        filter_corpus(rule, source, output, audit=place / "audit.csv", **options)
+
+    def again(**options):
+        filter_corpus(rule, source, output, audit=place / "audit.csv", **options)
+
+    if (code := run(kill)) == 0:
+        break
+    assert code == -signal.SIGKILL
+    # what is under the final name is complete, and another job may follow once it is moved away
+    if output.exists():
+        output.rename(place / "moved")
+        (place / "audit.csv").rename(place / "moved.csv")
+        assert run(lambda: again(threshold=0.7)) == 0, step
+    else:
+        assert run(again) == 0, step
+    assert run(lambda: kill(overwrite=True)) in (-signal.SIGKILL, 0)
+    # neither the old output nor the new one is lost, and the same command ends well
+    assert output.exists() or list(place.glob("out.partial/replaced")), step
+    assert run(lambda: again(overwrite=True)) == 0, step
+    assert {path.name for path in place.iterdir()} <= {"out", "audit.csv", "moved", "moved.csv"}
+print(step)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL")
+@pytest.mark.parametrize("make", [make_lines, make_parquet])
+def test_a_job_that_is_killed_at_its_very_end_blocks_no_other(tmp_path, make):
+    source, _, _ = make(tmp_path)
+    (tmp_path / "killed").mkdir()
+    script = tmp_path / "script.py"
+    script.write_text(KILLED_AT_ITS_END.replace('"out"', repr(f"out{source.suffix}")))
+    done = start(script, source, tmp_path / "killed")
+    steps, errors = done.communicate()
+    assert errors == ""
+    assert int(steps) > 5
+
+
+@pytest.mark.parametrize("left", [[], ["lock"], ["lock", "manifest.new"]])
+def test_what_a_job_left_that_was_killed_when_it_began_blocks_no_other(tmp_path, left):
+    source, destination, _ = make_csv(tmp_path)
+    partial = tmp_path / "out.csv.gz.partial"
+    partial.mkdir()
+    for name in left:
+        (partial / name).touch()
+    filter_corpus(fitted(), source, destination)
+    assert not partial.exists()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL")
 def test_a_job_keeps_others_out_for_as_long_as_it_lives(tmp_path, script):
     source, destination, _ = make_csv(tmp_path)
@@ -283,7 +372,7 @@ def test_a_full_disk_is_told_and_what_was_computed_is_kept(tmp_path, script):
     _, errors = full.communicate()
     assert full.returncode == 1
     assert f"There is no room to write {tmp_path / 'out.csv'}" in errors
-    assert "the same command goes on from there" in errors
+    assert "the same command resumes from there" in errors
     assert not (tmp_path / "out.csv").exists()
     finished = start(script, "finish", tmp_path / "in.csv", tmp_path / "out.csv")
     assert finished.communicate() == ("40\n", "")

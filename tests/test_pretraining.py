@@ -13,8 +13,8 @@ from skbert_filter.bert.architecture import Architecture
 from skbert_filter.bert.batching import pad, training_rows
 from skbert_filter.bert.candidates import N_DRAWN, N_FREQUENT, Candidates
 from skbert_filter.bert.engine import import_keras
-from skbert_filter.bert.masked_lm import MaskedLMTask, at_usual_scale
 from skbert_filter.bert.masking import Masking
+from skbert_filter.bert.pretraining_task import PretrainingTask, at_usual_scale
 from skbert_filter.bert.snapshots import Snapshot, Snapshots
 from skbert_filter.bert.tokenizer import build_wordpiece, encode
 
@@ -24,27 +24,20 @@ PUMP, S, ED, VIEW = (WORDS.index(word) for word in ("pump", "##s", "##ed", "view
 MASK = WORDS.index("[MASK]")
 
 
-def masked(texts, seed=0, **how):
+def masked(texts, seed=0, probability=0.15):
     """Ids of texts as they are, as the model sees them, and which are to be guessed."""
-    asked = {"probability": 0.15, "whole_words": False, "at_cls": False, **how}
-    masking = Masking.of(TOKENIZER, **asked)
+    masking = Masking.of(TOKENIZER, probability)
     tokens = encode(TOKENIZER, texts, 100)
     batch = pad(tokens, np.arange(len(texts)), int(tokens.lengths.max()))
-    hidden, chosen, guessed = masking.hide(batch, np.random.RandomState(seed))
-    ids = batch.inputs["input_ids"]
-    at_words = np.nonzero(chosen)[1] > 0
-    assert (guessed[at_words] == ids[:, 1:][chosen[:, 1:]]).all()
-    return ids, hidden, chosen
+    hidden, chosen = masking.hide(batch, np.random.RandomState(seed))
+    return batch.inputs["input_ids"], hidden, chosen
 
 
 # --- what is hidden
 
 
-@pytest.mark.parametrize("whole_words", [False, True])
-def test_the_asked_share_is_chosen_and_most_of_it_is_hidden(whole_words):
-    ids, hidden, chosen = masked(
-        ["pump view all we pump view all we"] * 4000, whole_words=whole_words
-    )
+def test_the_asked_share_is_chosen_and_most_of_it_is_hidden():
+    ids, hidden, chosen = masked(["pump view all we pump view all we"] * 4000)
     assert chosen.sum() / (8 * 4000) == pytest.approx(0.15 + 0.85**8 / 8, abs=0.005)
     assert (hidden == ids)[~chosen].all()
     assert (hidden[chosen] == MASK).mean() == pytest.approx(0.8, abs=0.01)
@@ -64,49 +57,15 @@ def test_special_tokens_are_neither_chosen_nor_drawn():
 @given(
     st.lists(st.sampled_from(["pumps", "pumped view", "all", "we pumpsed all", "x all x"])),
     st.integers(0, 100),
-    st.booleans(),
 )
-def test_something_of_each_text_is_to_be_guessed(texts, seed, whole_words):
+def test_something_of_each_text_is_to_be_guessed(texts, seed):
     texts = [*texts, "view"]
-    _, _, chosen = masked(texts, seed, probability=0.01, whole_words=whole_words)
+    _, _, chosen = masked(texts, seed, probability=0.01)
     assert chosen.any(axis=1).all()
 
 
-def test_whole_words_are_chosen_together():
-    ids, _, chosen = masked(["pumpsed view pumps all"] * 300, probability=0.3, whole_words=True)
-    assert (ids[0] == [2, PUMP, S, ED, VIEW, PUMP, S, WORDS.index("all"), 3]).all()
-    words = [chosen[:, 1:4], chosen[:, 4:5], chosen[:, 5:7], chosen[:, 7:8]]
-    for word in words:
-        assert (word == word[:, :1]).all()
-    # each word by itself, not the text as a whole
-    assert len(np.unique(chosen, axis=0)) > 8
-    _, _, single = masked(["pumpsed view pumps all"] * 300, probability=0.3, whole_words=False)
-    assert (single[:, 1:4] != single[:, 1:2]).any()
-
-
-@pytest.mark.parametrize("whole_words", [False, True])
-def test_at_cls_a_token_of_the_text_is_to_be_guessed(whole_words):
-    how = {"probability": 0.15, "whole_words": whole_words}
-    masking = Masking.of(TOKENIZER, **how, at_cls=True)
-    tokens = encode(TOKENIZER, ["pump [SEP] x view all", "we"] * 3000, 100)
-    batch = pad(tokens, np.arange(6000), int(tokens.lengths.max()))
-    hidden, chosen, guessed = masking.hide(batch, np.random.RandomState(0))
-    assert chosen[:, 0].all()
-    assert (hidden[:, 0] == batch.inputs["input_ids"][:, 0]).all()
-    at_cls = guessed[np.nonzero(chosen)[1] == 0]
-    share = np.bincount(at_cls[::2], minlength=len(WORDS)) / 3000
-    # each of its three words alike, hidden or not, and nothing else
-    expected = np.zeros(len(WORDS))
-    expected[[PUMP, VIEW, WORDS.index("all")]] = 1 / 3
-    assert share == pytest.approx(expected, abs=0.03)
-    assert (at_cls[1::2] == WORDS.index("we")).all()
-    # The words to guess are those that are drawn without it.
-    without = Masking.of(TOKENIZER, **how, at_cls=False)
-    assert (without.hide(batch, np.random.RandomState(0))[1] == chosen)[:, 1:].all()
-
-
 def test_texts_without_a_word_are_left_out():
-    masking = Masking.of(TOKENIZER, probability=0.15, whole_words=True, at_cls=True)
+    masking = Masking.of(TOKENIZER, 0.15)
     tokens = encode(TOKENIZER, ["", "pump", "x x", "[SEP]", "all", " "], 100)
     assert masking.rows_with_words(tokens).tolist() == [1, 4]
 
@@ -116,7 +75,7 @@ def test_a_tokenizer_without_a_mask_is_refused():
 
     bare = Tokenizer(models.WordPiece({"[UNK]": 0, "a": 1}, unk_token="[UNK]"))
     with pytest.raises(ValueError, match=r"no \[MASK\] token.*tokenizer='corpus'"):
-        Masking.of(bare, probability=0.15, whole_words=True, at_cls=True)
+        Masking.of(bare, 0.15)
 
 
 # --- batches of equal numbers of tokens
@@ -212,9 +171,9 @@ def architecture():
 
 def masked_lm(architecture, weights):
     import_keras()
-    from skbert_filter.bert.pretraining import BertForMaskedLM
+    from skbert_filter.bert.pretraining import BertForPretraining
 
-    model = BertForMaskedLM(architecture)
+    model = BertForPretraining(architecture)
     model.load(weights)
     return model
 
@@ -234,7 +193,7 @@ def test_logits_are_those_of_transformers_at_the_places_asked_for(golden, archit
     model = masked_lm(architecture, golden)
     is_token = np.arange(9) < golden["length"][:, None]
     for chosen in (is_token, is_token & (np.random.RandomState(0).rand(5, 9) < 0.3)):
-        got = model(inputs_for(golden, chosen, 9), training=training).numpy()
+        got = model(inputs_for(golden, chosen, 9), training=training)["tokens"].numpy()
         assert got.shape == (chosen.sum(), 30)
         np.testing.assert_allclose(got, golden["logits"][chosen], atol=1e-4)
 
@@ -249,7 +208,7 @@ def test_logits_of_candidates_are_those_of_the_vocabulary_save_the_right_one(gol
             **inputs_for(golden, chosen, 9),
             **{"guessed": guessed, "candidates": candidates, "log_stands_for": log_stands_for},
         }
-    ).numpy()
+    )["tokens"].numpy()
     every = golden["logits"][chosen]
     np.testing.assert_allclose(got[:, 0], every[np.arange(len(guessed)), guessed], atol=1e-4)
     is_right = guessed[:, None] == candidates
@@ -271,7 +230,7 @@ def test_bringing_the_embeddings_to_usual_scale_changes_no_logit(golden, archite
     }
     chosen = np.arange(9) < golden["length"][:, None]
     inputs = inputs_for(golden, chosen, 9)
-    logits = masked_lm(architecture, at_usual_scale(weights))(inputs).numpy()
+    logits = masked_lm(architecture, at_usual_scale(weights))(inputs)["tokens"].numpy()
     np.testing.assert_allclose(logits, golden["logits"][chosen], atol=1e-4)
 
 
@@ -280,7 +239,7 @@ def test_padding_does_not_change_the_logits(golden, architecture):
     short = {name: golden[name][1:] for name in ("input_ids", "length", "logits")}
     chosen = np.arange(9) < short["length"][:, None]
     np.testing.assert_allclose(
-        model(inputs_for(short, chosen, 6)).numpy(), short["logits"][chosen], atol=1e-4
+        model(inputs_for(short, chosen, 6))["tokens"].numpy(), short["logits"][chosen], atol=1e-4
     )
 
 
@@ -292,28 +251,78 @@ def test_its_weights_come_back_and_have_no_pooler(golden, architecture):
         np.testing.assert_array_equal(weight, golden[name])
 
 
-def test_an_untrained_model_knows_the_frequencies():
+@pytest.fixture(scope="module")
+def task():
+    """Return a task with targets, and with labels of two of four texts."""
     texts = ["pump"] * 5 + ["pump view"] * 3 + ["x"]
     sizes = {
         **{"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1},
         **{"num_attention_heads": 1, "max_position_embeddings": 8, "n_logits": 0},
         **{"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0},
     }
-    task = MaskedLMTask.of(
+    shares = np.zeros((9, 2))
+    shares[0, 1] = shares[5, 0] = 1
+    return PretrainingTask.of(
         texts,
+        targets=np.random.RandomState(1).standard_normal((9, 3)),
+        shares=shares,
         tokenizer=TOKENIZER,
         vocab_size=16,
         lowercase=False,
         sizes=sizes,
         probability=0.15,
-        whole_words=True,
-        at_cls=True,
         rng=np.random.RandomState(0),
     )
+
+
+def test_an_untrained_model_knows_the_frequencies(task):
     frequencies = np.exp(task.weights["cls.predictions.bias"])
     assert frequencies.sum() == pytest.approx(1)
     assert frequencies[PUMP] / frequencies[VIEW] == pytest.approx(9 / 4)
     assert frequencies[:PUMP] == pytest.approx(frequencies[S])
+
+
+def test_texts_without_a_word_take_their_targets_and_labels_with_them(task):
+    assert len(task.tokens) == len(task.targets) == len(task.shares) == 8
+    assert task.shares.sum(axis=0).tolist() == [1, 1]
+
+
+def test_targets_and_labels_are_read_from_cls_as_a_classifier_does(task):
+    import_keras()
+    from skbert_filter.bert.encoder import BertClassifier
+    from skbert_filter.bert.pretraining import BertForPretraining
+
+    rng = np.random.RandomState(2)
+    weights = {
+        name: rng.standard_normal(w.shape).astype(np.float32) for name, w in task.weights.items()
+    }
+    inputs = {
+        "input_ids": np.array([[2, PUMP, VIEW, 3], [2, VIEW, 3, 0]], np.int32),
+        "length": np.array([4, 3], np.int32),
+    }
+    places = np.array([1], np.int32)
+    model = BertForPretraining(task.architecture, n_targets=3, n_classes=2)
+    model.load(weights)
+    got = model({**inputs, "first_places": places, "second_places": places})
+    assert got["tokens"].shape == (2, len(WORDS))
+    for output, head in (("targets", "targets"), ("labels", "classifier")):
+        read = {f"classifier.{part}": weights[f"{head}.{part}"] for part in ("weight", "bias")}
+        n_logits = len(read["classifier.bias"])
+        classifier = BertClassifier(replace(task.architecture, n_logits=n_logits))
+        classifier.load({**weights, **read})
+        np.testing.assert_allclose(got[output], classifier(inputs), atol=1e-4)
+
+
+def test_the_loss_of_labels_is_the_mean_over_those_that_are_there():
+    import_keras()
+    from skbert_filter.bert.pretraining import _labelled_cross_entropy
+
+    shares = np.array([[0, 0], [0, 1], [0, 0], [0.5, 0.5]], np.float32)
+    logits = np.array([[9, -9], [0, 2], [-5, 5], [1, 0]], np.float32)
+    log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    expected = -(log_p[1, 1] + log_p[3].mean()) / 2
+    assert float(np.mean(_labelled_cross_entropy(shares, logits))) == pytest.approx(expected)
+    assert float(np.mean(_labelled_cross_entropy(0 * shares, logits))) == 0
 
 
 # --- snapshots

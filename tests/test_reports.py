@@ -36,6 +36,8 @@ CONTAINERS = {
     "polars frame": lambda texts: pl.DataFrame({"text": texts}),
     "Arrow": pa.array,
     "Arrow table": lambda texts: pa.table({"text": texts}),
+    "Arrow batch": lambda texts: pa.record_batch({"text": texts}),
+    "Arrow views": lambda texts: pa.table({"text": pa.array(texts, pa.string_view())}),
 }
 ODD_TEXTS = [
     "",

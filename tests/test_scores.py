@@ -20,7 +20,7 @@ def test_the_interval_of_whole_numbers_is_that_of_scipy(counts):
 def answers_of(proba, classes):
     proba = np.array(proba)
     classes = np.array(classes)
-    return Answers(classes, classes[proba.argmax(axis=1)], proba, None)
+    return Answers(classes, classes[proba.argmax(axis=1)], proba, proba)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])

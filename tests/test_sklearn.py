@@ -350,6 +350,7 @@ def test_routing_of_weights_through_a_pipeline(quick, snippets):
 def test_routing_of_weights_and_validation_texts_through_folds(quick, data):
     X, y = data
     weights = np.where(np.arange(len(X)) % 2, 1.0, 2.0)
+    X_val = [f"{text} Indeed." for text in X[:5]]
     with config_context(enable_metadata_routing=True):
         asking = clone(quick).set_fit_request(sample_weight=True, X_val=True, y_val=True)
         asking.set_score_request(sample_weight=True)
@@ -358,13 +359,13 @@ def test_routing_of_weights_and_validation_texts_through_folds(quick, data):
             X,
             y,
             cv=TWO_FOLDS,
-            params={"sample_weight": weights, "X_val": X[:5], "y_val": y[:5]},
+            params={"sample_weight": weights, "X_val": X_val, "y_val": y[:5]},
             return_estimator=True,
             return_indices=True,
         )
     assert [fold.training_record_["validated_on"] for fold in folds["estimator"]] == [5, 5]
     train, test = folds["indices"]["train"][0], folds["indices"]["test"][0]
-    first = clone(quick).fit(X[train], y[train], weights[train], X_val=X[:5], y_val=y[:5])
+    first = clone(quick).fit(X[train], y[train], weights[train], X_val=X_val, y_val=y[:5])
     assert folds["estimator"][0].fingerprint_ == first.fingerprint_
     assert folds["test_score"][0] == first.score(X[test], y[test], weights[test])
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
@@ -294,6 +295,17 @@ def test_one_split_keeps_containers_and_rows_together(stratify, key, snippets):
         assert isinstance(labels, np.ndarray)
         assert np.array_equal(labels, y[list(rows)])
         assert list(rows) == sorted(rows)
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.string_view()])
+@pytest.mark.parametrize("container", [pa.record_batch, pa.table])
+def test_one_split_gives_batches_and_tables_of_arrow(container, kind, snippets):
+    X, y = snippets
+    rows = container({"text": pa.array(list(map(str, X)), kind)})
+    parts = dedup_train_test_split(rows, y, random_state=0)[:2]
+    assert [(type(part), part.schema) for part in parts] == [(type(rows), rows.schema)] * 2
+    expected = dedup_train_test_split(X, y, random_state=0)[:2]
+    assert [part["text"].to_pylist() for part in parts] == list(map(list, expected))
 
 
 def test_the_default_share_is_that_of_train_test_split(snippets):

@@ -246,10 +246,10 @@ TABLE = pd.DataFrame({"text": ["a", "b"], "label": ["x", "y"], "first_row": [0, 
     ("table", "message"),
     [
         (TABLE.drop(columns="label"), "has no column 'label'"),
-        (TABLE.assign(label=["x", "kep"]), "Line 1 of the table has the label 'kep', which y"),
-        (TABLE.assign(text=["a", "c"]), "Line 1 of the table is of row 1 and the text 'c', which"),
-        (TABLE.assign(first_row=[0, 9]), "Line 1 of the table is of row 9"),
-        (TABLE.assign(text="a", first_row=[0, 2]), "Lines 0 and 1 of the table are of one text"),
+        (TABLE.assign(label=["x", "kep"]), "Row 1 of the table has the label 'kep', which y"),
+        (TABLE.assign(text=["a", "c"]), "Row 1 of the table is of row 1 and the text 'c', which"),
+        (TABLE.assign(first_row=[0, 9]), "Row 1 of the table is of row 9"),
+        (TABLE.assign(text="a", first_row=[0, 2]), "Rows 0 and 1 of the table are of one text"),
     ],
 )
 def test_a_table_that_cannot_be_applied_is_refused(table, message):

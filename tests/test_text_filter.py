@@ -4,6 +4,7 @@ import copy
 import enum
 import inspect
 import json
+import logging
 import os
 import pickle
 import random
@@ -18,12 +19,16 @@ import keras
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from tokenizers import Tokenizer
 
-from skbert_filter import SmallBertTextFilter
+from skbert_filter import SmallBertPretrainer, SmallBertTextFilter
+from skbert_filter.bert import live
 from skbert_filter.bert.losses import focal_loss
 
 LABELS = {
@@ -389,13 +394,37 @@ def test_early_stopping_sets_distinct_texts_apart(tiny, binary, snippets):
     assert off.training_record_["best_epoch"] == off.n_iter_ == tiny["epochs"]
 
 
+def test_early_stopping_holds_out_whole_groups(one_epoch, snippets):
+    X, y = snippets
+    pages = np.arange(len(X)) % 8
+    # each page has its texts twice, and the first text of the list
+    X, y, pages = [*X, *X, *[X[0]] * 8], [*y, *y, *[y[0]] * 8], [*pages, *pages, *range(8)]
+    with config_context(enable_metadata_routing=True):
+        asking = SmallBertTextFilter(**one_epoch).set_fit_request(groups=True)
+        model = make_pipeline(FunctionTransformer(list), asking).fit(X, y, groups=pages)[-1]
+    # of 8 pages with 6 texts of their own one is held out, with the text that all have
+    record = model.training_record_
+    assert record["validated_on"] in (6, 7)
+    assert record["trained_on"] == 48 - record["validated_on"]
+
+    with pytest.raises(ValueError, match=r"Row 0 of groups is missing"):
+        asking.fit(X, y, groups=[None, *pages[1:]])
+
+
+def test_the_logarithm_of_probabilities(ternary, probes):
+    expected = np.log(ternary.predict_proba(probes))
+    np.testing.assert_array_equal(ternary.predict_log_proba(probes), expected)
+
+
 @pytest.mark.parametrize("patience", [0, 1])
 def test_the_weights_of_the_best_epoch_are_kept(tiny, snippets, patience):
     X, y = snippets
     settings = {**tiny, "epochs": 12, "learning_rate": 0.01, "lr_scheduler_type": "constant"}
     # The better it learns, the worse it does on labels that are turned round.
     X_val, y_val = X[::3], ["discard" if label == "keep" else "keep" for label in y[::3]]
-    model = SmallBertTextFilter(**settings, patience=patience).fit(X, y, X_val=X_val, y_val=y_val)
+    model = SmallBertTextFilter(**settings, patience=patience)
+    with pytest.warns(UserWarning, match="16 of the 16 distinct texts of X_val are training texts"):
+        model.fit(X, y, X_val=X_val, y_val=y_val)
 
     val_loss = model.history_["val_loss"]
     best = int(np.argmin(val_loss))
@@ -411,7 +440,8 @@ def test_the_weights_of_the_best_epoch_are_kept(tiny, snippets, patience):
 def test_validation_texts_without_early_stopping_are_only_logged(tiny, snippets):
     X, y = snippets
     plain = SmallBertTextFilter(**tiny, early_stopping=False)
-    logged = clone(plain).fit(X, y, X_val=X[:3], y_val=["discard"] * 3)
+    X_val = [f"{text} Indeed." for text in X[:3]]
+    logged = clone(plain).fit(X, y, X_val=X_val, y_val=["discard"] * 3)
     assert len(logged.history_["val_loss"]) == logged.n_iter_ == tiny["epochs"]
     assert logged.training_record_["validated_on"] == 3
     assert logged.training_record_["best_epoch"] == tiny["epochs"]
@@ -526,6 +556,28 @@ def test_keras_callbacks_are_used_and_forgotten(tiny, binary, snippets):
     assert not any(value is recorder for value in vars(model).values())
 
 
+# of Keras itself, as it writes a file
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_a_callback_may_set_the_learning_rate_and_save_the_model(one_epoch, snippets, tmp_path):
+    model = SmallBertTextFilter(**{**one_epoch, "epochs": 3})
+    callbacks = [
+        keras.callbacks.LearningRateScheduler(lambda epoch, rate: 0.001 / (epoch + 1)),
+        keras.callbacks.ModelCheckpoint(tmp_path / "model.keras"),
+        keras.callbacks.ModelCheckpoint(tmp_path / "model.weights.h5", save_weights_only=True),
+    ]
+    model.fit(*snippets, callbacks=callbacks)
+    assert model.history_["learning_rate"] == pytest.approx([0.001, 0.001 / 2, 0.001 / 3])
+    keras.models.load_model(tmp_path / "model.keras", compile=False)
+    assert (tmp_path / "model.weights.h5").exists()
+
+    falling = keras.callbacks.ReduceLROnPlateau("loss", patience=0, min_delta=10.0, factor=0.5)
+    model.fit(*snippets, callbacks=[falling])
+    rates = model.history_["learning_rate"]
+    assert rates[2] == pytest.approx(rates[1] / 2)
+    # the next fit has its schedule again
+    assert model.fit(*snippets).history_["learning_rate"][-1] == pytest.approx(0, abs=1e-5)
+
+
 def test_callbacks_of_scikit_learn_are_refused_in_fit(tiny, snippets):
     with pytest.raises(
         TypeError, match=r"callback of scikit-learn. Set it with set_callbacks\(Pro"
@@ -631,6 +683,53 @@ def test_global_settings_and_generators_are_left_alone(one_epoch, snippets):
     before = state()
     SmallBertTextFilter(**one_epoch).fit(*snippets).predict(snippets[0])
     assert state() == before
+
+
+@pytest.mark.parametrize("estimator", [SmallBertTextFilter, SmallBertPretrainer])
+def test_numbers_of_numpy_are_taken_as_pythons(estimator, snippets, tmp_path):
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "vocab_size": 300, "epochs": 1}
+    plain = {n: v for n, v in estimator().get_params().items() if type(v) is int} | sizes
+    plain |= {"random_state": 0, "verbose": 0}
+    narrow = {name: np.int16(number) for name, number in plain.items()}
+    narrow |= {"max_length": np.uint8(100), "random_state": np.int64(0)}
+
+    model = estimator(**narrow).fit(*snippets)
+    expected = estimator(**plain).fit(*snippets)
+    assert clone(model).get_params() == expected.get_params()
+    assert model.training_record_["random_state"] == "0"
+    model.save_pretrained(tmp_path / "model")
+    loaded = estimator.from_pretrained(tmp_path / "model")
+    assert getattr(loaded, "fingerprint_", None) == getattr(expected, "fingerprint_", None)
+    assert getattr(loaded, "encoder_", None) == getattr(model, "encoder_", None)
+
+
+@pytest.mark.parametrize("floatx", ["float16", "float64"])
+def test_a_fit_computes_in_32_bits_whatever_the_program_uses(
+    floatx, one_epoch, brief, snippets, probes
+):
+    live._kept.clear()  # as in a fresh process
+    keras.config.set_floatx(floatx)
+    try:
+        model = SmallBertTextFilter(**one_epoch).fit(*snippets)
+        assert keras.config.floatx() == floatx
+        SmallBertPretrainer(hidden_size=16, num_hidden_layers=1, vocab_size=300, max_steps=1).fit(
+            snippets[0]
+        )
+    finally:
+        keras.config.set_floatx("float32")
+    assert model.fingerprint_ == brief.fingerprint_
+
+
+def test_tensorflows_advice_on_tracing_stays_out(one_epoch, snippets, caplog):
+    class Advise(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logging.getLogger("tensorflow").warning("5 calls triggered tf.function retracing.")
+            logging.getLogger("tensorflow").warning("Another warning.")
+
+    SmallBertTextFilter(**one_epoch).fit(*snippets, callbacks=[Advise()])
+    assert [record.getMessage() for record in caplog.records] == ["Another warning."]
+    logging.getLogger("tensorflow").warning("5 calls triggered tf.function retracing.")
+    assert len(caplog.records) == 2
 
 
 # --- pickle
@@ -784,7 +883,7 @@ def test_a_hundred_fits_grow_nothing(tiny):
 BAD_PARAMETERS = {
     "checkpoint": (3, "an instance of 'str'"),
     "tokenizer": (3, "an instance of 'str'"),
-    "vocab_size": (15, r"an int in the range \[16, inf\)"),
+    "vocab_size": (15, r"an int in the range \[16, 1000000\]"),
     "lowercase": ("yes", "an instance of 'bool'"),
     "max_length": (2, r"an int in the range \[3, inf\)"),
     "padding": ("shortest", r"a str among \{'(longest|max_length)', '(longest|max_length)'\}"),
@@ -844,6 +943,27 @@ def test_class_weight_must_name_every_class(tiny, snippets):
 
 
 # --- where training starts
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {"keep": float("nan"), "discard": 1},
+        {"keep": float("inf"), "discard": 1},
+        {"keep": -1, "discard": 1},
+        {"keep": 0, "discard": 0},
+    ],
+)
+def test_class_weights_that_weigh_nothing_are_refused(tiny, snippets, weights):
+    with pytest.raises(ValueError, match=r"class_weight=.* must hold finite numbers of 0 or more"):
+        SmallBertTextFilter(**tiny, class_weight=weights).fit(*snippets)
+
+
+def test_a_training_that_diverges_is_stopped_and_leaves_the_filter_as_it_was(tiny, snippets):
+    model = SmallBertTextFilter(**{**tiny, "learning_rate": 1e30})
+    with pytest.raises(ValueError, match=r"loss of epoch \d+ is nan: .*learning_rate that is too"):
+        model.fit(*snippets)
+    assert not hasattr(model, "classes_")
 
 
 def test_a_tokenizer_is_taken_as_object_or_folder(saved, one_epoch, brief, snippets, probes):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from sklearn.exceptions import DataConversionWarning
 
-from skbert_filter.validation import check_labels, check_texts, find_texts
+from skbert_filter.validation import check_labels, check_texts, find_texts, take_rows
 
 TEXTS = ["View All", "", "  ", "naïve ☕", "مرحبا", "a\0b"]
 
@@ -54,6 +54,8 @@ CONTAINERS = {
     "Arrow array": lambda texts: pa.array(texts, pa.string()),
     "Arrow chunks": lambda texts: pa.chunked_array([texts[:2], texts[2:]], pa.string()),
     "Arrow table": lambda texts: pa.table({"text": pa.array(texts, pa.string())}),
+    "Arrow batch": lambda texts: pa.record_batch({"text": pa.array(texts, pa.string())}),
+    "Arrow views": lambda texts: pa.table({"text": pa.array(texts, pa.string_view())}),
 }
 
 
@@ -282,3 +284,31 @@ def test_labels_keep_the_type_of_their_array():
 def test_bad_labels_are_refused(y, message):
     with pytest.raises(ValueError, match=message):
         check_labels(y, 2, name="labels", of="X_val")
+
+
+VIEW = pa.string_view()
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pa.array(["a", "b", None], VIEW),
+        pa.chunked_array([["a"], ["b", None]], VIEW),
+        pa.array([["a"], [], None], pa.list_(VIEW)),
+        pa.array([["a"], ["b"], None], pa.list_(VIEW, 1)),
+        pa.array([["a"], [], None], pa.large_list_view(VIEW)),
+        pa.array([{"a": "x"}, None, {"a": "y"}], pa.struct({"a": VIEW})),
+        pa.array([[("a", "x")], [], None], pa.map_(VIEW, VIEW)),
+        pa.DictionaryArray.from_arrays(pa.array([1, 0, None]), pa.array(["a", "b"], VIEW)),
+        pa.record_batch({"a": ["x", "y", None]}),
+        pa.record_batch({"a": pa.array([b"x", b"y", None], pa.binary_view()), "b": [1, 2, 3]}),
+        pa.table({"a": pa.chunked_array([[["x"]], [[], ["y"]]], pa.list_(VIEW))}),
+    ],
+    ids=lambda rows: str(rows.type) if hasattr(rows, "type") else type(rows).__name__,
+)
+def test_rows_of_arrow_are_taken_in_their_container_also_views(rows):
+    taken = take_rows(rows, np.array([2, 0]))
+    assert type(taken) is type(rows)
+    kind = "type" if hasattr(rows, "type") else "schema"
+    assert getattr(taken, kind) == getattr(rows, kind)
+    assert taken.to_pylist() == [rows.to_pylist()[2], rows.to_pylist()[0]]

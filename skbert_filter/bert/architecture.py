@@ -39,6 +39,14 @@ class Architecture:
     type_vocab_size: int = 2
     layer_norm_eps: float = LAYER_NORM_EPS
 
+    @property
+    def n_weights(self) -> int:
+        """How many numbers the encoder has, without pooler and head."""
+        width, inner = self.hidden_size, self.intermediate_size
+        words = self.vocab_size + self.max_position_embeddings + self.type_vocab_size
+        layer = 4 * width * (width + 1) + inner * (width + 1) + width * (inner + 1) + 4 * width
+        return (words + 2) * width + self.num_hidden_layers * layer
+
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every weight, in the order in which they are drawn and saved."""
         width, inner = self.hidden_size, self.intermediate_size

@@ -5,7 +5,8 @@ tracing cost by the number of variables, not by their size. Importing this modul
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from keras import ops
 
 from skbert_filter.bert.architecture import Architecture, Precision, Weights
-from skbert_filter.bert.engine import traced_once
+from skbert_filter.bert.engine import backend_name, traced_once
 
 # Score of what is not to be chosen, such as attention to padding: exp() of it is 0 in float32.
 NEVER = -1e9
@@ -260,6 +261,7 @@ class BertEncoder(keras.Model):
         }
 
 
+@keras.saving.register_keras_serializable("skbert_filter")
 class BertClassifier(BertEncoder):
     """BERT with a pooler and a classification head; gives logits ``(batch, n_logits)``.
 
@@ -274,6 +276,15 @@ class BertClassifier(BertEncoder):
             if name.startswith(("bert.pooler.", "classifier."))
         }
         super().__init__(architecture, head, precision)
+
+    def get_config(self):
+        """Describe the model to a callback that saves it."""
+        return {"architecture": asdict(self.architecture), "precision": self.dtype_policy.name}
+
+    @classmethod
+    def from_config(cls, config):
+        """Make the model that a callback has saved."""
+        return cls(Architecture(**config["architecture"]), config["precision"])
 
     def call(self, inputs, training=False):
         ids, length = inputs["input_ids"], inputs["length"]
@@ -293,6 +304,43 @@ class BertClassifier(BertEncoder):
         pooled = self._drop(ops.tanh(pooled), seeds)
         logits = ops.matmul(pooled, w["classifier.weight"]) + w["classifier.bias"]
         return ops.cast(logits, "float32")
+
+
+class MeanState(BertEncoder):
+    """The mean over its tokens of the last hidden state of a text, ``(batch, width)``."""
+
+    def __init__(self, architecture: Architecture):
+        super().__init__(architecture, {})
+
+    def call(self, inputs, training=False):
+        ids, length = inputs["input_ids"], inputs["length"]
+        n_texts, n_tokens = ops.shape(ids)[0], ops.shape(ids)[1]
+        everywhere = ops.arange(n_texts * n_tokens, dtype="int32")
+        states = self.hidden_states(ids, length, self.unpacked(), None, everywhere)
+        states = ops.cast(states, "float32")
+        states = ops.reshape(states, (n_texts, n_tokens, self.architecture.hidden_size))
+        is_token = ops.arange(n_tokens, dtype="int32") < ops.expand_dims(length, 1)
+        weights = ops.cast(is_token, "float32") / ops.cast(ops.expand_dims(length, 1), "float32")
+        return ops.sum(states * ops.expand_dims(weights, 2), axis=1)
+
+
+def compiled_forward(model: keras.Model) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
+    """Return a function from ``input_ids`` and ``length`` of a batch to what the model gives."""
+    if backend_name() != "tensorflow":
+        return model.predict_on_batch
+    import tensorflow as tf
+
+    # One open shape, traced once: predict_on_batch would be traced for the first shapes it sees.
+    @tf.function(
+        input_signature=[tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None,), tf.int32)]
+    )
+    def traced(input_ids, length):
+        return model({"input_ids": input_ids, "length": length}, training=False)
+
+    compiled = traced.get_concrete_function()
+    return lambda inputs: compiled(
+        tf.constant(inputs["input_ids"]), tf.constant(inputs["length"])
+    ).numpy()
 
 
 def _shapes(a: Architecture) -> dict[str, tuple[int, ...]]:

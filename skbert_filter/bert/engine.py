@@ -1,9 +1,11 @@
 """The one place where Keras and its backend are first imported."""
 
 import io
+import logging
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import ModuleType
@@ -44,6 +46,49 @@ def import_keras() -> ModuleType:
     import keras
 
     return keras
+
+
+_computed_in: int | None = None
+_floatx_found: list[str] = []
+_lock = threading.Lock()
+
+
+def check_not_forked() -> None:
+    """Refuse a child of a process in which Keras has computed: it would wait for ever."""
+    if _computed_in not in (None, os.getpid()):
+        raise RuntimeError(
+            "This process was forked from one in which Keras has computed, whose threads it lacks: "
+            "a fit would hang. Start processes by multiprocessing.get_context('spawn'), or by "
+            "joblib's own backend, 'loky'."
+        )
+
+
+@contextmanager
+def computing() -> Iterator[None]:
+    """Let Keras compute in 32 bits, whatever number format the program has set for itself.
+
+    TensorFlow's advice on how often it traces is for those who write a model, not for its users.
+    """
+    global _computed_in
+    check_not_forked()
+    _computed_in = os.getpid()
+    config = import_keras().config
+    with _lock:
+        _floatx_found.append(config.floatx())
+        config.set_floatx("float32")
+        logging.getLogger("tensorflow").addFilter(_no_advice)
+    try:
+        yield
+    finally:
+        with _lock:
+            found = _floatx_found.pop()
+            if not _floatx_found:  # no other thread computes
+                config.set_floatx(found)
+                logging.getLogger("tensorflow").removeFilter(_no_advice)
+
+
+def _no_advice(record: logging.LogRecord) -> bool:
+    return "tf.function retracing" not in record.getMessage()
 
 
 def granted_threads() -> int:

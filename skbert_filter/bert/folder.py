@@ -7,9 +7,7 @@ Nothing that is read here can run code. A filter of two classes is saved with a 
 import hashlib
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,16 +15,21 @@ from typing import Any, get_args
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 from tokenizers import Tokenizer
 
-from skbert_filter.bert.architecture import Precision, Weights
+from skbert_filter.bert.architecture import Architecture, Precision, Weights
 from skbert_filter.bert.config import architecture_of
 from skbert_filter.bert.state import BertState
 from skbert_filter.bert.tokenizer import ignores_case, load_tokenizer, special_tokens
+from skbert_filter.io.atomic import written_aside
+
+# Filters that are part of this package, by the names that stand for their folders.
+BUNDLED = {"web": Path(__file__).parents[1] / "pretrained" / "web"}
 
 FORMAT_VERSION = 1
 METADATA = "skbert_filter.json"
+ENCODER_CLASS = "BertForMaskedLM"
 _FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 
 _NUMBER = (int, float)
@@ -40,6 +43,7 @@ _FIELDS: dict[str, tuple[type, ...]] = {
     "parameters": (dict,),
     "history": (dict,),
     "training_record": (dict,),
+    "fingerprint": (str,),
 }
 
 
@@ -58,7 +62,7 @@ def save_folder(folder: str | os.PathLike, state: BertState, labels: list[str], 
     del sizes["n_logits"]
     with new_folder(folder) as path:
         write_config(path, "BertForSequenceClassification", {**sizes, **config}, tokenizer)
-        save_file(_with_head_of_two(state.weights), path / "model.safetensors", {"format": "pt"})
+        write_weights(path, _with_head_of_two(state.weights))
         write_tokenizer(path, tokenizer, state.max_length)
         parts = ("max_length", "gamma", "label_smoothing", "precision")
         write_metadata(path, {**{name: getattr(state, name) for name in parts}, **own})
@@ -76,39 +80,9 @@ def new_folder(folder: str | os.PathLike) -> Iterator[Path]:
             f"{os.fspath(folder)!r} exists already. Choose another folder, or remove it first."
         )
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        yield temporary
-        # safetensors writes a file, and tempfile makes a folder, that only its owner can read.
-        mask = _umask()
-        for path in temporary.iterdir():
-            path.chmod(0o666 & ~mask)
-        temporary.chmod(0o777 & ~mask)
-        for path in (*temporary.iterdir(), temporary):
-            _sync(path)
-        if target.exists():
-            target.rmdir()
-        temporary.rename(target)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    _sync(target.parent)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _sync(path: Path) -> None:
-    # Windows opens no folder, and syncs no file that is opened for reading.
-    if os.name == "posix":
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    with written_aside(target) as made:
+        made.mkdir()
+        yield made
 
 
 def write_config(
@@ -127,9 +101,15 @@ def write_config(
     write_json(folder / "config.json", whole)
 
 
+def write_weights(folder: Path, weights: Weights) -> None:
+    """Write the model.safetensors, by Hugging Face's names."""
+    # safetensors' own writer gives its file to the owner alone, and hides that a disk is full
+    (folder / "model.safetensors").write_bytes(save(dict(weights), {"format": "pt"}))
+
+
 def write_tokenizer(folder: Path, tokenizer: Tokenizer, max_length: int) -> None:
     """Write the files by which AutoTokenizer gives the same ids."""
-    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer.json").write_text(tokenizer.to_str(pretty=True), encoding="utf-8")
     config = {
         # without these, AutoTokenizer lower-cases a cased vocabulary
         "tokenizer_class": "PreTrainedTokenizerFast",
@@ -152,17 +132,19 @@ def write_metadata(folder: Path, own: Mapping[str, Any]) -> None:
 
 
 def load_folder(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
-    """Read a folder of `save_folder`: the state, and our own metadata."""
-    path, owner = Path(folder), repr(os.fspath(folder))
+    """Read a folder of `save_folder`, or a bundled one: the state, and our own metadata."""
+    path, owner = find_folder(folder), repr(os.fspath(folder))
     if not (path / METADATA).is_file():
         raise FileNotFoundError(
             f"{owner} is not a folder written by save_pretrained: it has no {METADATA}."
         )
     for name in (METADATA, *_FILES):
-        if not (path / name).is_file() or (path / name).is_symlink():
+        # an installer may link to the files of a package
+        is_link = (path / name).is_symlink() and path not in BUNDLED.values()
+        if not (path / name).is_file() or is_link:
             raise ValueError(f"{owner} is incomplete: {name} is not a regular file.")
     metadata = checked_metadata(path)
-    if unhashed := set(_FILES) - metadata["sha256"].keys():
+    if unhashed := {METADATA, *_FILES} - metadata["sha256"].keys():
         raise ValueError(_damaged(path, f"has no hash of {sorted(unhashed)[0]}"))
     for name, types in _FIELDS.items():
         if type(metadata.get(name)) not in types:
@@ -173,6 +155,7 @@ def load_folder(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
             )
     config = read_json(path / "config.json")
     architecture = architecture_of(config, owner)
+    check_size(architecture, [path / "model.safetensors"], owner)
     names = config.get("id2label")
     if not isinstance(names, dict) or not 2 <= len(names) == len(metadata["classes"]):
         raise ValueError(
@@ -184,12 +167,17 @@ def load_folder(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
         raise ValueError(
             _damaged(path, f"has max_length={metadata['max_length']} for {positions} positions")
         )
+    if not 0 <= metadata["gamma"] < np.inf or not 0 <= metadata["label_smoothing"] < 1:
+        found = f"gamma={metadata['gamma']}, label_smoothing={metadata['label_smoothing']}"
+        raise ValueError(_damaged(path, f"has {found}, with which no filter is trained"))
     if metadata["precision"] not in get_args(Precision):
         raise ValueError(_damaged(path, f"has an unknown precision={metadata['precision']!r}"))
     try:
-        weights = load_file(path / "model.safetensors")
+        saved = load_file(path / "model.safetensors")
     except SafetensorError as error:
         raise ValueError(f"model.safetensors in {owner} is damaged: {error}") from None
+    # bundled ones are in half precision, to be small
+    weights = {name: weight.astype(np.float32) for name, weight in saved.items()}
     for name, shape in replace(architecture, n_logits=len(names)).weight_shapes().items():
         held = weights[name].shape if name in weights else None
         if held != shape:
@@ -197,6 +185,7 @@ def load_folder(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
                 f"model.safetensors in {owner} has {name} of shape {held}, but config.json "
                 f"asks for {shape}. Save the filter again."
             )
+        check_finite(weights[name], name, owner)
     binary = len(names) == 2
     state = BertState.of(
         replace(architecture, n_logits=1 if binary else len(names)),
@@ -208,6 +197,43 @@ def load_folder(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
         precision=metadata["precision"],
     )
     return state, metadata
+
+
+def find_folder(folder: str | os.PathLike) -> Path:
+    """Return the path of a folder, or of the bundled one of that name.
+
+    As on the hub, a folder of the working directory comes first, if a model is saved in it.
+    """
+    path = Path(folder)
+    bundled = BUNDLED.get(os.fspath(folder), path)
+    return path if (path / "config.json").is_file() else bundled
+
+
+def check_size(architecture: Architecture, files: Sequence[Path], owner: str) -> None:
+    """Refuse a size that the files of the weights cannot hold, before anything is allocated."""
+    n_weights, n_bytes = architecture.n_weights, sum(file.stat().st_size for file in files)
+    # A weight takes two bytes or more. What is missing of a smaller lack is named by its tensors.
+    if n_weights > 8 * n_bytes:
+        raise ValueError(
+            f"config.json of {owner} describes a BERT of {n_weights:,} weights, but its "
+            f"safetensors files have {n_bytes:,} bytes. Download or save the folder again."
+        )
+
+
+def check_finite(weight: np.ndarray, name: str, owner: str) -> None:
+    """Refuse weights with NaN or infinity, with which every text would get the same label."""
+    if not np.isfinite(weight).all():
+        raise ValueError(
+            f"The weights of {owner} are not finite: {name} holds NaN or infinity. Save the model "
+            "again, after a training whose loss is finite."
+        )
+
+
+def is_encoder_folder(folder: Path) -> bool:
+    """Whether a folder says that a SmallBertPretrainer has saved it."""
+    if not ((folder / METADATA).is_file() and (folder / "config.json").is_file()):
+        return False
+    return read_json(folder / "config.json").get("architectures") == [ENCODER_CLASS]
 
 
 def checked_metadata(folder: Path) -> dict[str, Any]:

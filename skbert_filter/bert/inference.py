@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import joblib
 import numpy as np
@@ -108,7 +107,11 @@ def _keras(state: BertState, longest: bool) -> Iterator[_Engine]:
     with borrowed(key, state.digest) as live:
         live.load(state.weights, state.digest)
         tokenizer = live.tokenizer = live.tokenizer or Tokenizer.from_str(state.tokenizer_json)
-        live.forward = forward = live.forward or _compiled_forward(live.model)
+        if live.forward is None:
+            from skbert_filter.bert.encoder import compiled_forward
+
+            live.forward = compiled_forward(live.model)
+        forward = live.forward
         yield _Engine(
             forward=lambda batch: forward(batch.inputs),
             encode=lambda texts: encode(tokenizer, texts, state.max_length),
@@ -119,21 +122,3 @@ def _keras(state: BertState, longest: bool) -> Iterator[_Engine]:
             # JAX and torch models of Keras keep state while they run.
             may_run_in_threads=backend_name() == "tensorflow",
         )
-
-
-def _compiled_forward(model: Any) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
-    if backend_name() != "tensorflow":
-        return model.predict_on_batch
-    import tensorflow as tf
-
-    # One open shape, traced once: predict_on_batch would be traced for the first shapes it sees.
-    @tf.function(
-        input_signature=[tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None,), tf.int32)]
-    )
-    def traced(input_ids, length):
-        return model({"input_ids": input_ids, "length": length}, training=False)
-
-    compiled = traced.get_concrete_function()
-    return lambda inputs: compiled(
-        tf.constant(inputs["input_ids"]), tf.constant(inputs["length"])
-    ).numpy()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from skbert_filter.bert.architecture import Architecture, Precision, Weights
-from skbert_filter.bert.engine import backend_name, import_keras
+from skbert_filter.bert.engine import backend_name, computing
 
 if TYPE_CHECKING:
     from skbert_filter.bert.encoder import BertClassifier
@@ -79,12 +79,12 @@ def borrowed(key: LiveKey, digest: str | None = None) -> Iterator[LiveModel]:
         live = max(fitting, key=lambda live: live.loaded == digest, default=None)
         if live is not None:
             _kept.remove(live)
-    if live is None:
-        import_keras()
-        from skbert_filter.bert.encoder import BertClassifier
+    with computing():
+        if live is None:
+            from skbert_filter.bert.encoder import BertClassifier
 
-        live = LiveModel(key, BertClassifier(key.architecture, key.precision))
-    yield live
+            live = LiveModel(key, BertClassifier(key.architecture, key.precision))
+        yield live
     if live.may_be_kept:
         with _lock:
             _kept.append(live)

@@ -1,8 +1,7 @@
-"""Which tokens a masked language model has to guess, drawn anew for each batch.
+"""Which tokens a masked language model has to guess, drawn again for each batch.
 
 Of the chosen tokens, 80 % become [MASK], 10 % a random token, and 10 % stay as they are (Devlin et
-al., 2019). At [CLS] any token of the text may have to be guessed, so that its state comes to stand
-for the words of the whole text. Knows nothing of an engine.
+al., 2019). Knows nothing of an engine.
 """
 
 from dataclasses import dataclass
@@ -16,24 +15,14 @@ from skbert_filter.bert.tokenizer import TokenIds, special_tokens
 
 @dataclass(frozen=True, eq=False)
 class Masking:
-    """How tokens are chosen.
-
-    ``is_ordinary`` and ``continues_word`` are asked with the id of a token: whether it is not
-    special, and so may be chosen or drawn, and whether it belongs to the word before it.
-    ``cls_id`` is None where nothing is to be guessed at [CLS].
-    """
+    """How tokens are chosen; ``is_ordinary[id]`` says whether a token may be chosen or drawn."""
 
     probability: float
-    whole_words: bool
     mask_id: int
     is_ordinary: np.ndarray
-    continues_word: np.ndarray
-    cls_id: int | None
 
     @classmethod
-    def of(
-        cls, tokenizer: Tokenizer, *, probability: float, whole_words: bool, at_cls: bool
-    ) -> "Masking":
+    def of(cls, tokenizer: Tokenizer, probability: float) -> "Masking":
         """Look up the tokens of a tokenizer."""
         special = special_tokens(tokenizer)
         if "mask" not in special:
@@ -41,52 +30,37 @@ class Masking:
                 "The tokenizer has no [MASK] token, which stands for hidden ones. Pass that of a "
                 "BERT model, or tokenizer='corpus'."
             )
+
         vocab = tokenizer.get_vocab()
         added = tokenizer.get_added_tokens_decoder().values()
         not_chosen = {token.content for token in added if token.special} | set(special.values())
         is_ordinary = np.zeros(max(vocab.values()) + 1, bool)
         is_ordinary[[i for token, i in vocab.items() if token not in not_chosen]] = True
-        continues_word = np.zeros_like(is_ordinary)
-        continues_word[[i for token, i in vocab.items() if token.startswith("##")]] = True
-        cls_id = vocab[special["cls"]] if at_cls and "cls" in special else None
-        return cls(
-            probability, whole_words, vocab[special["mask"]], is_ordinary, continues_word, cls_id
-        )
+        return cls(probability, vocab[special["mask"]], is_ordinary)
 
     def rows_with_words(self, tokens: TokenIds) -> np.ndarray:
-        """Numbers of the texts that have a token to choose."""
+        """Return the indices of the texts that have a token to choose."""
         # One more, so that the start of an empty text at the very end is a place too.
         before = np.concatenate([[0], np.cumsum(self.is_ordinary[tokens.flat])])
         return np.flatnonzero(before[tokens.starts + tokens.lengths] > before[tokens.starts])
 
-    def hide(
-        self, batch: Batch, rng: np.random.RandomState
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the ids with some tokens hidden, where there is one to be guessed, and these.
+    def hide(self, batch: Batch, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+        """Return the ids with some tokens hidden, and where there is one to be guessed.
 
-        At least one word (or token) of each text is chosen, however short the text.
+        At least one token of each text is chosen, however short the text.
         """
         ids = batch.inputs["input_ids"]
         is_token = np.arange(ids.shape[1]) < batch.inputs["length"][:, None]
         may_be_chosen = is_token & self.is_ordinary[ids]
         drawn = rng.random_sample(ids.shape)
-        if self.whole_words:
-            word = np.cumsum(~self.continues_word[ids], axis=1) - 1
-            drawn = np.take_along_axis(drawn, word, axis=1)
         drawn[~may_be_chosen] = 1.0
         chosen = drawn <= np.maximum(self.probability, drawn.min(axis=1, keepdims=True))
         chosen &= may_be_chosen
+
         n_chosen = int(chosen.sum())
         fate = rng.random_sample(n_chosen)
         ordinary = np.flatnonzero(self.is_ordinary)
         random = ordinary[rng.randint(len(ordinary), size=n_chosen)]
         hidden = ids.copy()
         hidden[chosen] = np.select([fate < 0.8, fate < 0.9], [self.mask_id, random], ids[chosen])
-        if self.cls_id is None:
-            return hidden, chosen, ids[chosen]
-        guessed = ids.copy()
-        any_token = np.where(may_be_chosen, rng.random_sample(ids.shape), -1).argmax(axis=1)
-        at_cls = ids[:, 0] == self.cls_id
-        guessed[at_cls, 0] = ids[at_cls, any_token[at_cls]]
-        chosen[at_cls, 0] = True
-        return hidden, chosen, guessed[chosen]
+        return hidden, chosen

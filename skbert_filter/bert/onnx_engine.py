@@ -6,16 +6,23 @@ An estimator holds arrays; the sessions of the last few are kept for a next pred
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from tokenizers import Tokenizer
 
 from skbert_filter.bert.batching import Batch
 from skbert_filter.bert.onnx_graph import build_graph
 from skbert_filter.bert.state import BertState
 from skbert_filter.bert.tokenizer import TokenIds, encode
+from skbert_filter.io.atomic import written_aside
+
+# ONNX Runtime sends usage data to Microsoft and keeps a device id in the home directory, unless
+# this is set before its first import. On Windows only the call below counts.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+import onnxruntime
+
+if os.environ["ORT_DISABLE_TELEMETRY"] != "0":
+    onnxruntime.disable_telemetry_events()
 
 _MOST_KEPT = 4
 _MOST_BYTES_KEPT = 128 * 2**20
@@ -91,10 +98,5 @@ def export_onnx(path: str | os.PathLike, state: BertState, metadata: Mapping[str
     }
     for key, value in {**own, **metadata}.items():
         graph.metadata_props.add(key=key, value=value)
-    target = Path(path)
-    partial = target.with_name(f".{target.name}.partial")
-    try:
-        partial.write_bytes(graph.SerializeToString())
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    with written_aside(path) as made:
+        made.write_bytes(graph.SerializeToString())

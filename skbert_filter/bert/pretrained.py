@@ -23,38 +23,43 @@ class PretrainedEncoder:
     architecture : Architecture
         Its size; ``n_logits`` is 0.
     weights : mapping of str to ndarray
-        In Hugging Face's names, all of them beginning with ``bert.``. They cannot be written to.
+        In Hugging Face's names, beginning with ``bert.``. They cannot be written to.
+    head : mapping of str to ndarray
+        ``classifier.weight`` ``(1, hidden_size)`` and ``classifier.bias`` ``(1,)`` of a filter of
+        two classes, from whose score a fit of two others can start; or empty.
     tokenizer_json : str
         The content of a tokenizer.json, without truncation and padding.
     source : str
         Where it comes from, for messages: a folder, a hub name, or what trained it.
     fingerprint : str
-        A hash of the architecture, weights and tokenizer.
+        A hash of the architecture, weights, head and tokenizer.
     """
 
     architecture: Architecture
     weights: Weights
     tokenizer_json: str
     source: str
+    head: Weights = field(default_factory=dict)
     fingerprint: str = field(init=False)
 
     def __post_init__(self) -> None:
         plain = [asdict(self.architecture), self.tokenizer_json]
         digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
-        weights = {}
-        for name in sorted(self.weights):
-            weight = np.array(self.weights[name], np.float32, order="C")
-            weight.setflags(write=False)
-            digest.update(name.encode())
-            digest.update(weight.data)
-            weights[name] = weight
-        object.__setattr__(self, "weights", MappingProxyType(weights))
+        for part in ("weights", "head"):
+            frozen = {}
+            for name, given in sorted(getattr(self, part).items()):
+                weight = np.array(given, np.float32, order="C")
+                weight.setflags(write=False)
+                digest.update(name.encode())
+                digest.update(weight.data)
+                frozen[name] = weight
+            object.__setattr__(self, part, MappingProxyType(frozen))
         object.__setattr__(self, "fingerprint", digest.hexdigest())
 
     def __reduce__(self) -> tuple[Any, ...]:
         # By the constructor, since arrays come out of a pickle writable.
-        parts = (self.architecture, dict(self.weights), self.tokenizer_json, self.source)
-        return type(self), parts
+        plain = (self.architecture, dict(self.weights), self.tokenizer_json, self.source)
+        return type(self), (*plain, dict(self.head))
 
     def __copy__(self) -> "PretrainedEncoder":
         return self

@@ -10,23 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
 from skbert_filter.bert.architecture import Weights
 from skbert_filter.bert.checkpoint import load_checkpoint
 from skbert_filter.bert.folder import (
+    ENCODER_CLASS,
     METADATA,
+    is_encoder_folder,
     new_folder,
     read_json,
     write_config,
     write_metadata,
     write_tokenizer,
+    write_weights,
 )
-from skbert_filter.bert.masked_lm import masked_lm_head
 from skbert_filter.bert.pretrained import PretrainedEncoder
-
-MODEL_CLASS = "BertForMaskedLM"
+from skbert_filter.bert.pretraining_task import masked_lm_head
 
 _FIELDS = {"parameters": dict, "history": dict, "training_record": dict}
 
@@ -39,8 +40,8 @@ def save_pretrained_folder(
     sizes = asdict(encoder.architecture)
     del sizes["n_logits"]
     with new_folder(folder) as path:
-        write_config(path, MODEL_CLASS, {**sizes, "tie_word_embeddings": True}, tokenizer)
-        save_file({**encoder.weights, **head}, path / "model.safetensors", {"format": "pt"})
+        write_config(path, ENCODER_CLASS, {**sizes, "tie_word_embeddings": True}, tokenizer)
+        write_weights(path, {**encoder.weights, **encoder.head, **head})
         write_tokenizer(path, tokenizer, encoder.architecture.max_position_embeddings)
         write_metadata(path, own)
 
@@ -50,7 +51,7 @@ def load_pretrained_folder(
 ) -> tuple[PretrainedEncoder, dict[str, np.ndarray], dict[str, Any]]:
     """Read a folder of `save_pretrained_folder`: encoder, head and metadata."""
     path, name = Path(folder), repr(os.fspath(folder))
-    if not is_pretrained_folder(path):
+    if not is_encoder_folder(path):
         raise FileNotFoundError(
             f"{name} is not a folder written by save_pretrained of a SmallBertPretrainer. "
             "Any BERT is passed to SmallBertTextFilter as checkpoint=."
@@ -68,10 +69,3 @@ def load_pretrained_folder(
             "source, or save the pretrainer anew."
         )
     return encoder, {n: weights[n] for n in shapes}, metadata
-
-
-def is_pretrained_folder(folder: Path) -> bool:
-    """Whether a folder says that it was written by `save_pretrained_folder`."""
-    if not ((folder / METADATA).is_file() and (folder / "config.json").is_file()):
-        return False
-    return read_json(folder / "config.json").get("architectures") == [MODEL_CLASS]

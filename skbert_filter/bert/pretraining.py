@@ -1,4 +1,4 @@
-"""Masked-language-model training on Keras's training API, the same on every backend.
+"""Pretraining on Keras's training API, the same on every backend.
 
 Importing this module imports Keras.
 """
@@ -14,54 +14,107 @@ import keras
 import numpy as np
 from keras import ops
 
-from skbert_filter.bert.architecture import Architecture, Precision, Weights
+from skbert_filter.bert.architecture import Architecture, Weights
 from skbert_filter.bert.batching import keras_data, pad, training_rows
 from skbert_filter.bert.encoder import NEVER, BertEncoder, Seeds
-from skbert_filter.bert.masked_lm import (
+from skbert_filter.bert.engine import computing
+from skbert_filter.bert.plan import EpochHooks, TrainingPlan
+from skbert_filter.bert.pretraining_task import (
+    CLASSIFIER,
     OUTPUT_BIAS,
+    POOLER,
+    TARGETS,
     TRANSFORM,
-    MaskedLMTask,
+    PretrainingTask,
     at_usual_scale,
+    cls_heads,
     masked_lm_head,
 )
-from skbert_filter.bert.plan import EpochHooks, TrainingPlan
 from skbert_filter.bert.snapshots import Snapshot, Snapshots
-from skbert_filter.bert.training import WarmUpAndDecay
+from skbert_filter.bert.training import WarmUpAndDecay, check_loss
+
+# Of the loss, whose other part is the cross-entropy of the guessed tokens. They were chosen on
+# web snippets by page, as was the share of the shape in the targets (docs/benchmarks.rst).
+_LOSS_WEIGHTS = {"tokens": 1.0, "targets": 5.0, "labels": 1.0}
 
 
-class BertForMaskedLM(BertEncoder):
-    """BERT that guesses hidden tokens; gives logits ``(n_places, vocab_size)``.
+class BertForPretraining(BertEncoder):
+    """BERT that guesses hidden tokens, and whose [CLS] is to give targets and labels.
 
     Called with ``input_ids`` and ``length`` as the classifier, and with the places of the tokens
     to guess: ``first_places`` in the first half of the texts, ``second_places`` in the second,
-    each counted from the first token of its half on.
+    each counted from the first token of its half on. It returns ``tokens``, the logits of the
+    guesses ``(n_places, vocab_size)``, and, where there are any, ``targets``
+    ``(batch, n_targets)`` and ``labels``, logits ``(batch, n_classes)``.
 
     With ``guessed``, the tokens that are right, with ``candidates`` and ``log_stands_for``, it
     gives the logits of the right token and of the candidates, ``(n_places, 1 + n_candidates)``:
     the right one, which comes first, does not count as a candidate too.
     """
 
-    def __init__(self, architecture: Architecture, precision: Precision = "float32"):
-        super().__init__(architecture, masked_lm_head(architecture), precision)
+    def __init__(self, architecture: Architecture, n_targets: int = 0, n_classes: int = 0):
+        head = masked_lm_head(architecture) | cls_heads(architecture, n_targets, n_classes)
+        super().__init__(architecture, head)
+        self.n_targets, self.n_classes = n_targets, n_classes
+        learnt = {"tokens": True, "targets": n_targets, "labels": n_classes}
+        self.part_losses = [keras.metrics.Mean(f"{name}_loss") for name, n in learnt.items() if n]
 
     def call(self, inputs, training=False):
-        ids, length = inputs["input_ids"], inputs["length"]
         w = self.unpacked()
-        half = ops.shape(ids)[0] // 2
         seeds: list[Seeds | None] = [None, None]
         if training:
             seed = self.seed_generator.next()
             seeds = [Seeds(seed, 0), Seeds(seed, 1)]
+
         # As in the classifier, two halves that do not wait for each other.
-        first = self.hidden_states(ids[:half], length[:half], w, seeds[0], inputs["first_places"])
-        second = self.hidden_states(ids[half:], length[half:], w, seeds[1], inputs["second_places"])
-        x = ops.concatenate([first, second])
-        x = ops.matmul(x, w[f"{TRANSFORM}.dense.weight"]) + w[f"{TRANSFORM}.dense.bias"]
+        ids, length = inputs["input_ids"], inputs["length"]
+        half = ops.shape(ids)[0] // 2
+        halves = (
+            self._states(ids[:half], length[:half], w, seeds[0], inputs["first_places"]),
+            self._states(ids[half:], length[half:], w, seeds[1], inputs["second_places"]),
+        )
+        at_cls, at_places = (ops.concatenate(states) for states in zip(*halves, strict=True))
+
+        outputs = {"tokens": self._token_logits(at_places, w, inputs)}
+        if self.n_targets or self.n_classes:
+            pooled = ops.tanh(_dense(at_cls, w, POOLER))
+        if self.n_targets:
+            outputs["targets"] = _dense(pooled, w, TARGETS)
+        if self.n_classes:
+            outputs["labels"] = _dense(pooled, w, CLASSIFIER)
+        return outputs
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Return the weighted sum of the losses of the outputs, each a mean over its rows."""
+        losses = {
+            "tokens": lambda y, y_pred: ops.sparse_categorical_crossentropy(
+                y, y_pred, from_logits=True
+            ),
+            "targets": keras.losses.mean_squared_error,
+            "labels": _labelled_cross_entropy,
+        }
+        total = 0.0
+        for metric in self.part_losses:
+            name = metric.name.removesuffix("_loss")
+            loss = ops.mean(losses[name](y[name], y_pred[name]))
+            metric.update_state(loss)
+            total = total + _LOSS_WEIGHTS[name] * loss
+        return total
+
+    def _states(self, ids, length, w, seeds, places):
+        """Return the last hidden states of [CLS] and of some tokens."""
+        n_texts, width = ops.shape(ids)[0], ops.shape(ids)[1]
+        at_cls = ops.arange(n_texts, dtype="int32") * ops.cast(width, "int32")
+        states = self.hidden_states(ids, length, w, seeds, ops.concatenate([at_cls, places]))
+        return states[:n_texts], states[n_texts:]
+
+    def _token_logits(self, x, w, inputs):
         norm = w[f"{TRANSFORM}.LayerNorm.weight"], w[f"{TRANSFORM}.LayerNorm.bias"]
-        x = self._norm(ops.gelu(x, approximate=False), norm)
+        x = self._norm(ops.gelu(_dense(x, w, f"{TRANSFORM}.dense"), approximate=False), norm)
         bias = w[OUTPUT_BIAS]
         if "candidates" not in inputs:
             return ops.cast(ops.matmul(x, ops.transpose(self.word)) + bias, "float32")
+
         guessed, candidates = inputs["guessed"], inputs["candidates"]
         right = ops.sum(x * ops.take(self.word, guessed, axis=0), axis=1) + ops.take(bias, guessed)
         logits = ops.matmul(x, ops.transpose(ops.take(self.word, candidates, axis=0)))
@@ -69,6 +122,17 @@ class BertForMaskedLM(BertEncoder):
         is_right = ops.expand_dims(guessed, 1) == ops.expand_dims(candidates, 0)
         logits = ops.where(is_right, NEVER, logits)
         return ops.cast(ops.concatenate([ops.expand_dims(right, 1), logits], axis=1), "float32")
+
+
+def _dense(x, w, name):
+    return ops.matmul(x, w[f"{name}.weight"]) + w[f"{name}.bias"]
+
+
+def _labelled_cross_entropy(shares, logits):
+    """Cross-entropy of the texts that have a label, whose mean over the batch is that over them."""
+    per_text = -ops.sum(shares * ops.log_softmax(logits), axis=1)
+    n_texts = ops.cast(ops.shape(shares)[0], "float32")
+    return per_text * (n_texts / ops.maximum(ops.sum(shares), 1.0))
 
 
 @dataclass(frozen=True)
@@ -88,19 +152,21 @@ class _EpochData:
     goes on after some steps sees what it would have seen.
     """
 
-    def __init__(self, task: MaskedLMTask, plan: TrainingPlan, epoch: int, steps: range):
+    def __init__(self, task: PretrainingTask, plan: TrainingPlan, epoch: int, steps: range):
         self.task, self.plan, self.epoch, self.steps = task, plan, epoch, steps
 
-    def __call__(self) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
-        tokens, plan = self.task.tokens, self.plan
-        candidates = self.task.candidates
+    def __call__(self) -> Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
+        task, plan = self.task, self.plan
+        tokens = task.tokens
         rng = np.random.RandomState([plan.seed, self.epoch])
         batches = training_rows(tokens.lengths, plan.batch_size, rng, equal_tokens=True)
         for step in self.steps:
             rows = batches[step]
             batch = pad(tokens, rows, int(tokens.lengths[rows].max()))
             of_step = np.random.RandomState([plan.seed, self.epoch, step])
-            hidden, chosen, guessed = self.task.masking.hide(batch, of_step)
+            hidden, chosen = task.masking.hide(batch, of_step)
+            guessed = batch.inputs["input_ids"][chosen]
+
             half = len(rows) // 2
             inputs = {
                 "input_ids": hidden,
@@ -108,10 +174,11 @@ class _EpochData:
                 "first_places": np.flatnonzero(chosen[:half]).astype(np.int32),
                 "second_places": np.flatnonzero(chosen[half:]).astype(np.int32),
             }
-            if candidates is not None:
-                inputs["candidates"], inputs["log_stands_for"] = candidates.draw(of_step)
+            if task.candidates is not None:
+                inputs["candidates"], inputs["log_stands_for"] = task.candidates.draw(of_step)
                 inputs["guessed"], guessed = guessed, np.zeros_like(guessed)
-            yield inputs, guessed
+            right = {"tokens": guessed, "targets": task.targets[rows], "labels": task.shares[rows]}
+            yield inputs, {name: y for name, y in right.items() if y.ndim == 1 or y.shape[1]}
 
     def for_keras(self) -> Any:
         """Return what ``keras.Model.fit`` takes."""
@@ -121,7 +188,11 @@ class _EpochData:
         if self.task.candidates is not None:
             inputs |= {"candidates": some, "guessed": some}
             inputs |= {"log_stands_for": np.empty(0, np.float32)}
-        return keras_data(self, len(self.steps), (inputs, some))
+        right = {"tokens": some}
+        for name, y in (("targets", self.task.targets), ("labels", self.task.shares)):
+            if y.shape[1]:
+                right[name] = np.empty((0, y.shape[1]), np.float32)
+        return keras_data(self, len(self.steps), (inputs, right))
 
 
 class _Watch(keras.callbacks.Callback):
@@ -153,7 +224,7 @@ class _Watch(keras.callbacks.Callback):
         """Time since the start, with that of a training that was interrupted."""
         return monotonic() - self._started
 
-    def restore(self, model: BertForMaskedLM) -> tuple[int, int]:
+    def restore(self, model: BertForPretraining) -> tuple[int, int]:
         """Set the variables of the snapshot, if any; return the epoch and step to begin with."""
         if self._resumed is None:
             return 0, 0
@@ -200,7 +271,7 @@ class _Watch(keras.callbacks.Callback):
             self._snapshots.write(Snapshot(epoch, step, self.seconds, self.history, variables))
 
 
-def _variables(model: BertForMaskedLM) -> dict[str, Any]:
+def _variables(model: BertForPretraining) -> dict[str, Any]:
     """All that a training changes."""
     return {
         "word": model.word,
@@ -211,12 +282,13 @@ def _variables(model: BertForMaskedLM) -> dict[str, Any]:
     }
 
 
-def _metric_variables(model: BertForMaskedLM) -> dict[str, Any]:
+def _metric_variables(model: BertForPretraining) -> dict[str, Any]:
     return {f"metric.{i}": v for i, v in enumerate(model.metrics_variables)}
 
 
+@computing()
 def pretrain(
-    task: MaskedLMTask,
+    task: PretrainingTask,
     plan: TrainingPlan,
     hooks: EpochHooks,
     *,
@@ -230,7 +302,7 @@ def pretrain(
     It begins with the weights of the task, or goes on from the last snapshot.
     """
     architecture = task.architecture
-    model = _kept.pop(architecture, None) or _compiled(architecture)
+    model = _compiled(architecture, task.targets.shape[1], task.shares.shape[1])
     model.load(task.weights)
     for variable in model.optimizer.variables:
         variable.assign(ops.zeros(variable.shape, variable.dtype))
@@ -261,6 +333,7 @@ def pretrain(
             verbose=plan.verbose if sys.stdout else 0,
             shuffle=False,  # the data shuffles itself
         )
+        check_loss(fitted.history["loss"][-1], epoch)
         logged = {**fitted.history, "learning_rate": [model.optimizer.learning_rate]}
         for name, values in logged.items():
             watch.history.setdefault(name, []).append(float(values[-1]))
@@ -270,27 +343,14 @@ def pretrain(
         watch.save(epoch + 1, 0)
     weights = trained()
     n_done = int(model.optimizer.iterations)
-    _keep(model)
     return Pretraining(weights, watch.history, n_done, watch.seconds)
 
 
-# The model of the last training: a next one of the same size need not trace it again.
-_kept: dict[Architecture, BertForMaskedLM] = {}
-
-
-def _keep(model: BertForMaskedLM) -> None:
-    _kept.clear()
-    # JAX compiles the learning rate's schedule in as a constant.
-    if model.count_params() <= 8_000_000 and keras.backend.backend() != "jax":
-        _kept[model.architecture] = model
-
-
-def _compiled(architecture: Architecture) -> BertForMaskedLM:
-    model = BertForMaskedLM(architecture)
+def _compiled(architecture: Architecture, n_targets: int, n_classes: int) -> BertForPretraining:
+    model = BertForPretraining(architecture, n_targets, n_classes)
     model.schedule = WarmUpAndDecay()
     model.compile(
         optimizer=keras.optimizers.Adam(model.schedule),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         # On a CPU, XLA compiles each width of batch for seconds: more than it saves in a fit.
         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
     )

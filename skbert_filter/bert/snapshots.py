@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
+
+from skbert_filter.io.atomic import remove_leftovers, written_aside
 
 _FILE = "pretraining.safetensors"
 
@@ -44,7 +46,7 @@ class Snapshots:
         every: int,
     ):
         self._folder, self._file = folder, Path(folder, _FILE)
-        self._identity = json.loads(json.dumps(identity, default=lambda number: number.item()))
+        self._identity = json.loads(json.dumps(identity, default=_plain))
         self.seeds, self.every = seeds, every
         self.last: Snapshot | None = None
         if self._file.exists():
@@ -78,17 +80,28 @@ class Snapshots:
             **{name: getattr(snapshot, name) for name in ("epoch", "step", "seconds", "history")},
         }
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        new = self._file.with_suffix(".new")
-        save_file(snapshot.variables, new, {"skbert_filter": json.dumps(header)})
-        with new.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        new.replace(self._file)
+        remove_leftovers(self._file)
+        try:
+            with written_aside(self._file, overwrite=True) as made:
+                made.write_bytes(save(snapshot.variables, {"skbert_filter": json.dumps(header)}))
+        except OSError as error:
+            if self._file.exists():
+                error.add_note("The same call resumes from the snapshot before.")
+            raise
 
     def remove(self) -> None:
-        """Remove the snapshot of a training that is over, and the folder if nothing is left."""
+        """Remove what a training that is over has kept, and the folder if nothing is left."""
         self._file.unlink(missing_ok=True)
+        for file in self._file.parent.glob("teacher-*.npy"):
+            file.unlink()
+        remove_leftovers(self._file)
         if self._file.parent.is_dir() and not any(self._file.parent.iterdir()):
             self._file.parent.rmdir()
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON has for a path or a number of NumPy's."""
+    return os.fspath(value) if isinstance(value, os.PathLike) else value.item()
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

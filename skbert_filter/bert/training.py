@@ -62,12 +62,32 @@ class WarmUpAndDecay(keras.optimizers.schedules.LearningRateSchedule):
         numbers = [plan.learning_rate, warmup, max(steps - warmup, 1)]
         self._numbers.assign([*numbers, *self._SHAPES[plan.lr_scheduler_type]])
 
+    def hold(self, rate: float) -> None:
+        """Give this rate from now on."""
+        self._numbers.assign([float(rate), 0, 1, *self._SHAPES["constant"]])
+
+    def get_config(self) -> dict[str, Any]:
+        """Describe the schedule to a callback that saves the model: its numbers are of a fit."""
+        return {}
+
     def __call__(self, step: Any) -> Any:
         peak, warmup, rest, a, b, c = ops.unstack(ops.convert_to_tensor(self._numbers), 6)
         step = ops.cast(step, "float32")
         done = ops.clip((step - warmup) / rest, 0.0, 1.0)
         share = a + b * done + c * ops.cos(math.pi * done)
         return peak * ops.minimum((step + 1.0) / ops.maximum(warmup, 1.0), share)
+
+
+class ScheduledAdam(keras.optimizers.Adam):
+    """Adam with a schedule that gives way to a callback which sets the learning rate."""
+
+    @property
+    def learning_rate(self) -> Any:
+        return super().learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None:
+        self._learning_rate.hold(rate)
 
 
 class _Epochs(keras.callbacks.Callback):
@@ -83,10 +103,21 @@ class _Epochs(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if logs is not None:
+            check_loss(logs["loss"], epoch)
             logs["learning_rate"] = float(self.model.optimizer.learning_rate)
         model = self._live.model
         if self._hooks.end(lambda: model.weights_by_name(self._n_words)):
             model.stop_training = True
+
+
+def check_loss(loss: float, epoch: int) -> None:
+    """Stop a training that has come to nothing."""
+    if not math.isfinite(loss):
+        raise ValueError(
+            f"The loss of epoch {epoch + 1} is {loss}: the training has diverged. The usual cause "
+            "is a learning_rate that is too high; others are very large weights of samples or "
+            "classes. Lower them, and fit again."
+        )
 
 
 class _EpochData:
@@ -184,7 +215,7 @@ def _compile(live: LiveModel) -> None:
     else:
         accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
     model.compile(
-        optimizer=keras.optimizers.Adam(model.schedule),
+        optimizer=ScheduledAdam(model.schedule),
         loss=focal_loss(
             key.architecture.n_logits, gamma=key.gamma, label_smoothing=key.label_smoothing
         ),

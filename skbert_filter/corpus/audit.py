@@ -9,7 +9,9 @@ import pyarrow as pa
 
 from skbert_filter.corpus.job import Job
 from skbert_filter.corpus.scores import TextScores
-from skbert_filter.tables import create_table
+from skbert_filter.io.atomic import remove_leftovers
+from skbert_filter.io.formats import open_file
+from skbert_filter.io.writing import create_table
 
 
 @contextmanager
@@ -19,14 +21,17 @@ def kept_texts(job: Job, folder: Path) -> Iterator[Callable[[list[str]], None]]:
         yield lambda texts: None
         return
     schema = pa.schema({"text": pa.large_string()})
-    with pa.OSFile(str(_texts_file(folder)), "wb") as raw, pa.ipc.new_stream(raw, schema) as stream:
+    with open_file(_texts_file(folder), "wb") as raw, pa.ipc.new_stream(raw, schema) as stream:
         yield lambda texts: stream.write_batch(pa.record_batch([texts], schema=schema))
 
 
-def write_audit(job: Job, scores: TextScores, folder: Path) -> None:
+def write_audit(job: Job, scores: TextScores, folder: Path, *, overwrite: bool) -> None:
     """Write the audit file of a job from the texts that were put down, if it has one."""
     if job.audit is None:
         return
+    if overwrite:
+        # A run of this job may have been killed just here.
+        remove_leftovers(job.audit)
     labels = pa.array(job.labels)
     keep, threshold = job.labels[job.decider.keep_number], job.decider.threshold
     schema = pa.schema(
@@ -42,8 +47,10 @@ def write_audit(job: Job, scores: TextScores, folder: Path) -> None:
     )
     decisions = pa.array(["discard", "keep"])
     with (
-        create_table(job.audit, schema) as write,
-        pa.OSFile(str(_texts_file(folder))) as raw,
+        create_table(
+            job.audit, schema, overwrite=overwrite, escape_formulas=job.escape_formulas
+        ) as write,
+        open_file(_texts_file(folder)) as raw,
         pa.ipc.open_stream(raw) as stream,
     ):
         first = 0

@@ -1,18 +1,14 @@
-"""The classifier of a job: loaded, checked, and asked for labels and probabilities."""
+"""The classifier of a job: loaded from where it is kept, and checked."""
 
 import os
-import re
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import joblib
-import numpy as np
-import pandas as pd
-from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
+
+from skbert_filter.decisions import check_classifier
 
 
 def load_classifier(model: Any, *, trust: bool = False) -> Any:
@@ -21,7 +17,8 @@ def load_classifier(model: Any, *, trust: bool = False) -> Any:
     Parameters
     ----------
     model : classifier or str or Path
-        A fitted classifier; a folder written by `SmallBertTextFilter.save_pretrained`;
+        A fitted classifier; "web" for the bundled filter; a folder written by
+        `SmallBertTextFilter.save_pretrained`;
         ``registry://workspace/name:version`` of Comet's model registry; or a file written by
         joblib or pickle.
     trust : bool, default=False
@@ -36,24 +33,18 @@ def load_classifier(model: Any, *, trust: bool = False) -> Any:
     FileNotFoundError
         If there is no such folder or file.
     ValueError
-        If it is no classifier, the path is that of a file and `trust` is False, or the file
+        If it is not a classifier, the path is that of a file and `trust` is False, or the file
         cannot be read.
     """
     name = model_name(model)
     if isinstance(model, str | PathLike):
         if os.fspath(model).startswith("registry:"):
-            model = _load_registered(os.fspath(model), trust=trust)
+            from skbert_filter.integrations.comet import load_model
+
+            model = load_model(model, trust=trust)
         else:
             model = _load(Path(model), trust=trust)
-    else:
-        check_is_fitted(model)
-    classes: Any = getattr(model, "classes_", None)
-    if np.ndim(classes) != 1 or not hasattr(model, "predict"):
-        raise ValueError(
-            f"{name} is no fitted classifier of one label: it lacks predict or a list of "
-            "classes_. Pass a fitted classifier."
-        )
-    return model
+    return check_classifier(model, name)
 
 
 def model_name(model: Any) -> str:
@@ -61,110 +52,10 @@ def model_name(model: Any) -> str:
     return f"The model {model if isinstance(model, str | PathLike) else type(model).__name__}"
 
 
-def label_of(model: Any, keep: Any) -> Any:
-    """Return the class of a model that is `keep`, or has it as its text form.
-
-    Raises
-    ------
-    ValueError
-        If there is none.
-    """
-    classes = np.asarray(model.classes_).tolist()
-    same = [label for label in classes if label == keep]
-    same_in_text = [label for label in classes if str(label) == str(keep)]
-    if not same + same_in_text:
-        raise ValueError(
-            f"keep={keep!r} is no label of the model, which knows {classes[:10]}. "
-            "Choose one of them."
-        )
-    return (same + same_in_text)[0]
-
-
-@dataclass(frozen=True)
-class Decider:
-    """What a classifier says of texts: the number of a class, and the probability of `keep`.
-
-    Attributes
-    ----------
-    model : fitted classifier
-    keep : label
-        One of its classes.
-    threshold : float or None
-        From which probability on a text gets the label `keep`. None: as `predict` says.
-    with_probabilities : bool
-        Whether probabilities are asked for, even if they do not decide. They are NaN
-        where the model has none.
-    """
-
-    model: Any
-    keep: Any
-    threshold: float | None
-    with_probabilities: bool
-
-    def __post_init__(self) -> None:
-        if self.threshold is not None and not self._has_probabilities:
-            raise ValueError(
-                f"{type(self.model).__name__} has no predict_proba to compare the threshold with. "
-                "Leave the threshold out, or pass CalibratedClassifierCV("
-                "FrozenEstimator(model)), fitted."
-            )
-
-    @property
-    def classes(self) -> list[Any]:
-        """The labels."""
-        return np.asarray(self.model.classes_).tolist()
-
-    @property
-    def keep_number(self) -> int:
-        """The number of the label to keep."""
-        return self.classes.index(self.keep)
-
-    def __call__(self, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Return the number of the label of each text, and the probability of `keep`.
-
-        Raises
-        ------
-        ValueError
-            If the model returns what is no label or no probability.
-        """
-        if self.threshold is None and not (self.with_probabilities and self._has_probabilities):
-            return self._predicted(texts), np.full(len(texts), np.nan)
-        proba = np.asarray(self.model.predict_proba(texts), dtype=np.float64)
-        probability = proba[:, self.keep_number]
-        if np.isnan(probability).any():
-            text = texts[int(np.flatnonzero(np.isnan(probability))[0])]
-            raise ValueError(f"The model gives the probability NaN to {text[:80]!r}. Mend it.")
-        if self.threshold is not None:
-            others = proba.copy()
-            others[:, self.keep_number] = -1
-            is_kept = probability >= self.threshold
-            return np.where(is_kept, self.keep_number, others.argmax(axis=1)), probability
-        if _predicts_most_probable(self.model):
-            return proba.argmax(axis=1), probability
-        return self._predicted(texts), probability
-
-    @property
-    def _has_probabilities(self) -> bool:
-        return hasattr(self.model, "predict_proba")
-
-    def _predicted(self, texts: list[str]) -> np.ndarray:
-        predicted = np.asarray(self.model.predict(texts))
-        numbers = pd.Index(self.classes).get_indexer(predicted.tolist())
-        if (numbers < 0).any():
-            wrong = predicted[numbers < 0][0]
-            raise ValueError(f"The model predicts {wrong!r}, which is none of its classes_.")
-        return numbers
-
-
-def _load_registered(uri: str, *, trust: bool) -> Any:
-    from skbert_filter.integrations.comet import load_model
-
-    # a Path has one slash where two were written
-    return load_model(re.sub(r"^registry:[/\\]*", "registry://", uri), trust=trust)
-
-
 def _load(path: Path, *, trust: bool) -> Any:
-    if path.is_dir():
+    from skbert_filter.bert.folder import find_folder
+
+    if find_folder(path).is_dir():
         from skbert_filter.text_filter import SmallBertTextFilter
 
         return SmallBertTextFilter.from_pretrained(path)
@@ -175,8 +66,8 @@ def _load(path: Path, *, trust: bool) -> Any:
         )
     if not trust:
         raise ValueError(
-            f"{path} is a file, not a folder of save_pretrained, and to load it would run the code "
-            "that is in it. If you trust who wrote it, pass trust=True (--trust)."
+            f"{path} is a file, not a folder of save_pretrained, and loading it would run the code "
+            "in it. If you trust who wrote it, pass trust=True (--trust)."
         )
     try:
         model = joblib.load(path)
@@ -192,16 +83,3 @@ def _load(path: Path, *, trust: bool) -> Any:
         model, msg=f"{path} holds a %(name)s that is not fitted. Fit it, and save it again."
     )
     return model
-
-
-def _predicts_most_probable(model: Any) -> bool:
-    """Whether `predict` is known to follow from `predict_proba`, so that one call gives both."""
-    from skbert_filter.dedup_predictor import DedupPredictor
-    from skbert_filter.text_filter import SmallBertTextFilter
-
-    while isinstance(model, FrozenEstimator | Pipeline | DedupPredictor):
-        if isinstance(model, Pipeline):
-            model = model[-1]
-        else:
-            model = getattr(model, "estimator_", model.estimator)
-    return isinstance(model, SmallBertTextFilter)

@@ -1,7 +1,5 @@
 """From files to files: the job itself, from its arguments to its summary."""
 
-import errno
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,12 +9,14 @@ from time import perf_counter
 from typing import Any, Literal
 
 from skbert_filter.corpus.audit import kept_texts, write_audit
-from skbert_filter.corpus.job import Job, Nulls, check_engine, check_job
+from skbert_filter.corpus.job import Job, check_engine, check_job
 from skbert_filter.corpus.partial import Partial, partial_output
 from skbert_filter.corpus.rows import Outcome, Progress, filter_rows
 from skbert_filter.corpus.scores import TextScores
 from skbert_filter.corpus.sources import STANDARD
 from skbert_filter.corpus.summary import FilterSummary
+from skbert_filter.decisions import Nulls
+from skbert_filter.io.atomic import no_room_named
 
 
 def filter_corpus(
@@ -34,6 +34,7 @@ def filter_corpus(
     store: str | Path | None = None,
     trust: bool = False,
     overwrite: bool = False,
+    escape_formulas: bool = False,
     engine: Literal["local", "dask"] = "local",
     progress: Progress | None = None,
 ) -> FilterSummary:
@@ -85,6 +86,9 @@ def filter_corpus(
         Whether to replace a `destination` that exists, and to take over what an interrupted
         job of other options left. A folder is replaced only if this job writes all its files
         again.
+    escape_formulas : bool, default=False
+        Whether to put an apostrophe before texts in CSV that a spreadsheet would take for a
+        formula, such as ``=1+1`` or ``@SUM``, in the output and in the audit file.
     engine : {"local", "dask"}, default="local"
         "dask": the files of a folder are filtered by the workers of the
         ``distributed.Client`` that is open, which must see both folders. See Notes.
@@ -161,12 +165,13 @@ def filter_corpus(
         store=store,
         trust=trust,
         overwrite=overwrite,
+        escape_formulas=escape_formulas,
     )
     check_engine(engine, job, store)
     of_workers = engine == "dask"
-    with _work_folder(job, keep_files=of_workers) as (folder, partial), _disk_errors(job):
+    with no_room_named(job.target), _work_folder(job, keep_files=of_workers) as (folder, partial):
         if of_workers:
-            from skbert_filter.integrations.dask_corpus import filter_files
+            from skbert_filter.corpus.dask_engine import filter_files
 
             assert partial is not None
             outcome = filter_files(job, partial, progress)
@@ -191,8 +196,9 @@ def _run(job: Job, folder: Path, partial: Partial | None, progress: Progress | N
     with kept_texts(job, folder) as keep_texts:
         scores = TextScores(job.decider, partial, keep_texts)
         output = None if partial is None else partial.output
-        outcome = filter_rows(job, scores, output, folder, progress)
-    write_audit(job, scores, folder)
+        outcome = filter_rows(job, scores, output, progress)
+    resumed = partial is not None and partial.resumed
+    write_audit(job, scores, folder, overwrite=job.overwrite or resumed)
     return outcome
 
 
@@ -203,20 +209,10 @@ def _work_folder(job: Job, *, keep_files: bool) -> Iterator[tuple[Path, Partial 
             yield Path(folder), None
     else:
         with partial_output(
-            job.destination, job.manifest(), overwrite=job.overwrite, keep_files=keep_files
+            job.destination,
+            job.manifest(),
+            job.check_outputs,
+            overwrite=job.overwrite,
+            keep_files=keep_files,
         ) as partial:
             yield partial.folder, partial
-
-
-@contextmanager
-def _disk_errors(job: Job) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
-            raise
-        raise OSError(
-            error.errno,
-            f"There is no room to write {job.target} ({os.strerror(error.errno)}). Free some, "
-            "or name a destination on another disk",
-        ) from error

@@ -1,18 +1,16 @@
 """What a job is asked to do: all options, checked in one place before any work."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 from uuid import uuid4
 
 import pyarrow as pa
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import check_scalar
 
 from skbert_filter import __version__
-from skbert_filter.corpus.classifiers import Decider, label_of, load_classifier
+from skbert_filter.corpus.classifiers import load_classifier
 from skbert_filter.corpus.partial import partial_folder
 from skbert_filter.corpus.sources import (
     STANDARD,
@@ -21,21 +19,14 @@ from skbert_filter.corpus.sources import (
     check_folder,
     list_sources,
 )
+from skbert_filter.decisions import Decider, Nulls, check_options, label_of
 from skbert_filter.duplicates.fingerprints import fingerprint
-from skbert_filter.tables import (
-    Format,
-    TableReader,
-    check_can_hold,
-    check_destination,
-    check_text_column,
-    file_format,
-    table_format,
-)
-from skbert_filter.tables.decoding import check_encoding
-from skbert_filter.tables.formats import LINES
-from skbert_filter.tables.lines import TEXT
-
-Nulls = Literal["error", "discard", "keep"]
+from skbert_filter.io.columns import check_text_column
+from skbert_filter.io.decoding import check_encoding
+from skbert_filter.io.formats import LINES, Format, file_format, table_format
+from skbert_filter.io.lines import TEXT
+from skbert_filter.io.reading import TableReader
+from skbert_filter.io.writing import check_can_hold, check_destination
 
 
 @dataclass(frozen=True)
@@ -54,7 +45,7 @@ class Job:
     nulls : {"error", "discard", "keep"}
     encoding : str or None
     audit : Path or None
-    overwrite : bool
+    overwrite, escape_formulas : bool
     """
 
     source: Path
@@ -67,6 +58,7 @@ class Job:
     encoding: str | None
     audit: Path | None
     overwrite: bool
+    escape_formulas: bool
 
     @property
     def of_folder(self) -> bool:
@@ -154,9 +146,20 @@ class Job:
                 "nulls": self.nulls,
                 "encoding": self.encoding,
                 "audit": None if self.audit is None else str(self.audit.absolute()),
+                "escape_formulas": self.escape_formulas,
             },
             "sources": [[file.name, file.bytes] for file in self.files],
         }
+
+    def check_outputs(self, resumed: bool) -> None:
+        """Refuse to write what is there already; an interrupted run has left its audit file."""
+        check_outputs(
+            self.destination,
+            [file.name for file in self.files] if self.of_folder else None,
+            self.audit,
+            overwrite=self.overwrite,
+            resumed=resumed,
+        )
 
 
 def check_job(
@@ -174,6 +177,7 @@ def check_job(
     store: str | Path | None,
     trust: bool,
     overwrite: bool,
+    escape_formulas: bool,
 ) -> Job:
     """Check all arguments of `filter_corpus`, the model last, since to load it takes longest.
 
@@ -184,31 +188,33 @@ def check_job(
     """
     source, destination = Path(source), Path(destination)
     audit = None if audit is None else Path(audit)
-    if nulls not in get_args(Nulls):
-        raise ValueError(f"nulls is {nulls!r}. It must be 'error', 'discard' or 'keep'.")
-    if threshold is not None:
-        check_scalar(threshold, "threshold", Real, min_val=0, max_val=1)
+    names = check_options(threshold, columns, nulls)
     check_encoding(encoding)
     files = list_sources(source)
     check_apart(source, destination)
-    if source.is_dir():
-        check_folder(destination, [file.name for file in files], overwrite=overwrite)
-    elif destination != STANDARD:
-        check_destination(destination, overwrite=overwrite)
+    outputs = {
+        "destination": destination,
+        "audit file": audit,
+        "folder of the unfinished job": partial_folder(destination),
+    }
+    if isinstance(model, str | Path):
+        _check_apart_from("model", Path(model), outputs)
+    if store is not None:
+        _check_apart_from("store", Path(store), {"source": source, **outputs})
     if audit is not None:
         table_format(audit)
         check_apart(source, audit)
-        if (
-            audit.resolve() == destination.resolve()
-            or destination.resolve() in audit.resolve().parents
-        ):
+        if _is_in(audit, destination) or _is_in(audit, partial_folder(destination)):
             raise ValueError(
                 f"The audit file {audit} is the destination or lies in it. Name another place."
             )
-        # It is complete before the destination, so that a job may be killed in between.
-        is_unfinished = destination != STANDARD and partial_folder(destination).exists()
-        check_destination(audit, overwrite=overwrite or is_unfinished)
-    names = two_names(columns)
+    check_outputs(
+        destination,
+        [file.name for file in files] if source.is_dir() else None,
+        audit,
+        overwrite=overwrite,
+        resumed=destination != STANDARD and partial_folder(destination).exists(),
+    )
     model = load_classifier(model, trust=trust)
     if store is not None:
         model = _remembering(model, store)
@@ -228,7 +234,42 @@ def check_job(
         encoding=encoding,
         audit=audit,
         overwrite=overwrite,
+        escape_formulas=escape_formulas,
     )
+
+
+def check_outputs(
+    destination: Path,
+    names: Sequence[str] | None,
+    audit: Path | None,
+    *,
+    overwrite: bool,
+    resumed: bool,
+) -> None:
+    """Refuse a destination or an audit file that a job may not write.
+
+    Parameters
+    ----------
+    destination : Path
+    names : sequence of str or None
+        The files to write, if it is a folder.
+    audit : Path or None
+    overwrite : bool
+    resumed : bool
+        Whether an interrupted run of the job may have written the audit file, which is complete
+        before the destination.
+
+    Raises
+    ------
+    FileNotFoundError, FileExistsError, ValueError
+        As `filter_corpus`.
+    """
+    if names is not None:
+        check_folder(destination, names, overwrite=overwrite)
+    elif destination != STANDARD:
+        check_destination(destination, overwrite=overwrite)
+    if audit is not None:
+        check_destination(audit, overwrite=overwrite or resumed)
 
 
 def check_engine(engine: str, job: Job, store: str | Path | None) -> None:
@@ -245,12 +286,28 @@ def check_engine(engine: str, job: Job, store: str | Path | None) -> None:
     if not job.of_folder or job.destination == STANDARD:
         raise ValueError(
             f'engine="dask" is for a folder of files, each of which is the work of one worker, but '
-            f"{job.source} is none. Cut it into files, or leave out the engine (--dask) "
+            f"{job.source} is not one. Cut it into files, or omit the engine (--dask) "
             '(docs: cluster, "A folder of files").'
         )
     for name, given in (("audit", job.audit), ("store", store)):
         if given is not None:
-            raise ValueError(f'{name} is for one machine. Leave it out, or engine="dask" (--dask).')
+            raise ValueError(f'{name} is for one machine. Omit it, or engine="dask" (--dask).')
+
+
+def _check_apart_from(what: str, path: Path, others: Mapping[str, Path | None]) -> None:
+    """Refuse a file that the job would replace or remove, or take for a part of the corpus."""
+    for name, other in others.items():
+        if other not in (None, STANDARD) and _is_in(path, other):
+            raise ValueError(
+                f"The {what} {path} is the {name} {other} or lies in it. Name another place."
+            )
+
+
+def _is_in(path: Path, other: Path) -> bool:
+    """Whether a path is another one, by whatever name, or lies in it."""
+    real = path.expanduser().resolve()
+    is_same_file = real.is_file() and other.is_file() and real.samefile(other)
+    return is_same_file or other.resolve() in (real, *real.parents)
 
 
 def _remembering(model: Any, store: str | Path) -> Any:
@@ -262,20 +319,3 @@ def _remembering(model: Any, store: str | Path) -> Any:
             "model.set_params(store=...), and leave store out."
         )
     return DedupPredictor(FrozenEstimator(model), store=str(store))
-
-
-def two_names(columns: Sequence[str] | None) -> tuple[str, str] | None:
-    """Return the names of the columns to add, if there are two that differ.
-
-    Raises
-    ------
-    ValueError
-    """
-    if columns is None:
-        return None
-    if isinstance(columns, str) or len(columns) != 2 or columns[0] == columns[1]:
-        raise ValueError(
-            f"columns is {columns!r}. Give two names, for the label and its probability, as in "
-            '("label", "probability").'
-        )
-    return columns[0], columns[1]

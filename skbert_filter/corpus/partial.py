@@ -6,16 +6,18 @@ Knows nothing of models or tables.
 import json
 import shutil
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from skbert_filter.duplicates.stores import Store
-from skbert_filter.publishing import publish
+from skbert_filter.io.atomic import publish
 
 _MANIFEST = "manifest.json"
+_NEW_MANIFEST = "manifest.new"
+_FINISHED = "finished.json"
 _SCORES = "scores.sqlite"
 _LOCK = "lock"
 _REPLACED = "replaced"
@@ -36,11 +38,14 @@ class Partial:
         The file or folder to write, which does not exist yet; but see `partial_output`.
     records : Path
         A folder for what is known of finished files of the output, made by who needs it.
+    resumed : bool
+        Whether an interrupted run of the same job has been here.
     """
 
     folder: Path
     output: Path
     records: Path
+    resumed: bool
     _store: Store
     _space: str
 
@@ -60,7 +65,12 @@ def partial_folder(destination: Path) -> Path:
 
 @contextmanager
 def partial_output(
-    destination: Path, manifest: dict[str, Any], *, overwrite: bool, keep_files: bool = False
+    destination: Path,
+    manifest: dict[str, Any],
+    check: Callable[[bool], None],
+    *,
+    overwrite: bool,
+    keep_files: bool = False,
 ) -> Iterator[Partial]:
     """Give a place to write to, which becomes `destination` when the block ends well.
 
@@ -71,11 +81,14 @@ def partial_output(
     Parameters
     ----------
     destination : Path
-        A file or folder. Whether it may be replaced is to be checked before.
+        A file or folder.
     manifest : dict
         What the job is, for JSON. Results are kept by its members "model" and "decision".
+    check : callable
+        Raises an error if the job must not write. It is called while no other job can write
+        there, with whether an interrupted run of this job may have written something.
     overwrite : bool
-        Whether a folder of another job may be taken over.
+        Whether a folder of another job may be taken over, and the destination be replaced.
     keep_files : bool, default=False
         Whether the next job with the same manifest finds the output and the records too.
 
@@ -89,40 +102,52 @@ def partial_output(
     folder = partial_folder(destination)
     _check_is_ours(folder)
     folder.mkdir(exist_ok=True)
+
     with _locked(folder, destination):
-        is_known = _claim(folder, manifest, overwrite=overwrite)
-        kept = (_OUTPUT, _RECORDS) if keep_files else ()
-        _clean(folder, kept if is_known else ())
+        _finish_killed_job(folder, destination)
+        is_known = _is_of(folder, manifest, overwrite=overwrite)
+        check(is_known)
+        if not is_known:
+            _write_manifest(folder, manifest)
+        kept = (_MANIFEST, _SCORES, *((_OUTPUT, _RECORDS) if keep_files else ()))
+        _clean(folder, *(kept if is_known else kept[:2]))
+
+        has_results = False
         output, records = folder / _OUTPUT, folder / _RECORDS
-        with closing(Store(folder / _SCORES)) as store:
-            store.begin_writing()
-            decided_by = [manifest["model"], manifest["decision"]]
-            try:
-                yield Partial(folder, output, records, store, json.dumps(decided_by))
-            except BaseException as error:
-                _clean(folder, kept)
-                if not store.size().results and not any(records.glob("*")):
-                    shutil.rmtree(folder, ignore_errors=True)
-                else:
-                    error.add_note(
-                        f"What was computed is kept in {folder}: the same command goes on from "
-                        "there."
-                    )
-                raise
-        if destination.is_dir():
-            # A folder can only take the place of an empty one.
-            _remove(folder / _REPLACED)
-            destination.rename(folder / _REPLACED)
-        publish(output, destination)
-        # Not every system removes a file that is open, and the lock is.
-        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            with closing(Store(folder / _SCORES)) as store:
+                store.begin_writing()
+                decided_by = json.dumps([manifest["model"], manifest["decision"]])
+                try:
+                    yield Partial(folder, output, records, is_known, store, decided_by)
+                finally:
+                    has_results = store.size().results > 0 or any(records.glob("*"))
+            check(True)
+        except BaseException as error:
+            if has_results:
+                _clean(folder, *kept)
+                error.add_note(
+                    f"What was computed is kept in {folder}: the same command resumes from there."
+                )
+            else:
+                _clean(folder, _MANIFEST)
+                _clean(folder)
+            raise
+
+        # Whoever finds this and no output knows that the job is done.
+        (folder / _MANIFEST).replace(folder / _FINISHED)
+        publish(output, destination, overwrite=overwrite)
+        _clean(folder, _FINISHED)
+        _clean(folder)
 
 
 def _check_is_ours(folder: Path) -> None:
-    if folder.exists() and not (
-        folder.is_dir()
-        and ((folder / _MANIFEST).is_file() or {file.name for file in folder.iterdir()} <= {_LOCK})
-    ):
+    if not folder.exists():
+        return
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else {folder.name}
+    # Without a manifest, a job was killed when it had just begun or was about to end.
+    is_empty = all(name.startswith((_LOCK, _NEW_MANIFEST)) for name in names)
+    if not names & {_MANIFEST, _FINISHED} and not is_empty:
         raise FileExistsError(
             f"{folder}, where the output is prepared, holds something else. Move it away, or name "
             "another destination."
@@ -132,11 +157,12 @@ def _check_is_ours(folder: Path) -> None:
 @contextmanager
 def _locked(folder: Path, destination: Path) -> Iterator[None]:
     """Keep other jobs out, for as long as this process lives."""
+    file = folder / _LOCK
     # SQLite knows how to lock a file on every system; the lock ends with the process.
-    with closing(sqlite3.connect(folder / _LOCK, timeout=0, isolation_level=None)) as lock:
+    with closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as lock:
         try:
             lock.execute("BEGIN EXCLUSIVE")
-            is_there = (folder / _LOCK).exists()
+            is_there = file.exists()
         except sqlite3.OperationalError as error:
             if getattr(error, "sqlite_errorname", "") != "SQLITE_BUSY":
                 raise OSError(f"{folder} cannot be locked: {error}.") from error
@@ -146,29 +172,59 @@ def _locked(folder: Path, destination: Path) -> Iterator[None]:
                 f"Another job is writing {destination}. Wait until it has ended, or name another "
                 "destination."
             )
-        yield
+
+        try:
+            yield
+        finally:
+            left = list(folder.iterdir())
+            if all(path.name.startswith(_LOCK) for path in left):
+                # Not every system removes a file that is open. Without it the folder is empty,
+                # unless the next job has come.
+                with suppress(OSError):
+                    for path in left:
+                        path.unlink()
+                    folder.rmdir()
 
 
-def _claim(folder: Path, manifest: dict[str, Any], *, overwrite: bool) -> bool:
-    """Refuse the folder of another job, or take it over; return whether it was of this one."""
-    text = json.dumps(manifest, indent=1, ensure_ascii=False, default=str)
+def _finish_killed_job(folder: Path, destination: Path) -> None:
+    """Complete, or take back, what a job was doing when it was killed at its very end."""
+    replaced, finished, output = folder / _REPLACED, folder / _FINISHED, folder / _OUTPUT
+    if replaced.exists() and not destination.exists():
+        replaced.rename(destination)
+    # A file with a second link has its final name too, or had it.
+    if finished.exists() and output.exists() and (output.is_dir() or output.stat().st_nlink < 2):
+        finished.replace(folder / _MANIFEST)
+
+
+def _is_of(folder: Path, manifest: dict[str, Any], *, overwrite: bool) -> bool:
+    """Return whether a folder is what this job has left, and refuse that of another."""
     path = folder / _MANIFEST
-    if path.exists():
-        with suppress(ValueError):
-            known = json.loads(path.read_text(encoding="utf-8"))
-            if known == json.loads(text):
-                return True
-            if not overwrite:
-                raise FileExistsError(
-                    f"{folder} is what an interrupted job left, and that was another: "
-                    f"{_difference(known, json.loads(text))}. Run that job again to finish it, "
-                    f"delete {folder}, or pass overwrite=True (--overwrite) to begin this one "
-                    '(docs: files, "If it is interrupted").'
-                )
-    written = path.with_suffix(".new")
-    written.write_text(text, encoding="utf-8")
-    written.replace(path)
-    return False
+    if not path.exists():
+        return False
+    try:
+        known = json.loads(path.read_bytes())
+    except ValueError:
+        return False
+    wanted = json.loads(_as_json(manifest))
+    if known != wanted and not overwrite:
+        raise FileExistsError(
+            f"{folder} is what an interrupted job left, and that was another: "
+            f"{_difference(known, wanted)}. Run that job again to finish it, delete {folder}, or "
+            "pass overwrite=True (--overwrite) to begin this one "
+            '(docs: files, "If it is interrupted").'
+        )
+    return known == wanted
+
+
+def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    written = folder / _NEW_MANIFEST
+    written.write_text(_as_json(manifest), encoding="utf-8")
+    written.replace(folder / _MANIFEST)
+
+
+def _as_json(manifest: dict[str, Any]) -> str:
+    # In ASCII: names of files may hold what UTF-8 cannot.
+    return json.dumps(manifest, indent=1, default=str)
 
 
 def _difference(known: dict[str, Any], wanted: dict[str, Any]) -> str:
@@ -182,18 +238,14 @@ def _difference(known: dict[str, Any], wanted: dict[str, Any]) -> str:
     return "it was made by another version"
 
 
-def _clean(folder: Path, kept: Sequence[str]) -> None:
-    """Remove what is cheap to write again, or may be of another job."""
-    kept = (_MANIFEST, _LOCK, _REPLACED, *kept)
+def _clean(folder: Path, *kept: str) -> None:
+    """Remove all but the lock, and what has one of these names or begins with it."""
     for path in folder.iterdir():
-        if path.name not in kept and not path.name.startswith(_SCORES):
-            _remove(path)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        # A worker that lives longer than its job may be removing a folder of its own too.
-        with suppress(FileNotFoundError):
-            shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+        if path.name.startswith((_LOCK, *kept)):
+            continue
+        if path.is_dir():
+            # A worker that lives longer than its job may be removing a folder of its own too.
+            with suppress(FileNotFoundError):
+                shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

@@ -4,7 +4,7 @@ Knows nothing of where a job may write, and of what an interrupted one has left.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,9 @@ import pyarrow.compute as pc
 from skbert_filter.corpus.job import Job
 from skbert_filter.corpus.scores import TextScores
 from skbert_filter.corpus.sources import SourceFile
-from skbert_filter.tables import (
-    TableReader,
-    check_no_nulls,
-    open_rows,
-    open_writer,
-    standard_output,
-    valid_texts,
-)
+from skbert_filter.io.columns import check_no_nulls, valid_texts
+from skbert_filter.io.reading import TableReader, open_rows
+from skbert_filter.io.writing import Write, open_writer, standard_output
 
 # Batches of a corpus are decided together, so that small files make no small calls of the model.
 _GROUP_ROWS = 1 << 17
@@ -43,6 +38,7 @@ class Outcome:
     written: int = 0
     misdecoded: int = 0
     decoded: int = 0
+    doubtful: int = 0
     recovered: int = 0
 
 
@@ -63,7 +59,6 @@ def filter_rows(
     job: Job,
     scores: TextScores,
     output: Path | None,
-    scratch: Path,
     progress: Progress | None = None,
 ) -> Outcome:
     """Read the files of a job, and write what is to be written of each.
@@ -74,8 +69,6 @@ def filter_rows(
     scores : TextScores
     output : Path or None
         The file or folder to write. None: standard output.
-    scratch : Path
-        A folder for temporary files.
     progress : callable, default=None
         As for `filter_corpus`.
 
@@ -85,27 +78,38 @@ def filter_rows(
     """
     outcome = Outcome()
     share_before = 0.0
-    with _Writers(job, output) as writers:
-        for group in _groups(_pieces(job, scratch)):
+    written: SourceFile | None = None
+    write: Any = None
+    with ExitStack() as writer:
+        for group in _groups(_pieces(job)):
             for part in _decide(job, group, scores, outcome):
                 if progress:
                     share = share_before + part * (group[-1].share - share_before)
                     progress(share, outcome.rows, len(scores))
             share_before = group[-1].share
+
             for piece in group:
-                outcome.written += writers.write(piece)
+                if written is not piece.file:
+                    written = piece.file
+                    write = writer.enter_context(_open_writer(job, piece, output))
+                if piece.result is None:
+                    writer.close()
+                else:
+                    write(piece.result)
+                    outcome.written += piece.result.num_rows
             # Not kept while the next one is read.
             group.clear()
+
     outcome.distinct = len(scores)
     outcome.misdecoded, outcome.recovered = scores.misdecoded, scores.recovered
     return outcome
 
 
-def _pieces(job: Job, scratch: Path) -> Iterator[_Piece]:
+def _pieces(job: Job) -> Iterator[_Piece]:
     total = max(sum(file.bytes for file in job.files), 1)
     done = 0
     for file in job.files:
-        with open_rows(file.path, job.text, encoding=job.encoding, scratch=scratch) as table:
+        with open_rows(file.path, job.text, encoding=job.encoding) as table:
             schema = job.schema_of(table)
             first_row = 1
             for batch, share in table.batches:
@@ -133,18 +137,23 @@ def _groups(pieces: Iterator[_Piece]) -> Iterator[list[_Piece]]:
 
 def _decide(job: Job, group: list[_Piece], scores: TextScores, outcome: Outcome) -> Iterator[float]:
     """Set what is to be written of each piece; give the share that is done."""
+    finished = [piece.table for piece in group if piece.rows is None]
+    outcome.decoded += sum(table.encoding is not None for table in finished)
+    outcome.doubtful += sum(table.is_doubtful for table in finished)
     filled = [piece for piece in group if piece.rows is not None]
-    outcome.decoded += sum(p.rows is None and p.table.encoding is not None for p in group)
     if not filled:
         return
-    distinct, codes = _encode(job, filled)
+
+    texts = pa.concat_arrays([_texts(job, piece) for piece in filled]).dictionary_encode()
+    codes = texts.indices
+    numbers = np.empty(len(texts.dictionary), np.intp)
     outcome.rows += len(codes)
-    numbers = np.empty(len(distinct), np.intp)
-    yield from scores.fill(numbers, distinct)
     outcome.nulls += codes.null_count
+    yield from scores.fill(numbers, texts.dictionary.to_pylist())
     if job.audit is not None:
         rows = np.bincount(codes.drop_null().to_numpy(), minlength=len(numbers))
         scores.count(numbers, rows)
+
     labels = pa.array(scores.labels_of(numbers))
     is_kept = pc.equal(labels, job.decider.keep_number).take(codes)
     outcome.kept += is_kept.true_count
@@ -156,20 +165,18 @@ def _decide(job: Job, group: list[_Piece], scores: TextScores, outcome: Outcome)
         probabilities = pa.array(scores.probabilities_of(numbers), from_pandas=True)
         values = (pa.array(job.labels).take(labels).take(codes), probabilities.take(codes))
         added = dict(zip(job.columns, values, strict=True))
+
     start = 0
     for piece in filled:
         n_rows = piece.rows.num_rows
-        result = piece.rows.select([name for name in piece.schema.names if name not in added])
+        # By their places: several columns may have one name.
+        names = set(piece.schema.names).difference(added)
+        places = [i for i, name in enumerate(piece.rows.schema.names) if name in names]
+        result = piece.rows.select(places)
         for name, column in added.items():
             result = result.append_column(name, column.slice(start, n_rows))
         piece.result = result.filter(chosen.slice(start, n_rows))
         start += n_rows
-
-
-def _encode(job: Job, pieces: list[_Piece]) -> tuple[list[str], pa.Array]:
-    """Return the distinct texts of some pieces, and which of them each row has, or null."""
-    encoded = pa.concat_arrays([_texts(job, piece) for piece in pieces]).dictionary_encode()
-    return encoded.dictionary.to_pylist(), encoded.indices
 
 
 def _texts(job: Job, piece: _Piece) -> pa.Array:
@@ -180,38 +187,15 @@ def _texts(job: Job, piece: _Piece) -> pa.Array:
     return valid_texts(values, name, path, first_row=piece.first_row)
 
 
-class _Writers:
-    """The files to write, one after the other, each with the rows of one that is read."""
-
-    def __init__(self, job: Job, output: Path | None) -> None:
-        self._job = job
-        self._output = output
-        self._open = ExitStack()
-        self._file: SourceFile | None = None
-        self._write: Any = None
-
-    def __enter__(self) -> "_Writers":
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._open.__exit__(*error)
-
-    def write(self, piece: _Piece) -> int:
-        """Write what was decided of a piece, and return how many rows that are."""
-        if self._file is not piece.file:
-            self._file = piece.file
-            self._write = self._open.enter_context(self._writer(piece))
-        if piece.result is None:
-            self._open.close()
-            return 0
-        self._write(piece.result)
-        return piece.result.num_rows
-
-    def _writer(self, piece: _Piece) -> Any:
-        if self._output is None:
-            return standard_output()
-        path = self._output
-        if self._job.of_folder:
-            path = path / piece.file.name
-            path.parent.mkdir(parents=True, exist_ok=True)
-        return open_writer(path, piece.schema, self._job.format_of(piece.table.format))
+def _open_writer(job: Job, piece: _Piece, output: Path | None) -> AbstractContextManager[Write]:
+    if output is None:
+        return standard_output()
+    if job.of_folder:
+        output = output / piece.file.name
+        output.parent.mkdir(parents=True, exist_ok=True)
+    return open_writer(
+        output,
+        piece.schema,
+        job.format_of(piece.table.format),
+        escape_formulas=job.escape_formulas,
+    )

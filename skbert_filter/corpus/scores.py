@@ -18,6 +18,9 @@ _CHUNK_TEXTS = 1 << 13
 # A longer text is remembered by its digest, so that an entry of any text takes little memory.
 _LONGEST_KEY = 128
 
+# What the journal keeps of a text.
+_CELL = np.dtype([("label", "<i4"), ("probability", "<f8")])
+
 Decide = Callable[[list[str]], tuple[np.ndarray, np.ndarray]]
 
 
@@ -106,19 +109,16 @@ class TextScores:
         return np.frombuffer(self.probabilities)[numbers]
 
     def _decided(self, chunk: list[str]) -> tuple[np.ndarray, np.ndarray]:
-        if self._journal is None:
-            labels, probabilities = self._decide(chunk)
-            return labels.astype(np.int32), probabilities.astype(np.float64)
-        key = _chunk_key(chunk)
-        if (value := self._journal.get(key)) is not None:
-            cells = np.frombuffer(value, [("label", "<i4"), ("probability", "<f8")])
+        key = b"" if self._journal is None else _chunk_key(chunk)
+        if self._journal is not None and (value := self._journal.get(key)) is not None:
+            cells = np.frombuffer(value, _CELL)
             self.recovered += len(chunk)
-            return cells["label"].astype(np.int32), cells["probability"].astype(np.float64)
-        labels, probabilities = self._decide(chunk)
-        cells = np.empty(len(chunk), [("label", "<i4"), ("probability", "<f8")])
-        cells["label"], cells["probability"] = labels, probabilities
-        self._journal.put(key, cells.tobytes())
-        return labels.astype(np.int32), probabilities.astype(np.float64)
+        else:
+            cells = np.empty(len(chunk), _CELL)
+            cells["label"], cells["probability"] = self._decide(chunk)
+            if self._journal is not None:
+                self._journal.put(key, cells.tobytes())
+        return cells["label"].astype(np.int32), cells["probability"].astype(np.float64)
 
 
 def _chunk_key(texts: list[str]) -> bytes:

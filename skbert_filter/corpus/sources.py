@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from skbert_filter.tables import find_format
+from skbert_filter.io.atomic import check_can_create
+from skbert_filter.io.formats import find_format
 
 STANDARD = Path("-")
 
@@ -31,8 +32,8 @@ class SourceFile:
 def list_sources(source: Path) -> tuple[SourceFile, ...]:
     """Return the files of a source in the order of their names; one for a file.
 
-    Left out are files and folders whose name begins with a dot, and files such as
-    ``_SUCCESS`` that other programs leave.
+    Left out are files and folders whose name begins with a dot, and what other programs leave:
+    folders such as ``_temporary`` and files such as ``_SUCCESS``.
 
     Raises
     ------
@@ -51,7 +52,10 @@ def list_sources(source: Path) -> tuple[SourceFile, ...]:
         return (SourceFile(source, source.name, source.stat().st_size),)
     files, foreign = [], []
     for folder, folders, names in os.walk(source, onerror=_refuse_unread):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        # A folder such as _temporary is of a writer at work or dead, _year=2020 one of a table.
+        folders[:] = [
+            name for name in folders if name[0] != "." and (name[0] != "_" or "=" in name)
+        ]
         for name in folders:
             if Path(folder, name).is_symlink():
                 raise ValueError(
@@ -128,6 +132,7 @@ def check_folder(folder: Path, names: Iterable[str], *, overwrite: bool) -> None
             f"The folder {folder} holds {other[0]}, which this job would not write again, so it is "
             "not replaced. Name another folder."
         )
+    check_can_create(folder)
 
 
 def _refuse_unread(error: OSError) -> None:

@@ -40,6 +40,8 @@ class FilterSummary(Report):
         Distinct texts that look mis-decoded ("â€™").
     decoded : int
         Files that were not UTF-8 and read in the encoding that was named.
+    doubtful : int
+        CSV files of one column whose texts span lines that could be rows as well.
     recovered : int
         Distinct texts that an interrupted run had computed. On a cluster 0: there the files
         that were finished are kept.
@@ -62,6 +64,7 @@ class FilterSummary(Report):
     written: int
     misdecoded: int
     decoded: int
+    doubtful: int
     recovered: int
     seconds: float
 
@@ -94,6 +97,12 @@ class FilterSummary(Report):
         if self.decoded:
             files = counted(self.decoded, "file is", "files are")
             notes.append(f"{files} not UTF-8: decoded as you said.")
+        if self.doubtful:
+            notes.append(
+                f"{counted(self.doubtful, 'CSV file has', 'CSV files have')} texts in quotation "
+                "marks that span lines, each of which could be a row as well: see that they are "
+                'whole (docs: files, "Quotation marks").'
+            )
         if self.recovered:
             notes.append(
                 f"{counted(self.recovered, 'distinct text')} had been computed by an interrupted "

@@ -6,9 +6,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from skbert_filter.corpus.sources import list_sources
-from skbert_filter.tables import check_no_nulls, check_text_column, open_rows, valid_texts
-from skbert_filter.tables.decoding import check_encoding
-from skbert_filter.tables.lines import TEXT
+from skbert_filter.io.columns import check_no_nulls, check_text_column, valid_texts
+from skbert_filter.io.decoding import check_encoding
+from skbert_filter.io.lines import TEXT
+from skbert_filter.io.reading import open_rows
 
 
 def text_arrays(
@@ -32,11 +33,8 @@ def text_arrays(
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file or folder.
-    ValueError
-        If a file is of an unknown kind or damaged, or lacks the column or a text. The file
-        and the row are named.
+    FileNotFoundError, ValueError
+        As `filter_corpus`; the file and the row are named.
 
     Examples
     --------

@@ -1,18 +1,22 @@
 """Fingerprints of estimators: equal as long as the estimator answers the same.
 
-A fingerprint is the same after pickling, in another process, and after predicting.
-It knows scikit-learn's way of keeping state, and nothing of texts or models.
+Every value is taken apart into bytes (the cells of an array, say) and parts: the items of a list,
+the code of a function (`code_parts`), or what a pickle of any other object would hold. Its digest
+is a hash of these bytes and of the digests of its parts. No identity and no order of a set comes
+in, so that a fingerprint is the same after pickling, in another process, and after predicting.
+Knows scikit-learn's way of keeping state, and nothing of texts or models.
 """
 
 import copy
 import copyreg
 import io
 import pickle
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -22,11 +26,16 @@ from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch
 
-from skbert_filter.duplicates.code_digests import code_parts, library_name
+from skbert_filter.duplicates.code_parts import code_parts, library_name
 from skbert_filter.validation import LIST_METHODS
 
+# A part, and the step that leads to it in messages, such as ".coef_" or "[0]".
+_Part = tuple[str, Any]
+# A label, bytes and parts: what a value is made of.
+_Apart = tuple[str, Sequence[Any], Sequence[_Part]]
 _Trace = list[tuple[str, bytes]]
-_VERSION = "fingerprint 1"
+
+_VERSION = "fingerprint 2"
 _REMEDY = (
     'Pass fingerprint="v1" to DedupPredictor, and change it to "v2" and so on whenever '
     "the model changes "
@@ -100,13 +109,17 @@ def fingerprint(estimator: Any) -> str:
     return _Walk("estimator", _REMEDY).root(estimator).hex()
 
 
+def has_fingerprint(estimator: Any, found: str) -> bool:
+    """Whether an estimator still has the fingerprint that it had, and is not being changed now."""
+    try:
+        return fingerprint(estimator) == found
+    except Exception:
+        # Another thread has done half of something: it could be hashed before.
+        return False
+
+
 def check_fingerprint(estimator: Any) -> None:
     """Refuse an estimator whose fingerprint does not survive pickling.
-
-    Parameters
-    ----------
-    estimator : object
-        Usually a fitted estimator.
 
     Raises
     ------
@@ -131,18 +144,10 @@ def check_fingerprint(estimator: Any) -> None:
 
 
 def content_digest(value: Any) -> bytes:
-    """Return a hash of a plain value, equal in every process.
+    """Return 16 bytes for a cell of a table (str, number, None, date, NumPy scalar and so on).
 
-    Parameters
-    ----------
-    value : object
-        A cell of a table: str, number, None, date, Decimal, NumPy scalar and so on.
-
-    Returns
-    -------
-    digest : bytes of length 16
-        Equal for values of one type that are equal; NaN counts as equal to NaN, and
-        -0.0 to 0.0. 1, 1.0 and True differ.
+    They are the same in every process for equal values of one type. NaN counts as equal to NaN,
+    and -0.0 to 0.0; 1, 1.0 and True differ.
 
     Raises
     ------
@@ -159,8 +164,7 @@ def content_digest(value: Any) -> bytes:
         value = value + 0.0 if value == value else type(value)("nan")
     elif type(value) in _DATES:
         return _hash(type(value).__name__, f"{value.isoformat()} {value.tzinfo}".encode())
-    remedy = "A store takes plain values; pass store=None."
-    return _atom(value) or _Walk("value", remedy).digest(value)
+    return _Walk("value", "A store takes plain values; pass store=None.").digest(value)
 
 
 def _copied(estimator: Any) -> Any:
@@ -171,33 +175,10 @@ def _copied(estimator: Any) -> Any:
     return estimator
 
 
-def _hash(kind: str, *contents: Any) -> bytes:
-    digest = blake2b(kind.encode("utf-8", "surrogatepass") + b"\0", digest_size=16)
-    for content in contents:
-        digest.update(content)
-    return digest.digest()
-
-
-def _atom(value: Any) -> bytes | None:
-    kind = type(value)
-    if kind is str:
-        return _hash("str", value.encode("utf-8", "surrogatepass"))
-    if kind is int:
-        # in hexadecimal: Python refuses to write long numbers in decimal
-        return _hash("int", f"{value:x}".encode())
-    return _hash(kind.__name__, repr(value).encode()) if kind in _ATOMS else None
-
-
 class _Walk:
-    """One pass over an object and all that it holds, each object once.
+    """One pass over an object and all that it holds, each object once."""
 
-    Digests are made of contents and not of identities, so it makes no difference
-    whether equal strings are one object, which changes in pickling.
-    """
-
-    def __init__(
-        self, name: str, remedy: str, trace: list[tuple[str, bytes]] | None = None
-    ) -> None:
+    def __init__(self, name: str, remedy: str, trace: _Trace | None = None) -> None:
         self._path = [name]
         self._remedy = remedy
         self._trace = trace
@@ -216,6 +197,8 @@ class _Walk:
             ) from None
 
     def digest(self, value: Any, step: str = "") -> bytes:
+        if type(value) is FrozenEstimator:
+            return self.digest(value.estimator, f"{step}.estimator")
         self._path.append(step)
         digest = _atom(value) or self._once(value)
         if self._trace is not None:
@@ -227,7 +210,8 @@ class _Walk:
         seen = self._seen.get(id(value))
         if seen is None:
             seen = self._seen[id(value)] = [value, None, None]
-            digest = self._content(value)
+            label, contents, parts = self._taken_apart(value)
+            digest = _hash(label, *contents, *[self.digest(part, step) for step, part in parts])
             seen[1] = digest if seen[2] is None else _hash(f"cycle {seen[2]}", digest)
         elif seen[1] is None:
             if seen[2] is None:
@@ -235,89 +219,51 @@ class _Walk:
             return _hash(f"in cycle {seen[2]}")
         return seen[1]
 
-    def _content(self, value: Any) -> bytes:
+    def _taken_apart(self, value: Any) -> _Apart:
         kind = type(value)
         if kind is bytes:
-            return _hash("bytes", value)
+            return "bytes", [value], []
         if kind in (list, tuple):
-            return self._sequence(kind.__name__, value)
-        if kind is dict:
-            return self._mapping(value)
+            return _items(kind.__name__, value, range(len(value)))
+        if kind in (dict, MappingProxyType):
+            label, contents, parts = _items(kind.__name__, value.values(), value)
+            return label, contents, [("", list(value)), *parts]
         if kind in (set, frozenset):
-            return _hash(kind.__name__, *sorted(self.digest(item, "{...}") for item in value))
+            return kind.__name__, sorted(self.digest(item, "{...}") for item in value), []
         # joblib's workers are given large arrays as memory maps.
         if kind in (np.ndarray, np.memmap):
-            return self._array(value)
+            return _cells(value)
         if isinstance(value, np.generic) and kind.__module__ == "numpy":
-            return _hash("scalar", self._array(np.asarray(value)))
-        code = code_parts(value)
-        if code is not None:
-            return self._attributes(*code)
-        table = _table_parts(value)
-        if table is not None:
-            return _hash("table", self.digest(kind), self.digest(table))
-        return self._object(value)
+            return "scalar", [], [("", np.asarray(value))]
 
-    def _sequence(self, kind: str, values: Collection[Any]) -> bytes:
-        packed = _packed(values)
-        if packed is not None:
-            return _hash(f"{kind} of {len(values)}", *packed)
-        return _hash(kind, *[self.digest(value, f"[{i}]") for i, value in enumerate(values)])
-
-    def _mapping(self, mapping: dict[Any, Any]) -> bytes:
-        keys = self._sequence("keys", mapping.keys())
-        packed = _packed(mapping.values())
-        if packed is not None:
-            return _hash(f"dict of {len(mapping)}", keys, *packed)
-        return _hash("dict", keys, *[self.digest(v, f"[{k!r}]") for k, v in mapping.items()])
-
-    def _attributes(self, kind: str, attributes: Mapping[str, Any]) -> bytes:
-        names = sorted(attributes)
-        values = [self.digest(attributes[name], f".{name}") for name in names]
-        return _hash(kind, self._sequence("names", names), *values)
-
-    def _array(self, array: np.ndarray) -> bytes:
-        # Some pickles of NumPy change to the byte order of the machine.
-        if not array.dtype.isnative:
-            array = array.astype(array.dtype.newbyteorder("="))
-        dtype = array.dtype
-        kind = f"array {dtype.str} {dtype.name if dtype.kind == 'V' else ''} {array.shape}"
-        if dtype.names is not None:
-            # Between and after the fields lies padding, of any content.
-            kind = f"array {dtype.names} {array.shape}"
-            return _hash(kind, *[self.digest(array[name], f"[{name!r}]") for name in dtype.names])
-        if dtype.hasobject or dtype.kind == "T":
-            return _hash(kind, self._sequence("objects", array.ravel().tolist()))
-        if dtype.char in "gG":
-            return _hash(kind, self._sequence("padded", [repr(item) for item in array.ravel()]))
-        flat = np.ascontiguousarray(array).reshape(-1)
-        return _hash(kind, flat.view(np.uint8) if flat.nbytes else b"")
-
-    def _object(self, value: Any) -> bytes:
-        if type(value) is FrozenEstimator:
-            return self.digest(value.estimator, ".estimator")
+        if (code := code_parts(value)) is not None:
+            return code[0], [], _attributes(code[1])
+        if (table := _table_parts(value)) is not None:
+            return "table", [], [("", kind), ("", table)]
         # An inherited property knows nothing of parameters that a subclass adds.
-        if "fingerprint_" in vars(type(value)) or "fingerprint_" in getattr(value, "__dict__", ()):
+        if "fingerprint_" in vars(kind) or "fingerprint_" in getattr(value, "__dict__", ()):
             own = getattr(value, "fingerprint_", None)
             if isinstance(own, str):
-                return _hash("own", self.digest(type(value), ".__class__"), self.digest(own))
-        return self._reduced(value)
+                return "own", [], [(".__class__", kind), ("", own)]
+        return self._pickled(value)
 
-    def _reduced(self, value: Any) -> bytes:
+    def _pickled(self, value: Any) -> _Apart:
+        """Return what a pickle of an object holds."""
         reduce = copyreg.dispatch_table.get(type(value))
         try:
             reduced: Any = reduce(value) if reduce else value.__reduce_ex__(4)
         except Exception as error:  # any may come: this is code of users
             self._refuse(value, error)
+
         if isinstance(reduced, str):
-            name = library_name(value, reduced)
-            if name:
-                return _hash(name)
+            if name := library_name(value, reduced):
+                return name, [], []
             if library_name(type(value)) or not hasattr(value, "__dict__"):
                 # A ufunc made of a user's function, say, which it does not show.
                 self._refuse(value)
             shown = {"__class__": type(value), "__dict__": vars(value)}
-            return self._attributes("named", shown)
+            return "named", [], _attributes(shown)
+
         function, arguments, state, items, pairs, setter = (*reduced, *[None] * 4)[:6]
         if any(isinstance(argument, io.IOBase) for argument in arguments):
             # A Keras model saves itself, with the time.
@@ -326,19 +272,22 @@ class _Walk:
             # They count how often they were asked, and how many nodes that took.
             counts = (*value.get_tree_stats(), value.get_n_calls())
             state = state[:7] + state[11:] if state[7:11] == counts else state
-        parts = [self.digest(part) for part in (function, arguments, setter)]
-        parts.append(self.digest(None if items is None else list(items)))
-        parts.append(self.digest(None if pairs is None else dict(pairs)))
+        parts = [
+            *(("", function), ("", arguments), ("", setter)),
+            ("", None if items is None else list(items)),
+            ("", None if pairs is None else dict(pairs)),
+        ]
+
+        noise = next((names for kind, names in _NOISE if isinstance(value, kind)), ())
         # With slots, there are two dicts.
         for half in state if isinstance(state, tuple) and len(state) == 2 else (state,):
             if type(half) is dict and set(map(type, half)) <= {str}:
-                noise = next((names for kind, names in _NOISE if isinstance(value, kind)), ())
                 kept = {name: half[name] for name in half if name not in noise}
                 # An object without attributes has None for a state, or an empty dict.
-                parts.append(self._attributes("state", kept) if kept else self.digest(None))
+                parts += _attributes(kept) if kept else [("", None)]
             else:
-                parts.append(self.digest(half))
-        return _hash("object", *parts)
+                parts.append(("", half))
+        return "object", [], parts
 
     def _refuse(self, value: Any, error: Exception | None = None) -> NoReturn:
         kind = f"{type(value).__module__}.{type(value).__qualname__}"
@@ -349,7 +298,31 @@ class _Walk:
         ) from error
 
 
-def _packed(values: Collection[Any]) -> tuple[bytes, ...] | None:
+def _hash(label: str, *contents: Any) -> bytes:
+    digest = blake2b(label.encode("utf-8", "surrogatepass") + b"\0", digest_size=16)
+    for content in contents:
+        digest.update(content)
+    return digest.digest()
+
+
+def _atom(value: Any) -> bytes | None:
+    kind = type(value)
+    if kind is str:
+        return _hash("str", value.encode("utf-8", "surrogatepass"))
+    if kind is int:
+        # in hexadecimal: Python refuses to write long numbers in decimal
+        return _hash("int", f"{value:x}".encode())
+    return _hash(kind.__name__, repr(value).encode()) if kind in _ATOMS else None
+
+
+def _items(label: str, values: Collection[Any], steps: Iterable[Any]) -> _Apart:
+    packed = _packed(values)
+    if packed is not None:
+        return f"{label} of {len(values)}", packed, []
+    return label, [], [(f"[{step!r}]", value) for step, value in zip(steps, values, strict=True)]
+
+
+def _packed(values: Collection[Any]) -> list[bytes] | None:
     """Return strings, or numbers, of one type as a few buffers; None for anything else."""
     kinds = set(map(type, values))
     if len(kinds) != 1:
@@ -357,14 +330,39 @@ def _packed(values: Collection[Any]) -> tuple[bytes, ...] | None:
     [kind] = kinds
     if kind is str:
         text = "".join(values).encode("utf-8", "surrogatepass")
-        return b"str ", np.fromiter(map(len, values), np.int64, len(values)).tobytes(), text
+        return [b"str ", np.fromiter(map(len, values), np.int64, len(values)).tobytes(), text]
     if kind in (int, float) or (issubclass(kind, np.number) and np.dtype(kind).char not in "gGm"):
         try:
             numbers = np.fromiter(values, np.int64 if kind is int else kind, len(values))
         except OverflowError:
             return None
-        return f"{kind.__name__} ".encode(), numbers.tobytes()
+        return [f"{kind.__name__} ".encode(), numbers.tobytes()]
     return None
+
+
+def _attributes(attributes: Mapping[str, Any]) -> list[_Part]:
+    names = sorted(attributes)
+    return [("", names), *((f".{name}", attributes[name]) for name in names)]
+
+
+def _cells(array: np.ndarray) -> _Apart:
+    # Some pickles of NumPy change to the byte order of the machine.
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    dtype = array.dtype
+    label = f"array {dtype.str} {dtype.name if dtype.kind == 'V' else ''} {array.shape}"
+
+    if dtype.names is not None:
+        # Between and after the fields lies padding, of any content.
+        label = f"array {dtype.names} {array.shape}"
+        return label, [], [(f"[{name!r}]", array[name]) for name in dtype.names]
+    if dtype.hasobject or dtype.kind == "T":
+        return label, [], [("", array.ravel().tolist())]
+    if dtype.char in "gG":
+        # Padded, too.
+        return label, [], [("", list(map(repr, array.ravel())))]
+    flat = np.ascontiguousarray(array).reshape(-1)
+    return label, [flat.view(np.uint8)] if flat.nbytes else [], []
 
 
 def _table_parts(value: Any) -> list[Any] | None:
@@ -374,6 +372,7 @@ def _table_parts(value: Any) -> list[Any] | None:
     """
     if isinstance(value, np.ma.MaskedArray):
         return [np.ma.getdata(value), np.ma.getmaskarray(value), value.fill_value]
+
     if isinstance(value, pd.DataFrame):
         columns = [value.iloc[:, i].array for i in range(value.shape[1])]
         return [value.columns, value.index, columns, value.attrs]
@@ -382,12 +381,12 @@ def _table_parts(value: Any) -> list[Any] | None:
     if isinstance(value, pd.Index):
         contents = list(value) if isinstance(value, pd.MultiIndex) else value.array
         return [list(value.names), str(value.dtype), contents]
-    if isinstance(value, pd.arrays.NumpyExtensionArray):
-        return [value.to_numpy()]
     if isinstance(value, pd.Categorical):
         return [value.categories, value.ordered, value.codes]
     if isinstance(value, pd.api.extensions.ExtensionArray):
-        return [str(value.dtype), value.tolist()]
+        is_numpy = isinstance(value, pd.arrays.NumpyExtensionArray)
+        return [value.to_numpy()] if is_numpy else [str(value.dtype), value.tolist()]
+
     if type(value).__module__.partition(".")[0] not in ("polars", "pyarrow"):
         return None
     for method in ("iter_columns", "itercolumns"):

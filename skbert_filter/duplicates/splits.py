@@ -405,8 +405,8 @@ class _Pairs:
         if groups is None:
             each = np.arange(n_texts)
             return cls(each, each, codes, labels, classes.tolist(), grouped=False)
-        group_codes, n_groups = _group_codes(groups, len(codes))
-        pairs, rows = np.unique(codes * n_groups + group_codes, return_inverse=True)
+        numbers, n_groups = group_codes(groups, len(codes))
+        pairs, rows = np.unique(codes * n_groups + numbers, return_inverse=True)
         texts, pair_groups = np.divmod(pairs, n_groups)
         return cls(texts, pair_groups, rows, labels, classes.tolist(), grouped=True)
 
@@ -556,7 +556,8 @@ def _sizes(asked: dict[str, Any], default_test_size: float, n_texts: int) -> lis
     return sizes
 
 
-def _group_codes(groups: Any, n_rows: int) -> tuple[np.ndarray, int]:
+def group_codes(groups: Any, n_rows: int) -> tuple[np.ndarray, int]:
+    """Number the groups of rows, and count them; refuse missing ones."""
     # NumPy would turn [1, "a"] into ["1", "a"], and [None, "a"] into ["None", "a"].
     if isinstance(groups, list | tuple) and set(map(type, groups)) == {tuple}:
         values = np.fromiter(groups, dtype=object, count=len(groups))

@@ -18,6 +18,8 @@ from threading import RLock
 from typing import Any
 from zlib import crc32
 
+from skbert_filter.io.atomic import NoRoomError
+
 # "skbf" in the header of the file, where SQLite's documentation wants an application's mark.
 _APPLICATION_ID = 0x736B6266
 _FORMAT = 1
@@ -387,10 +389,10 @@ def _clear(error: sqlite3.DatabaseError, path: Path | None) -> Exception:
     code = getattr(error, "sqlite_errorname", "").removeprefix("SQLITE_").split("_")[0]
     where = f"The store {path}"
     if code == "FULL":
-        return OSError(
+        return NoRoomError(
             errno.ENOSPC,
             f"{where} cannot grow, the disk is full. Results of finished chunks are kept. Free "
-            "some room and run again, or name a file on another disk",
+            "some room and run again, or name a file on another disk.",
         )
     if code in ("BUSY", "LOCKED"):
         return TimeoutError(

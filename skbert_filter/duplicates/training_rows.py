@@ -63,6 +63,10 @@ class TrainingRows:
             weights=self.weights[rows],
         )
 
+    def are_in(self, texts: Sequence[str], key: Key) -> np.ndarray:
+        """Return which of the texts are equal to one of those given."""
+        return pd.Index(text_keys(self.texts, key)).isin(text_keys(texts, key))
+
     def balance(self, labels: np.ndarray) -> dict[str, int]:
         """Return how many texts each class has."""
         counts = np.bincount(self.classes, minlength=len(labels)).tolist()
@@ -78,11 +82,23 @@ class TrainingRows:
         return digest.hexdigest()
 
     def split(
-        self, test_size: float, n_classes: int, key: Key, seed: int
+        self,
+        test_size: float,
+        n_classes: int,
+        key: Key,
+        seed: int,
+        grouped: tuple[Sequence[str], np.ndarray, Any] | None = None,
     ) -> tuple["TrainingRows", "TrainingRows"]:
-        """Split in two, equal texts on one side; a ValueError if a side would lack a class."""
+        """Split in two, equal texts on one side; a ValueError if a side would lack a class.
+
+        ``grouped`` are the rows that these came from, as texts, classes and groups: whole groups
+        are split then, and a text of both sides is on the smaller one.
+        """
         splitter = DedupStratifiedShuffleSplit(1, test_size=test_size, key=key, random_state=seed)
-        larger, smaller = (self.take(i) for i in next(splitter.split(self.texts, self.classes)))
+        texts, classes, groups = grouped or (self.texts, self.classes, None)
+        _, held_out = next(splitter.split(texts, classes, groups))
+        is_out = self.are_in([texts[i] for i in held_out], key)
+        larger, smaller = self.take(np.flatnonzero(~is_out)), self.take(np.flatnonzero(is_out))
         for side in (larger, smaller):
             if len(np.unique(side.classes)) < n_classes:
                 raise ValueError("a class would be without a text on one side.")

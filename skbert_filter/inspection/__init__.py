@@ -1,6 +1,10 @@
 """How good a classifier is, beside others, and which labels would make it better."""
 
-from skbert_filter.inspection.baselines import WordCountRule, tfidf_baseline
+from skbert_filter.inspection.baselines import (
+    WordCountRule,
+    tfidf_baseline,
+    tfidf_shape_baseline,
+)
 from skbert_filter.inspection.comparison import Comparison, compare
 from skbert_filter.inspection.displays import (
     DedupLearningCurveDisplay,
@@ -56,4 +60,5 @@ __all__ = [
     "out_of_fold",
     "suspect_labels",
     "tfidf_baseline",
+    "tfidf_shape_baseline",
 ]

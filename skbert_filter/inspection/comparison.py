@@ -3,20 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Integral
+from reprlib import repr as short_repr
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.model_selection import check_cv, cross_validate
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, check_scalar
 
 from skbert_filter.duplicates.keys import first_seen
 from skbert_filter.duplicates.printing import Columns, Report, aligned
 from skbert_filter.duplicates.splits import DedupStratifiedKFold
 from skbert_filter.duplicates.training_rows import resolve_conflicts
-from skbert_filter.inspection.refitting import check_learns
+from skbert_filter.inspection.baselines import default_baselines
+from skbert_filter.inspection.refitting import check_learns, last_step
 from skbert_filter.inspection.scores import SHORT_NAMES, Answers, score_answers
 from skbert_filter.inspection.significance import (
     CorrectedTTest,
@@ -117,6 +118,7 @@ class Comparison(Report):
             index=pd.Index(others, name="classifier"),
             dtype=np.float64,
         )
+
         table["p_holm"] = holm(table["p_value"])
         signs = np.sign(table["difference"]) * self._sign(score)
         table["verdict"] = list(map(verdict, signs, table["p_holm"]))
@@ -144,35 +146,36 @@ class Comparison(Report):
             If there is no such score.
         """
         score = self._check(score)
-        scored = self.to_frame()[score].dropna().index
+        short = SHORT_NAMES.get(score, score)
         lines = []
         rows: Any = self.differences(score).itertuples()
         for row in rows:
-            line = f"{row.Index} against {self.reference}: "
-            if np.isnan(row.difference):
-                lines.append(f"{line}no {_short(score)} to compare.")
-            else:
-                lines.append(
-                    f"{line}{_signed(row.difference)} {_short(score)} ({_signed(row.low)} to "
-                    f"{_signed(row.high)}), {row.verdict} ({p_text(row.p_holm)})."
+            said = f"no {short} to compare."
+            if not np.isnan(row.difference):
+                said = (
+                    f"{row.difference:+.3f} {short} ({row.low:+.3f} to {row.high:+.3f}), "
+                    f"{row.verdict} ({p_text(row.p_holm)})."
                 )
+            lines.append(f"{row.Index} against {self.reference}: {said}")
+
+        scored = self.to_frame()[score].dropna().index
         singles = [name for name in scored if name not in self.ensembles]
         ensembles = [name for name in scored if name in self.ensembles and singles]
         return lines + [self._pays(name, singles, score) for name in ensembles]
 
     def _pays(self, ensemble: str, singles: list[str], score: str) -> str:
-        sign = self._sign(score)
         means: Any = self.to_frame()
-        best = (sign * means.loc[singles, score]).idxmax()
+        best = (self._sign(score) * means.loc[singles, score]).idxmax()
         gain = means.loc[ensemble, score] - means.loc[best, score]
         times = means.loc[ensemble, "seconds"] / means.loc[best, "seconds"]
-        p_value = max(self._test(ensemble, name, score).p_value for name in singles)
         what = (
-            f"{_signed(gain)} {_short(score)} against the best single classifier, {best}, for "
-            f"{times:.1f} times the seconds of its fit"
+            f"{gain:+.3f} {SHORT_NAMES.get(score, score)} against the best single classifier, "
+            f"{best}, for {times:.1f} times the seconds of its fit"
         )
-        if sign * gain <= 0:
+        if self._sign(score) * gain <= 0:
             return f"{ensemble} does not pay: {what}."
+
+        p_value = max(self._test(ensemble, name, score).p_value for name in singles)
         if is_more_than_chance(p_value):
             return (
                 f"{ensemble} pays: {what}; better than each single one by more than chance "
@@ -181,8 +184,7 @@ class Comparison(Report):
         return f"{ensemble} may pay: {what}, but that is no more than chance ({p_text(p_value)})."
 
     def _test(self, name: str, other: str, score: str) -> CorrectedTTest:
-        groups = dict(list(self.folds.groupby("classifier")))
-        mine, its = groups[name], groups[other]
+        mine, its = (self.folds[self.folds["classifier"] == each] for each in (name, other))
         differences = mine[score].to_numpy() - its[score].to_numpy()
         return corrected_ttest(differences, mine["n_train"], mine["n_test"])
 
@@ -197,28 +199,34 @@ class Comparison(Report):
         return score
 
     def __str__(self) -> str:
-        means, first = self.to_frame(), self.folds.drop_duplicates(["repeat", "fold"])
+        means, first = self.to_frame(), self.scores[0]
         numbers: Columns = {}
         for score in self.scores:
-            numbers[_short(score)] = map("{:.3f}".format, means[score])
-            if score == self.scores[0]:
+            numbers[SHORT_NAMES.get(score, score)] = map("{:.3f}".format, means[score])
+            if score == first:
                 numbers["± sd"] = map("{:.3f}".format, means[f"{score}_sd"])
         numbers["seconds"] = map("{:.2f}".format, means["seconds"])
+
+        fits = self.folds.drop_duplicates(["repeat", "fold"])
         unit = "rows" if self.duplicates == "keep" else "distinct texts"
         lines = [
-            f"{len(first)} fits each, on {first['n_train'].mean():,.0f} {unit}, scored on "
-            f"{first['n_test'].mean():,.0f} others:",
+            f"{len(fits)} fits each, on {fits['n_train'].mean():,.0f} {unit}, scored on "
+            f"{fits['n_test'].mean():,.0f} others:",
             aligned(numbers, {"classifier": means.index}),
         ]
-        if sentences := self.sentences():
-            lines += ["", *map(printable, sentences)]
-        if len(self.names) > 1:
+        if len(means) > 1:
+            lines.append("")
+            if means[first].notna().any():
+                lines.append(
+                    f"The highest mean {SHORT_NAMES.get(first, first)}: {means[first].idxmax()}."
+                )
+            lines += map(printable, self.sentences())
             lines.append("(Corrected resampled t-tests; p-values corrected by Holm's method.)")
         return "\n".join(lines)
 
 
 def compare(
-    estimators: Mapping[str, Any],
+    estimators: Any,
     X: Any,
     y: Any,
     *,
@@ -235,8 +243,9 @@ def compare(
 
     Parameters
     ----------
-    estimators : dict of str to classifier
-        Text classifiers by the names they are to have; clones of them are fitted.
+    estimators : dict of str to classifier, or classifier
+        Text classifiers by the names they are to have; clones of them are fitted. One
+        classifier is compared with the baselines that `evaluate` takes.
     X : container of str, of length n_samples
         The texts.
     y : array-like of shape (n_samples,)
@@ -246,7 +255,7 @@ def compare(
     cv : int, splitter or iterable of (train, test), default=5
         The number of folds of `DedupStratifiedKFold`, or any other folds.
     n_repeats : int, default=None
-        How often to deal out the folds anew, where `cv` is a number; None for 3 times.
+        How often to deal out the folds again, where `cv` is a number; None for 3 times.
     scoring : str, callable, list or dict, default=None
         As for scikit-learn's `cross_validate`, more being better. None: accuracy, F1,
         average precision, Brier score and expected calibration error, of which the last
@@ -270,7 +279,7 @@ def compare(
     Raises
     ------
     ValueError
-        If `estimators` is empty, `reference` is none of them, `n_repeats` is given with
+        If `estimators` is empty, `reference` is not among them, `n_repeats` is given with
         folds of another kind, there is one fold only, `X`, `y` or `groups` are not fit to
         be split, or an estimator is or holds a classifier in a ``FrozenEstimator``, which
         would not be fitted again.
@@ -311,18 +320,23 @@ def compare(
     >>> print(comparison.sentences("brier")[0])
     words against rule: +0.052 Brier (+0.021 to +0.084), worse by more than chance (p = .008).
     """
-    _check_arguments(estimators, reference, duplicates)
     texts = check_texts(X)
     labels = check_labels(y, len(texts))
+    if not isinstance(estimators, Mapping):
+        baselines = default_baselines(len(np.unique(labels)))
+        estimators = {type(last_step(estimators)).__name__: estimators} | baselines
+    _check_arguments(estimators, reference, duplicates)
+
     _, settled, rows = resolve_conflicts(texts, labels)
     labels = labels.copy()
     labels[rows] = settled
-    splits = _splits(
-        texts, labels, rows, groups, _splitters(cv, n_repeats, random_state), duplicates
-    )
+    splitters = _splitters(cv, n_repeats, random_state)
+    splits = _splits(texts, labels, rows, groups, splitters, duplicates)
     position = pd.DataFrame(splits, columns=["repeat", "fold", "train", "test"])
     position[["n_train", "n_test"]] = position[["train", "test"]].map(len)
 
+    # As the only one of a list, a score keeps its name in the results.
+    scorer = [scoring] if isinstance(scoring, str) else scoring
     tables = []
     for name, estimator in estimators.items():
         results = cross_validate(
@@ -330,18 +344,22 @@ def compare(
             texts,
             labels,
             cv=[(train, test) for _, _, train, test in splits],
-            scoring=_scoring(scoring),
+            scoring=_default_scores if scoring is None else scorer,
             n_jobs=n_jobs,
             error_score="raise",
         )
         scores = {key[5:]: each for key, each in results.items() if key.startswith("test_")}
         table = position[["repeat", "fold", "n_train", "n_test"]]
         tables.append(table.assign(classifier=name, seconds=results["fit_time"], **scores))
+
     folds = pd.concat(tables, ignore_index=True)
     folds.insert(0, "classifier", folds.pop("classifier"))
+    ensembles = VotingClassifier | StackingClassifier
     return Comparison(
         reference=next(iter(estimators)) if reference is None else reference,
-        ensembles=tuple(name for name, model in estimators.items() if _is_ensemble(model)),
+        ensembles=tuple(
+            name for name, each in estimators.items() if isinstance(last_step(each), ensembles)
+        ),
         scores=tuple(scores),
         lower_is_better=_LOWER_IS_BETTER if scoring is None else (),
         duplicates=duplicates,
@@ -353,6 +371,11 @@ def _check_arguments(estimators: Mapping[str, Any], reference: str | None, dupli
     if not estimators:
         raise ValueError("estimators is empty. Pass a dict of classifiers by their names.")
     for estimator in estimators.values():
+        if not hasattr(estimator, "get_params"):
+            raise TypeError(
+                f"estimators holds {short_repr(estimator)}, which is not a classifier. Pass one, "
+                "or a dict of classifiers by their names."
+            )
         check_learns(estimator)
     if reference is not None and reference not in estimators:
         raise ValueError(f"reference is {reference!r}. Choose one of {list(estimators)}.")
@@ -369,9 +392,10 @@ def _splitters(cv: Any, n_repeats: int | None, random_state: Any) -> list[Any]:
             DedupStratifiedKFold(int(cv), shuffle=True, random_state=seed)
             for seed in seeds.tolist()
         ]
+
     if n_repeats is not None:
         raise ValueError(
-            f"n_repeats is {n_repeats!r}, but cv is no number of folds: it alone says which "
+            f"n_repeats is {n_repeats!r}, but cv is not a number of folds, so it says itself which "
             "there are. Leave out n_repeats, or pass a number as cv."
         )
     return [check_cv(cv)]
@@ -396,38 +420,17 @@ def _splits(
             train = train[counts[train] & ~np.isin(codes[train], codes[test])]
             test = test[counts[test]]
             if duplicates == "drop":
-                train, test = _once(train, codes), _once(test, codes)
+                train, test = (
+                    rows[np.sort(np.unique(codes[rows], return_index=True)[1])]
+                    for rows in (train, test)
+                )
             splits.append((repeat, fold, train, test))
+
     if len(splits) < 2:
         raise ValueError("cv makes 1 fold. Make at least 2, to see how far they differ.")
     return splits
 
 
-def _once(rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Return the first row of each distinct text."""
-    return rows[np.sort(np.unique(codes[rows], return_index=True)[1])]
-
-
-def _scoring(scoring: Any) -> Any:
-    if scoring is None:
-        return _default_scores
-    # As the only one of a list it keeps its name in the results.
-    return [scoring] if isinstance(scoring, str) else scoring
-
-
 def _default_scores(estimator: Any, X: list[str], y: np.ndarray) -> dict[str, float]:
     figures = score_answers(Answers.of(estimator, X, y, "the classifier"), y, np.ones(len(y)))
     return {name: figures[name] for name in SHORT_NAMES}
-
-
-def _is_ensemble(estimator: Any) -> bool:
-    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
-    return isinstance(last, VotingClassifier | StackingClassifier)
-
-
-def _short(score: str) -> str:
-    return SHORT_NAMES.get(score, score)
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.3f}"

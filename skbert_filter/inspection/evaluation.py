@@ -1,4 +1,4 @@
-"""How good a fitted classifier is on texts it has not seen, and beside simpler ones."""
+"""How good a fitted classifier is on texts it has not seen, compared with simpler ones."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -10,7 +10,6 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import confusion_matrix
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_scalar
 
 from skbert_filter.duplicates.keys import text_keys
@@ -18,8 +17,14 @@ from skbert_filter.duplicates.leakage import LeakageReport, leakage_report
 from skbert_filter.duplicates.printing import Columns, Report, aligned, shown_text
 from skbert_filter.duplicates.training_rows import TrainingRows, training_rows
 from skbert_filter.inspection.baselines import default_baselines
+from skbert_filter.inspection.refitting import last_step
 from skbert_filter.inspection.scores import SHORT_NAMES, Answers, Scores, score_answers
-from skbert_filter.inspection.significance import McNemarTest, mcnemar_test
+from skbert_filter.inspection.significance import (
+    McNemarTest,
+    is_more_than_chance,
+    mcnemar_test,
+    p_text,
+)
 from skbert_filter.validation import check_labels, check_texts
 from skbert_filter.wording import counted, printable
 
@@ -32,7 +37,7 @@ _CONFUSIONS_SHOWN = 10
 
 @dataclass(frozen=True, eq=False)
 class Evaluation(Report, Scores):
-    """The scores of a classifier on held-out texts, and what they are worth.
+    """The scores of a classifier on held-out texts, and how it compares with simpler ones.
 
     It has the attributes of :class:`Scores`, and these:
 
@@ -41,7 +46,7 @@ class Evaluation(Report, Scores):
     duplicates : {"drop", "keep"}
         Whether each distinct text counted once, or each row.
     n_conflicts : int
-        Distinct texts that came with several labels: the most frequent is taken for true.
+        Distinct texts with several labels, of which the most frequent is taken for true.
     n_left_out : int
         Of these, the texts that are not scored, since two labels are equally frequent.
     confusion : DataFrame of shape (n_classes, n_classes)
@@ -100,8 +105,7 @@ class Evaluation(Report, Scores):
         evaluation : dict
             By the names of the attributes; NaN becomes None.
         """
-        without = self.without_leaks
-        leaks = None if self.leakage is None else self.leakage.to_frame().reset_index()
+        leakage, without = self.leakage, self.without_leaks
         return _plain(
             {
                 **self.figures(),
@@ -114,33 +118,54 @@ class Evaluation(Report, Scores):
                 "errors": self.errors.to_dict("records"),
                 "baselines": [scores.figures() for scores in self.baselines],
                 "tests": [asdict(test) | {"sentence": str(test)} for test in self.tests],
-                "leakage": None if leaks is None else leaks.to_dict("records"),
-                "without_leaks": None if without is None else without.figures(),
+                "verdict": self.verdict,
+                "leakage": leakage and leakage.to_frame().reset_index().to_dict("records"),
+                "without_leaks": without and without.figures(),
             }
         )
 
     @property
     def confusions(self) -> pd.DataFrame:
         """The labels that were taken for others: "label", "predicted", "count", most first."""
-        counts = self.confusion.to_numpy()
-        true, given = np.nonzero(np.where(np.eye(len(counts), dtype=bool), 0, counts))
+        counts = self.confusion.to_numpy().copy()
+        np.fill_diagonal(counts, 0)
+        true, given = counts.nonzero()
         labels = self.confusion.index
-        columns = {"label": labels[true], "predicted": labels[given], "count": counts[true, given]}
-        table = pd.DataFrame(columns)
+        table = pd.DataFrame(
+            {"label": labels[true], "predicted": labels[given], "count": counts[true, given]}
+        )
         return table.sort_values("count", ascending=False, kind="stable", ignore_index=True)
 
     @property
     def counting(self) -> str:
-        """A sentence on what was counted: the distinct texts, or all rows."""
+        """What was counted: the distinct texts or all rows."""
         texts, rows = counted(self.n_distinct, "distinct text"), counted(self.n_rows, "row")
         what = f"{texts}, each counted once ({rows})"
         if self.duplicates == "keep":
             what = f"{rows} ({texts})"
-        if not self.n_conflicts:
-            return f"Scored on {what}."
+        sentences = [f"Scored on {what}."]
+
+        if self.n_conflicts:
+            sentences.append(
+                f"Texts with several labels: {self.n_conflicts:,}, of which the most frequent "
+                f"counts; left out, for want of one: {self.n_left_out:,}."
+            )
+        return " ".join(sentences)
+
+    @property
+    def verdict(self) -> str:
+        """Whether the best of the baselines is beaten; empty without any."""
+        if not self.tests:
+            return ""
+        best = min(self.tests, key=lambda test: test.only_first - test.only_second)
+        lead = best.only_first - best.only_second
+        if not lead:
+            return f"{self.name} is level with the best baseline, {best.second}."
+        where = "ahead of" if lead > 0 else "behind"
+        by = "more than chance" if is_more_than_chance(best.p_value) else "no more than chance"
         return (
-            f"Scored on {what}. Texts with several labels: {self.n_conflicts:,}, of which the "
-            f"most frequent counts; left out, for want of one: {self.n_left_out:,}."
+            f"{self.name} is {where} the best baseline, {best.second}, by {by} "
+            f"({p_text(best.p_value)})."
         )
 
     @property
@@ -172,17 +197,16 @@ class Evaluation(Report, Scores):
         )
 
     def __str__(self) -> str:
-        parts = [f"{printable(self.name)}\n{self.counting}", self.score_lines()]
-        if self.absent:
-            parts.append(self.absent)
-        if self.tests:
-            parts.append("\n".join(map(str, self.tests)))
-        if self.leaks:
-            parts.append(self.leaks)
-        parts.append(self._confusion_lines())
-        if len(self.errors):
-            parts.append(self._error_lines())
-        return "\n\n".join(parts)
+        parts = [
+            f"{printable(self.name)}\n{self.counting}",
+            self.score_lines(),
+            self.absent,
+            "\n".join(map(printable, filter(None, [self.verdict, *map(str, self.tests)]))),
+            self.leaks,
+            self._confusion_lines(),
+            self._error_lines(),
+        ]
+        return "\n\n".join(filter(None, parts))
 
     def score_lines(self) -> str:
         """Return the scores of this classifier and of the baselines as a table to print."""
@@ -191,6 +215,7 @@ class Evaluation(Report, Scores):
         if self.without_leaks is not None:
             every.insert(1, self.without_leaks)
             names.insert(1, "  without leaked texts")
+
         numbers: Columns = {}
         for name, short in SHORT_NAMES.items():
             numbers[short] = [f"{getattr(scores, name):.3f}" for scores in every]
@@ -223,6 +248,8 @@ class Evaluation(Report, Scores):
 
     def _error_lines(self) -> str:
         errors = self.errors
+        if errors.empty:
+            return ""
         numbers: Columns = {"confidence": map("{:.3f}".format, errors["confidence"])}
         strings: Columns = {
             "label": [printable(label, _LETTERS) for label in errors["label"]],
@@ -245,7 +272,7 @@ def evaluate(
     n_errors: int = 10,
     name: str | None = None,
 ) -> Evaluation:
-    """Score a fitted classifier on held-out texts, beside simpler ones.
+    """Score a fitted classifier on held-out texts, and compare it with simpler ones.
 
     Parameters
     ----------
@@ -263,8 +290,8 @@ def evaluate(
     baselines : dict of str to classifier, default=None
         What to compare with, by name; clones are fitted to the training texts. One that is
         fitted already goes in as ``FrozenEstimator(model)`` and needs no training texts.
-        None: with `y_train`, TF-IDF with logistic regression and, for two classes, the
-        word-count rule; else nothing.
+        None: with `y_train`, `tfidf_shape_baseline`, `tfidf_baseline` and, for two classes,
+        the word-count rule; else nothing.
     duplicates : {"drop", "keep"}, default="drop"
         What a text that occurs k times counts. "drop": as much as any other, in the test
         and in the training of the baselines. "keep": k times, as in a corpus with the same
@@ -286,7 +313,7 @@ def evaluate(
 
     See Also
     --------
-    compare : Compares classifiers over repeated folds, each fitted anew.
+    compare : Compares classifiers over repeated folds, each fitted again.
 
     Notes
     -----
@@ -296,7 +323,8 @@ def evaluate(
     the scores are those of rows, their interval is that of the effective number of texts,
     and the tests count distinct texts all the same.
 
-    Each p-value is that of one comparison; nothing is corrected for their number. Intervals
+    Each p-value is that of one comparison; nothing is corrected for their number. The best
+    baseline is the one that is right on the most distinct texts. Intervals
     and tests take distinct texts for independent. Texts of one page are not quite, so they
     are somewhat too sure of themselves where a test set holds few pages.
 
@@ -318,11 +346,16 @@ def evaluate(
     <BLANKLINE>
       accuracy      95 % CI     F1     AP  Brier    ECE  classifier
          0.878    0.816–0.922  0.809  0.898  0.089  0.084  WordCountRule
-         0.892    0.832–0.932  0.826  0.914  0.076  0.073  TF-IDF + LogisticRegression
+         0.926    0.872–0.958  0.889  0.931  0.063  0.071  TF-IDF and shape
+         0.892    0.832–0.932  0.826  0.914  0.076  0.073  TF-IDF
          0.878    0.816–0.922  0.809  0.898  0.089  0.080  word-count rule
     <BLANKLINE>
-    WordCountRule is right on 3 texts that TF-IDF + LogisticRegression gets wrong, and wrong
-    on 5 that it gets right: no more than chance (p = .73).
+    WordCountRule is behind the best baseline, TF-IDF and shape, by more than chance
+    (p = .016).
+    WordCountRule is right on 0 texts that TF-IDF and shape gets wrong, and wrong on 7 that
+    it gets right: worse by more than chance (p = .016).
+    WordCountRule is right on 3 texts that TF-IDF gets wrong, and wrong on 5 that it gets
+    right: no more than chance (p = .73).
     WordCountRule is right on 0 texts that word-count rule gets wrong, and wrong on 0 that it
     gets right: no more than chance (p = 1).
     <BLANKLINE>
@@ -342,32 +375,37 @@ def evaluate(
     if duplicates not in ("drop", "keep"):
         raise ValueError(f"duplicates is {duplicates!r}. It must be 'drop' or 'keep'.")
     texts = check_texts(X_test, name="X_test")
-    test, y = _merge(texts, check_labels(y_test, len(texts), name="y_test", of="X_test"), "weight")
+    labels = check_labels(y_test, len(texts), name="y_test", of="X_test")
+    test, y = merge_repeats(texts, labels, "weight")
     if not test.texts:
         raise ValueError(
             "X_test has no text to score: it is empty, or each of its texts has two labels "
             "equally often. Pass at least one labelled text."
         )
-    weight = test.weights if duplicates == "keep" else np.ones(len(test.texts))
-    name = _name_of(estimator) if name is None else name
+
+    name = type(last_step(estimator)).__name__ if name is None else name
     answers = Answers.of(estimator, test.texts, y, name)
     others = {
         other: Answers.of(model, test.texts, y, other)
         for other, model in _fitted_baselines(baselines, X_train, y_train, duplicates).items()
     }
 
-    def scores(name: str, answers: Answers, rows: Any = slice(None)) -> dict[str, Any]:
-        counted = weight[rows]
-        figures = score_answers(answers.take(rows), y[rows], counted)
-        n_rows = round(test.weights[rows].sum())
-        return {"name": name, "n_rows": n_rows, "n_distinct": len(counted), **figures}
+    weight = test.weights if duplicates == "keep" else np.ones(len(test.texts))
 
-    right = answers.predicted == y
-    leakage = new = None
+    def scores(name: str, answers: Answers, rows: Any = slice(None)) -> dict[str, Any]:
+        figures = score_answers(answers.take(rows), y[rows], weight[rows])
+        n_rows = round(test.weights[rows].sum())
+        return {"name": name, "n_rows": n_rows, "n_distinct": len(y[rows]), **figures}
+
+    leakage = without_leaks = None
     if X_train is not None:
         leakage = leakage_report(X_train, texts)
         known = set(text_keys(check_texts(X_train, name="X_train"), "casefold"))
         new = np.array([key not in known for key in text_keys(test.texts, "casefold")])
+        if new.any() and not new.all():
+            without_leaks = Scores(**scores(name, answers, new))
+
+    right = answers.predicted == y
     return Evaluation(
         **scores(name, answers),
         duplicates=duplicates,
@@ -382,16 +420,14 @@ def evaluate(
             for other, answer in others.items()
         ),
         leakage=leakage,
-        without_leaks=Scores(**scores(name, answers, new))
-        if new is not None and new.any() and not new.all()
-        else None,
+        without_leaks=without_leaks,
     )
 
 
-def _merge(
-    texts: list[str], y: np.ndarray, duplicates: Literal["drop", "weight", "keep"]
+def merge_repeats(
+    texts: list[str], y: np.ndarray, duplicates: Literal["drop", "weight", "keep"] = "drop"
 ) -> tuple[TrainingRows, np.ndarray]:
-    """Return the texts, repeats merged as asked and conflicts settled, and their labels."""
+    """Return the texts, repeats merged as requested and conflicts settled, and their labels."""
     classes, codes = np.unique(y, return_inverse=True)
     rows = training_rows(texts, codes, np.ones(len(texts)), len(classes), duplicates=duplicates)
     return rows, classes[rows.classes]
@@ -404,31 +440,29 @@ def _fitted_baselines(
     duplicates: Literal["drop", "keep"],
 ) -> dict[str, Any]:
     if y_train is None:
-        given = dict(baselines or {})
-        if unfitted := [n for n, model in given.items() if not isinstance(model, FrozenEstimator)]:
-            raise ValueError(
-                f"There are no training texts to fit the baseline {unfitted[0]!r} to. Pass X_train "
-                "and y_train, or FrozenEstimator(model) of a fitted one."
-            )
-        return given
+        for name, model in (baselines or {}).items():
+            if not isinstance(model, FrozenEstimator):
+                raise ValueError(
+                    f"There are no training texts to fit the baseline {name!r} to. Pass X_train "
+                    "and y_train, or FrozenEstimator(model) of a fitted one."
+                )
+        return dict(baselines or {})
+
     if X_train is None:
         raise ValueError("y_train is given without X_train. Pass the training texts too.")
     texts = check_texts(X_train, name="X_train")
     labels = check_labels(y_train, len(texts), name="y_train", of="X_train")
-    train, train_y = _merge(texts, labels, duplicates)
+    train, y = merge_repeats(texts, labels, duplicates)
+
     if baselines is None:
-        classes = np.unique(train_y).tolist()
+        classes = np.unique(y).tolist()
         if len(classes) == 1:
             raise ValueError(
                 f"y_train has one class only ({classes[0]!r}), from which no baseline can learn. "
                 "Pass training labels of two classes or more, or none (no --train)."
             )
         baselines = default_baselines(len(classes))
-    return {name: clone(model).fit(train.texts, train_y) for name, model in baselines.items()}
-
-
-def _name_of(estimator: Any) -> str:
-    return type(estimator[-1] if isinstance(estimator, Pipeline) else estimator).__name__
+    return {name: clone(model).fit(train.texts, y) for name, model in baselines.items()}
 
 
 def _confusion(answers: Answers, y: np.ndarray, weight: np.ndarray) -> pd.DataFrame:

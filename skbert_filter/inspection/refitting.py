@@ -1,21 +1,26 @@
-"""Whether a classifier learns anew from each fold, without which its scores would not be honest."""
+"""What an estimator is made of: its last step, and whether it learns again from each fold."""
 
 from typing import Any
 
 from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+
+
+def last_step(estimator: Any) -> Any:
+    """Return the last step of a pipeline, or the estimator if it is none."""
+    return estimator[-1] if isinstance(estimator, Pipeline) else estimator
 
 
 def check_learns(estimator: Any) -> None:
-    """Refuse an estimator that is or holds a frozen classifier.
+    """Refuse an estimator that is or holds a frozen classifier, whose scores would not be honest.
 
     Raises
     ------
     ValueError
     """
-    # A frozen vectorizer is no classifier, and may stay: it knows texts and no labels.
-    parts = [estimator, *estimator.get_params(deep=True).values()]
-    for part in parts:
+    # A frozen vectorizer is not a classifier, and may stay: it knows texts and no labels.
+    for part in (estimator, *estimator.get_params(deep=True).values()):
         if isinstance(part, FrozenEstimator) and is_classifier(part):
             raise ValueError(
                 f"The estimator has a FrozenEstimator of {type(part.estimator).__name__}, which is "

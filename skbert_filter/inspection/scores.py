@@ -1,4 +1,4 @@
-"""Scores of the answers that a fitted classifier gives. Knows nothing of its training."""
+"""Scores of what a fitted classifier predicts. Knows nothing of its training."""
 
 from dataclasses import dataclass, fields
 from typing import Any
@@ -23,13 +23,14 @@ class Scores:
     """The scores of one classifier on one set of held-out texts.
 
     A score that makes no sense for the classifier or the labels is NaN: those of
-    probabilities where it has no `predict_proba`, F1 and average precision where all
-    held-out texts are of one class.
+    probabilities where it has no `predict_proba`, F1 and average precision where the
+    held-out labels lack one of two classes. Of more classes, both are means over those
+    that the held-out labels have.
 
     Attributes
     ----------
     name : str
-        What the classifier is called.
+        Name of the classifier.
     n_rows, n_distinct : int
         Held-out rows, and how many different texts they hold.
     accuracy : float
@@ -83,7 +84,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Answers:
-    """What a classifier says about some texts.
+    """What a classifier predicts for some texts.
 
     Attributes
     ----------
@@ -92,15 +93,15 @@ class Answers:
     predicted : ndarray of shape (n_texts,)
         Its labels.
     proba : ndarray of shape (n_texts, n_classes) or None
-        Its probabilities, if it gives some.
-    decision : ndarray of shape (n_texts,) or (n_texts, n_classes), or None
-        Its decision function, if it has that and no probabilities.
+        Its probabilities, if it has `predict_proba`.
+    ranking : ndarray of shape (n_texts, n_classes) or None
+        A score of each text for each class: its probabilities, or its decision function.
     """
 
     classes: np.ndarray
     predicted: np.ndarray
     proba: np.ndarray | None
-    decision: np.ndarray | None
+    ranking: np.ndarray | None
 
     @classmethod
     def of(cls, estimator: Any, texts: list[str], y: np.ndarray, name: str) -> "Answers":
@@ -115,24 +116,22 @@ class Answers:
         if not hasattr(estimator, "classes_"):
             # A rule that was never fitted: its labels are all there is to score.
             return cls(np.unique(np.concatenate([y, predicted])), predicted, None, None)
+
         classes = np.asarray(estimator.classes_)
         if unseen := sorted(set(y.tolist()) - set(classes.tolist()), key=str):
             raise ValueError(
                 f"y_test holds labels that {name} was not fitted on: {unseen[:10]}. "
                 f"It knows {classes[:10].tolist()}. Use the labels it was fitted with."
             )
-        if hasattr(estimator, "predict_proba"):
-            return cls(classes, predicted, np.asarray(estimator.predict_proba(texts)), None)
-        if hasattr(estimator, "decision_function"):
-            return cls(classes, predicted, None, np.asarray(estimator.decision_function(texts)))
-        return cls(classes, predicted, None, None)
 
-    @property
-    def ranking(self) -> np.ndarray | None:
-        """A score of each text for each class (n_texts, n_classes), or None."""
-        if self.decision is not None and self.decision.ndim == 1:
-            return np.column_stack([-self.decision, self.decision])
-        return self.proba if self.decision is None else self.decision
+        proba = ranking = None
+        if hasattr(estimator, "predict_proba"):
+            proba = ranking = np.asarray(estimator.predict_proba(texts))
+        elif hasattr(estimator, "decision_function"):
+            ranking = np.asarray(estimator.decision_function(texts))
+            if ranking.ndim == 1:
+                ranking = np.column_stack([-ranking, ranking])
+        return cls(classes, predicted, proba, ranking)
 
     @property
     def confidence(self) -> np.ndarray:
@@ -144,8 +143,8 @@ class Answers:
 
     def take(self, rows: np.ndarray) -> "Answers":
         """Return the answers on some of the texts."""
-        proba, decision = (None if a is None else a[rows] for a in (self.proba, self.decision))
-        return Answers(self.classes, self.predicted[rows], proba, decision)
+        proba, ranking = (None if a is None else a[rows] for a in (self.proba, self.ranking))
+        return Answers(self.classes, self.predicted[rows], proba, ranking)
 
 
 def score_answers(answers: Answers, y: np.ndarray, weight: np.ndarray) -> dict[str, float]:
@@ -181,8 +180,8 @@ def score_answers(answers: Answers, y: np.ndarray, weight: np.ndarray) -> dict[s
     }
 
 
-def wilson_interval(share: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the confidence interval of Wilson for a share.
+def wilson_interval(share: float, n: float) -> tuple[float, float]:
+    """Return Wilson's 95 % confidence interval of a share.
 
     Parameters
     ----------
@@ -190,7 +189,6 @@ def wilson_interval(share: float, n: float, confidence: float = 0.95) -> tuple[f
         The share of successes.
     n : float
         Of how many independent trials, which need not be a whole number.
-    confidence : float, default=0.95
 
     Returns
     -------
@@ -207,7 +205,7 @@ def wilson_interval(share: float, n: float, confidence: float = 0.95) -> tuple[f
     >>> [round(limit, 4) for limit in wilson_interval(0.6, 5)]
     [0.2307, 0.8824]
     """
-    z = norm.ppf((1 + confidence) / 2)
+    z = norm.ppf(0.975)
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half_width = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
     low, high = np.clip([centre - half_width, centre + half_width], 0, 1).tolist()
@@ -256,10 +254,10 @@ def expected_calibration_error(
     y_true, proba = np.asarray(y_true), np.asarray(proba, dtype=np.float64)
     weight = np.ones(len(proba)) if sample_weight is None else np.asarray(sample_weight)
     if proba.ndim == 2:
-        happened = proba.argmax(axis=1) == y_true
-        proba = proba.max(axis=1)
+        happened, proba = proba.argmax(axis=1) == y_true, proba.max(axis=1)
     else:
         happened = y_true.astype(bool)
+
     bins = np.clip(np.ceil(proba * n_bins).astype(np.intp) - 1, 0, n_bins - 1)
     # The counts of a bin cancel: |mean p - frequency| * rows = |sum of p - events|.
     distance = np.bincount(bins, weights=weight * (proba - happened), minlength=n_bins)
@@ -288,17 +286,20 @@ def _average_precision(answers: Answers, y: np.ndarray, weight: np.ndarray) -> f
 
 
 def _probability_scores(answers: Answers, y: np.ndarray, weight: np.ndarray) -> dict[str, float]:
-    names = ["brier", "expected_calibration_error", "log_loss"]
     classes, proba = answers.classes, answers.proba
     if proba is None or len(classes) < 2:
-        return dict.fromkeys(names, float("nan"))
+        return dict.fromkeys(["brier", "expected_calibration_error", "log_loss"], float("nan"))
+
+    happened, probability = np.searchsorted(classes, y), proba
     if len(classes) == 2:
-        happened = y == classes[1]
-        error = expected_calibration_error(happened, proba[:, 1], sample_weight=weight)
-        brier = brier_score_loss(happened, proba[:, 1], pos_label=True, sample_weight=weight)
-    else:
-        true = np.searchsorted(classes, y)
-        error = expected_calibration_error(true, proba, sample_weight=weight)
-        brier = brier_score_loss(y, proba, labels=classes, sample_weight=weight)
+        happened, probability = y == classes[1], proba[:, 1]
+    error = expected_calibration_error(happened, probability, sample_weight=weight)
+    brier = brier_score_loss(
+        happened, probability, labels=range(len(classes)), sample_weight=weight
+    )
     loss = log_loss(y, proba, labels=classes, sample_weight=weight)
-    return dict(zip(names, map(float, [brier, error, loss]), strict=True))
+    return {
+        "brier": float(brier),
+        "expected_calibration_error": error,
+        "log_loss": float(loss),
+    }

@@ -101,7 +101,7 @@ def mcnemar_test(
     that one alone gets right, each would have half if both were equally good, which is a
     two-sided binomial test. Dietterich, "Approximate statistical tests for comparing
     supervised classification learning algorithms" (Neural Computation 10, 1998), recommends
-    it where classifiers are fitted once. It tells nothing of how they would do after
+    it where classifiers are fitted once. It says nothing about how they would do after
     another fit.
 
     Examples
@@ -114,9 +114,9 @@ def mcnemar_test(
     the first is right on 6 texts that the second gets wrong, and wrong on 0 that it gets
     right: better by more than chance (p = .031).
     """
-    first_right, second_right = (np.asarray(r, dtype=bool) for r in (first_right, second_right))
-    only_first = int((first_right & ~second_right).sum())
-    only_second = int((second_right & ~first_right).sum())
+    first, second = np.asarray(first_right, dtype=bool), np.asarray(second_right, dtype=bool)
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+
     n = only_first + only_second
     p_value = float(binomtest(only_first, n).pvalue) if n else 1.0
     return McNemarTest(*names, only_first, only_second, p_value)
@@ -163,6 +163,7 @@ def corrected_ttest(differences: Any, n_train: Any, n_test: Any) -> CorrectedTTe
     error = float(np.sqrt((1 / len(d) + np.mean(n_test / n_train)) * d.var(ddof=1)))
     if error == 0:
         return CorrectedTTest(mean, mean, mean, float(mean == 0))
+
     distribution = student_t(len(d) - 1)
     half_width = float(distribution.ppf(0.975)) * error
     p_value = float(2 * distribution.sf(abs(mean) / error))
@@ -196,9 +197,11 @@ def holm(p_values: Any) -> np.ndarray:
     [0.08, 0.03, 0.5]
     """
     corrected = np.array(p_values, dtype=np.float64)
-    tested = np.flatnonzero(~np.isnan(corrected))
-    order = tested[np.argsort(corrected[tested], kind="stable")]
-    factors = np.arange(len(order), 0, -1)
+    # NaN sorts last.
+    n_tests = int((~np.isnan(corrected)).sum())
+    order = np.argsort(corrected, kind="stable")[:n_tests]
+
+    factors = np.arange(n_tests, 0, -1)
     corrected[order] = np.minimum(np.maximum.accumulate(corrected[order] * factors), 1.0)
     return corrected
 

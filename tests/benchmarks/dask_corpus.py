@@ -10,7 +10,7 @@ workers; they hold on a machine that does other things beside, seconds of the cl
 
 First comes, without any cluster, how many texts so many workers compute; then the runs; then
 the cost of a row, a distinct text and an entry, solved from the runs of the fewest rows, and
-what it foretells of the others.
+what that predicts of the others.
 """
 
 import argparse
@@ -120,7 +120,7 @@ def run(folder: Path, *, shuffle: bool, workers: int) -> dict[str, float]:
         }
 
 
-def foretold(table: pd.DataFrame) -> pd.Series:
+def predicted(table: pd.DataFrame) -> pd.Series:
     """Scale the CPU seconds of each way at the fewest rows to the others.
 
     Remembering costs by the row; shuffling costs so much more by the entry.
@@ -160,7 +160,7 @@ def main() -> None:
                 print(runs[-1], flush=True)
     table = pd.DataFrame(runs)
     if "remembered" in arguments.way:
-        table["CPU s foretold"] = foretold(table)
+        table["CPU s predicted"] = predicted(table)
     print(table.round(1).to_string(index=False))
 
 

@@ -21,7 +21,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from skbert_filter import DedupStratifiedKFold, duplicate_report
 from skbert_filter.inspection import WordCountRule, tfidf_baseline
 
-MODELS = {"word-count rule": WordCountRule(), "TF-IDF + LogisticRegression": tfidf_baseline()}
+MODELS = {"word-count rule": WordCountRule(), "TF-IDF": tfidf_baseline()}
 DEALT = {"shuffle": True, "random_state": 0}
 FOLDS = {
     "rows": (StratifiedKFold(5, **DEALT), False),

@@ -5,7 +5,7 @@ from time import perf_counter
 from typing import Any
 
 from skbert_filter.bert.engine import import_keras
-from skbert_filter.integrations.comet.client import check_experiment, reason
+from skbert_filter.integrations.comet.connection import check_experiment, reason
 
 keras: Any = import_keras()
 
@@ -21,16 +21,13 @@ class CometCallback(keras.callbacks.Callback):
     experiment : comet_ml.CometExperiment
         Where to log to.
 
-    See Also
-    --------
-    log_fit : Logs the parameters, and where the model comes from.
-
     Notes
     -----
     A pickle of it, such as a search sends to its workers, holds no experiment and logs nothing.
-    An error inside Comet is told once, and training goes on. In a second fit it logs nothing,
-    so that two fits are never mixed in one curve: make a new one for each. To keep the curves of
-    several fits in one experiment apart, fit within ``experiment.context_manager("fold 2")``.
+    An error inside Comet gives one warning, and training continues. In a second fit it logs
+    nothing, so that two fits are never mixed in one curve: make a new one for each. To keep the
+    curves of several fits in one experiment apart, fit within
+    ``experiment.context_manager("fold 2")``.
 
     Examples
     --------
@@ -56,11 +53,13 @@ class CometCallback(keras.callbacks.Callback):
         """Take note of the time, unless this is a copy or the second fit."""
         self._fits += 1
         self._started = perf_counter()
-        if self._fits == 1 and self._experiment is None:
-            self._stop("it is a copy, as a worker process gets one, which has no experiment")
-        elif self._experiment is not None and self._fits > 1:
+        experiment = self._experiment
+        if experiment is None:
+            if self._fits == 1:
+                self._stop("it is a copy, as a worker process gets one, and has no experiment")
+        elif self._fits > 1:
             self._stop("it has logged a fit already; make a new CometCallback for each fit")
-        elif self._experiment is not None and self._has_ended():
+        elif not experiment.alive and not experiment.disabled:
             self._stop("its experiment has ended; start another one")
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -69,25 +68,21 @@ class CometCallback(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Log the epoch."""
-        self._log({**(logs or {}), "epoch_duration": perf_counter() - self._epoch_started}, epoch)
+        duration = perf_counter() - self._epoch_started
+        self._log({**(logs or {}), "epoch_duration": duration}, epoch + 1)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Log how long all of it took."""
-        self._log({"fit_duration": perf_counter() - self._started}, None)
+        self._log({"fit_duration": perf_counter() - self._started})
 
-    def _has_ended(self) -> bool:
-        return not self._experiment.alive and not self._experiment.disabled
-
-    def _log(self, metrics: dict[str, float], epoch: int | None) -> None:
+    def _log(self, metrics: dict[str, float], epoch: int | None = None) -> None:
         if self._experiment is None:
             return
         try:
             step = int(self.model.optimizer.iterations)
-            self._experiment.log_metrics(
-                metrics, step=step, epoch=None if epoch is None else epoch + 1
-            )
+            self._experiment.log_metrics(metrics, step=step, epoch=epoch)
         except Exception as error:
-            self._stop(f"Comet failed, and training goes on without: {reason(error)}")
+            self._stop(f"Comet failed, and training continues without it: {reason(error)}")
 
     def _stop(self, why: str) -> None:
         self._experiment = None

@@ -1,8 +1,11 @@
 """The kinds of files that are read and written, by their extensions."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import pyarrow as pa
 
 Kind = Literal["csv", "parquet", "lines", "json"]
 
@@ -69,12 +72,11 @@ def file_format(path: Path) -> Format:
     Examples
     --------
     >>> from pathlib import Path
-    >>> from skbert_filter.tables.formats import file_format
+    >>> from skbert_filter.io.formats import file_format
     >>> file_format(Path("crawl.CSV.gz")).name
     'gzipped comma-separated UTF-8 text'
     """
-    known = find_format(path)
-    if known is None:
+    if (known := find_format(path)) is None:
         raise ValueError(
             f"{path} has an unknown extension. Supported are .csv, .tsv, .jsonl and .txt, each "
             "also with .gz or .zst, and .parquet: convert or rename the file "
@@ -84,23 +86,7 @@ def file_format(path: Path) -> Format:
 
 
 def table_format(path: Path) -> Format:
-    """Return the format of a table, a file with columns, by its name.
-
-    Raises
-    ------
-    ValueError
-        If the extension is unknown or that of lines.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> from skbert_filter.tables.formats import table_format
-    >>> table_format(Path("labels.txt"))
-    Traceback (most recent call last):
-        ...
-    ValueError: labels.txt holds lines of UTF-8 text, not a table. Give a .csv, .tsv (also with .gz
-    or .zst) or .parquet file.
-    """
+    """Return the format of a file with columns as `file_format` does, and refuse lines too."""
     known = file_format(path)
     if not known.is_table:
         raise ValueError(
@@ -108,3 +94,8 @@ def table_format(path: Path) -> Format:
             "or .parquet file."
         )
     return known
+
+
+def open_file(path: Path, mode: Literal["rb", "wb"] = "rb") -> pa.NativeFile:
+    """Open a file for Arrow, which takes no str that is not UTF-8, whatever its name is."""
+    return pa.OSFile(os.fsencode(path), mode)

@@ -4,7 +4,6 @@ Knows nothing of the formats of files, which are read and written as on one mach
 """
 
 import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,10 @@ from skbert_filter.corpus.partial import Partial
 from skbert_filter.corpus.rows import Outcome, Progress, filter_rows
 from skbert_filter.corpus.scores import TextScores
 from skbert_filter.corpus.sources import SourceFile
+from skbert_filter.decisions import RememberingDecider
 from skbert_filter.duplicates.keys import lasting_keys
 from skbert_filter.encoding import looks_misdecoded
-from skbert_filter.integrations.dask import Memory
-from skbert_filter.publishing import publish
+from skbert_filter.io.atomic import publish
 
 try:
     from dask import delayed
@@ -29,7 +28,7 @@ except ImportError as error:
         "engine=\"dask\" needs Dask. Install it with pip install 'skbert_filter[dask]'."
     ) from error
 
-_COUNTS = ("rows", "distinct", "kept", "nulls", "written", "decoded")
+_COUNTS = ("rows", "distinct", "kept", "nulls", "written", "decoded", "doubtful")
 # Sets of digests that are joined by one task.
 _FAN_IN = 8
 
@@ -62,15 +61,20 @@ def filter_files(job: Job, partial: Partial, progress: Progress | None) -> Outco
     output, records = partial.output.absolute(), partial.records.absolute()
     for folder in (output, records):
         folder.mkdir(exist_ok=True)
-    files = tuple(replace(file, path=file.path.absolute()) for file in job.files)
-    job = replace(job, source=job.source.absolute(), files=())
+    files = [replace(file, path=file.path.absolute()) for file in job.files]
+
     # A task, not an argument of all others: a worker makes or receives its result once.
-    worker = delayed(FileFilter, pure=False)(job)
+    shared = delayed(_shared, pure=False)(replace(job, source=job.source.absolute(), files=()))
     run = delayed(_filter_file, nout=2, pure=False)
-    done = [run(worker, file, output, records) for file in files]
-    found = delayed(_count)(_joined([digests for _, digests in done]))
-    total = Outcome()
+    done = [run(shared, file, output, records) for file in files]
+    digests = [found for _, found in done]
+    while len(digests) > 1:
+        groups = (digests[first : first + _FAN_IN] for first in range(0, len(digests), _FAN_IN))
+        digests = [delayed(_union)(group) for group in groups]
+    found = delayed(_count)(digests[0])
     *of_files, of_all = futures = client.compute([*(counts for counts, _ in done), found])
+
+    total = Outcome()
     n_bytes = {future.key: file.bytes for future, file in zip(of_files, files, strict=True)}
     done_bytes = 0
     try:
@@ -79,8 +83,7 @@ def filter_files(job: Job, partial: Partial, progress: Progress | None) -> Outco
                 setattr(total, name, getattr(total, name) + getattr(counts, name))
             done_bytes += n_bytes[future.key]
             if progress:
-                share = done_bytes / max(sum(n_bytes.values()), 1)
-                progress(share, total.rows, total.distinct)
+                progress(done_bytes / max(sum(n_bytes.values()), 1), total.rows, total.distinct)
         total.distinct, total.misdecoded = of_all.result()
     finally:
         # After an error nothing is to be written any more.
@@ -96,7 +99,7 @@ def connect(address: str) -> Client:
     OSError
         If no scheduler answers there.
     ValueError
-        If it is no address.
+        If it is not an address.
     """
     try:
         return Client(address)
@@ -105,56 +108,6 @@ def connect(address: str) -> Client:
             f"No Dask scheduler answers at {address}: {error}. Check the address, which "
             "`dask scheduler` prints when it starts."
         ) from error
-
-
-class FileFilter:
-    """A job as a worker knows it: with the decisions on the texts that it has met.
-
-    Parameters
-    ----------
-    job : Job
-    """
-
-    def __init__(self, job: Job):
-        self._job = job
-        self._memory = Memory(job.decider)
-
-    def __reduce__(self) -> tuple:
-        return FileFilter, (self._job,)
-
-    def filter(self, file: SourceFile, output: Path, records: Path) -> tuple[Outcome, np.ndarray]:
-        """Filter a file, and return the counts and the digests of its distinct texts.
-
-        Of a file that is finished they are in its record: it may have been filtered before the
-        job was interrupted, or by a worker that was lost with its results.
-        """
-        record, modified = records / f"{file.name}.npz", file.path.stat().st_mtime_ns
-        if record.exists():
-            with np.load(record) as known:
-                if known["modified"] == modified:
-                    noted = zip(_COUNTS, known["counts"].tolist(), strict=True)
-                    return Outcome(**dict(noted)), known["digests"]
-        digests = [np.empty(0, np.uint64)]
-        scores = TextScores(self._memory, None, lambda texts: digests.append(_digests(texts)))
-        job = replace(self._job, files=(file,))
-        # Under a name of its own: a worker that is given up for lost may still be writing.
-        with tempfile.TemporaryDirectory(prefix="worker-", dir=output.parent) as folder:
-            made = Path(folder, "output")
-            counts = filter_rows(job, scores, made, Path(folder))
-            found = np.concatenate(digests)
-            new_record = Path(folder, "record.npz")
-            figures = [getattr(counts, name) for name in _COUNTS]
-            np.savez(new_record, modified=modified, counts=figures, digests=found)
-            for new, target in ((made / file.name, output / file.name), (new_record, record)):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                publish(new, target)
-        return counts, found
-
-
-def _filter_file(
-    worker: FileFilter, file: SourceFile, output: Path, records: Path
-) -> tuple[Outcome, np.ndarray]:
-    return worker.filter(file, output, records)
 
 
 def _client() -> Client:
@@ -167,6 +120,42 @@ def _client() -> Client:
         ) from error
 
 
+def _shared(job: Job) -> Job:
+    """Return a job as a worker shares it between files: with a memory of the texts it has met."""
+    decider = job.decider
+    arguments = (decider.model, decider.keep, decider.threshold, decider.with_probabilities)
+    return replace(job, decider=RememberingDecider(*arguments))
+
+
+def _filter_file(
+    job: Job, file: SourceFile, output: Path, records: Path
+) -> tuple[Outcome, np.ndarray]:
+    """Filter a file, and return the counts and the digests of its distinct texts.
+
+    Of a file that is finished they are in its record: it may have been filtered before the
+    job was interrupted, or by a worker that was lost with its results.
+    """
+    record, modified = records / f"{file.name}.npz", file.path.stat().st_mtime_ns
+    if record.exists():
+        with np.load(record) as known:
+            if known["modified"] == modified:
+                return Outcome(*known["counts"].tolist()), known["digests"]
+
+    digests = [np.empty(0, np.uint64)]
+    scores = TextScores(job.decider, None, lambda texts: digests.append(_digests(texts)))
+    # Under a name of its own: a worker that is given up for lost may still be writing.
+    with tempfile.TemporaryDirectory(prefix="worker-", dir=output.parent) as folder:
+        made, new_record = Path(folder, "output"), Path(folder, "record.npz")
+        counts = filter_rows(replace(job, files=(file,)), scores, made)
+        found = np.concatenate(digests)
+        figures = [getattr(counts, name) for name in _COUNTS]
+        np.savez(new_record, modified=modified, counts=figures, digests=found)
+        for new, target in ((made / file.name, output / file.name), (new_record, record)):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            publish(new, target, overwrite=True)
+    return counts, found
+
+
 def _digests(texts: list[str]) -> np.ndarray:
     """Return 63 bits that tell a text from others, and one for whether it looks mis-decoded."""
     digests = np.frombuffer(b"".join(lasting_keys(texts)), np.uint64)[::2]
@@ -174,17 +163,7 @@ def _digests(texts: list[str]) -> np.ndarray:
     return digests & ~np.uint64(1) | flags
 
 
-def _joined(sets: list[Any]) -> Any:
-    while len(sets) > 1:
-        sets = [delayed(_union)(part) for part in _parts(sets)]
-    return sets[0]
-
-
-def _parts(sets: list[Any]) -> Iterator[list[Any]]:
-    return (sets[first : first + _FAN_IN] for first in range(0, len(sets), _FAN_IN))
-
-
-def _union(sets: list[np.ndarray]) -> np.ndarray:
+def _union(sets: list[Any]) -> np.ndarray:
     return np.unique(np.concatenate(sets))
 
 

@@ -18,7 +18,7 @@ def check_column(schema: pa.Schema, column: str, path: Path) -> None:
     --------
     >>> import pyarrow as pa
     >>> from pathlib import Path
-    >>> from skbert_filter.tables import check_column
+    >>> from skbert_filter.io.columns import check_column
     >>> check_column(pa.schema({"texts": pa.string()}), "text", Path("a.csv"))
     Traceback (most recent call last):
         ...
@@ -54,17 +54,9 @@ def check_text_column(schema: pa.Schema, column: str, path: Path) -> None:
 
 
 def valid_texts(values: pa.Array, column: str, path: Path, *, first_row: int) -> pa.Array:
-    """Return texts as Arrow's large strings, if they are UTF-8.
+    """Return some rows of a text column as large strings, if they are UTF-8; nulls are allowed.
 
-    Parameters
-    ----------
-    values : pyarrow.Array
-        Some rows of a text column; nulls are allowed.
-    column : str
-    path : Path
-        Where they come from, for messages.
-    first_row : int
-        The number of the first of these rows in the file, counted from 1.
+    `first_row` is the number of the first of them in the file, counted from 1.
 
     Raises
     ------
@@ -81,24 +73,18 @@ def valid_texts(values: pa.Array, column: str, path: Path, *, first_row: int) ->
             except UnicodeDecodeError as wrong:
                 raise ValueError(
                     f"Row {row} of {path} (the first is 1) is not UTF-8 in column {column!r}: "
-                    f"{wrong}. Mend what wrote the file."
+                    f"{wrong}. Correct what wrote the file."
                 ) from error
         raise
     return texts
 
 
 def check_no_nulls(values: pa.Array, column: str, path: Path, *, first_row: int) -> None:
-    """Refuse missing values, naming the row.
-
-    Parameters
-    ----------
-    values, column, path, first_row
-        As for `valid_texts`, of a column of any type.
+    """Refuse missing values of a column of any type, naming the row as `valid_texts` does.
 
     Raises
     ------
     ValueError
-        If a value is null.
     """
     if values.null_count:
         row = first_row + values.is_null().index(True).as_py()

@@ -1,0 +1,24 @@
+"""The command `skbert-filter`, and ``python -m skbert_filter``: Ctrl-C ends it at any moment."""
+
+import os
+import signal
+from typing import Any, NoReturn
+
+
+def main() -> None:
+    """Run the command line."""
+    if callable(signal.getsignal(signal.SIGINT)):
+        # An import that is interrupted may end in any error. A command that works takes over.
+        signal.signal(signal.SIGINT, _leave)
+    from skbert_filter.cli import app
+
+    app()
+
+
+def _leave(*signal_and_frame: Any) -> NoReturn:
+    os.write(2, b"Interrupted: nothing is under the final name.\n")
+    os._exit(130)
+
+
+if __name__ == "__main__":
+    main()

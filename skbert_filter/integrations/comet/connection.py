@@ -1,0 +1,384 @@
+"""Connect to Comet: its settings and API key, checked before anything is trained.
+
+The one place that imports comet_ml. Comet logs most errors away, prints an API key that its
+server refuses, and raises what requests raises. Here a failure becomes one warning or one
+built-in exception, and never shows a key.
+"""
+
+import codecs
+import os
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
+from io import StringIO
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+_KEY = "COMET_API_KEY"
+# Where the key is sent, and what protects it on the way.
+_SERVER = (
+    "COMET_URL_OVERRIDE",
+    "COMET_OPTIMIZER_URL",
+    "COMET_CONFIG",
+    "COMET_INI",
+    "COMET_INTERNAL_CHECK_TLS_CERTIFICATE",
+    "COMET_INCLUDE_CUSTOM_CA_BUNDLE",
+)
+# 25 letters and digits today, then perhaps the server's address; or the name of a secret.
+_KEY_FORM = re.compile(r"[0-9A-Za-z]{20,64}(\*[0-9A-Za-z+/=_-]*)?|_SECRET_-\S+")
+
+
+def start(
+    project_name: str | None = None,
+    *,
+    name: str | None = None,
+    workspace: str | None = None,
+    tags: Sequence[str] | None = None,
+    offline: bool = False,
+    offline_directory: str | os.PathLike[str] | None = None,
+    env_file: str | os.PathLike[str] | None = None,
+    **config: Any,
+) -> Any:
+    """Start a new Comet experiment, after checking all that can go wrong.
+
+    Parameters
+    ----------
+    project_name : str, default=None
+        The project; None for ``COMET_PROJECT_NAME``, or Comet's default.
+    name : str, default=None
+        The name of the experiment; None lets Comet invent one.
+    workspace : str, default=None
+        The workspace; None for ``COMET_WORKSPACE``, or your default.
+    tags : sequence of str, default=None
+        Tags of the experiment.
+    offline : bool, default=False
+        Whether to write an archive, which ``comet upload`` sends later, instead of connecting.
+        No key is needed and nothing is looked up in a network.
+    offline_directory : str or path-like, default=None
+        Where archives go; None for ``COMET_OFFLINE_DIRECTORY``, or ``.cometml-runs``.
+    env_file : str or path-like, default=None
+        As for :func:`check_api_key`.
+    **config : dict
+        Further settings of `comet_ml.ExperimentConfig`. Comet's own logging of parameters and
+        metrics is off, since it would mix those of every baseline into this experiment;
+        ``auto_param_logging=True`` and ``auto_metric_logging=True`` turn it on. Offline,
+        ``log_env_details=True`` records the machine and its load, for which Comet looks up its
+        server and asks whether a cloud provider runs the machine.
+
+    Returns
+    -------
+    experiment : comet_ml.CometExperiment
+        To be ended with ``experiment.end()``.
+
+    Warns
+    -----
+    UserWarning
+        If Comet cannot be reached: the experiment is then an offline one.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As :func:`check_api_key`, unless `offline`.
+    PermissionError
+        If Comet refuses the key.
+
+    Examples
+    --------
+    ::
+
+        experiment = start("website-texts", env_file="/content/drive/MyDrive")
+        ...
+        experiment.end()
+    """
+    api_key = None
+    if offline:
+        settings = _read_env_file(env_file)[1]
+        # Nothing is sent now, and a later key must not go where this file says.
+        os.environ.update({n: v for n, v in settings.items() if n not in _SERVER})
+    else:
+        try:
+            api_key, _ = connect(env_file)
+        except ConnectionError as error:
+            offline = True
+            warnings.warn(
+                f"{error} This experiment is written to an archive instead; send it with "
+                "`comet upload`, which experiment.end() shows in full.",
+                stacklevel=2,
+            )
+
+    comet_ml = import_comet()
+    config = {
+        "auto_param_logging": False,
+        "auto_metric_logging": False,
+        "log_graph": False,  # Comet cannot draw it, and warns with a traceback
+        **config,
+    }
+    if offline:
+        # Both make look-ups in the network.
+        for argument, setting in {"log_env_details": "env_details", "auto_log_co2": "co2"}.items():
+            if comet_ml.get_config(f"comet.auto_log.{setting}") is None:
+                config.setdefault(argument, False)
+
+    return comet_ml.start(
+        api_key=None if offline else api_key,
+        workspace=workspace,
+        project_name=project_name,
+        # "get_or_create", Comet's default, writes a second training into the running experiment.
+        mode="create",
+        online=not offline,
+        experiment_config=comet_ml.ExperimentConfig(
+            name=name,
+            tags=None if tags is None else list(tags),
+            offline_directory=None if offline_directory is None else str(offline_directory),
+            **config,
+        ),
+    )
+
+
+def check_api_key(env_file: str | os.PathLike[str] | None = None) -> str:
+    """Find Comet's API key and return where it is, without connecting and without showing it.
+
+    Parameters
+    ----------
+    env_file : str or path-like, default=None
+        A ``.env`` file, or the folder that holds it, such as a mounted drive. Its settings
+        take precedence over those of the environment. None: the ``.env`` of the working
+        directory or of the nearest folder above it, over which the environment takes precedence.
+
+    Returns
+    -------
+    where : str
+        Where the key was found.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If there is no key, what is there cannot be one, or a file of the working directory
+        names a server to which a key from elsewhere would be sent.
+
+    Notes
+    -----
+    The settings of the file whose names begin with ``COMET_`` are put into the environment of
+    this process, where Comet reads them. Without any, Comet's own ``~/.comet.config`` counts.
+
+    Examples
+    --------
+    >>> from skbert_filter.integrations.comet import check_api_key
+    >>> check_api_key("/content/drive/MyDrive")
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: There is no .env file at /content/drive/MyDrive. Check the path; if it is
+    on a drive, mount the drive first.
+    """
+    path, settings = _read_env_file(env_file)
+    if env_file is not None and _KEY not in settings:
+        raise ValueError(
+            f"There is no {_KEY} in {path}. Write a line {_KEY}=... into it, with the key from "
+            "your account settings on Comet."
+        )
+    config = import_comet().get_config()
+
+    def file_of(name: str) -> Path | None:
+        """Return the file that a setting comes from, None if that is the environment."""
+        origin = config.get_config_origin(f"comet.{name.removeprefix('COMET_').lower()}")
+        found = path if name in settings else getattr(origin, "path", None)
+        return None if found is None else Path(found)
+
+    # Anybody may have put these into the working directory. Comet reads the last two by itself.
+    local = {path, Path(".env").absolute(), Path(".comet.config").absolute()}
+    local -= {None, file_of(_KEY), Path("~/.comet.config").expanduser()}
+    for name in _SERVER:
+        if (file := file_of(name)) in local:
+            raise ValueError(
+                f"{file} sets {name}, which decides where your API key is sent, but the key is "
+                f"not from that file. If you trust it, keep both in it, or set {name} in the "
+                "environment too. Otherwise remove the line."
+            )
+
+    where = str(file_of(_KEY) or f"the environment variable {_KEY}")
+    os.environ.update(settings)
+    key = config["comet.api_key"]
+    if not key:
+        looked = path or "the nearest one above the working directory"
+        raise ValueError(
+            f"There is no Comet API key. Looked for {_KEY} in the environment, in a .env file "
+            f"({looked}), and for api_key in ~/.comet.config. Put a line {_KEY}=... into a .env "
+            "file, or pass offline=True (--offline), which needs no key "
+            '(docs: comet, "Where does the API key go?").'
+        )
+    if not _KEY_FORM.fullmatch(key):
+        raise ValueError(
+            f"The Comet API key of {where} has {len(key)} characters, and should be 25 letters and "
+            "digits without blanks or quotation marks. Copy it again from your account settings."
+        )
+    return where
+
+
+def connect(env_file: str | os.PathLike[str] | None = None) -> tuple[str, str]:
+    """Return the API key, which Comet has accepted, and the user's default workspace.
+
+    Raises
+    ------
+    PermissionError
+        If Comet refuses the key. Its own message would print it.
+    ConnectionError
+        If Comet cannot be reached, or does not answer as it should.
+    """
+    where = check_api_key(env_file)
+    comet_ml = import_comet()
+    # Comet takes the server's address from a key that holds one.
+    api_key = comet_ml.get_api_key(None, comet_ml.get_config())
+    client = comet_ml.get_rest_api_client("v2", api_key=api_key)
+    # Twelve seconds of retries would be spent on a machine without network.
+    client.low_level_api_client.default_retry = False
+    with answering(f"your account (key: {where})"):
+        return api_key, client.get_account_details()["defaultWorkspaceName"]
+
+
+@contextmanager
+def answering(what: str) -> Iterator[None]:
+    """Turn Comet's and requests' errors into built-in ones that say what was requested."""
+    exceptions, requests = import_comet("comet_ml.exceptions"), import_comet("requests")
+    try:
+        yield
+    except (exceptions.CometException, requests.RequestException, ValueError) as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, exceptions.CometRestApiException):
+            cause = cause.__cause__ or cause.__context__
+        status = 0 if cause is None else cause.response.status_code
+
+        if status == 401:
+            raise PermissionError(
+                f"Comet refuses the API key when asked for {what}. Copy it again from your account "
+                "settings on Comet."
+            ) from None
+        if 400 <= status < 500:
+            raise FileNotFoundError(
+                f"Comet does not have {what}, or not for your API key (it answers {status}). "
+                "Check the spelling."
+            ) from None
+        raise ConnectionError(
+            f"Comet cannot be reached for {what} ({reason(error)}). Try again later."
+        ) from None
+
+
+@contextmanager
+def logging_to(experiment: Any, what: str) -> Iterator[None]:
+    """Turn any error inside Comet into one warning, and an ended experiment too."""
+    check_experiment(experiment)
+    # Past this function, contextlib's and the one that is logging.
+    level = 4
+    if not experiment.alive and not experiment.disabled:
+        warnings.warn(
+            f"The Comet experiment has ended, so {what} is not logged. Log it before "
+            "experiment.end(), or to another experiment.",
+            stacklevel=level,
+        )
+    try:
+        yield
+    except Exception as error:
+        warnings.warn(
+            f"Comet failed to log {what}, and your program continues without it: {reason(error)}",
+            stacklevel=level,
+        )
+
+
+def check_experiment(experiment: Any) -> None:
+    """Refuse anything but an experiment of Comet."""
+    if not isinstance(experiment, import_comet().CometExperiment):
+        raise TypeError(
+            f"experiment must be an experiment of Comet, such as start() returns; got "
+            f"{type(experiment).__name__}."
+        )
+
+
+def reason(error: BaseException) -> str:
+    """Return what an error says, without the API key that Comet's errors may quote."""
+    exceptions = import_comet("comet_ml.exceptions")
+    if isinstance(error, exceptions.Unauthorized | exceptions.InvalidAPIKey):
+        return "it refuses the API key."
+    return f"{type(error).__name__}: {error}"
+
+
+def import_comet(module: str = "comet_ml") -> ModuleType:
+    """Import comet_ml, or a module that comes with the extra.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If it is not installed; the message names the extra.
+    """
+    root = module.partition(".")[0]
+    try:
+        if root == "comet_ml":
+            _prepare_comet()
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name not in (root, "everett"):  # which comes with comet_ml
+            raise
+        raise ModuleNotFoundError(
+            f"This needs {root}, which is not installed. Run: pip install 'skbert_filter[comet]'",
+            name=root,
+        ) from None
+
+
+@cache
+def _prepare_comet() -> None:
+    """Import comet_ml so that it reports to no third party, and reads any .env file."""
+    os.environ.setdefault("COMET_ERROR_TRACKING_ENABLE", "false")
+    everett: Any = import_module("everett.manager")
+
+    class EnvFile(everett.ConfigEnvFileEnv):
+        # Everett's own raises at `export A=1`, and comet_ml could not even be imported.
+        def __init__(self, path: str) -> None:
+            super().__init__([])
+            file = Path(path).absolute()
+            if file.is_file():
+                self.path, self.data = str(file), _read_settings(file)
+
+    original, everett.ConfigEnvFileEnv = everett.ConfigEnvFileEnv, EnvFile
+    try:
+        import_module("comet_ml")
+        config_class: Any = import_module("comet_ml.config.config_class")
+        config_class.ConfigEnvFileEnv = EnvFile
+    finally:
+        everett.ConfigEnvFileEnv = original
+
+
+def _read_env_file(
+    env_file: str | os.PathLike[str] | None,
+) -> tuple[Path | None, dict[str, str]]:
+    """Return the .env file to use, if there is one, and its settings that take effect."""
+    if env_file is None:
+        found = import_comet("dotenv").find_dotenv(usecwd=True)
+        if not found:
+            return None, {}
+        settings = _read_settings(Path(found))
+        return Path(found), {n: v for n, v in settings.items() if not os.environ.get(n)}
+
+    path = Path(env_file).expanduser().absolute()
+    if path.is_dir():
+        path /= ".env"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"There is no .env file at {path}. Check the path; if it is on a drive, mount the "
+            "drive first."
+        )
+    return path, _read_settings(path)
+
+
+def _read_settings(path: Path) -> dict[str, str]:
+    """Read the settings of Comet in a .env file, as other tools write it too."""
+    content = path.read_bytes()
+    # Editors of Windows begin a file with a mark, which would become part of the first name.
+    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = content.decode("utf-16" if is_utf16 else "utf-8-sig", errors="replace")
+    # Not interpolated: a file must not send what ${SECRET} holds to a server that it names.
+    values = import_comet("dotenv").dotenv_values(stream=StringIO(text), interpolate=False)
+    return {name: value for name, value in values.items() if name.startswith("COMET_") and value}

@@ -1,0 +1,279 @@
+"""Log a fit and the scores of a classifier: what it was given, how it went, how good it is."""
+
+import json
+import math
+from io import StringIO
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import is_classifier
+from sklearn.calibration import CalibrationDisplay
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import PrecisionRecallDisplay
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from skbert_filter.duplicates.training_rows import training_rows
+from skbert_filter.inspection.evaluation import Evaluation, evaluate
+from skbert_filter.inspection.scores import Answers
+from skbert_filter.integrations.comet.connection import import_comet, logging_to
+from skbert_filter.validation import check_labels, check_texts
+
+_LISTS_OF_MEMBERS = ("steps", "transformers", "transformer_list", "estimators")
+# A precision-recall plot with more lines than these cannot be read.
+_CLASSES_SHOWN = 8
+
+
+def log_fit(experiment: Any, estimator: Any, *, prefix: str = "") -> None:
+    """Log a fitted estimator's parameters, history and origin to Comet.
+
+    Parameters
+    ----------
+    experiment : comet_ml.CometExperiment
+        Where to log to.
+    estimator : estimator
+        A fitted filter, or any other fitted estimator: a pipeline, a `DedupPredictor`, a search.
+    prefix : str, default=""
+        What the names of all that is logged begin with, to keep two fits of one experiment apart.
+
+    Warns
+    -----
+    UserWarning
+        If Comet fails, or the experiment has ended. The program continues.
+
+    Notes
+    -----
+    Logged are the parameters by scikit-learn's names, of a search its best ones and its table too;
+    the `history_` of the filter inside, unless a `CometCallback` or Comet's own logging has done
+    so; and, as others, its `training_record_`, fingerprint, labels and decision threshold.
+
+    Examples
+    --------
+    ::
+
+        experiment = start("website-texts")
+        model = SmallBertTextFilter().fit(X, y, callbacks=[CometCallback(experiment)])
+        log_fit(experiment, model)
+    """
+    check_is_fitted(estimator)
+    with logging_to(experiment, "the fit"):
+        inner = _fitted_inside(estimator)
+        parameters = {
+            name: value
+            for name, value in estimator.get_params().items()
+            if name.rpartition("__")[2] not in _LISTS_OF_MEMBERS
+        }
+        experiment.log_parameters(parameters, prefix=prefix or None, nested_support=False)
+        if hasattr(estimator, "cv_results_"):
+            _log_search(experiment, estimator, prefix)
+        if hasattr(inner, "history_"):
+            _log_history(experiment, inner, prefix)
+        # By the name itself, since Comet does not put its context before the name of an "other".
+        origin = _origin(estimator, inner)
+        experiment.log_others({f"{prefix}{name}": value for name, value in origin.items()})
+
+
+def log_evaluation(
+    experiment: Any,
+    estimator: Any,
+    X_test: Any,
+    y_test: Any,
+    *,
+    evaluation: Evaluation | None = None,
+    prefix: str = "test",
+    n_errors: int = 100,
+    **params: Any,
+) -> Evaluation:
+    """Score a fitted classifier on held-out texts, and log the scores to Comet.
+
+    Parameters
+    ----------
+    experiment : comet_ml.CometExperiment
+        Where to log to.
+    estimator : classifier
+        Any fitted text classifier.
+    X_test : container of str, of length n_samples
+        Texts that it has not been fitted on.
+    y_test : array-like of shape (n_samples,)
+        Their labels.
+    evaluation : Evaluation, default=None
+        What :func:`~skbert_filter.inspection.evaluate` has returned for these, if it was called
+        already.
+    prefix : str, default="test"
+        What the names of all that is logged begin with.
+    n_errors : int, default=100
+        How many of the most confident errors to log, with their texts.
+    **params : dict
+        Passed to :func:`~skbert_filter.inspection.evaluate`: `X_train` and `y_train` for
+        baselines and leaks, `baselines`, `duplicates`, `name`.
+
+    Returns
+    -------
+    evaluation : Evaluation
+
+    Warns
+    -----
+    UserWarning
+        If Comet fails, or the experiment has ended. The program continues.
+
+    Raises
+    ------
+    ValueError
+        As :func:`~skbert_filter.inspection.evaluate`.
+
+    Notes
+    -----
+    Logged are the scores as metrics (``test_accuracy``, with the ends of its 95 % interval as
+    ``test_accuracy_low`` and ``test_accuracy_high``, and so on), those of each
+    baseline (``test_accuracy [word-count rule]``), McNemar's tests and leaked texts
+    as others, the confusion matrix, curves of precision and recall and of calibration as figures,
+    and two tables: ``test_scores.csv`` with all classifiers and ``test_errors.csv``. The texts of
+    the errors leave your machine with them: ``n_errors=0`` keeps them here.
+
+    Examples
+    --------
+    ::
+
+        evaluation = log_evaluation(
+            experiment, model, X_test, y_test, X_train=X_train, y_train=y_train)
+        print(evaluation)
+    """
+    if evaluation is None:
+        evaluation = evaluate(estimator, X_test, y_test, n_errors=n_errors, **params)
+    with logging_to(experiment, "the evaluation"):
+        _log_scores(experiment, evaluation, prefix)
+        experiment.log_confusion_matrix(
+            matrix=evaluation.confusion.to_numpy().tolist(),
+            labels=[str(label) for label in evaluation.confusion.index],
+            title=f"{prefix}: labels and predictions",
+            row_label="label",
+            column_label="predicted",
+            file_name=f"{prefix}_confusion.json",
+        )
+        _log_csv(experiment, f"{prefix}_scores.csv", evaluation.to_frame().reset_index())
+        _log_csv(experiment, f"{prefix}_errors.csv", evaluation.errors.head(n_errors))
+        by_rows = evaluation.duplicates == "keep"
+        for name, figure in _figures(estimator, X_test, y_test, by_rows=by_rows).items():
+            experiment.log_figure(f"{prefix}_{name}", figure)
+    return evaluation
+
+
+def _fitted_inside(estimator: Any) -> Any:
+    """Return the estimator that learnt from the texts: the last one inside of meta-estimators."""
+    for attribute in ("best_estimator_", "estimator_"):
+        if hasattr(estimator, attribute):
+            return _fitted_inside(getattr(estimator, attribute))
+    if isinstance(estimator, Pipeline):
+        return _fitted_inside(estimator[-1])
+    # DedupPredictor, and others, may wrap a frozen estimator without a fit of their own.
+    inner = getattr(estimator, "estimator", None)
+    if isinstance(estimator, FrozenEstimator) or isinstance(inner, FrozenEstimator):
+        return _fitted_inside(inner)
+    return estimator
+
+
+def _log_search(experiment: Any, search: Any, prefix: str) -> None:
+    # A search with several scores and refit=False does not have a best one.
+    best = getattr(search, "best_params_", {})
+    experiment.log_parameters(best, prefix=f"{prefix}best__", nested_support=False)
+    if hasattr(search, "best_score_"):
+        experiment.log_metric(f"{prefix}best_score", float(search.best_score_))
+    _log_csv(experiment, f"{prefix}cv_results.csv", pd.DataFrame(search.cv_results_))
+
+
+def _log_csv(experiment: Any, name: str, table: pd.DataFrame) -> None:
+    # Comet's log_table would send a file of this name from the working directory instead.
+    experiment.log_asset(StringIO(table.to_csv(index=False)), file_name=name)
+
+
+def _log_history(experiment: Any, model: Any, prefix: str) -> None:
+    history = {f"{prefix}{name}": values for name, values in model.history_.items()}
+    # A callback, or Comet's own logging, was there before.
+    if all(experiment.metrics.get(name) == values[-1] for name, values in history.items()):
+        return
+    trained_on = getattr(model, "training_record_", {}).get("trained_on")
+    for epoch in range(1, model.n_iter_ + 1):
+        experiment.log_metrics(
+            {name: values[epoch - 1] for name, values in history.items()},
+            step=trained_on and math.ceil(trained_on / model.batch_size) * epoch,
+            epoch=epoch,
+        )
+
+
+def _origin(estimator: Any, inner: Any) -> dict[str, Any]:
+    """Return where a fitted estimator and its data come from."""
+    origin: dict[str, Any] = {"estimator": type(inner).__name__}
+    for name, value in getattr(inner, "training_record_", {}).items():
+        values = value if isinstance(value, dict) else {"": value}
+        for part, each in values.items():
+            if each is not None:
+                origin[f"training/{name}/{part}".rstrip("/")] = each
+    for name in ("n_iter_", "fingerprint_"):
+        if hasattr(inner, name):
+            origin[name] = getattr(inner, name)
+    if is_classifier(estimator) and hasattr(estimator, "classes_"):
+        origin["classes"] = json.dumps(estimator.classes_.tolist(), default=str)
+        if len(estimator.classes_) == 2:
+            origin["decision_threshold"] = getattr(estimator, "best_threshold_", 0.5)
+    return origin
+
+
+def _log_scores(experiment: Any, evaluation: Evaluation, prefix: str) -> None:
+    metrics = {f"{prefix}_n_wrong": evaluation.n_wrong}
+    for scores in (evaluation, *evaluation.baselines):
+        suffix = "" if scores is evaluation else f" [{scores.name}]"
+        for name, value in scores.figures().items():
+            if name != "name" and not np.isnan(value):
+                metrics[f"{prefix}_{name}{suffix}"] = value
+    experiment.log_metrics(metrics)
+
+    others = {f"{prefix} against {test.second}": str(test) for test in evaluation.tests}
+    others[f"{prefix} counting"] = evaluation.counting
+    if evaluation.leaks:
+        others[f"{prefix} leaks"] = evaluation.leaks
+    experiment.log_others(others)
+
+
+def _figures(estimator: Any, X_test: Any, y_test: Any, *, by_rows: bool) -> dict[str, Any]:
+    """Draw the curves of the answers, each text counted as in the evaluation."""
+    texts = check_texts(X_test, name="X_test")
+    labels = check_labels(y_test, len(texts), name="y_test", of="X_test")
+    known, codes = np.unique(labels, return_inverse=True)
+    rows = training_rows(texts, codes, np.ones(len(texts)), len(known), duplicates="weight")
+    y = known[rows.classes]
+    answers = Answers.of(estimator, rows.texts, y, type(estimator).__name__)
+    classes, proba, ranking = answers.classes, answers.proba, answers.ranking
+    binary = len(classes) == 2
+    # Not by pyplot, which would keep each figure of a long session.
+    new_figure = import_comet("matplotlib.figure").Figure
+
+    figures = {}
+    if ranking is not None:
+        figures["precision_recall"] = figure = new_figure(layout="constrained")
+        axes = figure.subplots()
+        sizes = {
+            column: (y == classes[column]).sum() for column in range(int(binary), len(classes))
+        }
+        for column in sorted(sizes, key=lambda column: -sizes[column])[:_CLASSES_SHOWN]:
+            if sizes[column]:
+                PrecisionRecallDisplay.from_predictions(
+                    y == classes[column],
+                    ranking[:, column],
+                    sample_weight=rows.weights if by_rows else None,
+                    name=f"label {classes[column]}",
+                    ax=axes,
+                )
+
+    # scikit-learn's calibration curve takes no weights.
+    if proba is not None and not by_rows:
+        figures["calibration"] = figure = new_figure(layout="constrained")
+        CalibrationDisplay.from_predictions(
+            y == (classes[1] if binary else answers.predicted),
+            proba[:, 1] if binary else answers.confidence,
+            n_bins=10,
+            strategy="quantile",
+            name=f"label {classes[1]}" if binary else "the label predicted",
+            ax=figure.subplots(),
+        )
+    return figures

@@ -1,0 +1,1 @@
+"""Files of the user: texts, read and written in bounded memory, and outputs that appear whole."""

@@ -1,0 +1,146 @@
+"""Bytes of a text as UTF-8: decoded where they are not, and where that is not possible.
+
+Knows nothing of tables.
+"""
+
+import codecs
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+_BLOCK_BYTES = 1 << 22
+# As git does: a text has no NUL among its first bytes.
+_HEAD_BYTES = 1 << 13
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def blocks_of(stream: Any) -> Iterator[bytes]:
+    """Read a binary stream to its end, in blocks of 4 MiB."""
+    while block := stream.read(_BLOCK_BYTES):
+        yield block
+
+
+def check_encoding(encoding: str | None) -> None:
+    """Refuse the name of an encoding that Python does not know, with a ValueError."""
+    if encoding is None:
+        return
+    try:
+        "".encode(encoding)
+    except LookupError as error:
+        raise ValueError(
+            f"There is no encoding {encoding!r}. Name one that Python knows, such as 'cp1252', "
+            "'latin-1' or 'utf-16'."
+        ) from error
+
+
+def is_utf8(blocks: Iterable[bytes], encoding: str) -> bool:
+    """Return whether a text is UTF-8, where others of its corpus have another encoding.
+
+    Bytes that are valid as UTF-8 may be those of the other encoding: UTF-16 has NULs, and all bytes
+    of an encoding of seven bits, such as ISO-2022-JP, are ASCII.
+
+    Examples
+    --------
+    >>> from skbert_filter.io.decoding import is_utf8
+    >>> [is_utf8([text.encode("iso2022_jp")], "iso2022_jp") for text in ("Tea", "お茶")]
+    [True, False]
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    other = codecs.getincrementaldecoder(encoding)("replace")
+    is_wide = b"a\0".decode(encoding, "replace") != "a\0"
+    is_ascii = is_same = True
+    try:
+        for block in chain(blocks, [b""]):
+            text = decoder.decode(block, final=not block)
+            is_ascii = is_ascii and block.isascii()
+            if is_wide:
+                is_same = is_same and "\0" not in text
+            elif is_ascii:
+                is_same = is_same and other.decode(block, final=not block) == text
+    except UnicodeDecodeError:
+        return False
+    return is_same or not (is_ascii or is_wide)
+
+
+def utf8_blocks(
+    blocks: Iterable[bytes], path: Path | str, *, encoding: str | None = None
+) -> Iterator[bytes]:
+    """Turn the blocks of a text into UTF-8, without a byte order mark.
+
+    A letter may be in two blocks. Where a byte cannot be decoded, or the text begins like another
+    kind of file, a ValueError names the line.
+
+    Examples
+    --------
+    >>> from skbert_filter.io.decoding import utf8_blocks
+    >>> b"".join(utf8_blocks([b"caf\\xe9"], "a.txt", encoding="latin-1")).decode()
+    'café'
+    >>> b"".join(utf8_blocks([b"Tea\\n", b"caf\\xe9\\n"], "a.txt"))
+    Traceback (most recent call last):
+        ...
+    ValueError: a.txt is not UTF-8: byte 4 of line 2 is 0xe9 (byte 8 of the file). If all such files
+    have another encoding, name it, as in encoding="cp1252" (--encoding cp1252)
+    (docs: files, "Encodings").
+    """
+    decoder = codecs.getincrementaldecoder(encoding or "utf-8")()
+    n_bytes, line, line_start = 0, 1, 0
+    is_first = True
+
+    for block in chain(blocks, [b""]):
+        if is_first and encoding is None:
+            _check_is_text(block, path)
+
+        try:
+            text = decoder.decode(block, final=not block)
+            # Some encodings can write half a pair of surrogates, which UTF-8 cannot.
+            decoded = block if encoding is None else text.encode()
+        except UnicodeDecodeError as error:
+            # What was left of the block before is a part of the object.
+            first = n_bytes + len(block) - len(error.object)
+            before = error.object[: error.start]
+            if b"\n" in before:
+                line += before.count(b"\n")
+                line_start = first + before.rindex(b"\n") + 1
+            place = first + error.start
+            remedy = "Name its encoding, or correct the file"
+            if encoding is None:
+                remedy = (
+                    'If all such files have another encoding, name it, as in encoding="cp1252" '
+                    "(--encoding cp1252)"
+                )
+            raise ValueError(
+                f"{path} is not {encoding or 'UTF-8'}: byte {place - line_start + 1} of line "
+                f"{line} is 0x{error.object[error.start]:02x} (byte {place + 1} of the file). "
+                f'{remedy} (docs: files, "Encodings").'
+            ) from error
+        except UnicodeError as error:
+            raise ValueError(
+                f"{path} is not {encoding}: {error}. Name its encoding, such as 'utf-16-le' or "
+                "'utf-16-be' for UTF-16 without a byte order mark, or correct the file."
+            ) from error
+
+        if is_first and decoded:
+            decoded = decoded.removeprefix(codecs.BOM_UTF8)
+            _check_is_text(decoded, path)
+            is_first = False
+        yield decoded
+
+        if b"\n" in block:
+            line += block.count(b"\n")
+            line_start = n_bytes + block.rindex(b"\n") + 1
+        n_bytes += len(block)
+
+
+def _check_is_text(block: bytes, path: Path | str) -> None:
+    if block.startswith(_UTF16):
+        raise ValueError(
+            f'{path} is not UTF-8 but seems to be UTF-16. Pass encoding="utf-16" (--encoding '
+            "utf-16), which reads the files that are not UTF-8 with it."
+        )
+    if (place := block[:_HEAD_BYTES].find(b"\0")) >= 0:
+        raise ValueError(
+            f"{path} does not seem to be text: line {block.count(bytes([10]), 0, place) + 1} has a "
+            f"NUL (byte {place + 1} of the file). Take it away, or pass its encoding if it is "
+            "text in UTF-16 or UTF-32."
+        )

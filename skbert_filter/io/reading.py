@@ -1,0 +1,204 @@
+"""Tables and lines, read in bounded memory. Knows nothing of models.
+
+A line of a text or JSON Lines file is kept as it is, beside the text in it.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from skbert_filter.io.decoding import blocks_of, is_utf8, utf8_blocks
+from skbert_filter.io.delimited import csv_batches, find_layout
+from skbert_filter.io.formats import LINES, Format, file_format, open_file, table_format
+from skbert_filter.io.lines import LINES_SCHEMA, json_batches, line_batches
+from skbert_filter.validation import plain_schema
+
+Batches: TypeAlias = Iterator[tuple[pa.RecordBatch, float]]
+
+# A batch of Parquet has this many rows, or fewer where they are large. Repeats within a batch are
+# found by Arrow, several times faster than those of an earlier batch.
+_BATCH_ROWS = 1 << 18
+_BATCH_BYTES = 1 << 26
+_PARQUET_BUFFER_BYTES = 1 << 18
+
+STANDARD_INPUT = Path("-")
+
+
+@dataclass(frozen=True)
+class TableReader:
+    """An open table.
+
+    Attributes
+    ----------
+    path : Path
+    format : Format
+    schema : pyarrow.Schema
+        The columns as stored. All of a CSV file are strings; those of lines are "line" and "text".
+    batches : iterator of (pyarrow.RecordBatch, float)
+        The rows, in order, with the share of the file that has been read with them: NaN
+        where that is unknown. Views of strings come as strings, which Arrow can filter.
+    encoding : str or None
+        What a text file was decoded from, None for UTF-8.
+    is_doubtful : bool
+        Whether the lines of its texts could be rows as well, for all that their quotation marks
+        say.
+    """
+
+    path: Path
+    format: Format
+    schema: pa.Schema
+    batches: Batches
+    encoding: str | None = None
+    is_doubtful: bool = False
+
+
+@contextmanager
+def open_table(path: Path, *, encoding: str | None = None) -> Iterator[TableReader]:
+    """Open a CSV, TSV or Parquet file, as `open_rows` does, and refuse lines."""
+    table_format(path)
+    with open_rows(path, encoding=encoding) as table:
+        yield table
+
+
+@contextmanager
+def open_rows(
+    path: Path, text: str = "text", *, encoding: str | None = None
+) -> Iterator[TableReader]:
+    """Open a table, or a file of lines or JSON Lines, or standard input (``-``).
+
+    Parameters
+    ----------
+    path : Path
+        A row of a CSV file may have 64 MiB.
+    text : str, default="text"
+        The member with the texts of JSON Lines, which becomes the column "text". Lines of text
+        have no other.
+    encoding : str, default=None
+        What to decode a text file from that is not UTF-8, and standard input if it is given.
+        None: such a file is refused.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the extension is unknown, or the content is not what it says, also later,
+        while batches are read.
+    """
+    if path == STANDARD_INPUT:
+        blocks = utf8_blocks(blocks_of(sys.stdin.buffer), "standard input", encoding=encoding)
+        rows = ((batch, float("nan")) for batch in line_batches(blocks))
+        yield TableReader(path, LINES, LINES_SCHEMA, rows, encoding)
+        return
+
+    known = file_format(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {path}. Check the path.")
+    with ExitStack() as files:
+        with reading_errors(path, known):
+            if known.kind == "parquet":
+                table = _open_parquet(path, known, files)
+            else:
+                table = _open_text(path, known, text, encoding, files)
+        yield table
+
+
+@contextmanager
+def reading_errors(path: Path, known: Format) -> Iterator[None]:
+    """Turn what goes wrong in reading a file into a ValueError that names it."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, EOFError) as error:
+        raise ValueError(f"{path} cannot be read as {known.name}: {error}") from error
+
+
+def _in_order(path: Path, known: Format, batches: Batches) -> Batches:
+    with reading_errors(path, known):
+        yield from batches
+
+
+def _open_text(
+    path: Path, known: Format, text: str, encoding: str | None, files: ExitStack
+) -> TableReader:
+    raw: pa.OSFile
+
+    def blocks() -> Iterator[bytes]:
+        nonlocal raw
+        raw = files.enter_context(open_file(path))
+        return blocks_of(files.enter_context(pa.input_stream(raw, compression=known.compression)))
+
+    if encoding is not None and is_utf8(blocks(), encoding):
+        encoding = None
+
+    def read() -> Iterator[bytes]:
+        return utf8_blocks(blocks(), path, encoding=encoding)
+
+    schema, is_doubtful = LINES_SCHEMA, False
+    if known.kind == "csv":
+        layout = find_layout(read, known.delimiter, path)
+        schema = pa.schema([(name, pa.string()) for name in layout.names])
+        is_doubtful = layout.is_doubtful
+        rows = csv_batches(read(), layout, known.delimiter, path)
+    elif known.kind == "json":
+        rows = json_batches(line_batches(read()), text, path)
+    else:
+        rows = line_batches(read())
+    batches = ((batch, raw.tell() / max(raw.size(), 1)) for batch in rows)
+    return TableReader(path, known, schema, _in_order(path, known, batches), encoding, is_doubtful)
+
+
+def _open_parquet(path: Path, known: Format, files: ExitStack) -> TableReader:
+    raw = files.enter_context(open_file(path))
+    # By default Arrow holds the bytes of all row groups that were read until the file is closed.
+    file = pq.ParquetFile(
+        raw,
+        pre_buffer=False,
+        buffer_size=_PARQUET_BUFFER_BYTES,
+        coerce_int96_timestamp_unit=_int96_unit(raw),
+    )
+    metadata = file.metadata
+    n_bytes = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
+    batch_rows = min(_BATCH_ROWS, max(1, _BATCH_BYTES * metadata.num_rows // max(n_bytes, 1)))
+    schema = file.schema_arrow
+    plain = plain_schema(schema)
+
+    def batches() -> Batches:
+        rows = 0
+        for batch in file.iter_batches(batch_rows):
+            rows += batch.num_rows
+            yield batch.cast(plain) if plain != schema else batch, rows / metadata.num_rows
+
+    return TableReader(path, known, schema, _in_order(path, known, batches()))
+
+
+def _int96_unit(raw: pa.OSFile) -> str:
+    """Return the unit in which timestamps of the deprecated type INT96 keep their values."""
+    columns = pq.ParquetFile(raw).schema
+    names = [column.path for column in columns if column.physical_type == "INT96"]
+    if not names:
+        return "ns"
+
+    is_fine = is_coarse = True
+    nanoseconds, microseconds = (
+        pq.ParquetFile(raw, coerce_int96_timestamp_unit=unit).iter_batches(columns=names)
+        for unit in ("ns", "us")
+    )
+    for fine, coarse in zip(nanoseconds, microseconds, strict=True):
+        # Beyond their range nanoseconds overflow, in Arrow's reader as in this cast.
+        is_coarse &= coarse.cast(fine.schema, safe=False).equals(fine)
+        try:
+            coarse.cast(fine.schema)
+        except pa.ArrowInvalid:
+            is_fine = False
+    if not is_fine and not is_coarse:
+        raise pa.ArrowInvalid(
+            f"the timestamps in {', '.join(names)} (INT96) have nanoseconds, and lie beyond the "
+            "years 1677 to 2262. Write them as microseconds (TIMESTAMP_MICROS)"
+        )
+    return "ns" if is_fine else "us"

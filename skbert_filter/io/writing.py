@@ -1,0 +1,226 @@
+"""Tables and lines, written in bounded memory. Knows nothing of models.
+
+Values of CSV files are written in quotes.
+"""
+
+import sys
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from skbert_filter.io.atomic import check_can_create, written_aside
+from skbert_filter.io.formats import Format, file_format, open_file, table_format
+from skbert_filter.io.lines import LINE, TEXT, joined, with_members
+from skbert_filter.validation import plain_schema
+
+Write: TypeAlias = Callable[[pa.RecordBatch], None]
+
+# A row group of Parquet is written with this many rows, or fewer where they are large.
+_GROUP_ROWS = 1 << 18
+_GROUP_BYTES = 1 << 26
+
+_BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
+# What a spreadsheet computes when it opens a CSV file, be it in quotes; and what may stay a number.
+_FORMULA = r"^[=+\-@\t\r\n＝＋－＠]"
+_NUMBER = r"^[+\-]?[0-9][0-9.,]*([eE][+\-]?[0-9]+)?$"
+
+
+@contextmanager
+def create_table(
+    path: Path, schema: pa.Schema, *, overwrite: bool = False, escape_formulas: bool = False
+) -> Iterator[Write]:
+    """Give a function that writes record batches; the file is complete when it appears.
+
+    Raises
+    ------
+    FileExistsError
+        If the file exists by then, and `overwrite` is False.
+    ValueError
+        If the extension is unknown, or CSV cannot hold a column of `schema`.
+    """
+    known = table_format(path)
+    check_can_hold(schema, path)
+    with (
+        written_aside(path, overwrite=overwrite) as made,
+        open_writer(made, schema, known, escape_formulas=escape_formulas) as write,
+    ):
+        yield write
+
+
+@contextmanager
+def open_writer(
+    path: Path, schema: pa.Schema, known: Format, *, escape_formulas: bool = False
+) -> Iterator[Write]:
+    """Give a function that writes record batches to a file, at once and under its name.
+
+    `schema` has the columns as they are to be stored, `known` says how, whatever the name of the
+    file. Of lines only "line" is written; further columns of JSON Lines become members. With
+    `escape_formulas`, texts in CSV that a spreadsheet would compute get an apostrophe in front.
+    """
+    plain = plain_schema(schema)
+    with open_file(path, "wb") as raw:
+        if known.kind == "parquet":
+            has_views = plain != schema
+            with pq.ParquetWriter(raw, plain, store_schema=not has_views) as writer:
+                with _row_groups(writer, plain) as write:
+                    yield write
+                if has_views:
+                    # Arrow cannot write views in lists of structs. The file is the same for
+                    # strings: this is what tells readers to make views of them.
+                    stored = {"ARROW:schema": b64encode(schema.serialize())}
+                    writer.add_key_value_metadata((schema.metadata or {}) | stored)
+            return
+        with pa.output_stream(raw, compression=known.compression) as stream:
+            if known.kind == "csv":
+                written = _escaped_schema(plain) if escape_formulas else plain
+                options = pacsv.WriteOptions(delimiter=known.delimiter)
+                with pacsv.CSVWriter(stream, written, write_options=options) as writer:
+                    yield _csv_writer(writer, written if escape_formulas else None)
+            else:
+                yield _line_writer(stream.write)
+
+
+@contextmanager
+def standard_output() -> Iterator[Write]:
+    """Give a function that writes lines to standard output."""
+    if sys.stdout is None:
+        raise ValueError("Standard output is closed. Name a file.")
+    yield _line_writer(sys.stdout.buffer.write)
+    sys.stdout.buffer.flush()
+
+
+def check_destination(path: Path, *, overwrite: bool) -> None:
+    """Refuse a file that cannot be created, or of an unknown extension, before work is spent on it.
+
+    Raises
+    ------
+    FileExistsError, FileNotFoundError, OSError, ValueError
+        As `check_new_file`, or if the extension is unknown.
+    """
+    file_format(path)
+    check_new_file(path, overwrite=overwrite)
+
+
+def check_new_file(path: Path, *, overwrite: bool) -> None:
+    """Refuse a file of any format that cannot be created, before work is spent on it.
+
+    Raises
+    ------
+    FileExistsError
+        If the file exists and `overwrite` is False.
+    FileNotFoundError
+        If its folder does not exist.
+    OSError
+        If nothing can be written there.
+    ValueError
+        If `path` is a folder.
+    """
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder. Name a file in it.")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {path.parent} for {path.name}. Create it.")
+    if path.exists() and not overwrite:
+        raise FileExistsError(
+            f"{path} exists. Name another file, or pass overwrite=True (--overwrite)."
+        )
+    check_can_create(path)
+
+
+def check_can_hold(schema: pa.Schema, path: Path) -> None:
+    """Refuse a file whose format cannot hold the columns of a table.
+
+    Raises
+    ------
+    ValueError
+        If `path` is a CSV file and a column is, for instance, of lists or bytes.
+    """
+    if file_format(path).kind != "csv":
+        return
+    for field in plain_schema(schema):
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        # Arrow's writer takes bytes, and fails at the first that are not UTF-8.
+        is_held = not any(is_bytes(kind) for is_bytes in _BYTES)
+        with suppress(pa.ArrowInvalid):
+            pacsv.write_csv(pa.schema([field]).empty_table(), pa.BufferOutputStream())
+            if is_held:
+                continue
+        raise ValueError(
+            f"CSV cannot hold column {field.name!r} ({field.type}), so {path} cannot be written. "
+            "Give the destination the extension .parquet."
+        )
+
+
+def _csv_writer(writer: pacsv.CSVWriter, escaped: pa.Schema | None) -> Write:
+    def write(batch: pa.RecordBatch) -> None:
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            try:
+                column.validate(full=True)
+            except pa.ArrowInvalid as error:
+                raise ValueError(
+                    f"Column {name!r} has text that is not UTF-8, which CSV cannot hold: {error}. "
+                    "Give the destination the extension .parquet."
+                ) from error
+        writer.write_batch(batch if escaped is None else _escaped(batch, escaped))
+
+    return write
+
+
+def _escaped_schema(schema: pa.Schema) -> pa.Schema:
+    """Return a schema with escaped names, and texts in place of numbers for them."""
+    names = _without_formulas(pa.array(schema.names, pa.string())).to_pylist()
+    types = [t.value_type if pa.types.is_dictionary(t) else t for t in schema.types]
+    return pa.schema(list(zip(names, types, strict=True)))
+
+
+def _escaped(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    columns = [column.cast(kind) for column, kind in zip(batch.columns, schema.types, strict=True)]
+    return pa.record_batch(list(map(_without_formulas, columns)), schema=schema)
+
+
+def _without_formulas(column: pa.Array) -> pa.Array:
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return column
+    begins = pc.match_substring_regex(column, _FORMULA)
+    is_formula = pc.and_not(begins, pc.match_substring_regex(column, _NUMBER))
+    apostrophe, nothing = pa.scalar("'", column.type), pa.scalar("", column.type)
+    escaped = pc.binary_join_element_wise(apostrophe, column, nothing)
+    return pc.if_else(is_formula, escaped, column)
+
+
+@contextmanager
+def _row_groups(writer: pq.ParquetWriter, schema: pa.Schema) -> Iterator[Write]:
+    waiting: list[pa.RecordBatch] = []
+
+    def flush() -> None:
+        table = pa.Table.from_batches(waiting)
+        waiting.clear()
+        writer.write_table(table if table.schema == schema else table.cast(schema))
+
+    def write(batch: pa.RecordBatch) -> None:
+        if batch.num_rows:
+            waiting.append(batch)
+        rows = sum(one.num_rows for one in waiting)
+        if rows >= _GROUP_ROWS or sum(one.nbytes for one in waiting) >= _GROUP_BYTES:
+            flush()
+
+    yield write
+    if waiting:
+        flush()
+
+
+def _line_writer(write_bytes: Callable[[pa.Buffer], object]) -> Write:
+    def write(batch: pa.RecordBatch) -> None:
+        lines = batch.column(LINE)
+        added = [name for name in batch.schema.names if name not in (LINE, TEXT)]
+        if added:
+            lines = with_members(lines, {name: batch.column(name).to_pylist() for name in added})
+        write_bytes(joined(lines))
+
+    return write

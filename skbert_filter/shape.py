@@ -1,0 +1,148 @@
+"""The shape of a text: its length, capitals, punctuation and how it ends, without its words."""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from skbert_filter.validation import check_texts
+
+SHAPE_FEATURES = (
+    "log characters",
+    "log words",
+    "ends a sentence",
+    "share of capitals",
+    "share of digits",
+    "log commas",
+    "log sentence ends",
+    "share of words with a capital",
+    "share of words in small letters",
+    "log mean word length",
+    "first letter is a capital",
+    "log separators",
+    "share of distinct words",
+)
+"""What the columns of `shape_features` are."""
+
+WORD_COUNT_EDGES = (*range(1, 9), 10, 12, 15, 20, 25, 30, 40, 60, 100)
+"""Where each bin of `word_count_bins` but the first, which is for no word, begins."""
+
+_SENTENCE_ENDS = ".!?。！？؟।"
+_COMMAS = ",，、،"
+_SEPARATORS = "|/>»•:-"
+_CHUNK = 4096
+
+
+def shape_features(texts: Any) -> np.ndarray:
+    """Return thirteen numbers that describe the shape of each text.
+
+    Words are what `str.split` finds, and runs of blanks count as one, so that
+    indentation changes nothing. No number is standardized: scale the columns.
+
+    Parameters
+    ----------
+    texts : container of str, of length n_texts
+        Any texts, also empty ones and those in a script without capitals or blanks.
+
+    Returns
+    -------
+    features : ndarray of shape (n_texts, 13), float32
+        Finite numbers, named by `SHAPE_FEATURES`.
+
+    Examples
+    --------
+    >>> from skbert_filter.shape import SHAPE_FEATURES, shape_features
+    >>> features = shape_features(["Home | About", "We make tools, and sell them."])
+    >>> dict(zip(SHAPE_FEATURES, features.T.round(2).tolist()))["share of words with a capital"]
+    [0.6700000166893005, 0.17000000178813934]
+    """
+    texts = check_texts(texts)
+    chunks = [texts[start : start + _CHUNK] for start in range(0, len(texts), _CHUNK)]
+    empty = np.empty((0, len(SHAPE_FEATURES)), dtype=np.float32)
+    return np.concatenate([empty, *map(_features_of, chunks)])
+
+
+def word_count_bins(texts: Any) -> np.ndarray:
+    """Return the bin of each text's number of words, one-hot.
+
+    Parameters
+    ----------
+    texts : container of str, of length n_texts
+
+    Returns
+    -------
+    bins : ndarray of shape (n_texts, 18), float32
+        One 1 a row: in the first column for no word, else in the column of the last of
+        `WORD_COUNT_EDGES` that the number of words reaches.
+    """
+    words = word_counts(check_texts(texts))
+    columns = np.arange(len(WORD_COUNT_EDGES) + 1)
+    return (np.digitize(words, WORD_COUNT_EDGES)[:, None] == columns).astype(np.float32)
+
+
+def word_counts(texts: list[str]) -> np.ndarray:
+    """Return how many words each text has, as `str.split` finds them.
+
+    Parameters
+    ----------
+    texts : list of str
+
+    Returns
+    -------
+    counts : ndarray of intp of shape (n_texts,)
+    """
+    return np.fromiter((len(text.split()) for text in texts), dtype=np.intp, count=len(texts))
+
+
+def _features_of(texts: list[str]) -> np.ndarray:
+    # All texts as one array of code points, a line each, so that also an empty text has a
+    # character to sum over.
+    words = [text.split() for text in texts]
+    lines = "".join(" ".join(each) + "\n" for each in words)
+    codes = np.frombuffer(lines.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    kinds = _character_kinds().take(codes, mode="clip")
+    is_end = codes == ord("\n")
+    ends = np.flatnonzero(is_end)
+    starts = np.append(0, ends[:-1] + 1)
+
+    def count(flags: np.ndarray) -> np.ndarray:
+        return np.add.reduceat(flags, starts, dtype=np.intp)
+
+    blank = is_end | (codes == ord(" "))
+    word_starts = ~blank & np.append(True, blank[:-1])
+    capital, small, sentence_end = kinds == 1, kinds == 2, kinds == 4
+    n_words = np.fromiter(map(len, words), dtype=np.intp, count=len(words))
+    n_distinct = np.fromiter((len(set(each)) for each in words), dtype=np.intp, count=len(words))
+    n_characters = ends - starts
+
+    # An empty text has a share of 0 of everything.
+    per_character, per_word = 1 / np.maximum(n_characters, 1), 1 / np.maximum(n_words, 1)
+    columns = [
+        np.log1p(n_characters),
+        np.log1p(n_words),
+        sentence_end[np.maximum(ends - 1, 0)] & (n_words > 0),
+        count(capital) * per_character,
+        count(kinds == 3) * per_character,
+        np.log1p(count(kinds == 5)),
+        np.log1p(count(sentence_end & np.append(blank[1:], True))),
+        count(word_starts & capital) * per_word,
+        count(word_starts & small) * per_word,
+        np.log1p(count(~blank) * per_word),
+        capital[starts],
+        np.log1p(count(kinds == 6)),
+        n_distinct * per_word,
+    ]
+    return np.column_stack(columns).astype(np.float32)
+
+
+@cache
+def _character_kinds() -> np.ndarray:
+    """Return what each code point is; those beyond the end are as the last, which is no letter."""
+    characters = list(map(chr, range(0x20000)))
+    kinds = np.zeros(len(characters), dtype=np.uint8)
+    kinds[[character.isupper() for character in characters]] = 1
+    kinds[[character.islower() for character in characters]] = 2
+    kinds[[character.isdigit() for character in characters]] = 3
+    for kind, members in enumerate((_SENTENCE_ENDS, _COMMAS, _SEPARATORS), start=4):
+        kinds[list(map(ord, members))] = kind
+    return kinds
