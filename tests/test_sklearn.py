@@ -34,8 +34,14 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.semi_supervised import SelfTrainingClassifier
 from sklearn.utils import estimator_html_repr
 
-from skbert_filter import DedupPredictor, DedupStratifiedKFold, SmallBertTextFilter
-from skbert_filter.testing import parametrize_with_text_checks
+from skbert_filter import (
+    DedupPredictor,
+    DedupStratifiedKFold,
+    DistilledTextFilter,
+    SmallBertTextFilter,
+)
+from skbert_filter.inspection import WordCountRule, tfidf_baseline
+from skbert_filter.testing import parametrize_with_text_checks, text_checks_generator
 
 TWO_FOLDS = DedupStratifiedKFold(2, shuffle=True, random_state=0)
 
@@ -69,12 +75,50 @@ def strip(texts):
 
 # --- our restatement of scikit-learn's checks
 
-# The arguments of `tiny` are set in the test, on the instance that the checks share.
+_OF_THE_VECTORIZER = "TfidfVectorizer does not look at what holds the texts, and lowers all of it"
+EXPECTED_TO_FAIL = {
+    "SmallBertTextFilter": {
+        "check_sample_weight_is_copies": 'duplicates="drop" learns each distinct text once',
+    },
+    "DistilledTextFilter": {},
+    "WordCountRule": {},
+    "Pipeline": dict.fromkeys(
+        ["check_non_text_refused", "check_one_column_table", "check_tables_refused"],
+        _OF_THE_VECTORIZER,
+    ),
+    "DedupPredictor": dict.fromkeys(
+        ["check_non_text_refused", "check_tables_refused"], _OF_THE_VECTORIZER
+    ),
+}
 
 
-@parametrize_with_text_checks([SmallBertTextFilter(duplicates="weight")])
+@parametrize_with_text_checks(
+    [
+        SmallBertTextFilter(),
+        DistilledTextFilter(),
+        WordCountRule(),
+        tfidf_baseline(),
+        DedupPredictor(tfidf_baseline()),
+    ],
+    expected_failed_checks=lambda estimator: EXPECTED_TO_FAIL[type(estimator).__name__],
+)
 def test_conventions(estimator, check, patient):
-    check(estimator.set_params(**patient))
+    # The parameters are set here, on the instance that the checks share.
+    if isinstance(estimator, SmallBertTextFilter):
+        estimator.set_params(**patient)
+    if isinstance(estimator, DistilledTextFilter):
+        estimator.set_params(
+            estimator=SmallBertTextFilter(**patient),
+            teacher=tfidf_baseline(),
+            unlabelled=["ripe nail", "sharp plum", "unheard words", "sweet and sour"] * 5,
+        )
+    check(estimator)
+
+
+def test_weights_count_as_copies_where_duplicates_are_to_count(patient):
+    estimator = SmallBertTextFilter(**patient).set_params(duplicates="weight")
+    checks = {check.__name__: check for _, check in text_checks_generator(estimator)}
+    checks["check_sample_weight_is_copies"](estimator)
 
 
 # --- parameters, clones and displays
