@@ -316,7 +316,7 @@ def test_a_destination_that_cannot_be_is_refused_before_any_work(
 
 def test_a_label_that_the_model_lacks_is_refused(tmp_path, model):
     write_rows(tmp_path / "in.csv", [PROSE])
-    with pytest.raises(ValueError, match=r"keep='yes' is no label .* knows \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"keep='yes' is not a label .* knows \[0, 1\]"):
         filter_corpus(model, tmp_path / "in.csv", tmp_path / "out.csv", keep="yes")
 
 
