@@ -37,7 +37,6 @@ from sklearn.utils import estimator_html_repr
 from skbert_filter import (
     DedupPredictor,
     DedupStratifiedKFold,
-    DistilledTextFilter,
     SmallBertTextFilter,
 )
 from skbert_filter.inspection import WordCountRule, tfidf_baseline
@@ -80,7 +79,6 @@ EXPECTED_TO_FAIL = {
     "SmallBertTextFilter": {
         "check_sample_weight_is_copies": 'duplicates="drop" learns each distinct text once',
     },
-    "DistilledTextFilter": {},
     "WordCountRule": {},
     "Pipeline": dict.fromkeys(
         ["check_non_text_refused", "check_one_column_table", "check_tables_refused"],
@@ -95,7 +93,6 @@ EXPECTED_TO_FAIL = {
 @parametrize_with_text_checks(
     [
         SmallBertTextFilter(),
-        DistilledTextFilter(),
         WordCountRule(),
         tfidf_baseline(),
         DedupPredictor(tfidf_baseline()),
@@ -106,12 +103,6 @@ def test_conventions(estimator, check, patient):
     # The parameters are set here, on the instance that the checks share.
     if isinstance(estimator, SmallBertTextFilter):
         estimator.set_params(**patient)
-    if isinstance(estimator, DistilledTextFilter):
-        estimator.set_params(
-            estimator=SmallBertTextFilter(**patient),
-            teacher=tfidf_baseline(),
-            unlabelled=["ripe nail", "sharp plum", "unheard words", "sweet and sour"] * 5,
-        )
     check(estimator)
 
 
