@@ -546,7 +546,8 @@ def test_without_comet_ml_all_else_works_and_the_error_names_the_extra(tmp_path)
     result = run([sys.executable, "-c", code], tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == (
-        "This needs comet_ml, which is not installed. Run: pip install 'skbert_filter[comet]'\n"
+        "This needs comet_ml, which is not installed. "
+        "Run: pip install comet_ml python-dotenv matplotlib\n"
     )
 
 

@@ -529,4 +529,4 @@ except ImportError as error:
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded, message = run.stdout.splitlines()
     assert loaded == "[]"
-    assert "pip install 'skbert_filter[dask]'" in message
+    assert "pip install 'dask[dataframe]' distributed" in message

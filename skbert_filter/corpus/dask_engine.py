@@ -25,7 +25,7 @@ try:
     from distributed import Client, as_completed, default_client
 except ImportError as error:
     raise ImportError(
-        "engine=\"dask\" needs Dask. Install it with pip install 'skbert_filter[dask]'."
+        "engine=\"dask\" needs Dask. Run: pip install 'dask[dataframe]' distributed"
     ) from error
 
 _COUNTS = ("rows", "distinct", "kept", "nulls", "written", "decoded", "doubtful")

@@ -36,8 +36,7 @@ try:
     from dask.dataframe.dask_expr._shuffle import Shuffle
 except ImportError as error:
     raise ImportError(
-        "skbert_filter.integrations.dask needs Dask. Install it with "
-        "pip install 'skbert_filter[dask]'."
+        "skbert_filter.integrations.dask needs Dask. Run: pip install 'dask[dataframe]' distributed"
     ) from error
 
 _Decisions: TypeAlias = tuple[np.ndarray, np.ndarray]

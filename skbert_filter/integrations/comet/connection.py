@@ -209,7 +209,7 @@ def check_api_key(env_file: str | os.PathLike[str] | None = None) -> str:
         raise ValueError(
             f"There is no Comet API key. Looked for {_KEY} in the environment, in a .env file "
             f"({looked}), and for api_key in ~/.comet.config. Put a line {_KEY}=... into a .env "
-            "file, or pass offline=True (--offline), which needs no key "
+            "file. To train or register without a key, pass offline=True (--offline) "
             '(docs: comet, "Where does the API key go?").'
         )
     if not _KEY_FORM.fullmatch(key):
@@ -312,7 +312,7 @@ def import_comet(module: str = "comet_ml") -> ModuleType:
     Raises
     ------
     ModuleNotFoundError
-        If it is not installed; the message names the extra.
+        If it is not installed; the message names what to install.
     """
     root = module.partition(".")[0]
     try:
@@ -323,7 +323,8 @@ def import_comet(module: str = "comet_ml") -> ModuleType:
         if error.name not in (root, "everett"):  # which comes with comet_ml
             raise
         raise ModuleNotFoundError(
-            f"This needs {root}, which is not installed. Run: pip install 'skbert_filter[comet]'",
+            f"This needs {root}, which is not installed. Run: "
+            "pip install comet_ml python-dotenv matplotlib",
             name=root,
         ) from None
 
