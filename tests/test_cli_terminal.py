@@ -126,7 +126,6 @@ def test_the_command_that_is_shown_next_works(tmp_path, monkeypatch):
     ("arguments", "then"),
     [
         ("train a.csv -o model", "has too few distinct texts"),
-        ("train u.csv -o model --unlabelled a.csv", "has too few distinct texts"),
         ("pretrain e.txt -o encoder --hidden-size 4 --epochs 1", ""),
         ("evaluate rule.joblib a.csv --trust", ""),
         ("predict rule.joblib a.csv -o new.csv --trust", ""),
