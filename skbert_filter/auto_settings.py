@@ -1,8 +1,7 @@
 """What the value "auto" of a parameter stands for; plain rules, found by measuring.
 
 They were chosen on validation folds of web snippets, from 300 to 7,600 of them, and on a tenth of
-the training texts of 77 intents; those of pretraining on 26,000 and 261,000 texts
-(docs/benchmarks.rst).
+the training texts of 77 intents; those of pretraining on 26,000 and 261,000 texts.
 """
 
 import math

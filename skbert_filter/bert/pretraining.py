@@ -33,8 +33,8 @@ from skbert_filter.bert.pretraining_task import (
 from skbert_filter.bert.snapshots import Snapshot, Snapshots
 from skbert_filter.bert.training import WarmUpAndDecay, check_loss
 
-# Of the loss, whose other part is the cross-entropy of the guessed tokens. They were chosen on
-# web snippets by page, as was the share of the shape in the targets (docs/benchmarks.rst).
+# Of the loss, whose other part is the cross-entropy of the guessed tokens. They are those of
+# a prototype that was measured on web snippets by page, and were not searched again.
 _LOSS_WEIGHTS = {"tokens": 1.0, "targets": 5.0, "labels": 1.0}
 
 
