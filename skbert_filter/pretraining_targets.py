@@ -17,8 +17,8 @@ from skbert_filter.bert.pretrained import PretrainedEncoder
 from skbert_filter.io.atomic import written_aside
 from skbert_filter.shape import shape_features, word_count_bins
 
-# Of a prototype that was measured on web snippets by page: the columns of a teacher's states that are kept, and how much
-# the shape weighs next to them.
+# Of a prototype, measured on web snippets by page: the columns of a teacher's states that are kept,
+# and how much the shape weighs next to them.
 _N_COMPONENTS = 128
 _SHAPE, _BINS = 0.5, 1.0
 
