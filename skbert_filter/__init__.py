@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         dedup_train_test_split,
     )
     from skbert_filter.duplicates.training_rows import resolve_conflicts
-    from skbert_filter.pretrain import PretrainingSummary, pretrain_encoder
+    from skbert_filter.labelling.pretrain import PretrainingSummary, pretrain_encoder
     from skbert_filter.pretrainer import SmallBertPretrainer
     from skbert_filter.text_filter import SmallBertTextFilter
 
@@ -34,14 +34,14 @@ _MODULE_OF = {
     "DuplicateReport": "skbert_filter.duplicates.reports",
     "FilterSummary": "skbert_filter.corpus",
     "LeakageReport": "skbert_filter.duplicates.leakage",
-    "PretrainingSummary": "skbert_filter.pretrain",
+    "PretrainingSummary": "skbert_filter.labelling.pretrain",
     "SmallBertPretrainer": "skbert_filter.pretrainer",
     "SmallBertTextFilter": "skbert_filter.text_filter",
     "dedup_train_test_split": "skbert_filter.duplicates.splits",
     "duplicate_report": "skbert_filter.duplicates.reports",
     "filter_corpus": "skbert_filter.corpus",
     "leakage_report": "skbert_filter.duplicates.leakage",
-    "pretrain_encoder": "skbert_filter.pretrain",
+    "pretrain_encoder": "skbert_filter.labelling.pretrain",
     "resolve_conflicts": "skbert_filter.duplicates.training_rows",
 }
 

@@ -10,7 +10,7 @@ def main() -> None:
     if callable(signal.getsignal(signal.SIGINT)):
         # An import that is interrupted may end in any error. A command that works takes over.
         signal.signal(signal.SIGINT, _leave)
-    from skbert_filter.cli import app
+    from skbert_filter.cli.app import app
 
     app()
 

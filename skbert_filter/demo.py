@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from skbert_filter.corpus import FilterSummary, Progress, filter_corpus
 from skbert_filter.datasets import make_website_corpus, make_website_snippets
-from skbert_filter.duplicates.printing import Report
 from skbert_filter.io.writing import create_table
-from skbert_filter.train import TrainingSummary, train_filter
+from skbert_filter.labelling.train import TrainingSummary, train_filter
+from skbert_filter.printing import Report
 
 _README = """\
 Written by `skbert-filter demo`, which replaces these files when it is run again:

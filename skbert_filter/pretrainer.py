@@ -21,19 +21,19 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skbert_filter import auto_settings
 from skbert_filter._doc_links import DocLinkMixin
+from skbert_filter.bert import auto_settings
 from skbert_filter.bert.architecture import Weights
-from skbert_filter.bert.plan import EpochHooks, TrainingPlan
 from skbert_filter.bert.pretrained import PretrainedEncoder
-from skbert_filter.pretraining_targets import shape_targets, teacher_targets
+from skbert_filter.bert.pretraining_targets import shape_targets, teacher_targets
+from skbert_filter.bert.training_config import EpochHooks, TrainingPlan
 from skbert_filter.text_filter import SmallBertTextFilter
 from skbert_filter.text_streams import distinct_texts
 from skbert_filter.validation import PlainParameters, check_labels, check_texts
 
 if TYPE_CHECKING:
+    from skbert_filter.bert.checkpointing import Snapshots
     from skbert_filter.bert.pretraining_task import PretrainingTask
-    from skbert_filter.bert.snapshots import Snapshots
 
 _SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
 
@@ -520,7 +520,7 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
     def _snapshots(self, hashes: dict[str, str], seeds: dict[str, int]) -> "Snapshots | None":
         if self.checkpoint_dir is None:
             return None
-        from skbert_filter.bert.snapshots import Snapshots
+        from skbert_filter.bert.checkpointing import Snapshots
 
         identity = {
             name: value

@@ -25,19 +25,19 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from skbert_filter import auto_settings
 from skbert_filter._doc_links import DocLinkMixin
+from skbert_filter.bert import auto_settings
 from skbert_filter.bert.losses import posterior_probabilities, raw_probabilities
-from skbert_filter.bert.plan import LabelledTexts, TrainingPlan
 from skbert_filter.bert.pretrained import PretrainedEncoder
 from skbert_filter.bert.state import BertState
+from skbert_filter.bert.training_config import LabelledTexts, TrainingPlan
 from skbert_filter.duplicates.splits import group_codes
 from skbert_filter.duplicates.training_rows import TrainingRows, training_rows
 from skbert_filter.saved_filter import SavedFilterMixin
 from skbert_filter.validation import check_labels, check_texts, class_weight_by_number
 
 if TYPE_CHECKING:
-    from skbert_filter.bert.start import Start
+    from skbert_filter.bert.initialization import Start
     from skbert_filter.bert.tokenizer import Reading
 
 _SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
@@ -694,7 +694,7 @@ class SmallBertTextFilter(
         rng: np.random.RandomState,
     ) -> "Start":
         """Tokenizer, architecture and weights that training starts from."""
-        from skbert_filter.bert.start import start_at_checkpoint, start_at_random
+        from skbert_filter.bert.initialization import start_at_checkpoint, start_at_random
 
         dropout = partial(
             auto_settings.dropout, n_classes=n_classes, from_checkpoint=encoder is not None

@@ -10,7 +10,7 @@ import pytest
 from skbert_filter import filter_corpus
 from skbert_filter.inspection.baselines import WordCountRule
 from skbert_filter.io.atomic import written_aside
-from skbert_filter.label_files import list_suspects
+from skbert_filter.labelling.files import list_suspects
 
 PROSE = "We repair pumps for ships\n"
 

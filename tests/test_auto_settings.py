@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from skbert_filter import SmallBertTextFilter, auto_settings
+from skbert_filter import SmallBertTextFilter
+from skbert_filter.bert import auto_settings
 
 
 @pytest.mark.parametrize(

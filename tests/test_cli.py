@@ -235,7 +235,7 @@ def test_help_names_the_function_behind_each_command_and_imports_no_engine():
     code = (
         "import sys\n"
         "from typer.testing import CliRunner\n"
-        "from skbert_filter.cli import app\n"
+        "from skbert_filter.cli.app import app\n"
         "for command in ('demo', 'pretrain', 'train', 'evaluate', 'predict'):\n"
         "    print(CliRunner().invoke(app, [command, '--help']).output)\n"
         "heavy = {'tensorflow', 'keras', 'transformers', 'sklearn', 'pandas'} & set(sys.modules)\n"
@@ -248,8 +248,8 @@ def test_help_names_the_function_behind_each_command_and_imports_no_engine():
     for function in (
         "skbert_filter.demo.run_demo",
         "skbert_filter.pretrain_encoder",
-        "skbert_filter.train.train_filter",
-        "skbert_filter.train.evaluate_filter",
+        "skbert_filter.labelling.train.train_filter",
+        "skbert_filter.labelling.train.evaluate_filter",
         "skbert_filter.filter_corpus",
     ):
         assert function in result.stdout

@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 from typer.testing import CliRunner
 
-from skbert_filter.cli import app
+from skbert_filter.cli.app import app
 from skbert_filter.datasets import make_website_corpus, make_website_snippets
 from skbert_filter.inspection.baselines import WordCountRule, tfidf_baseline
 
@@ -312,7 +312,7 @@ def test_help_names_the_functions_behind_the_commands_and_imports_no_engine():
     code = (
         "import sys\n"
         "from typer.testing import CliRunner\n"
-        "from skbert_filter.cli import app\n"
+        "from skbert_filter.cli.app import app\n"
         "for command in ('predict', 'duplicates', 'suspects', 'next-to-label'):\n"
         "    print(CliRunner().invoke(app, [command, '--help']).output)\n"
         "heavy = {'tensorflow', 'keras', 'transformers', 'sklearn', 'pandas'} & set(sys.modules)\n"
@@ -324,11 +324,11 @@ def test_help_names_the_functions_behind_the_commands_and_imports_no_engine():
     assert (result.returncode, result.stderr) == (0, "")
     for function in (
         "skbert_filter.filter_corpus",
-        "skbert_filter.label_files.report_duplicates",
+        "skbert_filter.labelling.files.report_duplicates",
         "report_leakage",
-        "skbert_filter.label_files.list_suspects",
+        "skbert_filter.labelling.files.list_suspects",
         "correct_labels",
-        "skbert_filter.label_files.list_next_to_label",
+        "skbert_filter.labelling.files.list_next_to_label",
     ):
         assert function in result.stdout
 

@@ -13,9 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 from skbert_filter import DuplicateReport, duplicate_report
-from skbert_filter.cli import app
+from skbert_filter.cli.app import app
 from skbert_filter.inspection import WordCountRule, evaluate
-from skbert_filter.wording import printable
+from skbert_filter.printing import printable
 
 COMMAND = Path(sys.executable).with_name("skbert-filter")
 # Clears the screen, sets the title, beeps; an 8-bit escape; turns the rest of the line around.

@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from typer.testing import CliRunner
 
 from skbert_filter import SmallBertTextFilter
-from skbert_filter.cli import app
+from skbert_filter.cli.app import app
 from skbert_filter.datasets import make_website_snippets
 from skbert_filter.inspection import evaluate
 from skbert_filter.inspection.baselines import tfidf_baseline
@@ -550,7 +550,8 @@ def test_without_comet_ml_all_else_works_and_the_error_names_the_extra(tmp_path)
 
 def test_the_package_never_imports_comet_by_itself(tmp_path):
     code = (
-        "import sys, skbert_filter, skbert_filter.cli, skbert_filter.train, skbert_filter.corpus\n"
+        "import sys, skbert_filter, skbert_filter.cli.app, skbert_filter.corpus\n"
+        "import skbert_filter.labelling.train\n"
         "from skbert_filter import SmallBertTextFilter, filter_corpus\n"
         "assert not {'comet_ml', 'skbert_filter.integrations'} & set(sys.modules)\n"
     )
@@ -571,7 +572,7 @@ def trained(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         # What is learnt does not matter here: a few steps will do.
-        patch.setattr("skbert_filter.auto_settings._STEPS_PER_CLASS", 1)
+        patch.setattr("skbert_filter.bert.auto_settings._STEPS_PER_CLASS", 1)
         for name, value in QUIET_ENVIRONMENT.items():
             patch.setenv(name, value)
         result = invoke(

@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from typer.testing import CliRunner
 
 from skbert_filter import DedupPredictor, SmallBertTextFilter, filter_corpus
-from skbert_filter.cli import app
+from skbert_filter.cli.app import app
 from skbert_filter.inspection.baselines import tfidf_baseline
 from skbert_filter.integrations.comet import (
     check_api_key,

@@ -518,7 +518,7 @@ def test_a_grid_search_runs_on_workers(client, one_epoch, snippets):
 def test_dask_is_imported_only_when_asked_for_and_its_absence_is_reported():
     script = """
 import sys
-import skbert_filter, skbert_filter.cli, skbert_filter.corpus, skbert_filter.integrations
+import skbert_filter, skbert_filter.cli.app, skbert_filter.corpus, skbert_filter.integrations
 print(sorted({"dask", "distributed"} & set(sys.modules)))
 sys.modules["dask"] = None
 try:

@@ -16,14 +16,14 @@ PUBLIC = [
     "skbert_filter.datasets",
     "skbert_filter.demo",
     "skbert_filter.duplicates",
-    "skbert_filter.explore",
+    "skbert_filter.labelling.explore",
     "skbert_filter.inspection",
     "skbert_filter.inspection.displays",
     "skbert_filter.integrations.comet",
     "skbert_filter.integrations.dask",
-    "skbert_filter.label_files",
+    "skbert_filter.labelling.files",
     "skbert_filter.testing",
-    "skbert_filter.train",
+    "skbert_filter.labelling.train",
 ]
 
 

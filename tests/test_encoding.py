@@ -2,7 +2,7 @@
 
 import pytest
 
-from skbert_filter.encoding import looks_misdecoded, misdecoded_share
+from skbert_filter.io.mojibake import looks_misdecoded, misdecoded_share
 
 CORRECT = [
     "Don’t miss our “winter” offers – now 20 % off…",

@@ -16,7 +16,7 @@ import pytest
 
 from skbert_filter import duplicate_report
 from skbert_filter.datasets import make_website_snippets
-from skbert_filter.explore import explore_labels
+from skbert_filter.labelling.explore import explore_labels
 
 COMMAND = Path(sys.executable).with_name("skbert-filter")
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from skbert_filter.inspection import WordCountRule
-from skbert_filter.label_files import (
+from skbert_filter.labelling.files import (
     correct_labels,
     list_next_to_label,
     list_suspects,

@@ -17,8 +17,8 @@ WORK = """
 import time
 from pathlib import Path
 from skbert_filter import SmallBertPretrainer, SmallBertTextFilter, pretrain_encoder
-from skbert_filter.cli import app
-from skbert_filter.train import train_filter
+from skbert_filter.cli.app import app
+from skbert_filter.labelling.train import train_filter
 
 texts = [f"We make {what} for {whom}." for what in ("pumps", "tea") for whom in "abcdefgh"]
 texts += [f"{verb} {what}" for verb in ("View", "Read") for what in "abcdefgh"]

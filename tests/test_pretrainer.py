@@ -19,10 +19,10 @@ from sklearn.exceptions import NotFittedError
 from tokenizers import Tokenizer
 
 from skbert_filter import PretrainingSummary, SmallBertPretrainer, SmallBertTextFilter
-from skbert_filter.bert import candidates
+from skbert_filter.bert import sampled_softmax
 from skbert_filter.bert.pretrained_folder import save_pretrained_folder
 from skbert_filter.datasets import make_website_corpus, make_website_snippets
-from skbert_filter.pretrain import pretrain_encoder
+from skbert_filter.labelling.pretrain import pretrain_encoder
 from skbert_filter.text_streams import distinct_texts
 
 TINY = {
@@ -116,8 +116,8 @@ def test_the_loss_falls_below_what_frequencies_tell(learnt):
 @pytest.fixture
 def sampling(monkeypatch):
     """Make vocabularies large."""
-    monkeypatch.setattr(candidates, "N_FREQUENT", 40)
-    monkeypatch.setattr(candidates, "N_DRAWN", 20)
+    monkeypatch.setattr(sampled_softmax, "N_FREQUENT", 40)
+    monkeypatch.setattr(sampled_softmax, "N_DRAWN", 20)
 
 
 def test_a_large_vocabulary_is_learnt_by_samples_of_it(learnt, sampling):

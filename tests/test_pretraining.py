@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from skbert_filter.bert.architecture import Architecture
 from skbert_filter.bert.batching import pad, training_rows
-from skbert_filter.bert.candidates import N_DRAWN, N_FREQUENT, Candidates
+from skbert_filter.bert.checkpointing import Snapshot, Snapshots
 from skbert_filter.bert.engine import import_keras
 from skbert_filter.bert.masking import Masking
 from skbert_filter.bert.pretraining_task import PretrainingTask, at_usual_scale
-from skbert_filter.bert.snapshots import Snapshot, Snapshots
+from skbert_filter.bert.sampled_softmax import N_DRAWN, N_FREQUENT, Candidates
 from skbert_filter.bert.tokenizer import build_wordpiece, encode
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "pump", "##s", "##ed", "view", "all", "we"]

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from skbert_filter import pretraining_targets
+from skbert_filter.bert import pretraining_targets
 from skbert_filter.bert.architecture import Architecture
 from skbert_filter.bert.pretrained import PretrainedEncoder
+from skbert_filter.bert.pretraining_targets import shape_targets, teacher_targets
 from skbert_filter.bert.teacher import Teacher
 from skbert_filter.bert.tokenizer import build_wordpiece
-from skbert_filter.pretraining_targets import shape_targets, teacher_targets
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 

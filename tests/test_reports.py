@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 
 from skbert_filter.duplicates.leakage import leakage_report
 from skbert_filter.duplicates.reports import duplicate_report
-from skbert_filter.encoding import looks_misdecoded
+from skbert_filter.io.mojibake import looks_misdecoded
 
 WEB_SNIPPETS = Path(__file__).parents[2] / "shared" / "data" / "web_snippets.csv.gz"
 

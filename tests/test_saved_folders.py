@@ -103,7 +103,7 @@ def test_a_filter_that_does_not_fit_on_the_disk_is_saved_elsewhere(saved, tmp_pa
 def test_pretraining_tells_of_a_full_disk_in_a_line(tmp_path, options, message):
     (tmp_path / "corpus.txt").write_text("".join(f"We make {what}.\n" for what in "abcdefgh"))
     arguments = f"corpus.txt --hidden-size 32 --epochs 3 {options}".split()
-    code = "from skbert_filter.cli import app; app()"
+    code = "from skbert_filter.cli.app import app; app()"
     done = run_on_a_small_disk(tmp_path, "-c", code, "pretrain", *arguments)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1

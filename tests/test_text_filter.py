@@ -28,7 +28,7 @@ from sklearn.preprocessing import FunctionTransformer
 from tokenizers import Tokenizer
 
 from skbert_filter import SmallBertPretrainer, SmallBertTextFilter
-from skbert_filter.bert import live
+from skbert_filter.bert import model_pool
 from skbert_filter.bert.losses import focal_loss
 
 LABELS = {
@@ -707,7 +707,7 @@ def test_numbers_of_numpy_are_taken_as_pythons(estimator, snippets, tmp_path):
 def test_a_fit_computes_in_32_bits_whatever_the_program_uses(
     floatx, one_epoch, brief, snippets, probes
 ):
-    live._kept.clear()  # as in a fresh process
+    model_pool._kept.clear()  # as in a fresh process
     keras.config.set_floatx(floatx)
     try:
         model = SmallBertTextFilter(**one_epoch).fit(*snippets)

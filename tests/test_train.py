@@ -13,7 +13,7 @@ import pytest
 from skbert_filter import SmallBertTextFilter
 from skbert_filter.datasets import make_website_snippets
 from skbert_filter.inspection import WordCountRule
-from skbert_filter.train import (
+from skbert_filter.labelling.train import (
     LabelCount,
     TrainingSummary,
     evaluate_filter,

@@ -12,7 +12,7 @@ import pytest
 from skbert_filter import SmallBertTextFilter
 from skbert_filter.bert import folder as folders
 from skbert_filter.bert.checkpoint import load_checkpoint
-from skbert_filter.cli import app
+from skbert_filter.cli.app import app
 from skbert_filter.datasets import make_website_snippets
 
 WEB = folders.BUNDLED["web"]

@@ -8,11 +8,11 @@ import numpy as np
 
 from skbert_filter.bert.architecture import Precision, Weights
 from skbert_filter.bert.engine import import_keras
-from skbert_filter.bert.live import LiveKey, borrowed
-from skbert_filter.bert.plan import EpochHooks, LabelledTexts, TrainingPlan
-from skbert_filter.bert.start import Start
+from skbert_filter.bert.initialization import Start
+from skbert_filter.bert.model_pool import LiveKey, borrowed
 from skbert_filter.bert.state import BertState
 from skbert_filter.bert.tokenizer import encode
+from skbert_filter.bert.training_config import EpochHooks, LabelledTexts, TrainingPlan
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from skbert_filter.bert.batching import Batch, prediction_batches, width_for
 from skbert_filter.bert.engine import backend_name, granted_threads
-from skbert_filter.bert.live import LiveKey, borrowed
+from skbert_filter.bert.model_pool import LiveKey, borrowed
 from skbert_filter.bert.onnx_engine import onnx_model
 from skbert_filter.bert.state import BertState
 from skbert_filter.bert.tokenizer import TokenIds, encode

@@ -16,9 +16,9 @@ from keras import ops
 
 from skbert_filter.bert.architecture import Architecture, Weights
 from skbert_filter.bert.batching import keras_data, pad, training_rows
+from skbert_filter.bert.checkpointing import Snapshot, Snapshots
 from skbert_filter.bert.encoder import NEVER, BertEncoder, Seeds
 from skbert_filter.bert.engine import computing
-from skbert_filter.bert.plan import EpochHooks, TrainingPlan
 from skbert_filter.bert.pretraining_task import (
     CLASSIFIER,
     OUTPUT_BIAS,
@@ -30,8 +30,8 @@ from skbert_filter.bert.pretraining_task import (
     cls_heads,
     masked_lm_head,
 )
-from skbert_filter.bert.snapshots import Snapshot, Snapshots
 from skbert_filter.bert.training import WarmUpAndDecay, check_loss
+from skbert_filter.bert.training_config import EpochHooks, TrainingPlan
 
 # Of the loss, whose other part is the cross-entropy of the guessed tokens. They are those of
 # a prototype that was measured on web snippets by page, and were not searched again.

@@ -13,10 +13,10 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from skbert_filter.bert.architecture import INITIALIZER_RANGE, Architecture, Weights
-from skbert_filter.bert.candidates import Candidates
+from skbert_filter.bert.initialization import start_at_random
 from skbert_filter.bert.masking import Masking
 from skbert_filter.bert.pretrained import PretrainedEncoder
-from skbert_filter.bert.start import start_at_random
+from skbert_filter.bert.sampled_softmax import Candidates
 from skbert_filter.bert.tokenizer import TokenIds, encode
 from skbert_filter.bert.word_vectors import word_vectors
 

@@ -15,10 +15,10 @@ from keras import ops
 
 from skbert_filter.bert.architecture import Weights
 from skbert_filter.bert.batching import fit_data, training_batches
-from skbert_filter.bert.live import LiveModel
 from skbert_filter.bert.losses import focal_loss
-from skbert_filter.bert.plan import EpochHooks, Schedule, TrainingPlan
+from skbert_filter.bert.model_pool import LiveModel
 from skbert_filter.bert.tokenizer import TokenIds
+from skbert_filter.bert.training_config import EpochHooks, Schedule, TrainingPlan
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from skbert_filter.corpus.job import Job
-from skbert_filter.corpus.partial import Partial
+from skbert_filter.corpus.resume import Partial
 from skbert_filter.corpus.rows import Outcome, Progress, filter_rows
 from skbert_filter.corpus.scores import TextScores
 from skbert_filter.corpus.sources import SourceFile
 from skbert_filter.decisions import RememberingDecider
 from skbert_filter.duplicates.keys import lasting_keys
-from skbert_filter.encoding import looks_misdecoded
 from skbert_filter.io.atomic import publish
+from skbert_filter.io.mojibake import looks_misdecoded
 
 try:
     from dask import delayed

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from skbert_filter.corpus.audit import kept_texts, write_audit
 from skbert_filter.corpus.job import Job, check_engine, check_job
-from skbert_filter.corpus.partial import Partial, partial_output
+from skbert_filter.corpus.resume import Partial, partial_output
 from skbert_filter.corpus.rows import Outcome, Progress, filter_rows
 from skbert_filter.corpus.scores import TextScores
 from skbert_filter.corpus.sources import STANDARD

@@ -11,7 +11,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skbert_filter import __version__
 from skbert_filter.corpus.classifiers import load_classifier
-from skbert_filter.corpus.partial import partial_folder
+from skbert_filter.corpus.resume import partial_folder
 from skbert_filter.corpus.sources import (
     STANDARD,
     SourceFile,

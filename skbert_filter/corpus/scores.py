@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from skbert_filter.encoding import looks_misdecoded
+from skbert_filter.io.mojibake import looks_misdecoded
 
 # Enough for batches of texts of like length, little enough for a lively progress bar.
 _CHUNK_TEXTS = 1 << 13

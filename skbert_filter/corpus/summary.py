@@ -5,8 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from skbert_filter.duplicates.printing import Report
-from skbert_filter.wording import counted, printable
+from skbert_filter.printing import Report, counted, printable
 
 
 @dataclass(frozen=True)

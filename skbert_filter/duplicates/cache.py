@@ -13,7 +13,7 @@ from threading import Lock
 import pandas as pd
 
 from skbert_filter.duplicates.stores import Store, StoreSize
-from skbert_filter.wording import counted
+from skbert_filter.printing import counted
 
 
 @dataclass(frozen=True)

@@ -15,18 +15,15 @@ from scipy.sparse import issparse
 from sklearn.utils import check_scalar
 
 from skbert_filter.duplicates.keys import Key, first_rows, first_seen, row_keys, text_keys
-from skbert_filter.duplicates.printing import (
+from skbert_filter.duplicates.reports import as_frame, key_name, row_tuples, share_of
+from skbert_filter.printing import (
     Columns,
     Report,
     aligned,
-    as_frame,
-    key_name,
-    row_tuples,
-    share_of,
+    counted,
     shown_text,
 )
 from skbert_filter.validation import check_texts, find_texts
-from skbert_filter.wording import counted
 
 _POLICIES: tuple[Key, ...] = ("exact", "whitespace", "casefold")
 

@@ -14,18 +14,15 @@ import pandas as pd
 from sklearn.utils import check_scalar
 
 from skbert_filter.duplicates.keys import Key, first_rows, first_seen, number_inputs
-from skbert_filter.duplicates.printing import (
+from skbert_filter.duplicates.label_counts import Votes, count_votes
+from skbert_filter.io.mojibake import looks_misdecoded
+from skbert_filter.printing import (
     Columns,
     Report,
     aligned,
-    key_name,
     label_lines,
-    row_tuples,
-    share_of,
     shown_text,
 )
-from skbert_filter.duplicates.votes import Votes, count_votes
-from skbert_filter.encoding import looks_misdecoded
 from skbert_filter.validation import check_labels, check_texts, find_texts, take_rows
 
 
@@ -358,3 +355,27 @@ def _text_lines(texts: pd.DataFrame, labels: list[Any]) -> str:
 def _shown_counts(counts: np.ndarray, labels: list[Any]) -> str:
     order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
     return ", ".join(f"{short_repr(labels[i])}: {counts[i]:,}" for i in order)
+
+
+def key_name(key: Key) -> str:
+    """Return the policy, or the name of a function."""
+    return key if isinstance(key, str) else getattr(key, "__name__", type(key).__name__)
+
+
+def share_of(part: int, whole: int) -> float:
+    """Return a share, 0 of nothing."""
+    return float(part / max(whole, 1))
+
+
+def as_frame(X: Any) -> pd.DataFrame:
+    """Return a two-dimensional array or table as one of pandas."""
+    if hasattr(X, "to_pandas"):
+        return X.to_pandas()
+    # pandas would read str from an array of objects, and fail on lone surrogates.
+    is_object = isinstance(X, np.ndarray) and X.dtype.kind not in "biufc"
+    return pd.DataFrame(X, dtype=object if is_object else None)
+
+
+def row_tuples(X: Any) -> list[tuple]:
+    """Return the rows of an array or table."""
+    return list(as_frame(X).itertuples(index=False, name=None))

@@ -23,7 +23,7 @@ from sklearn.model_selection import (
 from sklearn.utils import check_consistent_length, check_random_state, check_scalar
 
 from skbert_filter.duplicates.keys import Key, first_rows, number_inputs
-from skbert_filter.duplicates.votes import count_votes
+from skbert_filter.duplicates.label_counts import count_votes
 from skbert_filter.validation import check_labels, take_rows
 
 _LOGGER = logging.getLogger("skbert_filter")

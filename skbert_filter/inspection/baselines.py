@@ -12,9 +12,9 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from skbert_filter._doc_links import DocLinkMixin
+from skbert_filter.printing import counted
 from skbert_filter.shape import shape_features, word_count_bins, word_counts
 from skbert_filter.validation import check_labels, check_texts
-from skbert_filter.wording import counted
 
 
 class WordCountRule(DocLinkMixin, ClassifierMixin, BaseEstimator):

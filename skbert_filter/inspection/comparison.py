@@ -13,7 +13,6 @@ from sklearn.model_selection import check_cv, cross_validate
 from sklearn.utils import check_random_state, check_scalar
 
 from skbert_filter.duplicates.keys import first_seen
-from skbert_filter.duplicates.printing import Columns, Report, aligned
 from skbert_filter.duplicates.splits import DedupStratifiedKFold
 from skbert_filter.duplicates.training_rows import resolve_conflicts
 from skbert_filter.inspection.baselines import default_baselines
@@ -27,8 +26,8 @@ from skbert_filter.inspection.significance import (
     p_text,
     verdict,
 )
+from skbert_filter.printing import Columns, Report, aligned, printable
 from skbert_filter.validation import check_labels, check_texts
-from skbert_filter.wording import printable
 
 _LOWER_IS_BETTER = ("brier", "expected_calibration_error")
 

@@ -14,7 +14,6 @@ from sklearn.utils import check_scalar
 
 from skbert_filter.duplicates.keys import text_keys
 from skbert_filter.duplicates.leakage import LeakageReport, leakage_report
-from skbert_filter.duplicates.printing import Columns, Report, aligned, shown_text
 from skbert_filter.duplicates.training_rows import TrainingRows, training_rows
 from skbert_filter.inspection.baselines import default_baselines
 from skbert_filter.inspection.refitting import last_step
@@ -25,8 +24,8 @@ from skbert_filter.inspection.significance import (
     mcnemar_test,
     p_text,
 )
+from skbert_filter.printing import Columns, Report, aligned, counted, printable, shown_text
 from skbert_filter.validation import check_labels, check_texts
-from skbert_filter.wording import counted, printable
 
 # Of a label. A printed confusion matrix has at most so many classes and twice as many letters; else
 # there is a list of the most frequent confusions.

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.stats import binomtest
 from scipy.stats import t as student_t
 
-from skbert_filter.wording import counted, printable
+from skbert_filter.printing import counted, printable
 
 _LEVEL = 0.05
 

@@ -13,8 +13,8 @@ import pandas as pd
 from sklearn.model_selection import check_cv, cross_val_predict
 
 from skbert_filter.duplicates.keys import Key, first_rows, number_inputs
+from skbert_filter.duplicates.label_counts import count_votes
 from skbert_filter.duplicates.splits import DedupStratifiedKFold
-from skbert_filter.duplicates.votes import count_votes
 from skbert_filter.inspection.refitting import check_learns
 from skbert_filter.validation import check_labels, check_texts
 

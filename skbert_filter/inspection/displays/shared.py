@@ -9,8 +9,8 @@ import pandas as pd
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from skbert_filter.duplicates.training_rows import training_rows
+from skbert_filter.printing import printable
 from skbert_filter.validation import check_labels, check_texts
-from skbert_filter.wording import printable
 
 # Inches: a column of a paper with two.
 COLUMN = 3.3

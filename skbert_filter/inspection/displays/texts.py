@@ -21,7 +21,7 @@ from skbert_filter.inspection.displays.shared import (
     short_name,
     threshold_line,
 )
-from skbert_filter.wording import counted
+from skbert_filter.printing import counted
 
 _BINS = 40
 

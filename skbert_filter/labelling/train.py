@@ -17,15 +17,14 @@ from scipy.stats import chi2_contingency
 from sklearn.base import clone
 
 from skbert_filter.corpus import load_classifier
-from skbert_filter.duplicates.printing import Report, label_lines
 from skbert_filter.duplicates.splits import dedup_train_test_split
-from skbert_filter.encoding import misdecoded_share
 from skbert_filter.inspection.evaluation import Evaluation, evaluate, merge_repeats
 from skbert_filter.io.columns import check_column, check_no_nulls, check_text_column
 from skbert_filter.io.decoding import check_encoding
+from skbert_filter.io.mojibake import misdecoded_share
 from skbert_filter.io.reading import open_table
+from skbert_filter.printing import Report, counted, label_lines, printable
 from skbert_filter.saved_folders import check_saved_folder, save_over
-from skbert_filter.wording import counted, printable
 
 # As int() writes it: "01" is a code, and would become equal to "1".
 _WHOLE_NUMBER = re.compile("0|-?[1-9][0-9]{0,17}")
@@ -209,7 +208,7 @@ def train_filter(
     >>> import pandas as pd
     >>> from skbert_filter import SmallBertTextFilter
     >>> from skbert_filter.datasets import make_website_snippets
-    >>> from skbert_filter.train import train_filter
+    >>> from skbert_filter.labelling.train import train_filter
     >>> X, y = make_website_snippets(300, random_state=0)
     >>> small = SmallBertTextFilter(hidden_size=16, num_hidden_layers=1, random_state=0)
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -328,7 +327,7 @@ def evaluate_filter(
     >>> import tempfile
     >>> from pathlib import Path
     >>> from skbert_filter.inspection import WordCountRule
-    >>> from skbert_filter.train import evaluate_filter
+    >>> from skbert_filter.labelling.train import evaluate_filter
     >>> rule = WordCountRule().fit(["View All", "We make steel tools"], [0, 1])
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     source = Path(folder, "labels.csv")
@@ -372,7 +371,7 @@ def read_labels(
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> from skbert_filter.train import read_labels
+    >>> from skbert_filter.labelling.train import read_labels
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = Path(folder, "a.csv").write_text("text,label\\nView All,0\\nNA,1\\n")
     ...     read_labels(Path(folder, "a.csv"))

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from skbert_filter._cli_shared import user_errors
-from skbert_filter._cli_tables import print_line
+from skbert_filter.cli.shared import user_errors
+from skbert_filter.cli.tables import print_line
 
 Offline = Annotated[
     bool, typer.Option("--offline", help="Write Comet's data to an archive for `comet upload`.")

@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from skbert_filter._cli_comet import EnvFile, Offline, comet_experiment, register
-from skbert_filter._cli_labels import duplicates, explore, next_to_label, suspects
-from skbert_filter._cli_shared import (
+from skbert_filter.cli.comet import EnvFile, Offline, comet_experiment, register
+from skbert_filter.cli.labels import duplicates, explore, next_to_label, suspects
+from skbert_filter.cli.shared import (
     AsJson,
     Commands,
     Encoding,
@@ -31,7 +31,7 @@ from skbert_filter._cli_shared import (
     progress_bar,
     user_errors,
 )
-from skbert_filter._cli_tables import print_line, print_result, show_examples
+from skbert_filter.cli.tables import print_line, print_result, show_examples
 
 app = typer.Typer(
     name="skbert-filter",
@@ -133,7 +133,7 @@ def pretrain(
     """
     console = Console()
     with user_errors():
-        from skbert_filter.pretrain import pretrain_encoder
+        from skbert_filter.labelling.pretrain import pretrain_encoder
         from skbert_filter.pretrainer import SmallBertPretrainer
 
         summary = pretrain_encoder(
@@ -199,12 +199,12 @@ def train(
 ) -> None:
     """Learn from labelled texts, report an honest score, save the filter.
 
-    In Python: skbert_filter.train.train_filter(...)
+    In Python: skbert_filter.labelling.train.train_filter(...)
     """
     console = Console()
     with user_errors(), comet_experiment(comet, offline, env_file) as experiment:
+        from skbert_filter.labelling.train import train_filter
         from skbert_filter.text_filter import SmallBertTextFilter
-        from skbert_filter.train import train_filter
 
         summary = train_filter(
             labels,
@@ -248,10 +248,10 @@ def evaluate(
 ) -> None:
     """Score a filter on labelled texts, beside simpler classifiers.
 
-    In Python: skbert_filter.train.evaluate_filter(...)
+    In Python: skbert_filter.labelling.train.evaluate_filter(...)
     """
     with user_errors():
-        from skbert_filter.train import evaluate_filter
+        from skbert_filter.labelling.train import evaluate_filter
 
         evaluation = evaluate_filter(
             model,

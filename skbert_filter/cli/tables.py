@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from skbert_filter.wording import printable
+from skbert_filter.printing import printable
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -20,8 +20,8 @@ from skbert_filter.inspection.displays import (
 )
 from skbert_filter.io.atomic import written_aside
 from skbert_filter.io.writing import check_new_file
-from skbert_filter.train import read_labels
-from skbert_filter.wording import counted, printable
+from skbert_filter.labelling.train import read_labels
+from skbert_filter.printing import counted, printable
 
 _PAGE = Template("""\
 <!DOCTYPE html>
@@ -97,7 +97,7 @@ def explore_labels(
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> from skbert_filter.explore import explore_labels
+    >>> from skbert_filter.labelling.explore import explore_labels
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     labels, page = Path(folder, "labels.csv"), Path(folder, "labels.html")
     ...     _ = labels.write_text("text,label\\nView all,0\\nWe make soap,1\\nView all,0\\n")

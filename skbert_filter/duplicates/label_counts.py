@@ -58,7 +58,7 @@ def count_votes(
     Examples
     --------
     >>> import numpy as np
-    >>> from skbert_filter.duplicates.votes import count_votes
+    >>> from skbert_filter.duplicates.label_counts import count_votes
     >>> votes = count_votes(np.array([0, 1, 0, 0]), np.array([1, 1, 0, 1]), np.ones(4), 2, 2)
     >>> votes.conflicting, votes.majority
     (array([ True, False]), array([1, 1]))

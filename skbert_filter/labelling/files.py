@@ -22,7 +22,7 @@ from skbert_filter.io.columns import check_column
 from skbert_filter.io.formats import table_format
 from skbert_filter.io.reading import open_table
 from skbert_filter.io.writing import check_destination, create_table
-from skbert_filter.train import read_labels
+from skbert_filter.labelling.train import read_labels
 
 
 def report_duplicates(
@@ -62,7 +62,7 @@ def report_duplicates(
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> from skbert_filter.label_files import report_duplicates
+    >>> from skbert_filter.labelling.files import report_duplicates
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     source = Path(folder, "lines.txt")
     ...     _ = source.write_text("View All\\nWe make soap\\nView All\\n")
@@ -111,7 +111,7 @@ def report_leakage(
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> from skbert_filter.label_files import report_leakage
+    >>> from skbert_filter.labelling.files import report_leakage
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     train, test = Path(folder, "train.csv"), Path(folder, "test.csv")
     ...     _ = train.write_text("text\\nView All\\nWe make soap\\n")
@@ -177,7 +177,7 @@ def list_suspects(
     >>> from pathlib import Path
     >>> import pandas as pd
     >>> from skbert_filter.datasets import make_website_snippets
-    >>> from skbert_filter.label_files import correct_labels, list_suspects
+    >>> from skbert_filter.labelling.files import correct_labels, list_suspects
     >>> X, y = make_website_snippets(300, random_state=0)
     >>> y[X == "Read more"] = 1
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -319,7 +319,7 @@ def list_next_to_label(
     >>> import tempfile
     >>> from pathlib import Path
     >>> from skbert_filter.inspection import WordCountRule
-    >>> from skbert_filter.label_files import list_next_to_label
+    >>> from skbert_filter.labelling.files import list_next_to_label
     >>> rule = WordCountRule().fit(["View All", "We make steel tools"], [0, 1])
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     source = Path(folder, "lines.txt")

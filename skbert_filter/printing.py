@@ -1,29 +1,73 @@
-"""What reports have in common: equality, names, and tables that fit on a screen.
-
-Knows nothing of what is reported.
-"""
+"""How results and a user's texts are printed. Knows nothing of what they are of."""
 
 import html
 from collections.abc import Iterable
 from dataclasses import fields
 from io import StringIO
 from reprlib import repr as short_repr
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from skbert_filter.duplicates.keys import Key
-from skbert_filter.wording import printable
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 # That of a terminal.
 _WIDTH = 80
 # Of more labels than these the most frequent ones are shown.
 _LABELS = 10
 Columns = dict[str, Iterable[str]]
+
+
+def counted(n: int, noun: str, plural: str | None = None) -> str:
+    """Return a number and what it counts.
+
+    Parameters
+    ----------
+    n : int
+    noun : str
+        What one is called; it may have a verb.
+    plural : str, default=None
+        What several, or none, are called. None: `noun` with an s.
+
+    Examples
+    --------
+    >>> from skbert_filter.printing import counted
+    >>> counted(1, "row"), counted(2000, "row"), counted(0, "file is", "files are")
+    ('1 row', '2,000 rows', '0 files are')
+    """
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
+def printable(value: object, letters: int | None = None) -> str:
+    r"""Return a text, label or file name of the user with all that cannot be printed escaped.
+
+    Whatever is printed of the user goes through this function or through `repr`, which escape the
+    same characters: a scraped text may clear the terminal, set its title, or turn the line around.
+
+    Parameters
+    ----------
+    value : object
+        Its str is shown.
+    letters : int, default=None
+        How many letters there is room for: a longer text loses its middle.
+
+    Examples
+    --------
+    >>> from skbert_filter.printing import printable
+    >>> print(printable("caf\u00e9 \x1b[2J\x07 \x9b31m \u202e"))
+    café \x1b[2J\x07 \x9b31m \u202e
+    >>> printable("garden furniture, tools and accessories", 18)
+    'garden fu…essories'
+    """
+    text = str(value)
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+    if letters is None or len(text) <= letters:
+        return text
+    return f"{text[: letters // 2]}…{text[letters // 2 - letters + 1 :]}"
 
 
 class Report:
@@ -39,30 +83,6 @@ class Report:
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"
-
-
-def key_name(key: Key) -> str:
-    """Return the policy, or the name of a function."""
-    return key if isinstance(key, str) else getattr(key, "__name__", type(key).__name__)
-
-
-def share_of(part: int, whole: int) -> float:
-    """Return a share, 0 of nothing."""
-    return float(part / max(whole, 1))
-
-
-def as_frame(X: Any) -> pd.DataFrame:
-    """Return a two-dimensional array or table as one of pandas."""
-    if hasattr(X, "to_pandas"):
-        return X.to_pandas()
-    # pandas would read str from an array of objects, and fail on lone surrogates.
-    is_object = isinstance(X, np.ndarray) and X.dtype.kind not in "biufc"
-    return pd.DataFrame(X, dtype=object if is_object else None)
-
-
-def row_tuples(X: Any) -> list[tuple]:
-    """Return the rows of an array or table."""
-    return list(as_frame(X).itertuples(index=False, name=None))
 
 
 def shown_text(text: Any) -> str:
@@ -92,7 +112,7 @@ def aligned(numbers: Columns, strings: Columns) -> str:
     return "\n".join(f"  {line.rstrip()}" for line in capture.get().rstrip("\n").split("\n"))
 
 
-def label_lines(by_label: pd.DataFrame) -> str:
+def label_lines(by_label: "DataFrame") -> str:
     """Return the counts of each label, which has "rows", "distinct" and perhaps "misdecoded"."""
     shown = by_label.nlargest(_LABELS, "rows").sort_index()
     numbers: Columns = {
@@ -112,6 +132,6 @@ def _cell(text: str) -> Text:
 
 
 def _equal(left: Any, right: Any) -> bool:
-    if isinstance(left, pd.DataFrame):
+    if hasattr(left, "equals"):
         return left.equals(right)
-    return not isinstance(right, pd.DataFrame) and left == right
+    return not hasattr(right, "equals") and left == right

@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from typer.core import TyperGroup
 
-from skbert_filter._cli_tables import print_line
-from skbert_filter.wording import printable
+from skbert_filter.cli.tables import print_line
+from skbert_filter.printing import printable
 
 Nulls = Literal["error", "discard", "keep"]
 Key = Literal["exact", "whitespace", "casefold"]

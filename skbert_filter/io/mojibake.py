@@ -46,7 +46,7 @@ def looks_misdecoded(text: str) -> bool:
 
     Examples
     --------
-    >>> from skbert_filter.encoding import looks_misdecoded
+    >>> from skbert_filter.io.mojibake import looks_misdecoded
     >>> looks_misdecoded("We donâ€™t sell cafÃ© tables")
     True
     >>> looks_misdecoded("We don’t sell café tables")
@@ -77,7 +77,7 @@ def misdecoded_share(texts: Iterable[str]) -> float:
 
     Examples
     --------
-    >>> from skbert_filter.encoding import misdecoded_share
+    >>> from skbert_filter.io.mojibake import misdecoded_share
     >>> misdecoded_share(["View All", "Itâ€™s new", "Contact", "Café"])
     0.25
     """

@@ -11,10 +11,9 @@ from sklearn.base import clone
 
 from skbert_filter.corpus.sources import check_apart, list_sources
 from skbert_filter.corpus.texts import text_arrays
-from skbert_filter.duplicates.printing import Report
+from skbert_filter.printing import Report, counted, printable
 from skbert_filter.saved_folders import Kind, check_saved_folder, save_over
 from skbert_filter.text_streams import distinct_texts
-from skbert_filter.wording import counted, printable
 
 
 @dataclass(frozen=True)
@@ -166,7 +165,7 @@ def pretrain_encoder(
     X: Any = text_arrays(corpus, text, encoding=encoding)
     y = None
     if labelled is not None:
-        from skbert_filter.train import read_labels
+        from skbert_filter.labelling.train import read_labels
 
         known, labels = read_labels(labelled, text=text, label=label, encoding=encoding)
         unlabelled, _ = distinct_texts(X)

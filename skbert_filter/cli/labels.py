@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from skbert_filter._cli_shared import (
+from skbert_filter.cli.shared import (
     AsJson,
     Encoding,
     EscapeFormulas,
@@ -21,8 +21,8 @@ from skbert_filter._cli_shared import (
     print_json,
     user_errors,
 )
-from skbert_filter._cli_tables import print_line, print_result, show_chosen, show_suspects
-from skbert_filter.wording import counted
+from skbert_filter.cli.tables import print_line, print_result, show_chosen, show_suspects
+from skbert_filter.printing import counted
 
 Labels = Annotated[Path, typer.Argument(help="Labelled texts: .csv, .tsv or .parquet.")]
 NewFile = Annotated[
@@ -47,10 +47,10 @@ def duplicates(
 ) -> None:
     """Report what repeats, which labels conflict, or what of a test set is in the training set.
 
-    In Python: skbert_filter.label_files.report_duplicates(...), with --test report_leakage(...)
+    In Python: skbert_filter.labelling.files.report_duplicates(...), with --test report_leakage(...)
     """
     with user_errors():
-        from skbert_filter.label_files import report_duplicates, report_leakage
+        from skbert_filter.labelling.files import report_duplicates, report_leakage
 
         if test is not None and (label is not None or key != "exact"):
             raise ValueError(
@@ -78,10 +78,10 @@ def explore(
 ) -> None:
     """Write a page with plots of the labels: lengths, terms and repeats.
 
-    In Python: skbert_filter.explore.explore_labels(...)
+    In Python: skbert_filter.labelling.explore.explore_labels(...)
     """
     with user_errors():
-        from skbert_filter.explore import explore_labels
+        from skbert_filter.labelling.explore import explore_labels
 
         report = explore_labels(
             labels, output, text=text, label=label, encoding=encoding, overwrite=overwrite
@@ -109,11 +109,11 @@ def suspects(
 ) -> None:
     """List the labels that are most likely wrong; then, with --apply, correct them.
 
-    In Python: skbert_filter.label_files.list_suspects(...), with --apply correct_labels(...)
+    In Python: skbert_filter.labelling.files.list_suspects(...), with --apply correct_labels(...)
     """
     console = Console()
     with user_errors():
-        from skbert_filter.label_files import correct_labels, list_suspects
+        from skbert_filter.labelling.files import correct_labels, list_suspects
 
         if apply is not None:
             n_changed = correct_labels(
@@ -169,11 +169,11 @@ def next_to_label(
 ) -> None:
     """Choose the texts whose labels would teach the filter most.
 
-    In Python: skbert_filter.label_files.list_next_to_label(...)
+    In Python: skbert_filter.labelling.files.list_next_to_label(...)
     """
     console = Console()
     with user_errors():
-        from skbert_filter.label_files import list_next_to_label
+        from skbert_filter.labelling.files import list_next_to_label
 
         table = list_next_to_label(
             model,
