@@ -38,10 +38,9 @@ class LabelCount:
     ----------
     label : label
     rows : int
-        Rows with this label.
     distinct : int
-        Different texts with this label; a text with several counts for the most
-        frequent one, and for none if two are equally frequent.
+        Different texts; one with several labels counts for the most frequent of them, and for
+        none if two are equally frequent.
     misdecoded : float
         The share of these texts that look mis-decoded ("â€™").
     """
@@ -92,10 +91,10 @@ class TrainingSummary(Report):
 
     @property
     def misdecoding_tells_labels(self) -> bool:
-        """Whether mis-decoded texts are so unevenly spread that a model may learn from them.
+        """Whether the shares of mis-decoded texts differ enough for a model to learn from them.
 
-        True where their shares differ by a percentage point or more between two classes,
-        and by more than chance (chi-squared test, p < 0.01).
+        That is by a percentage point between two classes, and by more than chance (chi-squared
+        test, p < 0.01).
         """
         shares = [count.misdecoded for count in self.labels]
         if max(shares) - min(shares) < 0.01:
@@ -110,8 +109,10 @@ class TrainingSummary(Report):
             f"{counted(self.distinct, 'distinct text')}, {self.conflicts:,} of them with several "
             "labels."
         )
+
         labels = pd.DataFrame(map(vars, self.labels)).set_index("label")
         parts = [f"{head}\n{label_lines(labels)}"]
+
         if self.misdecoding_tells_labels:
             parts.append(
                 "Warning: mis-decoded texts (such as “â€™” for ’) are more frequent in some "
@@ -124,8 +125,10 @@ class TrainingSummary(Report):
             f"{self.n_test:,} held out:"
         )
         parts.append(f"{scored}\n{self.evaluation.score_lines()}")
+
         sentences = [self.evaluation.verdict, *map(str, self.evaluation.tests)]
         parts.append("\n".join(map(printable, sentences)))
+
         learnt_from = "all texts" if self.refit else "the training texts"
         parts.append(f"The filter in {printable(self.destination)} has learnt from {learnt_from}.")
         return "\n\n".join(parts)
@@ -167,7 +170,7 @@ def train_filter(
         The columns. Labels that are text become int if all are whole numbers, written without
         leading zeros.
     encoding : str, default=None
-        What to decode the files from that are not UTF-8, such as "cp1252".
+        What to decode a file from that is not UTF-8, such as "cp1252".
     estimator : SmallBertTextFilter, default=None
         The filter to fit a clone of; None for the default with `random_state`.
     test_size : float, default=0.2
@@ -192,19 +195,13 @@ def train_filter(
 
     Raises
     ------
-    FileNotFoundError
-        If `source` does not exist.
-    FileExistsError
-        If `destination` is a file, holds other files than a saved filter, or holds a filter
-        and `overwrite` is False.
-    ValueError
-        If a table is damaged, or lacks a column or a value, or `source` has too few texts of a
-        class.
+    FileNotFoundError, FileExistsError, ValueError
+        If `source` is missing or damaged, lacks a column or a value, or has too few texts of a
+        class; or if `destination` holds anything but, with `overwrite`, a saved filter.
 
     Examples
     --------
     >>> import tempfile
-    >>> from pathlib import Path
     >>> import pandas as pd
     >>> from skbert_filter import SmallBertTextFilter
     >>> from skbert_filter.datasets import make_website_snippets
@@ -212,10 +209,9 @@ def train_filter(
     >>> X, y = make_website_snippets(300, random_state=0)
     >>> small = SmallBertTextFilter(hidden_size=16, num_hidden_layers=1, random_state=0)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     source, model = Path(folder, "labels.csv"), Path(folder, "model")
-    ...     pd.DataFrame({"text": X, "label": y}).to_csv(source, index=False)
-    ...     summary = train_filter(source, model, estimator=small, random_state=0)
-    ...     SmallBertTextFilter.from_pretrained(model).predict(["View All"])
+    ...     pd.DataFrame({"text": X, "label": y}).to_csv(f"{folder}/labels.csv", index=False)
+    ...     summary = train_filter(f"{folder}/labels.csv", f"{folder}/model", estimator=small)
+    ...     SmallBertTextFilter.from_pretrained(f"{folder}/model").predict(["View All"])
     array([0])
     >>> summary.to_frame().index.tolist()
     ['SmallBertTextFilter', 'TF-IDF and shape', 'TF-IDF', 'word-count rule']
@@ -290,21 +286,16 @@ def evaluate_filter(
     ----------
     model : classifier or str or Path
         As for :func:`~skbert_filter.filter_corpus`.
-    source : str or Path
-        A ``.parquet``, ``.csv`` or ``.tsv`` file (the last two also with ``.gz`` or ``.zst``)
-        with a row for each label.
-    text, label : str, default="text" and "label"
-        The columns, of `train` too. A label that differs from the model's in type only,
-        as it may in a CSV file, is taken for it.
-    encoding : str, default=None
-        What to decode the files from that are not UTF-8, such as "cp1252".
+    source, text, label, encoding
+        As for `train_filter`. A label that differs from the model's in type only, as it may in a
+        CSV file, is taken for it.
     train : str or Path, default=None
-        The table that the model was trained on, to find leaked texts and to compare with
-        baselines that learn from it.
+        The table that the model was trained on, with the same columns, to find leaked texts and
+        to compare with baselines that learn from it.
     n_errors : int, default=10
         How many errors to list.
     trust : bool, default=False
-        Whether to load a `model` that is a pickle, as a file or registered: it runs the code in it.
+        As for :func:`~skbert_filter.filter_corpus`.
 
     Returns
     -------
@@ -312,11 +303,9 @@ def evaluate_filter(
 
     Raises
     ------
-    FileNotFoundError
-        If a file or the model folder does not exist.
-    ValueError
-        If a file is damaged, lacks a column or a value, or holds a label that the model
-        does not know.
+    FileNotFoundError, ValueError
+        If a file or the model is missing or damaged, or a file lacks a column or a value, or
+        holds a label that the model does not know.
 
     See Also
     --------
@@ -362,11 +351,6 @@ def read_labels(
     texts : list of str
     labels : ndarray of shape (n_rows,)
 
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        As `train_filter`.
-
     Examples
     --------
     >>> import tempfile
@@ -384,7 +368,6 @@ def read_labels(
     with open_table(source, encoding=encoding) as table:
         check_text_column(table.schema, text, source)
         check_column(table.schema, label, source)
-        kind = table.schema.field(label).type
         for batch, _ in table.batches:
             first_row = len(texts) + 1
             check_no_nulls(batch.column(text), text, source, first_row=first_row)
@@ -395,20 +378,15 @@ def read_labels(
             check_no_nulls(values, label, source, first_row=first_row)
             texts += batch.column(text).to_pylist()
             labels += values.to_pylist()
+
     if not texts:
         raise ValueError(f"{source} has no rows. Label some texts first.")
-
-    wrong = [value for value in labels if not _is_label(value)]
-    if wrong:
+    if wrong := [value for value in labels if not _is_label(value)]:
         raise ValueError(
-            f"Column {label!r} of {source} holds {kind}, such as {wrong[0]!r}, which is not a "
-            "label. Name the column with the labels."
+            f"Column {label!r} of {source} holds {table.schema.field(label).type}, such as "
+            f"{wrong[0]!r}, which is not a label. Name the column with the labels."
         )
-    if not isinstance(labels[0], str):
-        return texts, np.array([int(v) if isinstance(v, Decimal) else v for v in labels])
-    if all(map(_WHOLE_NUMBER.fullmatch, labels)):
-        return texts, np.array(list(map(int, labels)))
-    return texts, np.array(labels, dtype=object)
+    return texts, _typed(labels)
 
 
 def _is_label(value: Any) -> bool:
@@ -417,8 +395,17 @@ def _is_label(value: Any) -> bool:
     return isinstance(value, str | int)
 
 
+def _typed(labels: list[Any]) -> np.ndarray:
+    """Return labels as an array: words as they are, numbers that are written as text as int."""
+    if not isinstance(labels[0], str):
+        return np.array([int(v) if isinstance(v, Decimal) else v for v in labels])
+    if all(map(_WHOLE_NUMBER.fullmatch, labels)):
+        return np.array(list(map(int, labels)))
+    return np.array(labels, dtype=object)
+
+
 def _as_known(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Return labels in the type of a model's, which a CSV file does not tell."""
+    """Return labels in the type of a model's, which a CSV file does not have."""
     by_name = {str(known): known for known in classes.tolist()}
     names = list(map(str, y.tolist()))
     if set(y.tolist()) <= set(classes.tolist()) or not set(names) <= set(by_name):
