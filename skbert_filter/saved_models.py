@@ -38,13 +38,18 @@ def mean_of(bert: SmallBertTextFilter, tfidf: Pipeline) -> VotingClassifier:
     return VotingClassifier(list(zip(_MEMBERS, (bert, tfidf), strict=True)), voting="soft")
 
 
+def remember(model: Any, **facts: Any) -> None:
+    """Add facts to the training record of a fitted classifier, which is saved with it."""
+    model.training_record_ = {**getattr(model, "training_record_", {}), **facts}
+
+
 def save_classifier(model: Any, folder: str | os.PathLike[str]) -> None:
     """Save a fitted filter, `tfidf_shape_baseline` or the mean of both to a new folder."""
     if isinstance(model, SmallBertTextFilter):
         model.save_pretrained(folder)
     elif isinstance(model, VotingClassifier):
         with new_folder(folder) as path:
-            write_metadata(path, {"kind": _MEAN, **_labels(model.classes_)})
+            write_metadata(path, {"kind": _MEAN, "members": _MEMBERS, **_facts(model)})
             for name, member in zip(_MEMBERS, model.estimators_, strict=True):
                 save_classifier(member, path / name)
     else:
@@ -74,12 +79,12 @@ def _write_tfidf(model: Pipeline, path: Path) -> None:
         "coef": regression.coef_,
         "intercept": regression.intercept_,
     }
-    (path / _ARRAYS).write_bytes(save({name: np.ascontiguousarray(a) for name, a in arrays.items()}))
-    write_json(
-        path / _VOCABULARIES,
-        {name: vectorizer.get_feature_names_out().tolist() for name, vectorizer in vectorizers.items()},
+    (path / _ARRAYS).write_bytes(
+        save({name: np.ascontiguousarray(a) for name, a in arrays.items()})
     )
-    write_metadata(path, {"kind": _TFIDF, **_labels(model.classes_)})
+    terms = {name: each.get_feature_names_out().tolist() for name, each in vectorizers.items()}
+    write_json(path / _VOCABULARIES, terms)
+    write_metadata(path, {"kind": _TFIDF, **_facts(model)})
 
 
 def _read_tfidf(path: Path) -> Pipeline:
@@ -99,6 +104,7 @@ def _read_tfidf(path: Path) -> Pipeline:
         regression.coef_, regression.intercept_ = arrays["coef"], arrays["intercept"]
         regression.classes_ = _classes(metadata)
         regression.n_features_in_ = regression.coef_.shape[1]
+        model.training_record_ = metadata["training_record"]
         model.predict_proba([""])
     except (KeyError, TypeError, ValueError, SafetensorError) as error:
         raise ValueError(
@@ -109,7 +115,8 @@ def _read_tfidf(path: Path) -> Pipeline:
 
 
 def _read_mean(path: Path) -> VotingClassifier:
-    classes = _classes(checked_metadata(path))
+    metadata = checked_metadata(path)
+    classes = _classes(metadata)
     members = [load_saved(path / name) for name in _MEMBERS]
     model = mean_of(*members)
     # as after its own fit
@@ -117,11 +124,16 @@ def _read_mean(path: Path) -> VotingClassifier:
     model.named_estimators_ = Bunch(**dict(zip(_MEMBERS, members, strict=True)))
     model.le_ = LabelEncoder().fit(classes)
     model.classes_ = classes
+    model.training_record_ = metadata["training_record"]
     return model
 
 
-def _labels(classes: np.ndarray) -> dict[str, Any]:
-    return {"classes": classes.tolist(), "classes_dtype": classes.dtype.str}
+def _facts(model: Any) -> dict[str, Any]:
+    return {
+        "classes": model.classes_.tolist(),
+        "classes_dtype": model.classes_.dtype.str,
+        "training_record": getattr(model, "training_record_", {}),
+    }
 
 
 def _classes(metadata: dict[str, Any]) -> np.ndarray:

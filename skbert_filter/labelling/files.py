@@ -22,7 +22,7 @@ from skbert_filter.io.columns import check_column
 from skbert_filter.io.formats import table_format
 from skbert_filter.io.reading import open_table
 from skbert_filter.io.writing import check_new_file, create_table, write_table
-from skbert_filter.labelling.train import read_labels
+from skbert_filter.labelling.label_table import read_labels
 
 
 def report_duplicates(
@@ -72,7 +72,8 @@ def report_duplicates(
     if label is None:
         texts, labels = read_texts(source, text=text, encoding=encoding), None
     else:
-        texts, labels = read_labels(source, text=text, label=label, encoding=encoding)
+        table = read_labels(source, text=text, label=label, encoding=encoding)
+        texts, labels = table.texts, table.labels
     return duplicate_report(texts, labels, key=key, n_top=n_top)
 
 
@@ -175,9 +176,12 @@ def list_suspects(
     2
     """
     source, destination = _check_paths(source, destination, overwrite=overwrite)
-    texts, labels = read_labels(source, text=text, label=label, encoding=encoding)
+    known = read_labels(source, text=text, label=label, encoding=encoding)
     estimator = tfidf_baseline() if estimator is None else estimator
-    table = suspect_labels(estimator, texts, labels, n_jobs=n_jobs).head(n or len(texts))
+    table = suspect_labels(estimator, known.texts, known.labels, n_jobs=n_jobs)
+    table = table.head(n or len(table))
+    # Of the file, whose blank labels were dropped.
+    table["first_row"] = known.rows[table["first_row"]]
     _write(table, destination, overwrite=overwrite, escape_formulas=escape_formulas)
     return table
 
@@ -226,20 +230,21 @@ def correct_labels(
     source, destination = _check_paths(source, destination, overwrite=overwrite)
     corrections = Path(corrections)
     check_apart(corrections, destination)
-    texts, labels = read_labels(source, text=text, label=label, encoding=encoding)
-    table = _read_corrections(corrections, texts, encoding)
+    known = read_labels(source, text=text, label=label, encoding=encoding)
+    whole, schema = _read(source, encoding)
+    table = _read_corrections(corrections, whole[text].to_pylist(), encoding)
+    table["first_row"] = np.searchsorted(known.rows, table["first_row"])
     try:
-        corrected = apply_corrections(texts, labels, table)
+        corrected = apply_corrections(known.texts, known.labels, table)
     except ValueError as error:
         raise ValueError(f"{error} (The table is {corrections}; its first row is 1.)") from error
 
     # A label comes from another row that has it: so it is written as there.
-    changed = np.flatnonzero(corrected != labels)
-    row_with = dict(zip(labels.tolist(), range(len(labels)), strict=True))
-    rows = np.arange(len(labels))
-    rows[changed] = [row_with[new] for new in corrected[changed].tolist()]
+    changed = np.flatnonzero(corrected != known.labels)
+    row_with = dict(zip(known.labels.tolist(), known.rows, strict=True))
+    rows = np.arange(len(whole))
+    rows[known.rows[changed]] = [row_with[new] for new in corrected[changed].tolist()]
 
-    whole, schema = _read(source, encoding)
     place = schema.get_field_index(label)
     column = whole.column(place).take(pa.array(rows))
     whole = whole.set_column(place, whole.schema.field(place), column)
