@@ -129,7 +129,7 @@ def read_labels(
     if not kept:
         what = f"no label in column {label!r}" if labels else "no rows"
         raise ValueError(f"{names} has {what}. Label some texts first: skbert-filter label.")
-    taken = {name: [values[i] for i in kept] for name, values in columns.items()}
+    taken = {name: [values[i] for i in kept] for name, values in columns.items() if values}
 
     if wrong := [value for value in taken["label"] if not _is_label(value)]:
         raise ValueError(
