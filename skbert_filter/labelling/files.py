@@ -233,7 +233,8 @@ def correct_labels(
     known = read_labels(source, text=text, label=label, encoding=encoding)
     whole, schema = _read(source, encoding)
     table = _read_corrections(corrections, whole[text].to_pylist(), encoding)
-    table["first_row"] = np.searchsorted(known.rows, table["first_row"])
+    place = {row: i for i, row in enumerate(known.rows.tolist())}
+    table["first_row"] = [place.get(row, -1) for row in table["first_row"]]
     try:
         corrected = apply_corrections(known.texts, known.labels, table)
     except ValueError as error:
@@ -245,9 +246,9 @@ def correct_labels(
     rows = np.arange(len(whole))
     rows[known.rows[changed]] = [row_with[new] for new in corrected[changed].tolist()]
 
-    place = schema.get_field_index(label)
-    column = whole.column(place).take(pa.array(rows))
-    whole = whole.set_column(place, whole.schema.field(place), column)
+    index = schema.get_field_index(label)
+    column = whole.column(index).take(pa.array(rows))
+    whole = whole.set_column(index, whole.schema.field(index), column)
     with create_table(destination, schema, overwrite=overwrite) as write:
         for batch in whole.to_batches():
             write(batch)
