@@ -37,10 +37,8 @@ class LabelCount:
     Attributes
     ----------
     label : label
-    rows : int
-    distinct : int
-        Different texts; one with several labels counts for the most frequent of them, and for
-        none if two are equally frequent.
+    rows, distinct : int
+        Its rows and texts; a text of several labels counts for the most frequent, if there is one.
     misdecoded : float
         The share of these texts that look mis-decoded ("â€™").
     """
@@ -59,16 +57,14 @@ class TrainingSummary(Report):
     ----------
     source, destination : str
         The table of labels, and the folder of the model.
-    rows, distinct : int
-        Labelled rows, and how many different texts they hold.
-    conflicts : int
-        Texts that occur with several labels.
+    rows, distinct, conflicts : int
+        Labelled rows, how many different texts they hold, and how many of these have several
+        labels.
     labels : tuple of LabelCount
     n_train, n_test : int
-        Distinct texts learnt from and held out for the evaluations.
+        Distinct texts learnt from and held out for the evaluation.
     evaluation : Evaluation
-        The scores of the filter on the held-out texts, those of the baselines, which of
-        these is the best, and whether the differences are more than chance.
+        The scores of the filter and of the baselines on the held-out texts.
     refit : bool
         Whether the saved model learnt from the held-out texts too, afterwards.
     seconds : float
@@ -104,15 +100,12 @@ class TrainingSummary(Report):
         return bool(chi2_contingency([wrong, right]).pvalue < 0.01)
 
     def __str__(self) -> str:
-        head = (
+        labels = pd.DataFrame(map(vars, self.labels)).set_index("label")
+        parts = [
             f"{counted(self.rows, 'labelled row')} of {printable(self.source)}: "
             f"{counted(self.distinct, 'distinct text')}, {self.conflicts:,} of them with several "
-            "labels."
-        )
-
-        labels = pd.DataFrame(map(vars, self.labels)).set_index("label")
-        parts = [f"{head}\n{label_lines(labels)}"]
-
+            f"labels.\n{label_lines(labels)}"
+        ]
         if self.misdecoding_tells_labels:
             parts.append(
                 "Warning: mis-decoded texts (such as “â€™” for ’) are more frequent in some "
@@ -120,17 +113,14 @@ class TrainingSummary(Report):
                 "them first."
             )
 
-        scored = (
-            f"Learnt from {counted(self.n_train, 'distinct text')}; scored on the "
-            f"{self.n_test:,} held out:"
-        )
-        parts.append(f"{scored}\n{self.evaluation.score_lines()}")
-
         sentences = [self.evaluation.verdict, *map(str, self.evaluation.tests)]
-        parts.append("\n".join(map(printable, sentences)))
-
         learnt_from = "all texts" if self.refit else "the training texts"
-        parts.append(f"The filter in {printable(self.destination)} has learnt from {learnt_from}.")
+        parts += [
+            f"Learnt from {counted(self.n_train, 'distinct text')}; scored on the "
+            f"{self.n_test:,} held out:\n{self.evaluation.score_lines()}",
+            "\n".join(map(printable, sentences)),
+            f"The filter in {printable(self.destination)} has learnt from {learnt_from}.",
+        ]
         return "\n\n".join(parts)
 
     def to_frame(self) -> pd.DataFrame:
@@ -176,8 +166,7 @@ def train_filter(
     test_size : float, default=0.2
         The share of distinct texts to hold out.
     refit : bool, default=True
-        Whether the saved filter learns from the held-out texts too. With False it is the
-        one that was scored.
+        Whether the saved filter learns from all labels. With False it is the one that was scored.
     overwrite : bool, default=False
         Whether to replace a filter that `destination` holds.
     random_state : int, default=None
@@ -185,9 +174,8 @@ def train_filter(
     callbacks : sequence of scikit-learn callbacks, default=()
         Such as ``sklearn.callback.ProgressBar()``, for each fit of the filter.
     experiment : comet_ml.CometExperiment, default=None
-        Where to log the filter that was scored with its scores, and the saved one as ``model``;
-        if that has learnt from all labels, the names of its fit begin with ``refit_``. If Comet
-        fails, the filter is trained and saved nevertheless.
+        Where to log the filter that was scored with its scores, and the saved one as ``model``
+        (its fit, if it is another, with the prefix ``refit_``). Errors of Comet are warnings.
 
     Returns
     -------
@@ -284,7 +272,7 @@ def evaluate_filter(
 
     Parameters
     ----------
-    model : classifier or str or Path
+    model, trust
         As for :func:`~skbert_filter.filter_corpus`.
     source, text, label, encoding
         As for `train_filter`. A label that differs from the model's in type only, as it may in a
@@ -294,8 +282,6 @@ def evaluate_filter(
         to compare with baselines that learn from it.
     n_errors : int, default=10
         How many errors to list.
-    trust : bool, default=False
-        As for :func:`~skbert_filter.filter_corpus`.
 
     Returns
     -------
@@ -358,7 +344,7 @@ def read_labels(
     >>> from skbert_filter.labelling.train import read_labels
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = Path(folder, "a.csv").write_text("text,label\\nView All,0\\nNA,1\\n")
-    ...     read_labels(Path(folder, "a.csv"))
+    ...     read_labels(f"{folder}/a.csv")
     (['View All', 'NA'], array([0, 1]))
     """
     source = Path(source)
