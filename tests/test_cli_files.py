@@ -251,8 +251,8 @@ def test_next_to_label_writes_a_list_to_fill(tmp_path):
     [
         (
             "next-to-label margin.joblib texts.csv --trust -o new.csv",
-            "The model margin.joblib has no predict_proba, which tells how sure it is of a text. "
-            "Pass one that has, such as CalibratedClassifierCV(FrozenEstimator(model)), fitted.",
+            "The model margin.joblib lacks predict_proba, which says how sure it is of a text. "
+            "Pass one that has it, such as CalibratedClassifierCV(FrozenEstimator(model)), fitted.",
         ),
         (
             "predict margin.joblib texts.csv --trust -o new.csv --threshold 0.5",

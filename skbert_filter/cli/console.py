@@ -35,6 +35,9 @@ class Commands(TyperGroup):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run a command, and flush its output while an error can still be reported."""
+        if callable(signal.getsignal(signal.SIGINT)):
+            # From now on work can be left in order.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
         with _user_errors(), no_room_named("standard output"):
@@ -144,11 +147,7 @@ def _print(what: Table | Text, *, err: bool = False, **options: Any) -> None:
 @contextmanager
 def _user_errors() -> Iterator[None]:
     """Turn what a user can fix into one line and exit code 2, and Ctrl-C into 130."""
-    on_ctrl_c = signal.getsignal(signal.SIGINT)
     try:
-        if callable(on_ctrl_c):
-            # Work is to be left in order.
-            signal.signal(signal.SIGINT, signal.default_int_handler)
         yield
     except BrokenPipeError as error:
         _give_up_output()
@@ -172,8 +171,6 @@ def _user_errors() -> Iterator[None]:
             message = error.strerror
         _complain("Error", error, message)
         raise SystemExit(2) from error
-    finally:
-        signal.signal(signal.SIGINT, on_ctrl_c)
 
 
 def _is_interrupt(error: BaseException | None) -> bool:

@@ -20,7 +20,7 @@ class NoRoomError(OSError):
 
 @contextmanager
 def written_aside(target: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
-    """Lend a path beside `target` for a file or folder, which becomes `target` at the end.
+    """Lend a path next to `target` for a file or folder, which becomes `target` at the end.
 
     If the block raises, nothing is left of what was written.
     """
@@ -81,7 +81,7 @@ def publish(made: Path, target: Path, *, overwrite: bool = False) -> None:
 
 @contextmanager
 def no_room_named(target: str | os.PathLike[str]) -> Iterator[None]:
-    """Say of an error of a full disk what could not be written."""
+    """Name in the error of a full disk what could not be written."""
     try:
         yield
     except OSError as error:

@@ -118,6 +118,6 @@ def _check_is_text(block: bytes, path: Path | str) -> None:
     if (place := block[:_HEAD_BYTES].find(b"\0")) >= 0:
         raise ValueError(
             f"{path} does not seem to be text: line {block.count(bytes([10]), 0, place) + 1} has a "
-            f"NUL (byte {place + 1} of the file). Take it away, or pass its encoding if it is "
+            f"NUL (byte {place + 1} of the file). Remove it, or pass its encoding if it is "
             "text in UTF-16 or UTF-32."
         )

@@ -78,9 +78,9 @@ def find_layout(read: Callable[[], Iterable[bytes]], delimiter: str, path: Path)
         )
     if is_line_a_row and len(names) > 1:
         raise ValueError(
-            f"Line {spans_at} of {path} begins a value in quotation marks that goes on in the next "
-            f"line, but each line by itself has {len(names)} values too. Write the file so that it "
-            'says which is meant (docs: files, "Quotation marks").'
+            f"Line {spans_at} of {path} begins a value in quotation marks that continues on the "
+            f"next line, but each line by itself has {len(names)} values too. Write the file so "
+            'that it says which is meant (docs: files, "Quotation marks").'
         )
     return Layout(header, names, parts, is_doubtful=is_line_a_row)
 

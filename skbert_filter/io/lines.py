@@ -158,7 +158,7 @@ def _text(line: str, text: str, where: str) -> str | None:
 
 def _object(line: str, where: str) -> dict[str, Any]:
     try:
-        # Python makes no number of 5,000 digits, and none is needed.
+        # Python refuses a number of 5,000 digits, and none is needed.
         found = json.loads(line, parse_int=lambda digits: int(digits[:80]))
     except ValueError as error:
         raise ValueError(f"{where} is not JSON: {error}. Correct or remove it.") from error

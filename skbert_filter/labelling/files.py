@@ -40,10 +40,8 @@ def report_duplicates(
     ----------
     source : str or Path
         What `filter_corpus` reads; with `label`, a table.
-    text : str, default="text"
-        The column with the texts.
-    label : str, default=None
-        The column with labels. None: there are none.
+    text, label : str, default="text" and None
+        The columns with the texts, and with the labels if there are any.
     encoding : str, default=None
         What to decode text files from that are not UTF-8, such as "cp1252".
     key, n_top
@@ -91,10 +89,8 @@ def report_leakage(
     ----------
     train, test : str or Path
         What `filter_corpus` reads.
-    text, encoding
-        As for `report_duplicates`, for both.
-    n_top : int, default=3
-        As for :func:`~skbert_filter.leakage_report`.
+    text, encoding, n_top
+        As for `report_duplicates`.
 
     Returns
     -------
@@ -106,10 +102,9 @@ def report_leakage(
     >>> from pathlib import Path
     >>> from skbert_filter.labelling.files import report_leakage
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     train, test = Path(folder, "train.csv"), Path(folder, "test.csv")
-    ...     _ = train.write_text("text\\nView All\\nWe make soap\\n")
-    ...     _ = test.write_text("text\\nView all\\nTea\\n")
-    ...     report = report_leakage(train, test)
+    ...     _ = Path(folder, "train.txt").write_text("View All\\nWe make soap\\n")
+    ...     _ = Path(folder, "test.txt").write_text("View all\\nTea\\n")
+    ...     report = report_leakage(f"{folder}/train.txt", f"{folder}/test.txt")
     >>> int(report.leaks.loc["casefold", "test_rows"])
     1
     """
@@ -140,10 +135,8 @@ def list_suspects(
         The table to write. Correct its column "label", and give it to `correct_labels`.
     estimator : classifier, default=None
         What to fit on parts of the labels; None for TF-IDF with logistic regression.
-    n : int, default=None
-        How many texts to write. None: all.
-    n_jobs : int, default=None
-        How many fits at a time.
+    n, n_jobs : int, default=None
+        How many texts to write, None for all, and how many fits to run at a time.
     overwrite, escape_formulas
         As for `filter_corpus`: with the latter the list can be opened in a spreadsheet.
 
@@ -155,8 +148,7 @@ def list_suspects(
     Raises
     ------
     FileNotFoundError, FileExistsError, ValueError
-        As `report_duplicates`, or if `destination` exists or is `source`, or there are too few
-        labels.
+        As `report_duplicates`, or if `destination` exists or there are too few labels.
 
     Examples
     --------
@@ -297,9 +289,8 @@ def list_next_to_label(
     >>> from skbert_filter.labelling.files import list_next_to_label
     >>> rule = WordCountRule().fit(["View All", "We make steel tools"], [0, 1])
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     source = Path(folder, "lines.txt")
-    ...     _ = source.write_text("Contact us now\\nMenu\\nWe build large boats for you\\n")
-    ...     table = list_next_to_label(rule, source, Path(folder, "next.csv"), n=2)
+    ...     _ = Path(folder, "lines.txt").write_text("Contact us now\\nMenu\\nWe build boats\\n")
+    ...     table = list_next_to_label(rule, f"{folder}/lines.txt", f"{folder}/next.csv", n=2)
     >>> table.columns.tolist()
     ['text', 'label', 'suggested', 'probability', 'rows', 'score', 'first_row']
     """
@@ -309,8 +300,8 @@ def list_next_to_label(
     classifier = load_classifier(model, trust=trust)
     if not hasattr(classifier, "predict_proba"):
         raise ValueError(
-            f"{model_name(model)} has no predict_proba, which tells how sure it is of a text. Pass "
-            "one that has, such as CalibratedClassifierCV(FrozenEstimator(model)), fitted."
+            f"{model_name(model)} lacks predict_proba, which says how sure it is of a text. Pass "
+            "one that has it, such as CalibratedClassifierCV(FrozenEstimator(model)), fitted."
         )
 
     done = None if labelled is None else read_texts(labelled, text=text, encoding=encoding)

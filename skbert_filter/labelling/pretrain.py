@@ -25,16 +25,13 @@ class PretrainingSummary(Report):
     ----------
     source, destination : str
         The file or folder of texts, and the folder of the encoder.
-    rows, distinct : int
-        Texts read, and how many different ones they are.
+    rows, distinct, labelled : int
+        Texts read, how many different ones they are, and how many of these have a label.
     epochs, steps : int
         Passes over the distinct texts, the last one perhaps in part, and training steps.
-    labelled : int
-        Distinct texts with a label.
     loss : float
         Mean cross-entropy of the words to guess, in the last epoch.
     seconds : float
-        Time from opening the source to the saved encoder.
     pretrainer : SmallBertPretrainer
         Fitted, as saved.
     """
