@@ -162,7 +162,7 @@ def check_bad_labels_refused(subject: Subject) -> None:
         ("y=None", None, ""),
         ("y shorter than X", Y_BINARY[:-1], ""),
         ("y with NaN", np.append(np.resize([0.0, 1.0], n - 1), np.nan), ""),
-        ("y with None", np.append(Y_BINARY[:-1].astype(object), None), ""),
+        ("y with None", np.array([*Y_BINARY[:-1], None], dtype=object), ""),
         ("y of continuous numbers", np.linspace(0, 1.9, n), "continuous|label"),
         ("y of two columns", np.column_stack([Y_BINARY, Y_BINARY]), ""),
     ):

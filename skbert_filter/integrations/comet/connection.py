@@ -47,12 +47,10 @@ def start(
 
     Parameters
     ----------
-    project_name : str, default=None
-        The project; None for ``COMET_PROJECT_NAME``, or Comet's default.
+    project_name, workspace : str, default=None
+        None for ``COMET_PROJECT_NAME`` and ``COMET_WORKSPACE``, or Comet's defaults.
     name : str, default=None
         The name of the experiment; None lets Comet invent one.
-    workspace : str, default=None
-        The workspace; None for ``COMET_WORKSPACE``, or your default.
     tags : sequence of str, default=None
         Tags of the experiment.
     offline : bool, default=False
@@ -72,12 +70,8 @@ def start(
     Returns
     -------
     experiment : comet_ml.CometExperiment
-        To be ended with ``experiment.end()``.
-
-    Warns
-    -----
-    UserWarning
-        If Comet cannot be reached: the experiment is then an offline one.
+        To be ended with ``experiment.end()``. Where Comet cannot be reached it is an offline one,
+        with a warning.
 
     Raises
     ------
@@ -221,15 +215,7 @@ def check_api_key(env_file: str | os.PathLike[str] | None = None) -> str:
 
 
 def connect(env_file: str | os.PathLike[str] | None = None) -> tuple[str, str]:
-    """Return the API key, which Comet has accepted, and the user's default workspace.
-
-    Raises
-    ------
-    PermissionError
-        If Comet refuses the key. Its own message would print it.
-    ConnectionError
-        If Comet cannot be reached, or does not answer as it should.
-    """
+    """Return the API key, which Comet has accepted, and the user's default workspace."""
     where = check_api_key(env_file)
     comet_ml = import_comet()
     # Comet takes the server's address from a key that holds one.
@@ -307,20 +293,14 @@ def reason(error: BaseException) -> str:
 
 
 def import_comet(module: str = "comet_ml") -> ModuleType:
-    """Import comet_ml, or a module that comes with the extra.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If it is not installed; the message names what to install.
-    """
+    """Import comet_ml, or another module of the extra; the error names what to install."""
     root = module.partition(".")[0]
     try:
         if root == "comet_ml":
             _prepare_comet()
         return import_module(module)
     except ModuleNotFoundError as error:
-        if error.name not in (root, "everett"):  # which comes with comet_ml
+        if error.name not in (root, "everett"):  # which comet_ml brings
             raise
         raise ModuleNotFoundError(
             f"This needs {root}, which is not installed. Run: "
