@@ -418,7 +418,7 @@ class WritesToTexts(BagOfWordsClassifier):
         return super().fit(X, y, sample_weight)
 
 
-@fails("check_fit_idempotent", "when the same data is fitted again")
+@fails("check_refit_forgets", "when other data was fitted before")
 class StartsWarm(BagOfWordsClassifier):
     def fit(self, X, y, sample_weight=None):
         start = getattr(self, "intercept_", 0)
@@ -551,7 +551,7 @@ class ScalesByBatch(BagOfWordsClassifier):
         return scores - scores.mean()
 
 
-@fails("check_order_invariance", "with the order of the texts")
+@fails("check_subset_invariance", "with the order of the texts")
 class CountsRows(BagOfWordsClassifier):
     def _scores(self, X):
         scores = super()._scores(X)
@@ -818,10 +818,10 @@ def test_tags_arguments_and_methods_choose_the_checks():
     )
     assert "check_multiclass_refused" in names_of_checks(BinaryClassifier()) - full
     waived = full - names_of_checks(MajorityClassifier())
-    assert {"check_fit_idempotent", "check_learns_separable_texts"} <= waived
+    assert {"check_refit_forgets", "check_learns_separable_texts"} <= waived
 
 
-def test_the_suite_fits_some_25_times():
+def test_the_suite_fits_some_20_times():
     fits = []
 
     class CountsFits(BagOfWordsClassifier):
@@ -832,7 +832,7 @@ def test_the_suite_fits_some_25_times():
 
     # A class within a function cannot be pickled, and that is two of the checks.
     check_text_classifier(CountsFits(), on_fail=None)
-    assert len(fits) <= 27
+    assert len(fits) <= 22
 
 
 def test_estimator_is_left_unfitted():

@@ -120,7 +120,7 @@ def check_text_classifier(
     ----------
     estimator : estimator object
         An unfitted classifier whose `X` is one text a row. It is only ever cloned, and fitted
-        some 25 times on a few dozen short texts.
+        some 20 times on a few dozen short texts.
     expected_failed_checks : dict of str to str, default=None
         For the name of each check that is expected to fail, the reason.
     on_fail : {"raise", "warn"} or None, default="raise"
