@@ -86,6 +86,7 @@ def check_classes(subject: Subject) -> None:
         np.testing.assert_array_equal(
             classes, np.unique(fit.given["y"]), err_msg="classes_ has to hold the sorted labels."
         )
+
         predicted = set(fit.model.predict(X_PROBE).tolist())
         assert predicted <= set(classes.tolist()), (
             f"predict answers {predicted}, but classes_ is {classes}."
@@ -129,6 +130,7 @@ def check_readonly_data(subject: Subject) -> None:
     given = {"X": X_BINARY.copy(), "y": Y_BINARY.copy()}
     if "sample_weight" in subject.abilities:
         given["sample_weight"] = WEIGHTS.copy()
+
     for array in given.values():
         array.setflags(write=False)
     subject.new().fit(**given).predict(given["X"])
@@ -197,10 +199,12 @@ def check_label_types(subject: Subject) -> None:
     for classes in (np.array(["no", "yes"], object), np.array([False, True]), np.array([-1, 1])):
         labels = classes.tolist()
         answers = outputs(subject.new().fit(X_BINARY, classes[given]), X_PROBE)
+
         # NumPy holds True equal to 1, so equality alone would let bool become int.
         assert {type(label) for label in answers["predict"].tolist()} == {type(labels[0])}, (
             f"predict answers with {answers['predict'].dtype} where the labels are {labels}."
         )
+
         expected["predict"] = classes[predicted]
         assert_same_outputs(answers, expected, f"when the labels are {labels}")
 
@@ -214,6 +218,7 @@ def check_column_of_labels(subject: Subject) -> None:
         assert any(warning.category is DataConversionWarning for warning in caught), (
             "y of shape (n, 1) is accepted without a DataConversionWarning. Use column_or_1d."
         )
+
         assert_same_outputs(model, subject.binary.model, "when y is a column")
 
 

@@ -69,6 +69,7 @@ def check_fit_containers(subject: Subject) -> None:
     """`fit` on lists, or on Series with their own indexes, gives the same model."""
     model = subject.new().fit(X_BINARY.tolist(), Y_BINARY.tolist())
     assert_same_outputs(model, subject.binary.model, "when X and y are lists")
+
     model = subject.new().fit(_series(X_BINARY), _series(Y_BINARY.astype(object), seed=1))
     assert_same_outputs(model, subject.binary.model, "when X and y are Series")
 
@@ -85,6 +86,7 @@ def check_unusual_texts(subject: Subject) -> None:
 
     for name, text in _UNUSUAL.items():
         assert_answered(subject.binary.model, text, name)
+
     texts = [*X_BINARY.tolist(), *_UNUSUAL.values()]
     model = subject.new().fit(texts, np.resize(Y_BINARY, len(texts)))
     assert_answered(model, X_PROBE[0], "a text, after odd ones were fitted,")
@@ -127,6 +129,7 @@ def check_non_text_refused(subject: Subject) -> None:
             subject.new().fit([*X_BINARY[:-1].tolist(), value], Y_BINARY)
         with refused(f"predict of {value!r}"):
             model.predict(["ripe plum", value])
+
     with refused("predict of an array of numbers"):
         model.predict(np.arange(3.0))
 

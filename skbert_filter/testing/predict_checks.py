@@ -53,6 +53,7 @@ def check_predict_keeps_model(subject: Subject) -> None:
 
     changed = [name for name, value in vars(model).items() if value is not before.get(name, ...)]
     assert not changed, f"Prediction sets the attributes {changed}."
+
     size = len(pickle.dumps(model))
     # Strings that became one object, or two, shift a pickle by a few bytes.
     assert size <= size_before * 1.01 + 50, (
@@ -139,6 +140,7 @@ def check_predict_proba(subject: Subject) -> None:
             model.classes_[proba.argmax(axis=1)],
             err_msg="predict is not classes_[predict_proba(X).argmax(axis=1)].",
         )
+
         if "predict_log_proba" in subject.abilities:
             np.testing.assert_allclose(
                 np.exp(model.predict_log_proba(X_PROBE)),
@@ -159,6 +161,7 @@ def check_decision_function(subject: Subject) -> None:
             model.classes_[columns],
             err_msg="predict does not follow decision_function.",
         )
+
         if decision.ndim == 1 and "predict_proba" in subject.abilities:
             steps = np.diff(model.predict_proba(X_PROBE)[np.argsort(decision), 1])
             assert np.all(steps >= -ATOL), "predict_proba falls where decision_function rises."

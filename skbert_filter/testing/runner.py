@@ -102,6 +102,7 @@ def text_checks_generator(estimator: Any) -> Iterator[tuple[Any, Callable[[Any],
             f"{type(estimator).__name__} is not a classifier: its tags say estimator_type="
             f"{tags.estimator_type!r}. Inherit from ClassifierMixin, before BaseEstimator."
         )
+
     subject = Subject(estimator)
     for check, needs in CHECKS.values():
         if needs <= subject.abilities:

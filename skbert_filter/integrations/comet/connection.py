@@ -176,6 +176,7 @@ def check_api_key(env_file: str | os.PathLike[str] | None = None) -> str:
             f"There is no {_KEY} in {path}. Write a line {_KEY}=... into it, with the key from "
             "your account settings on Comet."
         )
+
     config = import_comet().get_config()
 
     def file_of(name: str) -> Path | None:
@@ -197,6 +198,7 @@ def check_api_key(env_file: str | os.PathLike[str] | None = None) -> str:
 
     where = str(file_of(_KEY) or f"the environment variable {_KEY}")
     os.environ.update(settings)
+
     key = config["comet.api_key"]
     if not key:
         looked = path or "the nearest one above the working directory"
@@ -218,6 +220,7 @@ def connect(env_file: str | os.PathLike[str] | None = None) -> tuple[str, str]:
     """Return the API key, which Comet has accepted, and the user's default workspace."""
     where = check_api_key(env_file)
     comet_ml = import_comet()
+
     # Comet takes the server's address from a key that holds one.
     api_key = comet_ml.get_api_key(None, comet_ml.get_config())
     client = comet_ml.get_rest_api_client("v2", api_key=api_key)
@@ -258,6 +261,7 @@ def answering(what: str) -> Iterator[None]:
 def logging_to(experiment: Any, what: str) -> Iterator[None]:
     """Turn any error inside Comet into one warning, and an ended experiment too."""
     check_experiment(experiment)
+
     # Past this function, contextlib's and the one that is logging.
     level = 4
     if not experiment.alive and not experiment.disabled:
@@ -266,6 +270,7 @@ def logging_to(experiment: Any, what: str) -> Iterator[None]:
             "experiment.end(), or to another experiment.",
             stacklevel=level,
         )
+
     try:
         yield
     except Exception as error:
@@ -340,6 +345,7 @@ def _read_env_file(
         found = import_comet("dotenv").find_dotenv(usecwd=True)
         if not found:
             return None, {}
+
         settings = _read_settings(Path(found))
         return Path(found), {n: v for n, v in settings.items() if not os.environ.get(n)}
 
@@ -360,6 +366,7 @@ def _read_settings(path: Path) -> dict[str, str]:
     # Editors of Windows begin a file with a mark, which would become part of the first name.
     is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     text = content.decode("utf-16" if is_utf16 else "utf-8-sig", errors="replace")
+
     # Not interpolated: a file must not send what ${SECRET} holds to a server that it names.
     values = import_comet("dotenv").dotenv_values(stream=StringIO(text), interpolate=False)
     return {name: value for name, value in values.items() if name.startswith("COMET_") and value}

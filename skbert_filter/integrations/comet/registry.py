@@ -94,12 +94,6 @@ def log_model(
     -----
     The same model under the same name is sent once. Unlike logging, this raises where it fails:
     save the model on disk first.
-
-    Examples
-    --------
-    ::
-
-        log_model(experiment, model, "website-filter")
     """
     check_experiment(experiment)
     if not isinstance(name, str) or not name.strip():
@@ -110,6 +104,7 @@ def log_model(
             "before experiment.end()."
         )
     check_is_fitted(estimator)
+
     # As comet_ml.integration.sklearn does, for a folder too.
     model = getattr(estimator, "best_estimator_", estimator)
     about = {
@@ -122,6 +117,7 @@ def log_model(
     with TemporaryDirectory() as folder:
         is_filter = isinstance(model, SmallBertTextFilter)
         digest = _save(model, folder) if is_filter else _check_pickle(model, experiment)
+
         sent = _logged.setdefault(experiment, {})
         if sent.get(name, digest) != digest:
             raise ValueError(
@@ -210,6 +206,7 @@ def register_model(
     offline = isinstance(experiment, import_comet().OfflineExperiment)
     texts = {"status": status, "description": description, "comment": comment}
     registered_name, version = _check_registration(name, version, tags, offline=offline, **texts)
+
     workspace = experiment.workspace
     if not offline:
         api, of_user = _api()
@@ -282,6 +279,7 @@ def register_folder(
     model = SmallBertTextFilter.from_pretrained(folder)
     offline = settings.get("offline", False)
     name, version = _check_registration(name, version, tags, offline=offline, status=status)
+
     experiment = start(project_name, **settings)
     try:
         log_fit(experiment, model)
@@ -334,12 +332,14 @@ def load_model(uri: str | PathLike[str], *, trust: bool = True) -> Any:
             f"{uri!r} does not name a registered model. Write registry://WORKSPACE/NAME:VERSION."
         )
     workspace, name, version = match["workspace"], match["name"], match["version"]
+
     api, _ = _api()
     model = f"the model {name!r} of the workspace {workspace!r}"
     with answering(model):
         versions = api.get_registry_model_versions(workspace, name)
     if not versions:
         raise FileNotFoundError(f"There is no version of {model} in Comet's registry.")
+
     if version is None:
         version = max(versions, key=_parsed)
     elif version not in versions:
@@ -364,6 +364,7 @@ def next_version(known: Sequence[str], wanted: str) -> str:
         return wanted
     if not known:
         return "1.0.0"
+
     highest = max(map(_parsed, known))
     part = _PARTS.index(wanted)
     numbers = [getattr(highest, name) for name in _PARTS[: part + 1]]
@@ -383,6 +384,7 @@ def _check_registration(
             raise TypeError(f"{argument} must be a str or None; got {value!r}.")
     if tags is not None and (isinstance(tags, str) or not all(isinstance(t, str) for t in tags)):
         raise TypeError(f"tags must be a list of str, such as ['reviewed']; got {tags!r}.")
+
     if version is not None and version not in _PARTS:
         version = str(_parsed(version))
     elif offline:
@@ -422,6 +424,7 @@ def _check_pickle(model: Any, experiment: Any) -> str:
         raise ValueError(
             f"The model has {size:,} bytes, and Comet takes {limit:,} in a file. Fit a smaller one."
         )
+
     stream.seek(0)
     check_is_fitted(joblib.load(stream))
     return hashlib.sha256(stream.getvalue()).hexdigest()
@@ -432,6 +435,7 @@ def _load(folder: Path, uri: str, *, trust: bool) -> Any:
 
     if (folder / METADATA).is_file():
         return SmallBertTextFilter.from_pretrained(folder)
+
     if not (folder / "CometModel").is_file():
         raise ValueError(
             f"{uri} does not hold a model that this package or comet_ml.integration.sklearn has "
@@ -442,6 +446,7 @@ def _load(folder: Path, uri: str, *, trust: bool) -> Any:
             f"{uri} is not a filter of this package but a pickle, and loading it would run the "
             "code in it. If you trust who registered it, pass trust=True (--trust)."
         )
+
     try:
         estimator = import_comet("comet_ml.integration.sklearn").load_model(f"file://{folder}")
     except Exception as error:

@@ -41,14 +41,6 @@ def log_fit(experiment: Any, estimator: Any, *, prefix: str = "") -> None:
     Logged are the parameters by scikit-learn's names, of a search its best ones and its table too;
     the `history_` of the filter inside, unless a `CometCallback` or Comet's own logging has done
     so; and, as others, its `training_record_`, fingerprint, labels and decision threshold.
-
-    Examples
-    --------
-    ::
-
-        experiment = start("website-texts")
-        model = SmallBertTextFilter().fit(X, y, callbacks=[CometCallback(experiment)])
-        log_fit(experiment, model)
     """
     check_is_fitted(estimator)
     with logging_to(experiment, "the fit"):
@@ -138,6 +130,7 @@ def log_evaluation(
     """
     if evaluation is None:
         evaluation = evaluate(estimator, X_test, y_test, n_errors=n_errors, **params)
+
     with logging_to(experiment, "the evaluation"):
         _log_scores(experiment, evaluation, prefix)
         experiment.log_confusion_matrix(
@@ -164,6 +157,7 @@ def _fitted_inside(estimator: Any) -> Any:
             return _fitted_inside(getattr(estimator, attribute))
     if isinstance(estimator, Pipeline):
         return _fitted_inside(estimator[-1])
+
     # DedupPredictor, and others, may wrap a frozen estimator without a fit of their own.
     inner = getattr(estimator, "estimator", None)
     if isinstance(estimator, FrozenEstimator) or isinstance(inner, FrozenEstimator):
@@ -181,6 +175,7 @@ def _log_history(experiment: Any, model: Any, prefix: str) -> None:
     # A callback, or Comet's own logging, was there before.
     if all(experiment.metrics.get(name) == values[-1] for name, values in history.items()):
         return
+
     trained_on = getattr(model, "training_record_", {}).get("trained_on")
     for epoch in range(1, model.n_iter_ + 1):
         experiment.log_metrics(
@@ -197,6 +192,7 @@ def _origin(estimator: Any, inner: Any) -> dict[str, Any]:
         for part, each in (value if isinstance(value, dict) else {"": value}).items():
             if each is not None:
                 origin[f"training/{name}/{part}".rstrip("/")] = each
+
     origin |= {n: getattr(inner, n) for n in ("n_iter_", "fingerprint_") if hasattr(inner, n)}
 
     if is_classifier(estimator) and hasattr(estimator, "classes_"):
@@ -229,6 +225,7 @@ def _figures(estimator: Any, X_test: Any, y_test: Any, *, by_rows: bool) -> dict
     test, y = merge_repeats(texts, labels, "weight")
     answers = Answers.of(estimator, test.texts, y, type(estimator).__name__)
     classes, binary = answers.classes, len(answers.classes) == 2
+
     # Not by pyplot, which would keep each figure of a long session.
     new_figure = import_comet("matplotlib.figure").Figure
 
