@@ -9,7 +9,7 @@ import codecs
 import os
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
@@ -35,11 +35,8 @@ _KEY_FORM = re.compile(r"[0-9A-Za-z]{20,64}(\*[0-9A-Za-z+/=_-]*)?|_SECRET_-\S+")
 def start(
     project_name: str | None = None,
     *,
-    name: str | None = None,
     workspace: str | None = None,
-    tags: Sequence[str] | None = None,
     offline: bool = False,
-    offline_directory: str | os.PathLike[str] | None = None,
     env_file: str | os.PathLike[str] | None = None,
     **config: Any,
 ) -> Any:
@@ -49,23 +46,18 @@ def start(
     ----------
     project_name, workspace : str, default=None
         None for ``COMET_PROJECT_NAME`` and ``COMET_WORKSPACE``, or Comet's defaults.
-    name : str, default=None
-        The name of the experiment; None lets Comet invent one.
-    tags : sequence of str, default=None
-        Tags of the experiment.
     offline : bool, default=False
         Whether to write an archive, which ``comet upload`` sends later, instead of connecting.
         No key is needed and nothing is looked up in a network.
-    offline_directory : str or path-like, default=None
-        Where archives go; None for ``COMET_OFFLINE_DIRECTORY``, or ``.cometml-runs``.
     env_file : str or path-like, default=None
         As for :func:`check_api_key`.
     **config : dict
-        Further settings of `comet_ml.ExperimentConfig`. Comet's own logging of parameters and
-        metrics is off, since it would mix those of every baseline into this experiment;
-        ``auto_param_logging=True`` and ``auto_metric_logging=True`` turn it on. Offline,
-        ``log_env_details=True`` records the machine and its load, for which Comet looks up its
-        server and asks whether a cloud provider runs the machine.
+        `name`, `tags`, `offline_directory` and other settings of `comet_ml.ExperimentConfig`;
+        archives go to ``COMET_OFFLINE_DIRECTORY`` or ``.cometml-runs``. Comet's own logging of
+        parameters and metrics is off, since it would mix those of every baseline into this
+        experiment; ``auto_param_logging=True`` and ``auto_metric_logging=True`` turn it on.
+        Offline, ``log_env_details=True`` records the machine and its load, for which Comet looks
+        up its server and asks whether a cloud provider runs the machine.
 
     Returns
     -------
@@ -124,12 +116,7 @@ def start(
         # "get_or_create", Comet's default, writes a second training into the running experiment.
         mode="create",
         online=not offline,
-        experiment_config=comet_ml.ExperimentConfig(
-            name=name,
-            tags=None if tags is None else list(tags),
-            offline_directory=None if offline_directory is None else str(offline_directory),
-            **config,
-        ),
+        experiment_config=comet_ml.ExperimentConfig(**config),
     )
 
 

@@ -85,32 +85,23 @@ def log_evaluation(
     ----------
     experiment : comet_ml.CometExperiment
         Where to log to. If it has ended, or Comet fails, there is a warning and no error.
-    estimator : classifier
-        Any fitted text classifier.
-    X_test : container of str, of length n_samples
-        Texts that it has not been fitted on.
-    y_test : array-like of shape (n_samples,)
-        Their labels.
+    estimator, X_test, y_test
+        As for :func:`~skbert_filter.inspection.evaluate`: any fitted text classifier, texts that it
+        has not been fitted on, and their labels.
     evaluation : Evaluation, default=None
-        What :func:`~skbert_filter.inspection.evaluate` has returned for these, if it was called
-        already.
+        What `evaluate` has returned for these, if it was called already.
     prefix : str, default="test"
         What the names of all that is logged begin with.
     n_errors : int, default=100
         How many of the most confident errors to log. Their texts leave your machine: 0 keeps
         them here.
     **params : dict
-        Passed to :func:`~skbert_filter.inspection.evaluate`: `X_train` and `y_train` for
-        baselines and leaks, `baselines`, `duplicates`, `name`.
+        Passed to `evaluate`, whose errors are raised: `X_train` and `y_train` for baselines and
+        leaks, `baselines`, `duplicates`, `name`.
 
     Returns
     -------
     evaluation : Evaluation
-
-    Raises
-    ------
-    ValueError
-        As :func:`~skbert_filter.inspection.evaluate`.
 
     Notes
     -----
