@@ -108,10 +108,12 @@ def _repeat(n_rows: int, rng: RandomState) -> tuple[np.ndarray, np.ndarray]:
     """Number the invented texts of the rows; return the numbers and how often each occurs."""
     row = np.arange(n_rows)
     is_new = rng.random_sample(n_rows) < (1 + row / _NOVELTY) ** -0.5
+
     # A row that is not new copies any earlier one: the frequent grow, as in a crawl (Simon 1955).
     source = np.where(is_new, row, (rng.random_sample(n_rows) * row).astype(np.intp))
     while not np.array_equal(source, source[source]):
         source = source[source]
+
     _, number, count = np.unique(source, return_inverse=True, return_counts=True)
     return number, count
 
@@ -124,6 +126,7 @@ def _draw(
     fixed = rng.choice(
         len(_BOILERPLATE), rng.binomial(n_rows, _BOILERPLATE_ROWS), p=popularity / popularity.sum()
     )
+
     number, count = _repeat(n_rows - len(fixed), rng)
     n_distinct = len(count) + len(np.unique(fixed))
     writer = _Writer(rng, min(1.0, ambiguous * n_distinct / max(1, len(count))))
@@ -139,6 +142,7 @@ def _draw(
     label_of = dict.fromkeys(_BOILERPLATE, 0)
     for text, label in written:
         label_of.setdefault(text, label)
+
     code_of = {text: code for code, text in enumerate(label_of)}
     invented = np.array([code_of[text] for text, _ in written], dtype=np.intp)
     rows = np.concatenate([fixed, invented[place[number]]])
@@ -192,12 +196,9 @@ def make_website_snippets(
     Notes
     -----
     One row in five is boilerplate with Zipf-like frequencies. The other rows follow the growth
-    process of [1]_ with a falling share of new texts, so that repeats become more frequent
-    as the data grow. No model can be right on more than about 97 % of the distinct texts.
-
-    References
-    ----------
-    .. [1] H. A. Simon, "On a class of skew distribution functions", Biometrika 42, 1955.
+    process of H. A. Simon, "On a class of skew distribution functions", Biometrika 42, 1955, with
+    a falling share of new texts, so that repeats become more frequent as the data grow. No model
+    can be right on more than about 97 % of the distinct texts.
 
     Examples
     --------
@@ -211,6 +212,7 @@ def make_website_snippets(
     rng = check_random_state(random_state)
     texts, labels, rows = _draw(n_samples, ambiguous, rng)
     y = labels[rows]
+
     _, first, count = np.unique(rows, return_index=True, return_counts=True)
     repeated = first[count > 1]
     n_conflicts = min(len(repeated), round(_CONFLICTS * len(count)))
