@@ -472,14 +472,14 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         and are at their defaults in the pretrainer that is loaded.
         """
         check_is_fitted(self)
-        from skbert_filter.bert.pretrained_folder import save_pretrained_folder
+        from skbert_filter.bert.folder import save_encoder
 
         own = {
             "parameters": self._json_parameters(),
             "history": self.history_,
             "training_record": self.training_record_,
         }
-        save_pretrained_folder(folder, self.encoder_, self._head, own)
+        save_encoder(folder, self.encoder_, self._head, own)
 
     @classmethod
     def from_pretrained(cls, folder):
@@ -500,9 +500,9 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         FileNotFoundError, ValueError
             If the folder is no such folder, incomplete, damaged, changed or of a newer format.
         """
-        from skbert_filter.bert.pretrained_folder import load_pretrained_folder
+        from skbert_filter.bert.checkpoint import load_encoder
 
-        encoder, head, own = load_pretrained_folder(folder)
+        encoder, head, own = load_encoder(folder)
         try:
             pretrainer = cls(**own["parameters"])
             pretrainer._validate_params()

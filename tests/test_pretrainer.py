@@ -20,7 +20,7 @@ from tokenizers import Tokenizer
 
 from skbert_filter import PretrainingSummary, SmallBertPretrainer, SmallBertTextFilter
 from skbert_filter.bert import sampled_softmax
-from skbert_filter.bert.pretrained_folder import save_pretrained_folder
+from skbert_filter.bert.folder import save_encoder
 from skbert_filter.datasets import make_website_corpus, make_website_snippets
 from skbert_filter.labelling.pretrain import pretrain_encoder
 from skbert_filter.text_streams import distinct_texts
@@ -318,7 +318,7 @@ def test_a_teacher_that_does_not_serve_is_refused(fitted, texts, tmp_path):
         ValueError, match="teacher_layer=2, but teacher='SmallBertPretrainer' has 1"
     ):
         SmallBertPretrainer(**TINY, teacher=fitted.encoder_, teacher_layer=2).fit(texts)
-    with pytest.raises(FileNotFoundError, match=r"teacher='.*none' is no"):
+    with pytest.raises(FileNotFoundError, match=r"teacher='.*none' is not"):
         SmallBertPretrainer(**TINY, teacher=tmp_path / "none").fit(texts)
     other = tmp_path / "other"
     fitted.save_pretrained(other)
@@ -622,7 +622,7 @@ def test_a_changed_file_is_refused(fitted, tmp_path, file):
     ],
 )
 def test_metadata_that_are_not_of_a_pretrainer_are_refused(own, said, fitted, tmp_path):
-    save_pretrained_folder(tmp_path / "encoder", fitted.encoder_, fitted._head, own)
+    save_encoder(tmp_path / "encoder", fitted.encoder_, fitted._head, own)
     with pytest.raises(ValueError, match=said):
         SmallBertPretrainer.from_pretrained(tmp_path / "encoder")
 

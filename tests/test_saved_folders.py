@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from skbert_filter import SmallBertPretrainer, SmallBertTextFilter
-from skbert_filter.saved_folders import check_saved_folder, save_over
+from skbert_filter.bert.folder import check_can_save, save_over
 
 
 def test_a_model_of_the_other_kind_is_never_replaced(binary, tmp_path):
@@ -17,19 +17,19 @@ def test_a_model_of_the_other_kind_is_never_replaced(binary, tmp_path):
     for kind, model in {"filter": binary, "encoder": encoder}.items():
         folder = tmp_path / kind
         model.save_pretrained(folder)
-        check_saved_folder(folder, kind, overwrite=True)
+        check_can_save(folder, kind, overwrite=True)
         with pytest.raises(FileExistsError, match=rf"holds a saved {kind}.*overwrite=True"):
-            check_saved_folder(folder, kind, overwrite=False)
+            check_can_save(folder, kind, overwrite=False)
         other = {"filter": "encoder", "encoder": "filter"}[kind]
         with pytest.raises(FileExistsError, match=f"files other than a saved {other}"):
-            check_saved_folder(folder, other, overwrite=True)
+            check_can_save(folder, other, overwrite=True)
 
 
 def test_what_else_is_in_the_folder_is_not_lost(saved):
-    check_saved_folder(saved, "filter", overwrite=True)
+    check_can_save(saved, "filter", overwrite=True)
     (saved / "labels.csv").write_text("text,label\n")
     with pytest.raises(FileExistsError, match=r"holds labels\.csv, which is not part of the saved"):
-        check_saved_folder(saved, "filter", overwrite=True)
+        check_can_save(saved, "filter", overwrite=True)
 
 
 def test_a_model_that_was_saved_meanwhile_is_not_replaced(binary, brief, tmp_path):
@@ -59,7 +59,7 @@ SAVE = """
 import sys
 from pathlib import Path
 from skbert_filter import SmallBertTextFilter
-from skbert_filter.saved_folders import save_over
+from skbert_filter.bert.folder import save_over
 
 model = SmallBertTextFilter.from_pretrained(sys.argv[1])
 save_over(model, Path("disk/model"), "filter", overwrite=False)

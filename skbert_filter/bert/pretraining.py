@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from skbert_filter.bert.architecture import Architecture, Weights
+from skbert_filter.bert.architecture import Architecture, Weights, masked_lm_shapes
 from skbert_filter.bert.batching import keras_data, pad, training_rows
 from skbert_filter.bert.checkpointing import Snapshot, Snapshots
 from skbert_filter.bert.encoder import NEVER, BertEncoder, Seeds
@@ -28,7 +28,6 @@ from skbert_filter.bert.pretraining_task import (
     PretrainingTask,
     at_usual_scale,
     cls_heads,
-    masked_lm_head,
 )
 from skbert_filter.bert.training import WarmUpAndDecay, check_loss
 from skbert_filter.bert.training_config import EpochHooks, TrainingPlan
@@ -53,7 +52,7 @@ class BertForPretraining(BertEncoder):
     """
 
     def __init__(self, architecture: Architecture, n_targets: int = 0, n_classes: int = 0):
-        head = masked_lm_head(architecture) | cls_heads(architecture, n_targets, n_classes)
+        head = masked_lm_shapes(architecture) | cls_heads(architecture, n_targets, n_classes)
         super().__init__(architecture, head)
         self.n_targets, self.n_classes = n_targets, n_classes
         learnt = {"tokens": True, "targets": n_targets, "labels": n_classes}

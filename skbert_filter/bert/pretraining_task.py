@@ -118,18 +118,6 @@ class PretrainingTask:
         return {name: rows[1:] - rows[:1] for name, rows in head.items()}
 
 
-def masked_lm_head(architecture: Architecture) -> dict[str, tuple[int, ...]]:
-    """Shapes of the weights that guess tokens."""
-    width = architecture.hidden_size
-    return {
-        f"{TRANSFORM}.dense.weight": (width, width),
-        f"{TRANSFORM}.dense.bias": (width,),
-        f"{TRANSFORM}.LayerNorm.weight": (width,),
-        f"{TRANSFORM}.LayerNorm.bias": (width,),
-        OUTPUT_BIAS: (architecture.vocab_size,),
-    }
-
-
 def cls_heads(
     architecture: Architecture, n_targets: int, n_classes: int
 ) -> dict[str, tuple[int, ...]]:

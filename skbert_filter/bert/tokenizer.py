@@ -169,7 +169,7 @@ def _read_tokenizer(source: str) -> Tokenizer:
             return Tokenizer.from_file(str(file))
         except Exception as error:  # the tokenizers library has no class of its own
             raise ValueError(
-                f"{str(file)!r} is no tokenizer.json that can be read: {error}"
+                f"{str(file)!r} is not a tokenizer.json that can be read: {error}"
             ) from None
     # Imported on need: it takes seconds.
     from transformers import AutoTokenizer, BertTokenizer

@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 from sklearn.base import clone
 
+from skbert_filter.bert.folder import Kind, check_can_save, save_over
 from skbert_filter.corpus.sources import check_apart, list_sources
 from skbert_filter.corpus.texts import text_arrays
 from skbert_filter.printing import Report, counted, printable
-from skbert_filter.saved_folders import Kind, check_saved_folder, save_over
 from skbert_filter.text_streams import distinct_texts
 
 
@@ -153,7 +153,7 @@ def pretrain_encoder(
         estimator = SmallBertPretrainer(random_state=random_state)
     list_sources(corpus)  # whether there are any, before all else
     kind: Kind = "encoder" if labelled is None else "filter"
-    check_saved_folder(destination, kind, overwrite=overwrite)
+    check_can_save(destination, kind, overwrite=overwrite)
     check_apart(corpus, destination)
     kept = estimator.get_params().get("checkpoint_dir")
     if kept is not None and destination.resolve() in (Path(kept).resolve() / "any").parents:

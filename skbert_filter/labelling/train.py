@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from scipy.stats import chi2_contingency
 from sklearn.base import clone
 
+from skbert_filter.bert.folder import check_can_save, save_over
 from skbert_filter.corpus import load_classifier
 from skbert_filter.duplicates.splits import dedup_train_test_split
 from skbert_filter.inspection.evaluation import Evaluation, evaluate, merge_repeats
@@ -24,7 +25,6 @@ from skbert_filter.io.decoding import check_encoding
 from skbert_filter.io.mojibake import misdecoded_share
 from skbert_filter.io.reading import open_table
 from skbert_filter.printing import Report, counted, label_lines, printable
-from skbert_filter.saved_folders import check_saved_folder, save_over
 
 # As int() writes it: "01" is a code, and would become equal to "1".
 _WHOLE_NUMBER = re.compile("0|-?[1-9][0-9]{0,17}")
@@ -222,7 +222,7 @@ def train_filter(
     """
     start = perf_counter()
     source, destination = Path(source), Path(destination)
-    check_saved_folder(destination, "filter", overwrite=overwrite)
+    check_can_save(destination, "filter", overwrite=overwrite)
     if experiment is not None:
         from skbert_filter.integrations import comet
         from skbert_filter.integrations.comet.connection import check_experiment, logging_to
