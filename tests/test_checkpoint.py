@@ -144,7 +144,7 @@ def hidden_states(encoder, ids, length):
 
     model = BertEncoder(encoder.architecture, {})
     model.load(encoder.weights)
-    weights = model._split(keras.ops.convert_to_tensor(model.rest))
+    weights = model.unpacked()
     places = np.arange(ids.size, dtype=np.int32)
     states = model.hidden_states(ids, length, weights, None, places=places)
     return keras.ops.convert_to_numpy(states).reshape(*ids.shape, -1)

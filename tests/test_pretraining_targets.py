@@ -8,8 +8,7 @@ import pytest
 from skbert_filter.bert import pretraining_targets
 from skbert_filter.bert.architecture import Architecture
 from skbert_filter.bert.pretrained import PretrainedEncoder
-from skbert_filter.bert.pretraining_targets import shape_targets, teacher_targets
-from skbert_filter.bert.teacher import Teacher
+from skbert_filter.bert.pretraining_targets import Teacher, shape_targets, teacher_targets
 from skbert_filter.bert.tokenizer import build_wordpiece
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]

@@ -12,8 +12,8 @@ from sklearn.base import clone
 from skbert_filter.bert.folder import Kind, check_can_save, save_over
 from skbert_filter.corpus.sources import check_apart, list_sources
 from skbert_filter.corpus.texts import text_arrays
+from skbert_filter.pretrainer import distinct_texts
 from skbert_filter.printing import Report, counted, printable
-from skbert_filter.text_streams import distinct_texts
 
 
 @dataclass(frozen=True)
