@@ -32,7 +32,7 @@ from skbert_filter.bert.engine import check_not_forked, import_keras
 from skbert_filter.bert.folder import save_encoder
 from skbert_filter.bert.initialization import Start, start_at_random
 from skbert_filter.bert.pretrained import PretrainedEncoder
-from skbert_filter.bert.pretraining_targets import shape_targets, teacher_targets
+from skbert_filter.bert.pretraining_targets import shape_targets, teacher_targets, text_parts
 from skbert_filter.bert.pretraining_task import PretrainingTask
 from skbert_filter.bert.state import BertState
 from skbert_filter.bert.tokenizer import cut
@@ -49,6 +49,8 @@ _NOT_COMPARED = ("tokenizer", "teacher", "checkpoint_dir", "max_seconds", "verbo
 
 # Texts of a stream that are looked at together.
 _CHUNK = 1 << 16
+
+_POSITIVE = Interval(Integral, 1, None, closed="left")
 
 
 class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, BaseEstimator):
@@ -77,24 +79,23 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
     num_hidden_layers, num_attention_heads : int, default=2 and 4
         Depth of the encoder, and number of heads, which must divide `hidden_size`.
     teacher : str, path-like or PretrainedEncoder, default=None
-        A larger BERT, in what `SmallBertTextFilter` takes as its ``checkpoint``. The [CLS] of the
-        encoder learns the mean state of its layer `teacher_layer`. It reads each distinct text
-        once, which may take longer than the training itself.
+        A larger BERT, as a ``checkpoint`` of `SmallBertTextFilter`. [CLS] learns the mean state of
+        one of its layers. It reads each distinct text once, which may take longer than the
+        training itself.
     teacher_layer : int, default=None
-        The layer of the teacher, counted from 1. None: the last one of its first two thirds.
-        Middle layers know the form of a text, which the last ones have forgotten.
+        That layer, counted from 1. None: the last one of its first two thirds. Middle layers know
+        the form of a text, which the last ones have forgotten.
     shape : bool, default=True
         Whether [CLS] learns the shape of a text: its length, capitals, punctuation.
     epochs : "auto" or int, default="auto"
-        Passes over the distinct texts. "auto": as many as make about 2,000 steps, at least one and
-        at most ten: one over 200,000 texts or more.
+        Passes over the distinct texts. "auto": about 2,000 steps, in one pass to ten.
     batch_size : int, default=128
         Texts of a training step, on average: a step takes texts of similar length, more of them
         where they are short, so that each has about as many tokens.
     learning_rate : float or "auto", default="auto"
         Peak of Adam's learning rate, which it reaches after a tenth of the steps, to fall to 0 as
-        a cosine. "auto": 6e-3 up to a width of 32, and as much less as the
-        encoder is wider: 3e-3 at 64, 1.5e-3 at 128, which learns nothing at 6e-3.
+        a cosine. "auto": 6e-3 up to a width of 32, and in proportion less for a wider encoder,
+        such as 3e-3 at 64.
     max_steps : int, default=None
         Most training steps, over which the learning rate decays.
     max_seconds : float, default=None
@@ -137,17 +138,13 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
     Notes
     -----
     The task is that of Devlin et al., "BERT: Pre-training of deep bidirectional transformers",
-    NAACL 2019, without its next sentences: of the tokens of a text 15 %, and at least one, are to
-    be guessed, drawn again each epoch. The output embedding is the word embedding (Press and Wolf,
-    "Using the output embedding to improve language models", EACL 2017). Of a vocabulary of more
-    than 1,500, a guess is told apart from the 1,000 most frequent tokens and from 500 of the
-    others, drawn for each step and weighted to stand for all of them (Jean et al., "On using very
-    large target vocabulary for neural machine translation", ACL 2015).
-
-    The loss is that cross-entropy, plus 5 times the mean squared error of a linear map of the
-    pooled [CLS] against the teacher's states (Romero et al., "FitNets: hints for thin deep nets",
-    ICLR 2015), reduced to 128 principal components, and the shape, plus the cross-entropy of
-    those texts that have a label.
+    NAACL 2019, without its next sentences: 15 % of the tokens of a text, and at least one, are to
+    be guessed, drawn again each epoch. Of a vocabulary of more than 1,500, a guess is told apart
+    from the 1,000 most frequent tokens and a sample of 500 others (Jean et al., "On using very
+    large target vocabulary for neural machine translation", ACL 2015). The loss is that
+    cross-entropy, plus that of the labels, plus 5 times the mean squared error of a linear map of
+    the pooled [CLS] against the shape and 128 principal components of the teacher's states (Romero
+    et al., "FitNets: hints for thin deep nets", ICLR 2015).
 
     Examples
     --------
@@ -165,17 +162,17 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         "vocab_size": [Interval(Integral, 16, 1_000_000, closed="both")],
         "lowercase": ["boolean"],
         "max_length": [Interval(Integral, 3, None, closed="left")],
-        "hidden_size": [Interval(Integral, 1, None, closed="left")],
-        "intermediate_size": [Interval(Integral, 1, None, closed="left"), None],
-        "num_hidden_layers": [Interval(Integral, 1, None, closed="left")],
-        "num_attention_heads": [Interval(Integral, 1, None, closed="left")],
+        "hidden_size": [_POSITIVE],
+        "intermediate_size": [_POSITIVE, None],
+        "num_hidden_layers": [_POSITIVE],
+        "num_attention_heads": [_POSITIVE],
         "teacher": [str, os.PathLike, PretrainedEncoder, None],
-        "teacher_layer": [Interval(Integral, 1, None, closed="left"), None],
+        "teacher_layer": [_POSITIVE, None],
         "shape": ["boolean"],
-        "epochs": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "epochs": [StrOptions({"auto"}), _POSITIVE],
+        "batch_size": [_POSITIVE],
         "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
-        "max_steps": [Interval(Integral, 1, None, closed="left"), None],
+        "max_steps": [_POSITIVE, None],
         "max_seconds": [Interval(Real, 0, None, closed="neither"), None],
         "checkpoint_dir": [str, os.PathLike, None],
         "random_state": ["random_state"],
@@ -409,21 +406,19 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         self, texts: Sequence[str], teacher: PretrainedEncoder, layer: int, context: Any
     ) -> np.ndarray:
         """Let the teacher read all texts, as a task of the fit whose parts are subtasks."""
-        reading: list[Any] = []
+        parts = text_parts(texts)
+        reading = context.subcontext(task_name="teacher", max_subtasks=len(parts))
+        reading.call_on_fit_task_begin(estimator=self)
 
-        def progress(n_parts: int) -> None:
-            if not reading:
-                reading.append(context.subcontext(task_name="teacher", max_subtasks=n_parts))
-                reading[0].call_on_fit_task_begin(estimator=self)
-                return
-            part = reading[0].subcontext(task_name="texts")
+        def on_part() -> None:
+            part = reading.subcontext(task_name="texts")
             part.call_on_fit_task_begin(estimator=self)
             part.call_on_fit_task_end(estimator=self)
 
         targets = teacher_targets(
-            texts, teacher, layer, self.max_length, folder=self.checkpoint_dir, progress=progress
+            parts, teacher, layer, self.max_length, folder=self.checkpoint_dir, on_part=on_part
         )
-        reading[0].call_on_fit_task_end(estimator=self)
+        reading.call_on_fit_task_end(estimator=self)
         return targets
 
     def _filter(self, weights: Weights, task: PretrainingTask) -> SmallBertTextFilter:

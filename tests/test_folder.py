@@ -303,7 +303,7 @@ def test_a_damaged_folder_is_refused(saved, damage, error, message):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"gamma": None}, "has no gamma, where a filter has gamma of type int or float"),
+        ({"gamma": None}, "has no gamma, where a saved model has gamma of type int or float"),
         ({"gamma": "2"}, "has gamma='2'"),
         ({"max_length": 2.5}, "has max_length=2.5"),
         ({"max_length": 1000}, "has max_length=1000 for 24 positions"),

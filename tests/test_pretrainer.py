@@ -613,8 +613,8 @@ def test_a_changed_file_is_refused(fitted, tmp_path, file):
 @pytest.mark.parametrize(
     ("own", "said"),
     [
-        ({"parameters": {}, "training_record": {}}, "lacks history"),
-        ({"parameters": [], "training_record": {}, "history": {}}, "lacks parameters"),
+        ({"parameters": {}, "training_record": {}}, "has no history"),
+        ({"parameters": [], "training_record": {}, "history": {}}, r"has parameters=\[\]"),
         (
             {"parameters": {"width": 3}, "training_record": {}, "history": {"loss": []}},
             "not what save_pretrained of this version wrote: .*'width'",

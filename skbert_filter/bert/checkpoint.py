@@ -5,7 +5,7 @@ the pooler and the head. Reading runs no code of a folder.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -44,20 +44,19 @@ _PARTS = ("embeddings.", "encoder.", "pooler.")
 _BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
 _FLOATS = ("F16", "BF16", "F32", "F64")
 
-_NUMBER = (int, float)
-_FIELDS_OF_ALL: dict[str, tuple[type, ...]] = {
+# What the metadata of a saved model hold, and those of a filter besides.
+_FIELDS: dict[str, tuple[type, ...]] = {
     "parameters": (dict,),
     "history": (dict,),
     "training_record": (dict,),
 }
 _FIELDS_OF_A_FILTER: dict[str, tuple[type, ...]] = {
     "max_length": (int,),
-    "gamma": _NUMBER,
-    "label_smoothing": _NUMBER,
+    "gamma": (int, float),
+    "label_smoothing": (int, float),
     "precision": (str,),
     "classes": (list,),
     "classes_dtype": (str,),
-    **_FIELDS_OF_ALL,
     "fingerprint": (str,),
 }
 
@@ -95,13 +94,7 @@ def load_encoder(
         )
     encoder, masked_lm = _read_encoder(path, os.fspath(folder), owner)
     metadata = read_json(path / METADATA)
-    lacking = [n for n, types in _FIELDS_OF_ALL.items() if type(metadata.get(n)) not in types]
-    lacking += masked_lm_shapes(encoder.architecture).keys() - masked_lm.keys()
-    if lacking:
-        raise ValueError(
-            f"{owner} lacks {lacking[0]}, or has it in another form. Copy the folder again from "
-            "its source, or save the pretrainer again."
-        )
+    _check_fields(path, metadata, _FIELDS)
     return encoder, masked_lm, metadata
 
 
@@ -119,13 +112,19 @@ def load_folder(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
             raise ValueError(f"{owner} is incomplete: {name} is not a regular file.")
 
     metadata = checked_metadata(path)
-    config = read_json(path / "config.json")
-    architecture = architecture_of(config, owner)
+    _check_fields(path, metadata, _FIELDS | _FIELDS_OF_A_FILTER)
+    config, architecture = _read_config(path, owner)
     names = config.get("id2label")
-    _check_filter(path, metadata, names, architecture.max_position_embeddings, owner)
+    if not isinstance(names, dict) or not 2 <= len(names) == len(metadata["classes"]):
+        raise ValueError(
+            f"config.json of {owner} has id2label={names!r}, but {METADATA} has "
+            f"classes={metadata['classes']!r}. Save the filter again."
+        )
+    _check_numbers(path, metadata, architecture.max_position_embeddings)
 
     n_logits = len(names)
-    weights = _read_weights(path, replace(architecture, n_logits=n_logits), owner)
+    shapes = replace(architecture, n_logits=n_logits).weight_shapes()
+    weights = _read_weights(path, shapes, owner)
     if n_logits == 2:
         # the one logit, of which the two are half each
         n_logits = 1
@@ -144,23 +143,19 @@ def load_folder(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
     return state, metadata
 
 
-def _check_filter(
-    path: Path, metadata: Mapping[str, Any], names: Any, n_positions: int, owner: str
+def _check_fields(
+    path: Path, metadata: Mapping[str, Any], fields: Mapping[str, tuple[type, ...]]
 ) -> None:
-    """Refuse metadata that no filter has; ``names`` are those of the classes in config.json."""
-    for name, types in _FIELDS_OF_A_FILTER.items():
+    for name, types in fields.items():
         if type(metadata.get(name)) not in types:
             expected = " or ".join(t.__name__ for t in types)
             found = f"{name}={metadata[name]!r}" if name in metadata else f"no {name}"
             raise ValueError(
-                damaged(path, f"has {found}, where a filter has {name} of type {expected}")
+                damaged(path, f"has {found}, where a saved model has {name} of type {expected}")
             )
-    if not isinstance(names, dict) or not 2 <= len(names) == len(metadata["classes"]):
-        raise ValueError(
-            f"config.json of {owner} has id2label={names!r}, but {METADATA} has "
-            f"classes={metadata['classes']!r}. Save the filter again."
-        )
 
+
+def _check_numbers(path: Path, metadata: Mapping[str, Any], n_positions: int) -> None:
     length, gamma, smoothing = (metadata[n] for n in ("max_length", "gamma", "label_smoothing"))
     if not 1 <= length <= n_positions:
         raise ValueError(damaged(path, f"has max_length={length} for {n_positions} positions"))
@@ -183,18 +178,13 @@ def _read_encoder(
     else:
         if kind == "encoder":
             checked_metadata(folder)
-        if not (folder / "config.json").is_file():
-            raise FileNotFoundError(
-                f"{owner} has no config.json. Pass a folder written by save_pretrained of "
-                "this package or of transformers."
-            )
-        architecture = architecture_of(read_json(folder / "config.json"), owner)
-        heads: dict[str, tuple[int, ...]] = {}
+        _, architecture = _read_config(folder, owner)
+        shapes = architecture.weight_shapes()
         if kind == "encoder":
-            score = replace(architecture, n_logits=1).weight_shapes()
-            heads = {n: shape for n, shape in score.items() if n.startswith("classifier.")}
-            heads |= masked_lm_shapes(architecture)
-        weights = _read_weights(folder, architecture, owner, heads)
+            # Of labels, if it learnt two.
+            shapes = replace(architecture, n_logits=1).weight_shapes()
+            shapes |= masked_lm_shapes(architecture)
+        weights = _read_weights(folder, shapes, owner, optional=("bert.pooler.", "classifier."))
         tokenizer_json = _read_tokenizer(folder, architecture, owner).to_str()
 
     def part(prefix: str) -> dict[str, np.ndarray]:
@@ -233,67 +223,63 @@ def _downloaded(source: str | os.PathLike, owner: str) -> Path:
         ) from error
 
 
-def _read_weights(
-    folder: Path,
-    architecture: Architecture,
-    owner: str,
-    heads: Mapping[str, tuple[int, ...]] | None = None,
-) -> dict[str, np.ndarray]:
-    """Return the weights of an architecture, and those of other heads that are there, as float32.
-
-    An architecture without logits may lack the whole pooler.
-    """
-    files = _weight_files(folder, owner)
-    n_bytes = sum(file.stat().st_size for file in files)
-    # A weight takes two bytes or more; what a slightly smaller file lacks is named below.
+def _read_config(folder: Path, owner: str) -> tuple[dict[str, Any], Architecture]:
+    """Return the config.json, and the size in it, unless the weights' files cannot hold it."""
+    if not (folder / "config.json").is_file():
+        raise FileNotFoundError(
+            f"{owner} has no config.json. Pass a folder written by save_pretrained of "
+            "this package or of transformers."
+        )
+    config = read_json(folder / "config.json")
+    architecture = architecture_of(config, owner)
+    n_bytes = sum(file.stat().st_size for file in _weight_files(folder, owner))
+    # A weight takes two bytes or more; what a slightly smaller file lacks is named by its tensors.
     if architecture.n_weights > 8 * n_bytes:
         raise ValueError(
             f"config.json of {owner} describes a BERT of {architecture.n_weights:,} weights, but "
             f"its safetensors files have {n_bytes:,} bytes. Download or save the folder again."
         )
+    return config, architecture
 
-    required = architecture.weight_shapes()
-    shapes = {**required, **(heads or {})}
+
+def _read_weights(
+    folder: Path,
+    shapes: Mapping[str, tuple[int, ...]],
+    owner: str,
+    optional: Sequence[str] = (),
+) -> dict[str, np.ndarray]:
+    """Return the weights of these shapes, as float32.
+
+    All those whose names begin with a word of ``optional`` may be missing.
+    """
     weights: dict[str, np.ndarray] = {}
     wrong = []
-
-    for file in files:
-        try:
-            with safe_open(file, "numpy") as tensors:
-                for key in tensors.keys():  # noqa: SIM118  (it is not a mapping)
-                    own = key.removeprefix("bert.")
-                    if own in _BUFFERS or not (own.startswith(_PARTS) or key in shapes):
-                        continue
-                    name = f"bert.{own}" if own.startswith(_PARTS) else key
-                    # TensorFlow's names, in checkpoints that were converted early on
-                    name = name.replace("Norm.gamma", "Norm.weight").replace(
-                        "Norm.beta", "Norm.bias"
-                    )
-                    tensor = tensors.get_slice(key)
-                    shape, kind = tuple(tensor.get_shape()), tensor.get_dtype()
-                    if name not in shapes:
-                        wrong.append(f"{key}, for which there is no place")
-                    elif shape != shapes[name]:
-                        wrong.append(f"{key} of shape {shape} in place of {shapes[name]}")
-                    elif kind not in _FLOATS:
-                        wrong.append(f"{key} of type {kind}, where only {_FLOATS} can be read")
-                    elif name in weights:
-                        wrong.append(f"{key}, which is there twice")
-                    else:
-                        weights[name] = tensors.get_tensor(key).astype(np.float32)
-        except SafetensorError as error:
-            raise ValueError(
-                f"{file.name} of {owner} is damaged: {error}. Download or copy it again."
-            ) from None
+    for key, tensor in _tensors(folder, owner):
+        own = key.removeprefix("bert.")
+        if own in _BUFFERS or not (own.startswith(_PARTS) or key in shapes):
+            continue
+        name = f"bert.{own}" if own.startswith(_PARTS) else key
+        # TensorFlow's names, in checkpoints that were converted early on
+        name = name.replace("Norm.gamma", "Norm.weight").replace("Norm.beta", "Norm.bias")
+        shape, kind = tuple(tensor.get_shape()), tensor.get_dtype()
+        if name not in shapes:
+            wrong.append(f"{key}, for which there is no place")
+        elif shape != shapes[name]:
+            wrong.append(f"{key} of shape {shape} in place of {shapes[name]}")
+        elif kind not in _FLOATS:
+            wrong.append(f"{key} of type {kind}, where only {_FLOATS} can be read")
+        elif name in weights:
+            wrong.append(f"{key}, which is there twice")
+        else:
+            weights[name] = tensor[:].astype(np.float32)
 
     if wrong:
         raise ValueError(
             f"{owner} does not hold the BERT that its config.json describes: "
             f"{_some(wrong)}. Download or save it again."
         )
-    pooler = {name for name in required if name.startswith("bert.pooler.")}
-    may_lack = set() if architecture.n_logits or pooler & weights.keys() else pooler
-    if missing := [name for name in required if name not in weights and name not in may_lack]:
+    lacking = tuple(o for o in optional if not any(name.startswith(o) for name in weights))
+    if missing := [n for n in shapes if n not in weights and not n.startswith(lacking)]:
         raise ValueError(
             f"{owner} lacks weights of the BERT that its config.json describes: "
             f"{_some(missing)}. Download or save it again."
@@ -306,6 +292,19 @@ def _read_weights(
                 "model again, after a training whose loss is finite."
             )
     return weights
+
+
+def _tensors(folder: Path, owner: str) -> Iterator[tuple[str, Any]]:
+    """Yield all tensors of a folder, not yet read, with the names that they have there."""
+    for file in _weight_files(folder, owner):
+        try:
+            with safe_open(file, "numpy") as tensors:
+                for key in tensors.keys():  # noqa: SIM118  (it is not a mapping)
+                    yield key, tensors.get_slice(key)
+        except SafetensorError as error:
+            raise ValueError(
+                f"{file.name} of {owner} is damaged: {error}. Download or copy it again."
+            ) from None
 
 
 def _weight_files(folder: Path, owner: str) -> list[Path]:

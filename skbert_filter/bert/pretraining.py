@@ -17,7 +17,7 @@ from keras import ops
 from skbert_filter.bert.architecture import Architecture, Weights
 from skbert_filter.bert.batching import keras_data, pad, training_rows
 from skbert_filter.bert.checkpointing import Snapshot, Snapshots
-from skbert_filter.bert.encoder import NEVER, BertEncoder, Seeds, dense
+from skbert_filter.bert.encoder import NEVER, BertEncoder, dense
 from skbert_filter.bert.engine import computing
 from skbert_filter.bert.pretraining_task import (
     CLASSIFIER,
@@ -59,17 +59,12 @@ class BertForPretraining(BertEncoder):
 
     def call(self, inputs, training=False):
         w = self.unpacked()
-        seeds: list[Seeds | None] = [None, None]
-        if training:
-            seed = self.seed_generator.next()
-            seeds = [Seeds(seed, 0), Seeds(seed, 1)]
-
-        # As in the classifier, two halves that do not wait for each other.
         ids, length = inputs["input_ids"], inputs["length"]
         half = ops.shape(ids)[0] // 2
+        # As in the classifier, two halves that do not wait for each other.
         halves = (
-            self._states(ids[:half], length[:half], w, seeds[0], inputs["first_places"]),
-            self._states(ids[half:], length[half:], w, seeds[1], inputs["second_places"]),
+            self._states(ids[:half], length[:half], w, inputs["first_places"]),
+            self._states(ids[half:], length[half:], w, inputs["second_places"]),
         )
         at_cls, at_places = (ops.concatenate(states) for states in zip(*halves, strict=True))
 
@@ -99,11 +94,11 @@ class BertForPretraining(BertEncoder):
             total = total + _LOSS_WEIGHTS[name] * loss
         return total
 
-    def _states(self, ids, length, w, seeds, places):
-        """Return the last hidden states of [CLS] and of some tokens."""
+    def _states(self, ids, length, w, places):
+        """Return the last hidden states of [CLS] and of some tokens, without dropout."""
         n_texts, width = ops.shape(ids)[0], ops.shape(ids)[1]
         at_cls = ops.arange(n_texts, dtype="int32") * ops.cast(width, "int32")
-        states = self.hidden_states(ids, length, w, seeds, ops.concatenate([at_cls, places]))
+        states = self.hidden_states(ids, length, w, None, ops.concatenate([at_cls, places]))
         return states[:n_texts], states[n_texts:]
 
     def _token_logits(self, x, w, inputs):
@@ -267,7 +262,6 @@ def _variables(model: BertForPretraining) -> dict[str, Any]:
     return {
         "word": model.word,
         "rest": model.rest,
-        "seed": model.seed_generator.state,
         **{f"optimizer.{i}": v for i, v in enumerate(model.optimizer.variables)},
         **{f"metric.{i}": v for i, v in enumerate(model.metrics_variables)},
     }
@@ -336,5 +330,4 @@ def _compiled(task: PretrainingTask, plan: TrainingPlan, n_steps: int) -> BertFo
         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
     )
     model.optimizer.build(model.trainable_variables)
-    model.seed_generator.state.assign([plan.seed, 0])
     return model

@@ -66,41 +66,43 @@ class Teacher:
         return states
 
 
+def text_parts(texts: Sequence[str]) -> list[Sequence[str]]:
+    """Split texts into the parts that a teacher reads at a time."""
+    return [texts[start : start + _CHUNK] for start in range(0, len(texts), _CHUNK)]
+
+
 def teacher_targets(
-    texts: Sequence[str],
+    parts: Sequence[Sequence[str]],
     encoder: PretrainedEncoder,
     layer: int,
     max_length: int,
     *,
     folder: str | os.PathLike | None = None,
-    progress: Callable[[int], None] = lambda n_chunks: None,
+    on_part: Callable[[], None] = lambda: None,
 ) -> np.ndarray:
     """Return the principal components of a teacher's states of distinct texts, of unit deviation.
 
-    A ``folder`` keeps each part that is done, so that an interrupted pass resumes; ``progress`` is
-    called with the number of parts before the first one, and with 0 after each.
+    A ``folder`` keeps each part that is done, so that an interrupted pass resumes; ``on_part`` is
+    called after each.
     """
     teacher = Teacher(encoder, layer, max_length)
+    texts = [text for part in parts for text in part]
     digest = hashlib.sha256(f"{encoder.fingerprint} {layer} {max_length}".encode())
     for text in texts:
         digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
     name = f"teacher-{digest.hexdigest()[:16]}"
 
-    starts = range(0, len(texts), _CHUNK)
-    progress(len(starts))
     sample = np.random.RandomState(0).permutation(len(texts))[:_SAMPLE]
     n_components = min(_N_COMPONENTS, len(sample), teacher.width)
     pca = PCA(n_components, svd_solver="covariance_eigh")
     pca.fit(_kept(folder, f"{name}-sample", lambda: teacher.states([texts[i] for i in sample])))
 
-    def components(start: int) -> np.ndarray:
-        return pca.transform(teacher.states(texts[start : start + _CHUNK]))
-
-    parts = []
-    for start in starts:
-        parts.append(_kept(folder, f"{name}-{start}", partial(components, start)))
-        progress(0)
-    targets = np.concatenate(parts)
+    components = []
+    for number, part in enumerate(parts):
+        compute = partial(lambda part: pca.transform(teacher.states(part)), part)
+        components.append(_kept(folder, f"{name}-{number}", compute))
+        on_part()
+    targets = np.concatenate(components)
     return targets / max(float(targets.std()), np.finfo(np.float32).tiny)
 
 
