@@ -230,6 +230,7 @@ def _read_config(folder: Path, owner: str) -> tuple[dict[str, Any], Architecture
             f"{owner} has no config.json. Pass a folder written by save_pretrained of "
             "this package or of transformers."
         )
+
     config = read_json(folder / "config.json")
     architecture = architecture_of(config, owner)
     n_bytes = sum(file.stat().st_size for file in _weight_files(folder, owner))
@@ -258,9 +259,11 @@ def _read_weights(
         own = key.removeprefix("bert.")
         if own in _BUFFERS or not (own.startswith(_PARTS) or key in shapes):
             continue
+
         name = f"bert.{own}" if own.startswith(_PARTS) else key
         # TensorFlow's names, in checkpoints that were converted early on
         name = name.replace("Norm.gamma", "Norm.weight").replace("Norm.beta", "Norm.bias")
+
         shape, kind = tuple(tensor.get_shape()), tensor.get_dtype()
         if name not in shapes:
             wrong.append(f"{key}, for which there is no place")
@@ -278,12 +281,14 @@ def _read_weights(
             f"{owner} does not hold the BERT that its config.json describes: "
             f"{_some(wrong)}. Download or save it again."
         )
+
     lacking = tuple(o for o in optional if not any(name.startswith(o) for name in weights))
     if missing := [n for n in shapes if n not in weights and not n.startswith(lacking)]:
         raise ValueError(
             f"{owner} lacks weights of the BERT that its config.json describes: "
             f"{_some(missing)}. Download or save it again."
         )
+
     for name, weight in weights.items():
         # With them, every text would get the same label.
         if not np.isfinite(weight).all():
@@ -310,6 +315,7 @@ def _tensors(folder: Path, owner: str) -> Iterator[tuple[str, Any]]:
 def _weight_files(folder: Path, owner: str) -> list[Path]:
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
+
     if not (folder / _INDEX).is_file():
         others = [file.name for kind in ("*.bin", "*.h5") for file in sorted(folder.glob(kind))]
         raise FileNotFoundError(
@@ -325,6 +331,7 @@ def _weight_files(folder: Path, owner: str) -> list[Path]:
     parts = read_json(folder / _INDEX).get("weight_map")
     if not isinstance(parts, dict) or not parts:
         raise ValueError(f"{_INDEX} of {owner} has no weight_map. Download it again.")
+
     names = sorted(set(map(str, parts.values())))
     for name in names:
         if Path(name).name != name or not name.endswith(".safetensors"):
@@ -345,6 +352,7 @@ def _read_tokenizer(folder: Path, architecture: Architecture, owner: str) -> Tok
             f"{owner} has no tokenizer: neither {' nor '.join(_TOKENIZERS)}. Save it "
             "to the same folder, with save_pretrained of the tokenizer."
         )
+
     tokenizer = load_tokenizer(folder)
     n_words = max(tokenizer.get_vocab().values()) + 1
     if n_words > architecture.vocab_size:
@@ -352,6 +360,7 @@ def _read_tokenizer(folder: Path, architecture: Architecture, owner: str) -> Tok
             f"The tokenizer of {owner} has {n_words} words, but vocab_size in its "
             f"config.json is {architecture.vocab_size}. Take both from the same model."
         )
+
     # A filter may have been trained with any tokenizer, a BERT of others has these.
     if not (folder / METADATA).is_file() and not {"cls", "sep"} <= special_tokens(tokenizer).keys():
         raise ValueError(

@@ -53,6 +53,7 @@ class BertEncoder(keras.Model):
     ):
         super().__init__(dtype=keras.DTypePolicy(precision))
         self.architecture = architecture
+
         # The state is set by each fit; a fixed start keeps Keras's global generator untouched.
         self.seed_generator = keras.random.SeedGenerator(0)
         self._shapes = {
@@ -61,6 +62,7 @@ class BertEncoder(keras.Model):
             if name.startswith(("bert.embeddings.", "bert.encoder.")) and name != _WORDS
         }
         self._shapes |= head
+
         self.word = self.add_weight(
             shape=(architecture.vocab_size, architecture.hidden_size), initializer="zeros"
         )
@@ -72,6 +74,7 @@ class BertEncoder(keras.Model):
             for training in (False, True)
             for first_only in (False, True)
         }
+
         self.built = True
 
     def load(self, weights: Weights) -> None:
@@ -115,6 +118,7 @@ class BertEncoder(keras.Model):
         is_token = ops.arange(n_tokens, dtype="int32") < ops.expand_dims(length, 1)
         mask = ops.where(ops.expand_dims(is_token, (1, 2)), 0.0, NEVER)
         depth = self.architecture.num_hidden_layers
+
         for i in range(depth):
             prefix, is_last = f"bert.encoder.layer.{i}.", i == depth - 1
             of_layer = {n.removeprefix(prefix): w[n] for n in self._shapes if n.startswith(prefix)}
@@ -137,6 +141,7 @@ class BertEncoder(keras.Model):
 
         attended = self._drop(dense(attended, w, "attention.output.dense"), seeds)
         x = self._norm(x + attended, w, "attention.output.LayerNorm")
+
         # BERT's GELU is the exact one; the default of keras.ops is the approximation.
         inner = ops.gelu(dense(x, w, "intermediate.dense"), approximate=False)
         outer = self._drop(dense(inner, w, "output.dense"), seeds)
@@ -157,7 +162,8 @@ class BertEncoder(keras.Model):
             return ops.unstack(ops.transpose(y, (2, 0, 3, 1, 4)), len(names), axis=0)
 
         if first_only:
-            query, key, value = *projected(x[:, :1], _QKV[:1]), *projected(x, _QKV[1:])
+            (query,) = projected(x[:, :1], _QKV[:1])
+            key, value = projected(x, _QKV[1:])
         else:
             query, key, value = projected(x, _QKV)
         scores = ops.matmul(query * size**-0.5, ops.transpose(key, (0, 1, 3, 2)))
@@ -178,6 +184,7 @@ class BertEncoder(keras.Model):
         dropped = min(round(256 * rate), 255)
         if seeds is None or dropped == 0:
             return x
+
         shape = ops.shape(x)
         size = math.prod(shape)
         words = keras.random.randint(

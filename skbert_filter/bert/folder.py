@@ -7,8 +7,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import gettempdir, mkdtemp
@@ -18,7 +18,7 @@ import numpy as np
 from safetensors.numpy import save
 from tokenizers import Tokenizer
 
-from skbert_filter.bert.architecture import Architecture, Weights
+from skbert_filter.bert.architecture import Weights
 from skbert_filter.bert.pretrained import PretrainedEncoder
 from skbert_filter.bert.state import BertState
 from skbert_filter.bert.tokenizer import ignores_case, special_tokens
@@ -53,13 +53,9 @@ def save_folder(folder: str | os.PathLike, state: BertState, labels: list[str], 
             half = state.weights[name] / 2
             heads[name] = np.concatenate([-half, half])
 
-    with _new_folder(folder) as path:
-        tokenizer = Tokenizer.from_str(state.tokenizer_json)
-        write_config(path, _FILTER_CLASS, {**_sizes(state.architecture), **config}, tokenizer)
-        _write_weights(path, {**state.weights, **heads})
-        write_tokenizer(path, tokenizer, state.max_length)
-        parts = ("max_length", "gamma", "label_smoothing", "precision")
-        write_metadata(path, {**{name: getattr(state, name) for name in parts}, **own})
+    parts = ("max_length", "gamma", "label_smoothing", "precision")
+    own = {**{name: getattr(state, name) for name in parts}, **own}
+    _save(folder, _FILTER_CLASS, config, state, {**state.weights, **heads}, state.max_length, own)
 
 
 def save_encoder(
@@ -69,31 +65,39 @@ def save_encoder(
 
     The output embedding, which is the word embedding, is in it once.
     """
-    config = {**_sizes(encoder.architecture), "tie_word_embeddings": True}
-    with _new_folder(folder) as path:
-        tokenizer = Tokenizer.from_str(encoder.tokenizer_json)
-        write_config(path, _ENCODER_CLASS, config, tokenizer)
-        _write_weights(path, {**encoder.weights, **encoder.head, **masked_lm})
-        write_tokenizer(path, tokenizer, encoder.architecture.max_position_embeddings)
-        write_metadata(path, own)
+    weights = {**encoder.weights, **encoder.head, **masked_lm}
+    n_positions = encoder.architecture.max_position_embeddings
+    config = {"tie_word_embeddings": True}
+    _save(folder, _ENCODER_CLASS, config, encoder, weights, n_positions, own)
 
 
-@contextmanager
-def _new_folder(folder: str | os.PathLike) -> Iterator[Path]:
-    """Lend an empty folder, which takes its name once it is complete and on the disk."""
+def _save(
+    folder: str | os.PathLike,
+    model_class: str,
+    config: Mapping[str, Any],
+    model: BertState | PretrainedEncoder,
+    weights: Weights,
+    max_length: int,
+    own: Mapping[str, Any],
+) -> None:
+    """Write a folder, which takes its name once it is complete and on the disk."""
     target = Path(folder)
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise FileExistsError(
             f"{os.fspath(folder)!r} exists already. Choose another folder, or remove it first."
         )
+
     target.parent.mkdir(parents=True, exist_ok=True)
+    tokenizer = Tokenizer.from_str(model.tokenizer_json)
+    sizes = asdict(model.architecture)
+    del sizes["n_logits"]
     with written_aside(target) as made:
         made.mkdir()
-        yield made
-
-
-def _sizes(architecture: Architecture) -> dict[str, Any]:
-    return {name: size for name, size in asdict(architecture).items() if name != "n_logits"}
+        write_config(made, model_class, {**sizes, **config}, tokenizer)
+        # safetensors' own writer gives its file to the owner alone, and hides that a disk is full
+        (made / WEIGHTS).write_bytes(save(dict(weights), {"format": "pt"}))
+        write_tokenizer(made, tokenizer, max_length)
+        write_metadata(made, own)
 
 
 def write_config(
@@ -110,11 +114,6 @@ def write_config(
         "dtype": "float32",
     }
     _write_json(folder / "config.json", whole)
-
-
-def _write_weights(folder: Path, weights: Weights) -> None:
-    # safetensors' own writer gives its file to the owner alone, and hides that a disk is full
-    (folder / WEIGHTS).write_bytes(save(dict(weights), {"format": "pt"}))
 
 
 def write_tokenizer(folder: Path, tokenizer: Tokenizer, max_length: int) -> None:
@@ -156,14 +155,17 @@ def checked_metadata(folder: Path) -> dict[str, Any]:
     for name, expected in hashes.items():
         if Path(name).name != name:
             raise ValueError(damaged(folder, f"names {name!r}, which is no file of that folder"))
+
         if not (folder / name).is_file():
             raise ValueError(f"{str(folder)!r} is incomplete: {name} is not a regular file.")
+
         actual = _own_sha256(metadata) if name == METADATA else _sha256(folder / name)
         if actual != expected:
             raise ValueError(
                 f"{name} in {str(folder)!r} is not the file that was saved: its hash "
                 "differs. Copy the folder again from its source, or save the model again."
             )
+
     if unhashed := {METADATA, *FILES} - hashes.keys():
         raise ValueError(damaged(folder, f"has no hash of {min(unhashed)}"))
     return metadata
@@ -201,6 +203,7 @@ def check_can_save(folder: Path, kind: Kind, *, overwrite: bool) -> None:
     if folder.is_file():
         raise FileExistsError(f"{folder} is a file. Name a folder for the {kind}.")
     check_can_create(folder)
+
     held = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if not held:
         return
@@ -214,6 +217,7 @@ def check_can_save(folder: Path, kind: Kind, *, overwrite: bool) -> None:
             f"The folder {folder} holds {min(others)}, which is not part of the saved {kind} and "
             "would be lost. Move it away, or name another folder."
         )
+
     if not overwrite:
         raise FileExistsError(
             f"The folder {folder} holds a saved {kind}. Name another folder, or pass "

@@ -61,6 +61,7 @@ class BertForPretraining(BertEncoder):
         w = self.unpacked()
         ids, length = inputs["input_ids"], inputs["length"]
         half = ops.shape(ids)[0] // 2
+
         # As in the classifier, two halves that do not wait for each other.
         halves = (
             self._states(ids[:half], length[:half], w, inputs["first_places"]),
@@ -86,6 +87,7 @@ class BertForPretraining(BertEncoder):
             "targets": keras.losses.mean_squared_error,
             "labels": _labelled_cross_entropy,
         }
+
         total = 0.0
         for metric in self.part_losses:
             name = metric.name.removesuffix("_loss")
@@ -172,6 +174,7 @@ class _EpochData:
             inputs["candidates"], inputs["log_stands_for"] = task.candidates.draw(rng)
             # The right token comes first among those that it is told apart from.
             inputs["guessed"], guessed = guessed, np.zeros_like(guessed)
+
         right = {"tokens": guessed, "targets": task.targets[rows], "labels": task.shares[rows]}
         return inputs, {name: y for name, y in right.items() if y.ndim == 1 or y.shape[1]}
 

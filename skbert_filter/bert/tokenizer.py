@@ -171,6 +171,7 @@ def _read_tokenizer(source: str) -> Tokenizer:
             raise ValueError(
                 f"{str(file)!r} is not a tokenizer.json that can be read: {error}"
             ) from None
+
     # Imported on need: it takes seconds.
     from transformers import AutoTokenizer, BertTokenizer
 
@@ -201,6 +202,7 @@ def special_tokens(tokenizer: Tokenizer) -> dict[str, str]:
         found["sep"] = around.tokens[-1]
     if unknown := getattr(tokenizer.model, "unk_token", None):
         found["unk"] = unknown
+
     # Nothing in a tokenizer says which of its tokens these are, save their names.
     names = [t.content for t in tokenizer.get_added_tokens_decoder().values() if t.special]
     for part in ("pad", "mask"):
@@ -227,6 +229,7 @@ def encode(
     known = {} if known is None else known
     by_word = len(texts) >= _MANY and _splits_into_words(tokenizer)
     chunks = []
+
     for start in range(0, max(len(texts), 1), _CHUNK):
         chunk = [cut(text, max_length) for text in texts[start : start + _CHUNK]]
         if by_word:
@@ -236,6 +239,7 @@ def encode(
             flat = np.fromiter(chain.from_iterable(ids), np.int32)
             tokens = TokenIds.of(flat, np.fromiter(map(len, ids), np.int32))
         chunks.append(_framed(tokens, tokenizer, max_length))
+
     return TokenIds.of(
         np.concatenate([chunk.flat for chunk in chunks]),
         np.concatenate([chunk.lengths for chunk in chunks]),
@@ -287,6 +291,7 @@ def _encode_words(tokenizer: Tokenizer, texts: list[str], known: dict[str, bytes
     added = tokenizer.get_added_tokens_decoder().values()
     whole = set().union(*(token.content for token in added))
     marks = "".join(rf"\x{ord(mark):02x}" for mark in string.punctuation if mark not in whole)
+
     array = pa.array(texts, pa.string())
     if pc.any(pc.match_substring_regex(array, _NO_BLANKS)).as_py():
         array = pc.replace_substring_regex(array, _NO_BLANKS, "\ufffd")
@@ -308,6 +313,7 @@ def _words(tokenizer: Tokenizer, words: list[str], known: dict[str, bytes]) -> T
     """Return the ids of words, known ones looked up."""
     ids: list[Any] = list(map(known.get, words))
     new = [i for i, found in enumerate(ids) if found is None]
+
     for start in range(0, len(new), _WORDS_AT_A_TIME):
         rows = new[start : start + _WORDS_AT_A_TIME]
         encoding = tokenizer.encode(
@@ -323,6 +329,7 @@ def _words(tokenizer: Tokenizer, words: list[str], known: dict[str, bytes]) -> T
     if len(known) > _MOST_KNOWN:
         known.clear()
     known.update((words[i], ids[i]) for i in new if len(words[i]) <= _LONGEST_KNOWN)
+
     lengths = np.fromiter(map(len, ids), np.int32) // 4
     return TokenIds.of(np.frombuffer(b"".join(ids), np.int32), lengths)
 
