@@ -32,7 +32,12 @@ from skbert_filter.bert.engine import check_not_forked, import_keras
 from skbert_filter.bert.folder import save_encoder
 from skbert_filter.bert.initialization import Start, start_at_random
 from skbert_filter.bert.pretrained import PretrainedEncoder
-from skbert_filter.bert.pretraining_targets import shape_targets, teacher_targets, text_parts
+from skbert_filter.bert.pretraining_targets import (
+    shape_targets,
+    teacher_targets,
+    text_parts,
+    texts_sha256,
+)
 from skbert_filter.bert.pretraining_task import PretrainingTask
 from skbert_filter.bert.state import BertState
 from skbert_filter.bert.tokenizer import cut
@@ -139,8 +144,8 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
     -----
     The task is that of Devlin et al., "BERT: Pre-training of deep bidirectional transformers",
     NAACL 2019, without its next sentences: 15 % of the tokens of a text, and at least one, are to
-    be guessed, drawn again each epoch. Of a vocabulary of more than 1,500, a guess is told apart
-    from the 1,000 most frequent tokens and a sample of 500 others (Jean et al., "On using very
+    be guessed, drawn again each epoch. Of a vocabulary of more than 1,500, a guess is scored
+    against the 1,000 most frequent tokens and a sample of 500 others (Jean et al., "On using very
     large target vocabulary for neural machine translation", ACL 2015). The loss is that
     cross-entropy, plus that of the labels, plus 5 times the mean squared error of a linear map of
     the pooled [CLS] against the shape and 128 principal components of the teacher's states (Romero
@@ -281,11 +286,15 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
             targets.append(shape_targets(texts))
         task = PretrainingTask.of(start, texts, np.hstack(targets), shares, rng)
 
-        hashes = {"texts": _sha256(texts), "tokenizer": _sha256([task.tokenizer.to_str()])}
+        hashes = {
+            "texts": texts_sha256(texts),
+            "tokenizer": texts_sha256([task.tokenizer.to_str()]),
+        }
         if teacher is not None:
-            hashes["teacher"] = f"sha256:{teacher.fingerprint}"
+            hashes["teacher"] = teacher.fingerprint
         if len(classes):
-            hashes["labels"] = f"sha256:{hashlib.sha256(shares.tobytes()).hexdigest()}"
+            hashes["labels"] = hashlib.sha256(shares.tobytes()).hexdigest()
+        hashes = {name: f"sha256:{value}" for name, value in hashes.items()}
         snapshots = self._snapshots(hashes, seeds)
         if snapshots is not None:
             seeds = snapshots.seeds
@@ -588,10 +597,3 @@ def _shares(
     shares = np.zeros((len(texts), len(classes)), np.float32)
     np.add.at(shares, (places, codes), 1)
     return classes, shares / np.maximum(shares.sum(axis=1, keepdims=True), 1)
-
-
-def _sha256(texts: Sequence[str]) -> str:
-    digest = hashlib.sha256()
-    for text in texts:
-        digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
-    return f"sha256:{digest.hexdigest()}"

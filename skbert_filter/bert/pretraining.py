@@ -172,7 +172,7 @@ class _EpochData:
         }
         if task.candidates is not None:
             inputs["candidates"], inputs["log_stands_for"] = task.candidates.draw(rng)
-            # The right token comes first among those that it is told apart from.
+            # The right token comes first among those that are scored.
             inputs["guessed"], guessed = guessed, np.zeros_like(guessed)
 
         right = {"tokens": guessed, "targets": task.targets[rows], "labels": task.shares[rows]}

@@ -66,6 +66,14 @@ class Teacher:
         return states
 
 
+def texts_sha256(texts: Sequence[str]) -> str:
+    """Return the hash of texts in their order."""
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
+    return digest.hexdigest()
+
+
 def text_parts(texts: Sequence[str]) -> list[Sequence[str]]:
     """Split texts into the parts that a teacher reads at a time."""
     return [texts[start : start + _CHUNK] for start in range(0, len(texts), _CHUNK)]
@@ -87,10 +95,8 @@ def teacher_targets(
     """
     teacher = Teacher(encoder, layer, max_length)
     texts = [text for part in parts for text in part]
-    digest = hashlib.sha256(f"{encoder.fingerprint} {layer} {max_length}".encode())
-    for text in texts:
-        digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
-    name = f"teacher-{digest.hexdigest()[:16]}"
+    digest = texts_sha256([f"{encoder.fingerprint} {layer} {max_length}", *texts])
+    name = f"teacher-{digest[:16]}"
 
     sample = np.random.RandomState(0).permutation(len(texts))[:_SAMPLE]
     n_components = min(_N_COMPONENTS, len(sample), teacher.width)

@@ -87,7 +87,7 @@ class Masking:
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """The tokens that a guess is told apart from: the frequent ones, and a draw of the others.
+    """The tokens that a guess is scored against: the frequent ones, and a draw of the others.
 
     Scores of a large vocabulary at each place would take half of the time of a very small BERT.
     Importance sampling as in Jean et al., "On using very large target vocabulary for neural machine
@@ -118,7 +118,7 @@ class Candidates:
 class PretrainingTask:
     """Tokenized texts that have a word to guess, and the weights of an untrained model.
 
-    Without ``candidates``, a guess is told apart from the whole vocabulary. ``targets``
+    Without ``candidates``, a guess is scored against the whole vocabulary. ``targets``
     ``(n_texts, n_targets)`` is what a linear map of the pooled [CLS] has to give; ``shares``
     ``(n_texts, n_classes)`` how much of a text each label has, all 0 for a text without one.
     Both may have no columns.
