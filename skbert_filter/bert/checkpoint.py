@@ -5,7 +5,7 @@ the pooler and the head. Reading runs no code of a folder.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -45,19 +45,18 @@ _BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
 _FLOATS = ("F16", "BF16", "F32", "F64")
 
 # What the metadata of a saved model hold, and those of a filter besides.
-_FIELDS: dict[str, tuple[type, ...]] = {
-    "parameters": (dict,),
-    "history": (dict,),
-    "training_record": (dict,),
-}
-_FIELDS_OF_A_FILTER: dict[str, tuple[type, ...]] = {
-    "max_length": (int,),
-    "gamma": (int, float),
-    "label_smoothing": (int, float),
-    "precision": (str,),
-    "classes": (list,),
-    "classes_dtype": (str,),
-    "fingerprint": (str,),
+_FIELDS: dict[str, Callable[[Any], bool]] = dict.fromkeys(
+    ("parameters", "history", "training_record"), lambda value: type(value) is dict
+)
+_FIELDS_OF_A_FILTER: dict[str, Callable[[Any], bool]] = {
+    "max_length": lambda value: type(value) is int and value >= 1,
+    "gamma": lambda value: type(value) in (int, float) and 0 <= value < np.inf,
+    "label_smoothing": lambda value: type(value) in (int, float) and 0 <= value < 1,
+    "precision": lambda value: value in get_args(Precision),
+    "classes": lambda value: type(value) is list,
+    "classes_dtype": lambda value: type(value) is str,
+    "fingerprint": lambda value: type(value) is str,
+    **_FIELDS,
 }
 
 
@@ -112,7 +111,7 @@ def load_folder(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
             raise ValueError(f"{owner} is incomplete: {name} is not a regular file.")
 
     metadata = checked_metadata(path)
-    _check_fields(path, metadata, _FIELDS | _FIELDS_OF_A_FILTER)
+    _check_fields(path, metadata, _FIELDS_OF_A_FILTER)
     config, architecture = _read_config(path, owner)
     names = config.get("id2label")
     if not isinstance(names, dict) or not 2 <= len(names) == len(metadata["classes"]):
@@ -120,7 +119,9 @@ def load_folder(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
             f"config.json of {owner} has id2label={names!r}, but {METADATA} has "
             f"classes={metadata['classes']!r}. Save the filter again."
         )
-    _check_numbers(path, metadata, architecture.max_position_embeddings)
+    if (length := metadata["max_length"]) > architecture.max_position_embeddings:
+        n_positions = architecture.max_position_embeddings
+        raise ValueError(damaged(path, f"has max_length={length} for {n_positions} positions"))
 
     n_logits = len(names)
     shapes = replace(architecture, n_logits=n_logits).weight_shapes()
@@ -144,26 +145,13 @@ def load_folder(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
 
 
 def _check_fields(
-    path: Path, metadata: Mapping[str, Any], fields: Mapping[str, tuple[type, ...]]
+    path: Path, metadata: Mapping[str, Any], fields: Mapping[str, Callable[[Any], bool]]
 ) -> None:
-    for name, types in fields.items():
-        if type(metadata.get(name)) not in types:
-            expected = " or ".join(t.__name__ for t in types)
-            found = f"{name}={metadata[name]!r}" if name in metadata else f"no {name}"
-            raise ValueError(
-                damaged(path, f"has {found}, where a saved model has {name} of type {expected}")
-            )
-
-
-def _check_numbers(path: Path, metadata: Mapping[str, Any], n_positions: int) -> None:
-    length, gamma, smoothing = (metadata[n] for n in ("max_length", "gamma", "label_smoothing"))
-    if not 1 <= length <= n_positions:
-        raise ValueError(damaged(path, f"has max_length={length} for {n_positions} positions"))
-    if not 0 <= gamma < np.inf or not 0 <= smoothing < 1:
-        found = f"gamma={gamma}, label_smoothing={smoothing}"
-        raise ValueError(damaged(path, f"has {found}, with which no filter is trained"))
-    if metadata["precision"] not in get_args(Precision):
-        raise ValueError(damaged(path, f"has an unknown precision={metadata['precision']!r}"))
+    for name, is_valid in fields.items():
+        if name not in metadata:
+            raise ValueError(damaged(path, f"has no {name}, which a saved model has"))
+        if not is_valid(metadata[name]):
+            raise ValueError(damaged(path, f"has {name}={metadata[name]!r}, which is not valid"))
 
 
 def _read_encoder(
