@@ -49,6 +49,9 @@ from skbert_filter.validation import PlainParameters, check_labels, check_texts
 # Steps after which the state is saved to `checkpoint_dir`: some ten seconds of them.
 _SAVE_STEPS = 200
 
+# Parameters of earlier versions, which a saved pretrainer may name.
+_DROPPED = {"mlm_probability", "save_steps"}
+
 # What may change when a training resumes; tokenizer and teacher are compared by what they hold.
 _NOT_COMPARED = ("tokenizer", "teacher", "checkpoint_dir", "max_seconds", "verbose")
 
@@ -95,8 +98,7 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
     epochs : "auto" or int, default="auto"
         Passes over the distinct texts. "auto": about 2,000 steps, in one pass to ten.
     batch_size : int, default=128
-        Texts of a training step, on average: a step takes texts of similar length, more of them
-        where they are short, so that each has about as many tokens.
+        Texts of a training step, on average: more of them where they are short.
     learning_rate : float or "auto", default="auto"
         Peak of Adam's learning rate, which it reaches after a tenth of the steps, to fall to 0 as
         a cosine. "auto": 6e-3 up to a width of 32, and in proportion less for a wider encoder,
@@ -104,13 +106,12 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
     max_steps : int, default=None
         Most training steps, over which the learning rate decays.
     max_seconds : float, default=None
-        Time after which training stops, counted from the start of `fit` (of the first one if it
-        was interrupted). The learning rate decays over the steps that fit in. How far training
-        gets, and so its result, then depends on the machine.
+        Time after which training stops, counted from the start of `fit`. The learning rate decays
+        over the steps that fit in. The result then depends on the machine.
     checkpoint_dir : str or path-like, default=None
         Folder that keeps the state of an unfinished training, every 200 steps and after each
-        epoch. If `fit` is killed, a `fit` with the same texts and parameters resumes and ends with
-        the same result; one with others is refused. The state is removed at the end.
+        epoch, and is removed at the end. If `fit` is killed, a `fit` with the same texts and
+        parameters resumes and ends with the same result; one with others is refused.
     random_state : int, RandomState instance or None, default=None
         Seed of the weights, the order of the texts, and the choice of words.
     verbose : int, default=0
@@ -119,8 +120,7 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
     Attributes
     ----------
     encoder_ : PretrainedEncoder
-        The tokenizer, size and weights, as an immutable value. It has a pooler if [CLS] learnt
-        something.
+        The tokenizer, size and weights, as an immutable value.
     filter_ : SmallBertTextFilter
         A fitted filter with the encoder and the head that learnt the labels; only if `y` was
         passed. Its probabilities are those of the cross-entropy, which need no correction.
@@ -128,8 +128,7 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         The labels, sorted; only if `y` was passed.
     history_ : dict of str to list of float
         For each epoch the loss, its parts (``tokens_loss``, the mean cross-entropy of the words
-        to guess, estimated from samples of the vocabulary where it is large; ``targets_loss``;
-        ``labels_loss``), and the learning_rate.
+        to guess, ``targets_loss`` and ``labels_loss``), and the learning_rate.
     n_iter_ : int
         Epochs that were run, the last one perhaps in part.
     training_record_ : dict
@@ -507,7 +506,7 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         """
         encoder, head, own = load_encoder(folder)
         try:
-            pretrainer = cls(**own["parameters"])
+            pretrainer = cls(**{k: v for k, v in own["parameters"].items() if k not in _DROPPED})
             pretrainer._validate_params()
             pretrainer.n_iter_ = len(own["history"]["loss"])
         except (KeyError, TypeError, ValueError) as error:
