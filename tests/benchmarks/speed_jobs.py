@@ -166,7 +166,7 @@ def predict(corpus: str, model_file: str, n: int | None, n_jobs: int | None) -> 
 
 def of_length(model_file: str, folder: str, n_tokens: int) -> dict[str, float]:
     """Predict texts that all have so many tokens, [CLS] and [SEP] counted."""
-    from skbert_filter.bert.folder import load_folder
+    from skbert_filter.bert.checkpoint import load_folder
 
     model, (state, _) = load(model_file), load_folder(folder)
     n = 400_000 // n_tokens
@@ -222,7 +222,7 @@ def precision(folder: str, peer_texts: str) -> dict[str, float]:
 
     from skbert_filter import SmallBertTextFilter
     from skbert_filter.bert.batching import prediction_batches
-    from skbert_filter.bert.folder import load_folder
+    from skbert_filter.bert.checkpoint import load_folder
     from skbert_filter.bert.losses import raw_probabilities
     from skbert_filter.bert.onnx_engine import onnx_model
 
