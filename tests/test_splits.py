@@ -416,7 +416,7 @@ def test_what_is_left_out_is_told_once_for_all_splits(told):
     first = next(DedupStratifiedKFold(2).split(X, y, groups=[0] * 4 + [1] * 5))
     assert as_lists([first]) == [([2, 3], [4, 5, 6, 7, 8])]
     assert told() == [
-        "DedupStratifiedKFold(n_splits=2) leaves out rows, so that no text is on two sides: "
+        "DedupStratifiedKFold(n_splits=2) drops rows, so that no text is on two sides: "
         "2 of 4 training rows (1 of 3 distinct texts); 1 of 5 training rows (1 of 4 distinct "
         "texts)."
     ]
@@ -469,7 +469,7 @@ def test_a_plain_script_is_told_and_its_splits_do_not_depend_on_hashes():
     assert runs[0].stdout == runs[1].stdout
     assert runs[0].stderr == runs[1].stderr
     lines = runs[0].stderr.splitlines()
-    assert [line.partition(" leaves out rows")[0] for line in lines] == [
+    assert [line.partition(" drops rows")[0] for line in lines] == [
         "DedupStratifiedKFold(n_splits=3)",
         "DedupStratifiedShuffleSplit(n_splits=3)",
         "dedup_train_test_split",

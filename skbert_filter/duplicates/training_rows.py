@@ -15,7 +15,7 @@ import pandas as pd
 from sklearn.utils.validation import _check_sample_weight
 
 from skbert_filter.duplicates.keys import Key, first_rows, first_seen, number_inputs, text_keys
-from skbert_filter.duplicates.label_counts import Votes, count_votes
+from skbert_filter.duplicates.label_counts import LabelCounts, count_labels
 from skbert_filter.duplicates.splits import DedupStratifiedShuffleSplit
 from skbert_filter.validation import check_labels, check_texts, find_texts, take_rows
 
@@ -161,14 +161,14 @@ def training_rows(
     classes, weights = classes[order], weights[order]
     codes, keys = first_seen(text_keys(texts, key))
     n_distinct = len(keys)
-    votes = count_votes(codes, classes, weights, n_distinct, n_classes)
+    votes = count_labels(codes, classes, weights)
     if conflicts == "raise" and votes.conflicting.any():
         examples = first_rows(codes)[votes.conflicting][:3]
         raise _conflict(votes, [texts[i] for i in examples])
     kept = _kept(votes, conflicts)
     shares = np.zeros((n_distinct, n_classes), np.float32)
     if conflicts == "soft":
-        shares[votes.texts, votes.classes] = votes.weights
+        shares[:, : votes.table.shape[1]] = votes.table.toarray()
         shares /= shares.sum(axis=1, keepdims=True)
     else:
         shares[np.arange(n_distinct), votes.majority] = 1
@@ -264,7 +264,7 @@ def resolve_conflicts(
     row_codes, _ = numbered
     if not len(row_codes):
         raise ValueError("X has 0 rows. Pass at least one.")
-    classes, labels = pd.factorize(check_labels(y, len(row_codes)), sort=True)
+    classes, _ = pd.factorize(check_labels(y, len(row_codes)), sort=True)
     weights = _check_sample_weight(
         sample_weight,
         row_codes,
@@ -275,7 +275,7 @@ def resolve_conflicts(
     used = np.flatnonzero(weights)
     codes, distinct = pd.factorize(row_codes[used])
     classes = classes[used]
-    votes = count_votes(codes, classes, weights[used], len(distinct), len(labels))
+    votes = count_labels(codes, classes, weights[used])
     if conflicts == "raise" and votes.conflicting.any():
         examples = used[first_rows(codes)[votes.conflicting][:3]]
         texts = find_texts(take_rows(X, examples))
@@ -292,13 +292,13 @@ def resolve_conflicts(
     return take_rows(X, rows), y_resolved, rows
 
 
-def _kept(votes: Votes, conflicts: Conflicts) -> np.ndarray:
+def _kept(votes: LabelCounts, conflicts: Conflicts) -> np.ndarray:
     if conflicts == "soft":
         return np.ones(len(votes.tied), dtype=bool)
     return ~votes.conflicting if conflicts == "drop" else ~votes.tied
 
 
-def _conflict(votes: Votes, examples: list[str] | list[int]) -> ValueError:
+def _conflict(votes: LabelCounts, examples: list[str] | list[int]) -> ValueError:
     shown = ", ".join(f"row {i}" if isinstance(i, int) else short_repr(i) for i in examples)
     return ValueError(
         f"Equal texts come with more than one label, such as {shown} "
