@@ -94,12 +94,10 @@ class DedupStratifiedKFold(_DedupSplitter, StratifiedKFold):
 
     Notes
     -----
-    With groups, each row is tested once, in the fold of its group. The folds are as alike as the
-    sizes of the groups allow in the number of texts of each class, where a text of several groups
-    counts in each of them: the pages of a web site share their menus.
-
-    Dropped rows are logged at the level that Python shows without any configuration;
-    ``logging.getLogger("skbert_filter").setLevel("ERROR")`` silences it.
+    With groups, each row is tested once, in the fold of its group. The folds are as alike in the
+    number of texts of each class as the sizes of the groups allow; a text of several groups counts
+    in each of them. That rows are dropped is logged as a warning, which
+    ``logging.getLogger("skbert_filter").setLevel("ERROR")`` silences.
 
     Examples
     --------
@@ -172,10 +170,9 @@ class DedupStratifiedShuffleSplit(_DedupSplitter, StratifiedShuffleSplit):
     Notes
     -----
     With groups, sizes hold only nearly. The groups are put in a random order and cut where the
-    texts before the cut come nearest to the requested size in each class, until the error (root
-    mean square over the classes, as a share of the texts of the class) is at most half a percentage
-    point; after 100 orders the nearest cut is taken. With `train_size`, the groups left are ordered
-    and cut in the same way.
+    texts before the cut come nearest to the requested share of each class. The first of 100 orders
+    with an error (root mean square over the classes) of at most half a percentage point is taken,
+    else the best. With `train_size`, the groups left are ordered and cut in the same way.
 
     Examples
     --------
@@ -434,21 +431,16 @@ class _Pairs:
     def _check_side(self, on_side: np.ndarray, side: str) -> None:
         labels = self.labels[self.texts]
         counts = np.bincount(labels[on_side], minlength=len(self.classes))
-        if counts.all():
-            return
-
         absent = counts.argmin()
-        problem = f"{side} would have no text of its own"
-        if counts.any():
-            problem = (
-                f"{side} would have no text of class {self.classes[absent]!r}, whose "
-                f"{np.count_nonzero(self.labels == absent)} distinct texts are in "
-                f"{len(np.unique(self.groups[labels == absent]))} of the groups"
+        if counts[absent] == 0:
+            n_texts = np.count_nonzero(self.labels == absent)
+            n_groups = len(np.unique(self.groups[labels == absent]))
+            raise ValueError(
+                f"{self.what}: {side} would have no text of class {self.classes[absent]!r} to "
+                f"itself, whose {n_texts} distinct texts are in {n_groups} of the groups. Ask for "
+                "fewer splits or other sizes, try another random_state, or leave the class or "
+                "groups out."
             )
-        raise ValueError(
-            f"{self.what}: {problem}. Ask for fewer splits or other sizes, try another "
-            "random_state, or leave the class or groups out."
-        )
 
 
 def _sizes(requested: dict[str, Any], default_test_size: float, n_texts: int) -> list[int]:

@@ -53,7 +53,7 @@ class Evaluation(Scores):
     n_wrong : int
         How many distinct texts were answered wrong.
     baselines : tuple of Scores
-        The scores of the other classifiers on the same texts.
+        Those of the other classifiers on the same texts.
     tests : tuple of McNemarTest
         This classifier against each of them, on the distinct texts.
     leakage : LeakageReport or None
@@ -100,18 +100,15 @@ class Evaluation(Scores):
             By the names of the attributes; NaN becomes None.
         """
         leakage, without = self.leakage, self.without_leaks
+        names = ["duplicates", "n_conflicts", "n_left_out", "n_wrong", "verdict"]
         evaluation = {
             **self.figures(),
-            "duplicates": self.duplicates,
-            "n_conflicts": self.n_conflicts,
-            "n_left_out": self.n_left_out,
-            "n_wrong": self.n_wrong,
+            **{name: getattr(self, name) for name in names},
             "labels": self.confusion.index.tolist(),
             "confusion": self.confusion.to_numpy().tolist(),
             "errors": self.errors.to_dict("records"),
             "baselines": [scores.figures() for scores in self.baselines],
             "tests": [asdict(test) | {"sentence": str(test)} for test in self.tests],
-            "verdict": self.verdict,
             "leakage": leakage and leakage.to_frame().reset_index().to_dict("records"),
             "without_leaks": without and without.figures(),
         }
@@ -121,13 +118,9 @@ class Evaluation(Scores):
     @property
     def confusions(self) -> pd.DataFrame:
         """The labels that were taken for others: "label", "predicted", "count", most first."""
-        counts = self.confusion.to_numpy() * (1 - np.eye(len(self.confusion), dtype=np.intp))
-        true, given = counts.nonzero()
-        labels = self.confusion.index
-        table = pd.DataFrame(
-            {"label": labels[true], "predicted": labels[given], "count": counts[true, given]}
-        )
-        return table.sort_values("count", ascending=False, kind="stable", ignore_index=True)
+        counts = self.confusion.T.unstack().rename("count").reset_index()
+        wrong = counts[(counts["label"] != counts["predicted"]) & (counts["count"] > 0)]
+        return wrong.sort_values("count", ascending=False, kind="stable", ignore_index=True)
 
     @property
     def counting(self) -> str:
@@ -140,7 +133,7 @@ class Evaluation(Scores):
             return f"Scored on {what}."
         return (
             f"Scored on {what}. Texts with several labels: {self.n_conflicts:,}, of which the most "
-            f"frequent counts; dropped, for want of one: {self.n_left_out:,}."
+            f"frequent counts; dropped for a tie: {self.n_left_out:,}."
         )
 
     @property
@@ -234,11 +227,11 @@ class Evaluation(Scores):
         errors = self.errors
         if errors.empty:
             return ""
-        strings = {
-            "label": [printable(label, _LETTERS) for label in errors["label"]],
-            "predicted": [printable(label, _LETTERS) for label in errors["predicted"]],
-            "text": map(shown_text, errors["text"]),
+        strings: dict[str, Any] = {
+            name: [printable(label, _LETTERS) for label in errors[name]]
+            for name in ("label", "predicted")
         }
+        strings["text"] = map(shown_text, errors["text"])
         lines = aligned({"confidence": (".3f", errors["confidence"])}, strings)
         return f"The most confident of {counted(self.n_wrong, 'error')}:\n{lines}"
 
@@ -314,7 +307,7 @@ def evaluate(
     >>> print(evaluation)
     WordCountRule
     Scored on 148 distinct texts, each counted once (159 rows). Texts with several labels: 1,
-    of which the most frequent counts; dropped, for want of one: 1.
+    of which the most frequent counts; dropped for a tie: 1.
     <BLANKLINE>
       accuracy      95 % CI     F1     AP  Brier    ECE  classifier
          0.878    0.816–0.922  0.809  0.898  0.089  0.084  WordCountRule

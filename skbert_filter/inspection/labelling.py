@@ -69,20 +69,14 @@ def next_to_label(
 
     Notes
     -----
-    The uncertainty is 1 less the margin between the two most probable classes [1]_. Of the
-    ``10 * n`` texts of the highest scores, `n` are drawn by k-means++ [2]_, weighted by their
-    scores: the further a text is from all that are drawn, the likelier it is the next. Distances
-    are those of TF-IDF vectors of two to four characters, of the first 1,000.
+    The uncertainty is 1 less the margin between the two most probable classes (Scheffer, Decomain
+    and Wrobel, "Active Hidden Markov Models for Information Extraction", 2001). Of the ``10 * n``
+    texts of the highest scores, `n` are drawn by k-means++ (Arthur and Vassilvitskii, 2007),
+    weighted by their scores: the further a text is from all that are drawn, the likelier it is the
+    next. Distances are those of TF-IDF vectors of two to four characters, of the first 1,000.
 
     A choice of 100 from 260,000 distinct texts takes 3 seconds of processor time, of 1,000 half a
     minute: it grows with the square of `n`.
-
-    References
-    ----------
-    .. [1] T. Scheffer, C. Decomain and S. Wrobel, "Active Hidden Markov Models for
-       Information Extraction", Advances in Intelligent Data Analysis, 2001.
-    .. [2] D. Arthur and S. Vassilvitskii, "k-means++: The Advantages of Careful Seeding",
-       ACM-SIAM Symposium on Discrete Algorithms, 2007.
 
     Examples
     --------

@@ -37,18 +37,10 @@ class OutOfFold(Report):
         first.
     pred_probs : ndarray of float of shape (n_texts, n_classes)
         The out-of-fold probabilities.
-    rows : ndarray of int of shape (n_texts,)
-        How many rows each text has.
-    contradicting : ndarray of int of shape (n_texts,)
-        How many of these have another label than the most frequent one.
     tied : ndarray of bool of shape (n_texts,)
         Whether several labels are the most frequent.
-    first_row : ndarray of int of shape (n_texts,)
-        The index of the first row with the text.
-
-    See Also
-    --------
-    out_of_fold : Computes it.
+    rows, contradicting, first_row : ndarray of int of shape (n_texts,)
+        As in the table of `suspect_labels`.
     """
 
     texts: list[str] = field(repr=False)
@@ -151,17 +143,12 @@ def suspect_labels(
     Each distinct text is trained on once, with its most frequent label; one with several most
     frequent labels is not trained on. The score is
     ``log(probability of suggested / probability of label) * log2(1 + rows)``: how far the models
-    disagree with the label, weighted by the rows that a correction would fix. Confident learning
-    [1]_ compares each probability with the mean that texts of its class get; on web snippets and
-    text messages that found no more wrong labels, so it is not done here.
+    disagree with the label, weighted by the rows that a correction would fix. To compare it with
+    the mean of the class (Northcutt, Jiang and Chuang, "Confident Learning", Journal of Artificial
+    Intelligence Research 70, 2021) found no more wrong labels on web snippets and text messages.
 
     The folds are fitted by :func:`~sklearn.model_selection.cross_val_predict`, which encodes the
     classes: a `class_weight` by label has to use the integers, in sorted order.
-
-    References
-    ----------
-    .. [1] C. Northcutt, L. Jiang and I. Chuang, "Confident Learning: Estimating
-       Uncertainty in Dataset Labels", Journal of Artificial Intelligence Research 70, 2021.
 
     Examples
     --------

@@ -145,10 +145,8 @@ class DedupLearningCurveDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        Axes with the curve.
-    figure_ : matplotlib Figure
-        Figure containing it.
+    ax_, figure_ : matplotlib Axes and Figure
+        What it is drawn on.
     errorbar_ : matplotlib ErrorbarContainer
         The mean over the folds, and their standard deviation.
 

@@ -45,10 +45,8 @@ class ReliabilityDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        Axes with the curves.
-    figure_ : matplotlib Figure
-        Figure containing them.
+    ax_, figure_ : matplotlib Axes and Figure
+        What it is drawn on.
     lines_ : dict of str to matplotlib Line2D
         The curves.
 
@@ -218,10 +216,8 @@ class ScoreDistributionDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        Axes with the distributions.
-    figure_ : matplotlib Figure
-        Figure containing them.
+    ax_, figure_ : matplotlib Axes and Figure
+        What it is drawn on.
     stairs_ : list of matplotlib StepPatch
         The outline of each class.
     line_ : matplotlib Line2D
@@ -313,10 +309,8 @@ class ScoreDistributionDisplay:
             The probability from which on a text is kept.
         pos_label : label, default=None
             The class whose probability it is. None: of two classes the second.
-        n_bins : int, default=20
-            How many bins, of equal width.
-        ax : matplotlib Axes, default=None
-            Axes to draw on; None for a new figure.
+        n_bins, ax
+            As for `plot`.
 
         Returns
         -------

@@ -29,10 +29,10 @@ _BINS = 40
 
 @dataclass(eq=False, repr=False)
 class TextLengthDisplay:
-    """How many words the texts of each class have, with the best threshold.
+    """How many words the texts of each class have, with the threshold of the best rule.
 
-    It is made by `from_texts`. The threshold is that of
-    :class:`~skbert_filter.inspection.WordCountRule`: a filter has to beat it.
+    It is made by `from_texts`. A filter has to beat this rule, which is a
+    :class:`~skbert_filter.inspection.WordCountRule`.
 
     Parameters
     ----------
@@ -47,10 +47,8 @@ class TextLengthDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        Axes with the lengths.
-    figure_ : matplotlib Figure
-        Figure containing them.
+    ax_, figure_ : matplotlib Axes and Figure
+        What it is drawn on.
     stairs_ : list of matplotlib StepPatch
         The outline of each class.
     line_ : matplotlib Line2D or None
@@ -135,9 +133,7 @@ class TextLengthDisplay:
         y : array-like of shape (n_samples,)
             Their labels. There is a threshold for two classes only; of more than six the five
             largest are shown, and the others together.
-        ax : matplotlib Axes, default=None
-            Axes to draw on; None for a new figure.
-        max_words : int, default=None
+        ax, max_words
             As for `plot`.
 
         Returns
@@ -243,10 +239,8 @@ class DistinctiveTermsDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        Axes with the terms.
-    figure_ : matplotlib Figure
-        Figure containing them.
+    ax_, figure_ : matplotlib Axes and Figure
+        What it is drawn on.
     errorbars_ : list of matplotlib ErrorbarContainer
         The terms of each class.
 
@@ -326,10 +320,8 @@ class DistinctiveTermsDisplay:
         X, y, vectorizer, prior_size
             As for :func:`distinctive_terms`. Of more than six classes the six with most terms are
             drawn, each against all others.
-        n_terms : int, default=8
-            How many terms of each class to draw.
-        ax : matplotlib Axes, default=None
-            Axes to draw on; None for a new figure.
+        n_terms, ax
+            As for `plot`.
 
         Returns
         -------
