@@ -71,6 +71,7 @@ class LeakageReport(Report):
             "distinct": (",", leaks["test_texts"]),
             "of distinct": (".1%", leaks["test_texts_share"]),
         }
+
         lines = (
             f"{counted(self.train_rows, 'training row')} ({self.train_distinct:,} distinct), "
             f"{counted(self.test_rows, 'test row')} ({self.test_distinct:,} distinct).\n"
@@ -199,6 +200,7 @@ def _number_both(
                 "key is for texts, but X_train and X_test are arrays or tables, whose rows are "
                 "compared exactly. Leave it out, or pass one column of str."
             )
+
         rows = _stack(X_train, X_test)
         codes, _ = first_seen(row_keys(rows))
         tuples = row_tuples(rows.iloc[first_rows(codes)])

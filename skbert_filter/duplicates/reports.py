@@ -141,6 +141,7 @@ class DuplicateReport(Report):
             ("repeats", repeats, f"{repeats / self.rows:.1%} of the rows repeat an earlier one"),
             (f"repeated {unit}s", repeated, f"{of_distinct} occur more than once"),
         ]
+
         if self.misdecoded is not None:
             share = f"{self.misdecoded:.1%} of the distinct texts"
             figures.append(("mis-decoded texts", round(self.misdecoded * self.distinct), share))

@@ -309,6 +309,7 @@ class _Pairs:
                 "non-empty container of str, or a NumPy array or table with rows and columns."
             )
         codes, distinct = numbered
+
         row_labels, names = np.zeros(len(codes), np.intp), np.zeros(1)
         if y is not None:
             row_labels, names = pd.factorize(check_labels(y, len(codes)), sort=True)
@@ -363,6 +364,7 @@ class _Pairs:
                     f"hold a text of each of the {len(self.classes)} classes. Ask for larger ones, "
                     "or leave classes out."
                 )
+
             splitter = StratifiedShuffleSplit(
                 1, test_size=size, train_size=later, random_state=random
             )
@@ -377,6 +379,7 @@ class _Pairs:
         n_groups, n_classes = self.groups.max() + 1, len(self.classes)
         first_pairs, totals = first_rows(self.texts), np.bincount(self.labels)
         order, cuts = np.arange(n_groups), [0]
+
         for wanted in np.cumsum(sizes) / len(self.labels):
             start, later_sides = cuts[-1], len(sizes) - len(cuts)
             # At least one group for this side and for each later one.
@@ -412,6 +415,7 @@ class _Pairs:
         for number, sides in enumerate(splits):
             is_first = sides == np.minimum.reduceat(sides, first_pairs)[self.texts]
             settled.append(np.where(is_first, sides, len(names)))
+
             for side, name in enumerate(names):
                 given = sides == side
                 dropped = given & ~is_first
@@ -422,6 +426,7 @@ class _Pairs:
                         f"({len(np.unique(self.texts[dropped])):,} of "
                         f"{len(np.unique(self.texts[given])):,} distinct texts)"
                     )
+
         if not np.array_equal(settled, splits):
             _LOGGER.warning(
                 "%s drops rows, so that no text is on two sides: %s.", self.what, "; ".join(losses)
@@ -447,6 +452,7 @@ def _sizes(requested: dict[str, Any], default_test_size: float, n_texts: int) ->
     """Return the requested shares or numbers as numbers of texts, None being the rest."""
     if requested["test_size"] is None and requested["train_size"] is None:
         requested = {**requested, "test_size": default_test_size}
+
     numbers = {}
     for name, size in requested.items():
         if isinstance(size, int | np.integer) and 0 < size < n_texts:
@@ -479,6 +485,7 @@ def group_codes(groups: Any, n_rows: int) -> tuple[np.ndarray, int]:
         values = np.fromiter(groups, dtype=object, count=len(groups))
     else:
         values = np.asarray(groups, dtype=object if isinstance(groups, list | tuple) else None)
+
     if values.shape not in ((n_rows,), (n_rows, 1)):
         raise ValueError(
             f"groups has the shape {values.shape}, but X has {n_rows} rows. Pass one group for "

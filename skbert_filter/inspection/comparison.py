@@ -155,6 +155,7 @@ class Comparison(Report):
         best = (self._sign(score) * means.loc[singles, score]).idxmax()
         gain = means.loc[ensemble, score] - means.loc[best, score]
         times = means.loc[ensemble, "seconds"] / means.loc[best, "seconds"]
+
         what = (
             f"{gain:+.3f} {SHORT_NAMES.get(score, score)} against the best single classifier, "
             f"{best}, for {times:.1f} times the seconds of its fit"
@@ -201,6 +202,7 @@ class Comparison(Report):
             f"{fits['n_test'].mean():,.0f} others:",
             aligned(numbers, {"classifier": means.index}),
         ]
+
         if len(means) > 1:
             lines.append("")
             if means[first].notna().any():

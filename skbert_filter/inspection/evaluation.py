@@ -118,7 +118,8 @@ class Evaluation(Scores):
     @property
     def confusions(self) -> pd.DataFrame:
         """The labels that were taken for others: "label", "predicted", "count", most first."""
-        counts = self.confusion.T.unstack().rename("count").reset_index()
+        by_pair: Any = self.confusion.T.unstack()
+        counts = by_pair.rename("count").reset_index()
         wrong = counts[(counts["label"] != counts["predicted"]) & (counts["count"] > 0)]
         return wrong.sort_values("count", ascending=False, kind="stable", ignore_index=True)
 

@@ -95,6 +95,7 @@ def next_to_label(
             f"{type(estimator).__name__} has no predict_proba, which says how sure it is. Pass a "
             "fitted CalibratedClassifierCV(estimator, cv=DedupStratifiedKFold())."
         )
+
     rows = check_texts(texts, name="texts")
     codes, distinct = first_seen(text_keys(rows, key))
     done = set()
@@ -111,6 +112,7 @@ def next_to_label(
     unlabelled = [rows[row] for row in first]
     counts = np.bincount(codes, minlength=len(distinct))[left]
     proba = np.asarray(estimator.predict_proba(unlabelled))
+
     chosen, score = most_informative(unlabelled, counts, proba, n, random_state)
     return pd.DataFrame(
         {

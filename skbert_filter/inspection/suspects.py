@@ -64,6 +64,7 @@ class OutOfFold(Report):
         likelihood = np.maximum(given, np.finfo(np.float64).tiny)
         odds = np.log(self.pred_probs.max(axis=1) / likelihood)
         score = np.where(self.tied, np.nan, odds * np.log2(1 + self.rows))
+
         label = self.classes[self.labels]
         if self.tied.any():
             label = np.where(self.tied, None, label.astype(object))
@@ -213,6 +214,7 @@ def out_of_fold(
             "probabilities. Pass CalibratedClassifierCV(estimator, cv=DedupStratifiedKFold())."
         )
     check_learns(estimator)
+
     texts = check_texts(X)
     row_labels, classes = pd.factorize(check_labels(y, len(texts)), sort=True)
     if len(classes) < 2:
@@ -227,6 +229,7 @@ def out_of_fold(
         cv = DedupStratifiedKFold(5 if cv is None else int(cv), key=key)
     row_splits = list(check_cv(cv).split(texts, row_labels, groups))
     tested, splits = _splits_of_texts(row_splits, codes, counts.tied)
+
     first = first_rows(codes)
     proba = cross_val_predict(
         estimator,
@@ -280,6 +283,7 @@ def apply_corrections(X: Any, y: Any, table: pd.DataFrame, *, key: Key = "exact"
     """
     texts = check_texts(X)
     labels = check_labels(y, len(texts))
+
     if absent := [name for name in ("text", "label", "first_row") if name not in table]:
         raise ValueError(f"The table has no column {absent[0]!r}. Keep what suspect_labels wrote.")
     codes, distinct = first_seen(text_keys(texts, key))
@@ -299,6 +303,7 @@ def apply_corrections(X: Any, y: Any, table: pd.DataFrame, *, key: Key = "exact"
                 f"Row {line} of the table is of row {row} and the text {short_repr(text)}, which "
                 f"X does not hold there. Pass the X that the table was made of.{hint}"
             )
+
         if pd.isna(label) or (label == "" and "" not in class_of):
             continue
         if label not in class_of:
@@ -308,6 +313,7 @@ def apply_corrections(X: Any, y: Any, table: pd.DataFrame, *, key: Key = "exact"
                 f"Row {line} of the table has the label {label!r}, which y does not hold. Its "
                 f"labels are {short_repr(classes)}."
             )
+
         code = int(codes[int(row)])
         if code in line_of:
             raise ValueError(
@@ -338,6 +344,7 @@ def _splits_of_texts(
     tested = np.concatenate(tests)
     position = np.full(len(tied), -1)
     position[tested[::-1]] = np.arange(len(tested))[::-1]
+
     if (position < 0).any():
         row = int(np.flatnonzero(position[codes] < 0)[0])
         raise ValueError(

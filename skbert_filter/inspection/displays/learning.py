@@ -76,12 +76,14 @@ class TrainingHistoryDisplay:
             (name for name in self.history if not name.startswith("val_")),
             key=lambda name: (name == "learning_rate", name != "loss"),
         )
+
         with column_axes(self, ax, height=0.5 + 1.0 * len(names)) as ax:
             if (place := ax.get_subplotspec()) is None:
                 raise ValueError("ax is not part of a grid. Pass axes made by plt.subplots().")
             ax.set_axis_off()
             grid = place.subgridspec(len(names), 1)
             self.axes_ = {name: ax.figure.add_subplot(grid[i]) for i, name in enumerate(names)}
+
             for name, panel in self.axes_.items():
                 self._draw(panel, name)
                 panel.tick_params(labelbottom=name == names[-1])
@@ -193,6 +195,7 @@ class DedupLearningCurveDisplay:
                 elinewidth=0.8,
                 **STYLES[len(ax.containers) % len(STYLES)],
             )
+
             if sizes.max() > 5 * sizes.min():
                 from matplotlib.ticker import LogLocator
 
@@ -201,6 +204,7 @@ class DedupLearningCurveDisplay:
                 ax.xaxis.set_major_locator(LogLocator(subs=subs))
                 ax.minorticks_off()
             ax.xaxis.set_major_formatter("{x:,.0f}")
+
             ax.set(xlabel="distinct texts with a label", ylabel=self.score_name)
             if ax.get_legend_handles_labels()[0]:
                 legend_above(ax)
@@ -257,9 +261,11 @@ class DedupLearningCurveDisplay:
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         check_learns(estimator)
+
         texts, labels = distinct_texts(X, y)
         if isinstance(cv, Integral):
             cv = DedupStratifiedKFold(int(cv), key=key, shuffle=True, random_state=random_state)
+
         sizes, _, test_scores = learning_curve(
             estimator,
             texts,
@@ -272,5 +278,6 @@ class DedupLearningCurveDisplay:
             random_state=random_state,
             error_score="raise",
         )
+
         name = type(estimator).__name__ if name is None else name
         return cls(sizes, test_scores, score_name=scoring.replace("_", " "), name=name).plot(ax)

@@ -89,6 +89,7 @@ class ReliabilityDisplay:
                 error = "" if self.errors is None else f" (ECE {self.errors[name]:.3f})"
                 label = short_name(name) + error
                 [self.lines_[name]] = ax.plot(prob_pred, prob_true, label=label, **style)
+
             ax.set(
                 xlim=(-0.02, 1.02),
                 ylim=(-0.02, 1.02),
@@ -184,9 +185,11 @@ class ReliabilityDisplay:
                 f"There are {len(by_name)} curves, of which a plot can show {len(STYLES)}. "
                 "Pass fewer."
             )
+
         labels = check_labels(y_true, len(y_true), name="y_true")
         pos_label = _positive_class(np.unique(labels), pos_label)
         happened = labels == pos_label
+
         curves, errors = {}, {}
         for each, proba in by_name.items():
             check_consistent_length(happened, proba)
@@ -261,6 +264,7 @@ class ScoreDistributionDisplay:
         sizes = pd.Series(self.y_true).value_counts().sort_index()
         groups = largest_classes(sizes, always=self.pos_label)
         edges = np.linspace(0, 1, n_bins + 1)
+
         with column_axes(self, ax, height=2.1 + 0.16 * len(groups)) as ax:
             self.stairs_ = []
             for number, (who, labels) in enumerate(groups):

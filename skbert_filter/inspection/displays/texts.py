@@ -275,6 +275,7 @@ class DistinctiveTermsDisplay:
         # A line for each class and one for each of its terms.
         lines: list[str] = []
         headings = []
+
         with column_axes(self, ax, height=0.55 + 0.155 * len(shown) * (n_terms + 1)) as ax:
             self.errorbars_ = []
             for label, style in zip(shown, STYLES, strict=False):
