@@ -20,7 +20,7 @@ class LabelCounts:
     tied: np.ndarray
     agreeing: np.ndarray
 
-    def labels(self, names: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def prevailing(self, names: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the majorities as codes of the classes that prevail anywhere, and their names."""
         present, labels = np.unique(self.majority, return_inverse=True)
         return labels, names[present]

@@ -313,7 +313,7 @@ class _Pairs:
         row_labels, names = np.zeros(len(codes), np.intp), np.zeros(1)
         if y is not None:
             row_labels, names = pd.factorize(check_labels(y, len(codes)), sort=True)
-        labels, names = count_labels(codes, row_labels).labels(names)
+        labels, names = count_labels(codes, row_labels).prevailing(names)
 
         texts, rows, of_pairs = np.arange(len(distinct)), codes, None
         if groups is not None:

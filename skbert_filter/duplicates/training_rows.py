@@ -200,46 +200,35 @@ def resolve_conflicts(
     key: Key = "exact",
     sample_weight: Any = None,
 ) -> tuple[Any, Any, np.ndarray]:
-    """Give equal texts one label, or leave out those with several.
+    """Give equal texts one label, or drop those with several.
 
-    This prepares training data for any estimator. `SmallBertTextFilter` does the same in
-    its `fit`, by its parameter `conflicts`. Repeats stay.
+    This prepares training data for any estimator. `SmallBertTextFilter` does the same in its `fit`,
+    by its parameter `conflicts`. Repeats stay.
 
     Parameters
     ----------
     X : container of str, or array or table of shape (n_samples, n_features)
-        The texts, in any container of :func:`~skbert_filter.validation.check_texts`,
-        or rows to compare.
+        The texts, in any container of :func:`~skbert_filter.validation.check_texts`, or rows to
+        compare.
     y : array-like of shape (n_samples,)
         The class labels.
     conflicts : {"majority", "drop", "soft", "raise"}, default="majority"
-        What happens to a text with several labels, as in `SmallBertTextFilter`.
-        "majority": all its rows get its most frequent label; a text for which two are
-        equally frequent is left out.
-        "drop": it is left out.
-        "soft": each of its rows keeps its label, so that as much of each is learnt.
-        "raise": a ValueError that shows the first ones.
+        What happens to a text with several labels. "majority": all its rows get its most frequent
+        label; in a tie they are dropped. "drop": they are dropped. "soft": each keeps its label, so
+        that as much of each is learnt. "raise": a ValueError that shows the first ones.
     key : {"exact", "whitespace", "casefold"} or callable, default="exact"
-        Which texts are equal; see :func:`~skbert_filter.duplicates.keys.text_keys`.
-        Rows that are not texts have exact keys only.
+        Which texts are equal; see :func:`~skbert_filter.duplicates.keys.text_keys`. Rows that are
+        not texts have exact keys only.
     sample_weight : array-like of shape (n_samples,), default=None
-        What each row counts in the majority. Rows of weight 0 are left out.
+        What each row counts in the majority. Rows of weight 0 are dropped.
 
     Returns
     -------
     X_resolved, y_resolved : containers as given
         The rows that are left, in their order; a pandas container keeps their index.
     rows : ndarray of intp
-        Their numbers, to select from anything else that has one value for each row,
-        such as `sample_weight`.
-
-    Raises
-    ------
-    TypeError
-        If `X` is neither texts nor rows that can be compared.
-    ValueError
-        If `X` is empty, the lengths differ, `conflicts` is unknown, or texts conflict and
-        it is "raise".
+        Their indices, to select from anything else that has one value for each row, such as
+        `sample_weight`.
 
     See Also
     --------
@@ -251,19 +240,18 @@ def resolve_conflicts(
     >>> X = ["About", "We make soap.", "About", "About", "Tea", "Tea"]
     >>> resolve_conflicts(X, [0, 1, 0, 1, 0, 1])
     (['About', 'We make soap.', 'About', 'About'], [0, 1, 0, 0], array([0, 1, 2, 3]))
-    >>> resolve_conflicts(X, [0, 1, 0, 1, 0, 1], conflicts="drop")
-    (['We make soap.'], [1], array([1]))
     """
     if conflicts not in get_args(Conflicts):
         allowed = ", ".join(map(repr, get_args(Conflicts)))
         raise ValueError(f"conflicts is {conflicts!r}. It must be one of {allowed}.")
     numbered = number_inputs(X, key)
     if numbered is None:
-        # empty, or refused here
+        # Empty, or refused here.
         numbered = first_seen(check_texts(X))
     row_codes, _ = numbered
     if not len(row_codes):
         raise ValueError("X has 0 rows. Pass at least one.")
+
     classes, _ = pd.factorize(check_labels(y, len(row_codes)), sort=True)
     weights = _check_sample_weight(
         sample_weight,
@@ -273,18 +261,20 @@ def resolve_conflicts(
         allow_all_zero_weights=True,
     )
     used = np.flatnonzero(weights)
-    codes, distinct = pd.factorize(row_codes[used])
+    codes, _ = pd.factorize(row_codes[used])
     classes = classes[used]
-    votes = count_labels(codes, classes, weights[used])
-    if conflicts == "raise" and votes.conflicting.any():
-        examples = used[first_rows(codes)[votes.conflicting][:3]]
+    counts = count_labels(codes, classes, weights[used])
+    if conflicts == "raise" and counts.conflicting.any():
+        examples = used[first_rows(codes)[counts.conflicting][:3]]
         texts = find_texts(take_rows(X, examples))
-        raise _conflict(votes, examples.tolist() if texts is None else texts)
-    left = np.flatnonzero(_kept(votes, conflicts)[codes])
+        raise _conflict(counts, examples.tolist() if texts is None else texts)
+
     # A label is taken from another row of the text, so that y keeps its type and container.
-    source = np.zeros(len(distinct), dtype=np.intp)
-    in_majority = np.flatnonzero(classes == votes.majority[codes])
+    left = np.flatnonzero(_kept(counts, conflicts)[codes])
+    source = np.zeros(len(counts.majority), dtype=np.intp)
+    in_majority = np.flatnonzero(classes == counts.majority[codes])
     source[codes[in_majority]] = used[in_majority]
+
     rows = used[left]
     y_resolved = take_rows(y, rows if conflicts == "soft" else source[codes[left]])
     if isinstance(y, pd.Series | pd.DataFrame):
@@ -292,17 +282,16 @@ def resolve_conflicts(
     return take_rows(X, rows), y_resolved, rows
 
 
-def _kept(votes: LabelCounts, conflicts: Conflicts) -> np.ndarray:
+def _kept(counts: LabelCounts, conflicts: Conflicts) -> np.ndarray:
     if conflicts == "soft":
-        return np.ones(len(votes.tied), dtype=bool)
-    return ~votes.conflicting if conflicts == "drop" else ~votes.tied
+        return np.ones(len(counts.tied), dtype=bool)
+    return ~counts.conflicting if conflicts == "drop" else ~counts.tied
 
 
-def _conflict(votes: LabelCounts, examples: list[str] | list[int]) -> ValueError:
+def _conflict(counts: LabelCounts, examples: list[str] | list[int]) -> ValueError:
     shown = ", ".join(f"row {i}" if isinstance(i, int) else short_repr(i) for i in examples)
     return ValueError(
-        f"Equal texts come with more than one label, such as {shown} "
-        f"({votes.conflicting.sum()} in all). Correct the labels, or choose 'majority', 'drop' or "
-        "'soft' instead of 'raise' "
+        f"Equal texts have more than one label, such as {shown} ({counts.conflicting.sum()} in "
+        "all). Correct the labels, or choose 'majority', 'drop' or 'soft' instead of 'raise' "
         '(docs: guide_labels, "My labels conflict: what now?").'
     )

@@ -223,7 +223,7 @@ def out_of_fold(
         )
     codes, _ = first_seen(text_keys(texts, key))
     counts = count_labels(codes, row_labels)
-    labels, classes = counts.labels(classes)
+    labels, classes = counts.prevailing(classes)
 
     if cv is None or isinstance(cv, Integral):
         cv = DedupStratifiedKFold(5 if cv is None else int(cv), key=key)

@@ -118,7 +118,7 @@ class ReliabilityDisplay:
         ----------
         estimator : classifier
             Fitted, with `predict_proba`. One with the parameter `probabilities`, as
-            `SmallBertTextFilter` has, is asked for both kinds; it is not changed.
+            `SmallBertTextFilter` has, gives both kinds; it is not changed.
         X : container of str, of length n_samples
             Texts that it has not seen. Each distinct one counts once, with its most frequent label.
         y : array-like of shape (n_samples,)
