@@ -286,13 +286,13 @@ def dedup_train_test_split(
 
 @dataclass(frozen=True)
 class _Pairs:
-    """The distinct texts, once for each group that has them; and the name of who splits them.
+    """The distinct texts, once for each group that has them, and the name of their splitter.
 
     `texts` and `groups` are those of each pair, `rows` has the pair of each row, and `labels` the
     class of each text, all as integer codes.
     """
 
-    what: str
+    splitter: str
     texts: np.ndarray
     groups: Any
     rows: np.ndarray
@@ -300,7 +300,7 @@ class _Pairs:
     classes: list[Any]
 
     @classmethod
-    def read(cls, what: str, X: Any, y: Any, groups: Any, key: Key) -> "_Pairs":
+    def read(cls, splitter: str, X: Any, y: Any, groups: Any, key: Key) -> "_Pairs":
         """Find the pairs of the rows; all texts are of one class if `y` is None."""
         numbered = number_inputs(X, key)
         if numbered is None:
@@ -320,7 +320,7 @@ class _Pairs:
             of_rows, n_groups = group_codes(groups, len(codes))
             pairs, rows = np.unique(codes * n_groups + of_rows, return_inverse=True)
             texts, of_pairs = np.divmod(pairs, n_groups)
-        return cls(what, texts, of_pairs, rows, labels, names.tolist())
+        return cls(splitter, texts, of_pairs, rows, labels, names.tolist())
 
     def rows_of(self, sides: np.ndarray, side: int) -> np.ndarray:
         """Return the rows of the pairs of a side."""
@@ -330,7 +330,7 @@ class _Pairs:
         """Refuse fewer groups than `least`, and classes with fewer texts."""
         if self.groups is not None and (n_groups := self.groups.max() + 1) < least:
             raise ValueError(
-                f"The number of different groups is {n_groups}, but {self.what} needs at least "
+                f"The number of different groups is {n_groups}, but {self.splitter} needs at least "
                 f"{least}. Ask for fewer splits, or leave groups out."
             )
         self._check_classes(self.labels, least)
@@ -341,7 +341,7 @@ class _Pairs:
         if counts[rarest] < least:
             raise ValueError(
                 f"Class {self.classes[rarest]!r} has too few distinct texts ({counts[rarest]}): "
-                f"{self.what}{when} needs at least {least} of each class. Label more texts of it, "
+                f"{self.splitter}{when} needs at least {least} of each class. Label more texts of it, "
                 "ask for fewer splits, or leave it out "
                 '(docs: guide_scores, "How do I get an honest score?").'
             )
@@ -360,7 +360,7 @@ class _Pairs:
             self._check_classes(self.labels[left], 2, when)
             if min(size, later) < len(self.classes):
                 raise ValueError(
-                    f"{self.what}: sets of {', '.join(map(str, sizes))} distinct texts cannot all "
+                    f"{self.splitter}: sets of {', '.join(map(str, sizes))} distinct texts cannot all "
                     f"hold a text of each of the {len(self.classes)} classes. Ask for larger ones, "
                     "or leave classes out."
                 )
@@ -429,7 +429,9 @@ class _Pairs:
 
         if not np.array_equal(settled, splits):
             _LOGGER.warning(
-                "%s drops rows, so that no text is on two sides: %s.", self.what, "; ".join(losses)
+                "%s drops rows, so that no text is on two sides: %s.",
+                self.splitter,
+                "; ".join(losses),
             )
         return settled
 
@@ -441,7 +443,7 @@ class _Pairs:
             n_texts = np.count_nonzero(self.labels == absent)
             n_groups = len(np.unique(self.groups[labels == absent]))
             raise ValueError(
-                f"{self.what}: {side} would have no text of class {self.classes[absent]!r} to "
+                f"{self.splitter}: {side} would have no text of class {self.classes[absent]!r} to "
                 f"itself, whose {n_texts} distinct texts are in {n_groups} of the groups. Ask for "
                 "fewer splits or other sizes, try another random_state, or leave the class or "
                 "groups out."

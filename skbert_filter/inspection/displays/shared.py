@@ -63,7 +63,7 @@ def column_axes(display: Any, ax: Any, height: float = 2.4) -> Iterator[Any]:
         with plt.rc_context(_LOOK):
             _, ax = plt.subplots(figsize=(_COLUMN, height), layout="constrained")
             yield ax
-        # Not by the look, which no longer holds where ticks are made as a figure is drawn.
+        # Some ticks are made when a figure is drawn, where this look is no longer set.
         for each in ax.figure.axes:
             each.tick_params(which="both", labelsize=_SMALL)
     display.ax_, display.figure_ = ax, ax.figure
