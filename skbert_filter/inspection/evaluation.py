@@ -329,6 +329,7 @@ def evaluate(
         raise ValueError(f"duplicates is {duplicates!r}. It must be 'drop' or 'keep'.")
     texts = check_texts(X_test, name="X_test")
     labels = check_labels(y_test, len(texts), name="y_test", of="X_test")
+    train = None if X_train is None else check_texts(X_train, name="X_train")
     test, y = merge_repeats(texts, labels, "weight")
     if not test.texts:
         raise ValueError(
@@ -340,7 +341,7 @@ def evaluate(
     answers = Answers.of(estimator, test.texts, y, name)
     others = {
         other: Answers.of(model, test.texts, y, other)
-        for other, model in _fitted_baselines(baselines, X_train, y_train, duplicates).items()
+        for other, model in _fitted_baselines(baselines, train, y_train, duplicates).items()
     }
     weight = test.weights if duplicates == "keep" else np.ones(len(test.texts))
 
@@ -350,9 +351,9 @@ def evaluate(
         return {"name": name, "n_rows": n_rows, "n_distinct": len(y[rows]), **figures}
 
     leakage = without_leaks = None
-    if X_train is not None:
-        leakage = leakage_report(X_train, texts)
-        known = set(text_keys(check_texts(X_train, name="X_train"), "casefold"))
+    if train is not None:
+        leakage = leakage_report(train, texts)
+        known = set(text_keys(train, "casefold"))
         new = np.array([key not in known for key in text_keys(test.texts, "casefold")])
         if new.any() and not new.all():
             without_leaks = Scores(**scores(name, answers, new))
@@ -400,7 +401,7 @@ def merge_repeats(
 
 
 def _fitted_baselines(
-    baselines: Mapping[str, Any] | None, X_train: Any, y_train: Any, duplicates: Any
+    baselines: Mapping[str, Any] | None, texts: list[str] | None, y_train: Any, duplicates: Any
 ) -> dict[str, Any]:
     if y_train is None:
         for name, model in (baselines or {}).items():
@@ -411,12 +412,10 @@ def _fitted_baselines(
                 )
         return dict(baselines or {})
 
-    if X_train is None:
+    if texts is None:
         raise ValueError("y_train is given without X_train. Pass the training texts too.")
-    texts = check_texts(X_train, name="X_train")
     labels = check_labels(y_train, len(texts), name="y_train", of="X_train")
     train, y = merge_repeats(texts, labels, duplicates)
-
     if baselines is None:
         classes = np.unique(y).tolist()
         if len(classes) == 1:
