@@ -207,7 +207,6 @@ def test_reliability_before_and_after_the_inverse_link(binary, snippets):
         },
         abs=1e-6,
     )
-    assert binary.probabilities == "posterior"
     assert display.ax_.get_xlabel() == "probability given to label keep"
 
 

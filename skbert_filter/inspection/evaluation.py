@@ -14,7 +14,7 @@ from sklearn.utils import check_scalar
 
 from skbert_filter.duplicates.keys import text_keys
 from skbert_filter.duplicates.leakage import LeakageReport, leakage_report
-from skbert_filter.duplicates.training_rows import TrainingRows, training_rows
+from skbert_filter.duplicates.training_rows import training_rows
 from skbert_filter.inspection.baselines import default_baselines
 from skbert_filter.inspection.refitting import last_step
 from skbert_filter.inspection.scores import SHORT_NAMES, Answers, Scores, score_answers
@@ -24,6 +24,7 @@ from skbert_filter.inspection.significance import (
     mcnemar_test,
     p_text,
 )
+from skbert_filter.labelled_texts import LabelledTexts
 from skbert_filter.printing import Columns, Report, aligned, counted, printable, shown_text
 from skbert_filter.validation import check_labels, check_texts
 
@@ -425,7 +426,7 @@ def evaluate(
 
 def merge_repeats(
     texts: list[str], y: np.ndarray, duplicates: Literal["drop", "weight", "keep"] = "drop"
-) -> tuple[TrainingRows, np.ndarray]:
+) -> tuple[LabelledTexts, np.ndarray]:
     """Return the texts, repeats merged as requested and conflicts settled, and their labels."""
     classes, codes = np.unique(y, return_inverse=True)
     rows = training_rows(texts, codes, np.ones(len(texts)), len(classes), duplicates=duplicates)
@@ -474,7 +475,7 @@ def _confusion(answers: Answers, y: np.ndarray, weight: np.ndarray) -> pd.DataFr
     )
 
 
-def _errors(answers: Answers, y: np.ndarray, test: TrainingRows) -> pd.DataFrame:
+def _errors(answers: Answers, y: np.ndarray, test: LabelledTexts) -> pd.DataFrame:
     errors = pd.DataFrame(
         {
             "text": pd.Series(test.texts, dtype=object),

@@ -1,11 +1,11 @@
 """Pictures of the probabilities that a fitted classifier gives."""
 
 from collections.abc import Mapping
-from copy import copy
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 from sklearn.calibration import calibration_curve
 from sklearn.utils import check_consistent_length
 from sklearn.utils._optional_dependencies import check_matplotlib_support
@@ -126,8 +126,8 @@ class ReliabilityDisplay:
         Parameters
         ----------
         estimator : classifier
-            Fitted, with `predict_proba`. One with the parameter `probabilities`, as
-            `SmallBertTextFilter` has, is asked for both kinds; it is not changed.
+            Fitted, with `predict_proba`. Of one with a focal loss, as `SmallBertTextFilter`
+            has, the raw scores are drawn too.
         X : container of str, of length n_samples
             Texts that it has not seen. Each distinct one counts once, with its most
             frequent label.
@@ -157,15 +157,17 @@ class ReliabilityDisplay:
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         texts, labels = distinct_texts(X, y)
         pos_label = positive_class(np.asarray(estimator.classes_), pos_label)
-        asked = {type(estimator).__name__ if name is None else name: estimator}
-        if "probabilities" in estimator.get_params(deep=False):
-            asked = {
-                "before: sigmoid": copy(estimator).set_params(probabilities="sigmoid"),
-                "after: posterior": copy(estimator).set_params(probabilities="posterior"),
-            }
+        given = positive_probability(estimator, texts, pos_label)
+        curves = {type(estimator).__name__ if name is None else name: given}
+        if "focal_gamma" in estimator.get_params(deep=False):
+            logits = estimator.decision_function(texts)
+            # of two classes, the logit of the second
+            scores = np.column_stack([0 * logits, logits]) if logits.ndim == 1 else logits
+            raw = softmax(scores, axis=1)[:, np.asarray(estimator.classes_) == pos_label]
+            curves = {"before: sigmoid": raw.ravel(), "after: posterior": given}
         return cls.from_predictions(
             labels,
-            {name: positive_probability(each, texts, pos_label) for name, each in asked.items()},
+            curves,
             n_bins=n_bins,
             strategy=strategy,
             pos_label=pos_label,
