@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import version
 from numbers import Integral, Real
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -26,7 +25,6 @@ from skbert_filter.bert import auto_settings
 from skbert_filter.bert.architecture import Weights
 from skbert_filter.bert.pretrained import PretrainedEncoder
 from skbert_filter.bert.pretraining_targets import shape_targets, teacher_targets
-from skbert_filter.bert.training_config import EpochHooks, TrainingPlan
 from skbert_filter.text_filter import SmallBertTextFilter
 from skbert_filter.text_streams import distinct_texts
 from skbert_filter.validation import PlainParameters, check_labels, check_texts
@@ -260,7 +258,7 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
             )
 
         # Construction stays free of the tokenizers library, as of Keras.
-        from skbert_filter.bert.engine import check_not_forked, import_keras
+        from skbert_filter.bert.engine import check_not_forked, import_keras, versions
         from skbert_filter.bert.pretraining_task import PretrainingTask
         from skbert_filter.bert.tokenizer import cut
 
@@ -318,20 +316,7 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
             seeds = snapshots.seeds
         import_keras()
         from skbert_filter.bert.pretraining import pretrain
-
-        epochs = []
-
-        def begin_epoch() -> None:
-            epochs.append(context.subcontext(task_name="epoch"))
-            epochs[-1].call_on_fit_task_begin(estimator=self, X=seen, y=y)
-
-        def end_epoch(read: Callable[[], Weights]) -> bool:
-            return epochs[-1].call_on_fit_task_end(
-                estimator=self,
-                X=seen,
-                y=y,
-                reconstruction_attributes=lambda: {"encoder_": task.encoder(read())},
-            )
+        from skbert_filter.bert.training import EpochTasks, TrainingPlan
 
         done = pretrain(
             task,
@@ -341,15 +326,19 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
                 learning_rate=auto_settings.pretraining_rate(
                     self.learning_rate, hidden_size=self.hidden_size
                 ),
-                lr_scheduler_type="cosine",
-                warmup_ratio=0.1,
                 patience=None,
                 max_length=self.max_length,
                 longest=True,
                 seed=seeds["training"],
                 verbose=int(self.verbose),
             ),
-            EpochHooks(begin_epoch, end_epoch),
+            EpochTasks(
+                context,
+                lambda weights: {"encoder_": task.encoder(weights)},
+                estimator=self,
+                X=seen,
+                y=y,
+            ),
             started=started,
             max_steps=self.max_steps,
             max_seconds=self.max_seconds,
@@ -373,10 +362,7 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
             "steps": done.n_steps,
             "seconds": done.seconds,
             "vocab_size": task.architecture.vocab_size,
-            "versions": {
-                name: version(name)
-                for name in ("skbert_filter", "scikit-learn", "keras", "tokenizers", "numpy")
-            },
+            "versions": versions(),
         }
         self._head = {n: w for n, w in done.weights.items() if n.startswith("cls.")}
         for learnt in ("classes_", "filter_"):
@@ -440,9 +426,6 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
             {**self.encoder_.weights, **task.classifier(weights)},
             task.tokenizer,
             max_length=self.max_length,
-            gamma=0.0,
-            label_smoothing=0.0,
-            precision="float32",
         )
 
         model = SmallBertTextFilter(checkpoint=self.encoder_, max_length=self.max_length)

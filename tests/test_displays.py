@@ -207,7 +207,6 @@ def test_reliability_before_and_after_the_inverse_link(binary, snippets):
         },
         abs=1e-6,
     )
-    assert binary.probabilities == "posterior"
     assert display.ax_.get_xlabel() == "probability given to label keep"
 
 
@@ -438,7 +437,7 @@ def test_no_two_styles_differ_by_colour_only():
         ),
         (
             lambda: ScoreDistributionDisplay.from_predictions([0, 1], [0.1, 0.2], pos_label=2),
-            r"pos_label is 2, which is none of the classes \[0, 1\]",
+            r"pos_label is 2, which is not one of the classes \[0, 1\]",
         ),
         (
             lambda: ScoreDistributionDisplay.from_predictions([0, 1, 1], [0.1, 0.2]),

@@ -30,8 +30,7 @@ from skbert_filter.bert.pretraining_task import (
     cls_heads,
     masked_lm_head,
 )
-from skbert_filter.bert.training import WarmUpAndDecay, check_loss
-from skbert_filter.bert.training_config import EpochHooks, TrainingPlan
+from skbert_filter.bert.training import EpochTasks, TrainingPlan, WarmUpAndDecay, check_loss
 
 # Of the loss, whose other part is the cross-entropy of the guessed tokens. They are those of
 # a prototype that was measured on web snippets by page, and were not searched again.
@@ -290,7 +289,7 @@ def _metric_variables(model: BertForPretraining) -> dict[str, Any]:
 def pretrain(
     task: PretrainingTask,
     plan: TrainingPlan,
-    hooks: EpochHooks,
+    hooks: EpochTasks,
     *,
     started: float,
     max_steps: int | None = None,

@@ -341,8 +341,8 @@ class _Pairs:
         if counts[rarest] < least:
             raise ValueError(
                 f"Class {self.classes[rarest]!r} has too few distinct texts ({counts[rarest]}): "
-                f"{self.splitter}{when} needs at least {least} of each class. Label more texts of it, "
-                "ask for fewer splits, or leave it out "
+                f"{self.splitter}{when} needs at least {least} of each class. Label more texts of "
+                "it, ask for fewer splits, or leave it out "
                 '(docs: guide_scores, "How do I get an honest score?").'
             )
 
@@ -360,9 +360,9 @@ class _Pairs:
             self._check_classes(self.labels[left], 2, when)
             if min(size, later) < len(self.classes):
                 raise ValueError(
-                    f"{self.splitter}: sets of {', '.join(map(str, sizes))} distinct texts cannot all "
-                    f"hold a text of each of the {len(self.classes)} classes. Ask for larger ones, "
-                    "or leave classes out."
+                    f"{self.splitter}: sets of {', '.join(map(str, sizes))} distinct texts cannot "
+                    f"all hold a text of each of the {len(self.classes)} classes. Ask for larger "
+                    "ones, or leave classes out."
                 )
 
             splitter = StratifiedShuffleSplit(

@@ -15,7 +15,7 @@ from sklearn.utils import check_scalar
 
 from skbert_filter.duplicates.keys import text_keys
 from skbert_filter.duplicates.leakage import LeakageReport, leakage_report
-from skbert_filter.duplicates.training_rows import TrainingRows, training_rows
+from skbert_filter.duplicates.training_rows import merge_repeats
 from skbert_filter.inspection.baselines import default_baselines
 from skbert_filter.inspection.refitting import last_step
 from skbert_filter.inspection.scores import SHORT_NAMES, Answers, Scores, score_answers
@@ -389,15 +389,6 @@ def evaluate(
         leakage=leakage,
         without_leaks=without_leaks,
     )
-
-
-def merge_repeats(
-    texts: list[str], y: np.ndarray, duplicates: Literal["drop", "weight", "keep"] = "drop"
-) -> tuple[TrainingRows, np.ndarray]:
-    """Return the texts, repeats merged as requested and conflicts settled, and their labels."""
-    classes, codes = np.unique(y, return_inverse=True)
-    rows = training_rows(texts, codes, np.ones(len(texts)), len(classes), duplicates=duplicates)
-    return rows, classes[rows.classes]
 
 
 def _fitted_baselines(

@@ -18,7 +18,8 @@ from sklearn.base import clone
 
 from skbert_filter.corpus import load_classifier
 from skbert_filter.duplicates.splits import dedup_train_test_split
-from skbert_filter.inspection.evaluation import Evaluation, evaluate, merge_repeats
+from skbert_filter.duplicates.training_rows import merge_repeats
+from skbert_filter.inspection.evaluation import Evaluation, evaluate
 from skbert_filter.io.columns import check_column, check_no_nulls, check_text_column
 from skbert_filter.io.decoding import check_encoding
 from skbert_filter.io.mojibake import misdecoded_share

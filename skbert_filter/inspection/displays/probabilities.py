@@ -1,12 +1,12 @@
 """Plots of the probabilities that a fitted classifier gives."""
 
 from collections.abc import Mapping
-from copy import copy
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 from sklearn.calibration import calibration_curve
 from sklearn.utils import check_consistent_length
 from sklearn.utils._optional_dependencies import check_matplotlib_support
@@ -117,8 +117,8 @@ class ReliabilityDisplay:
         Parameters
         ----------
         estimator : classifier
-            Fitted, with `predict_proba`. One with the parameter `probabilities`, as
-            `SmallBertTextFilter` has, gives both kinds; it is not changed.
+            Fitted, with `predict_proba`. Where it has a focal loss, as `SmallBertTextFilter`, the
+            raw scores are drawn too.
         X : container of str, of length n_samples
             Texts that it has not seen. Each distinct one counts once, with its most frequent label.
         y : array-like of shape (n_samples,)
@@ -139,15 +139,16 @@ class ReliabilityDisplay:
         display : ReliabilityDisplay
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
-        asked = {type(estimator).__name__ if name is None else name: estimator}
-        if "probabilities" in estimator.get_params(deep=False):
-            asked = {
-                "before: sigmoid": copy(estimator).set_params(probabilities="sigmoid"),
-                "after: posterior": copy(estimator).set_params(probabilities="posterior"),
-            }
-        y_prob = {}
-        for kind, each in asked.items():
-            labels, y_prob[kind], pos_label = _ask(each, X, y, pos_label)
+        texts, labels = distinct_texts(X, y)
+        pos_label, column = _positive_class(estimator.classes_, pos_label)
+        given = np.asarray(estimator.predict_proba(texts))[:, column]
+        y_prob = {type(estimator).__name__ if name is None else name: given}
+        if "focal_gamma" in estimator.get_params(deep=False):
+            logits = estimator.decision_function(texts)
+            # Of two classes, the logit of the second.
+            scores = np.column_stack([0 * logits, logits]) if logits.ndim == 1 else logits
+            raw = softmax(scores, axis=1)[:, column]
+            y_prob = {"before: sigmoid": raw, "after: posterior": given}
         how: dict[str, Any] = {"n_bins": n_bins, "strategy": strategy, "pos_label": pos_label}
         return cls.from_predictions(labels, y_prob, ax=ax, **how)
 
@@ -187,7 +188,7 @@ class ReliabilityDisplay:
             )
 
         labels = check_labels(y_true, len(y_true), name="y_true")
-        pos_label = _positive_class(np.unique(labels), pos_label)
+        pos_label, _ = _positive_class(np.unique(labels), pos_label)
         happened = labels == pos_label
 
         curves, errors = {}, {}
@@ -321,7 +322,9 @@ class ScoreDistributionDisplay:
         display : ScoreDistributionDisplay
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
-        labels, proba, pos_label = _ask(estimator, X, y, pos_label)
+        texts, labels = distinct_texts(X, y)
+        pos_label, column = _positive_class(estimator.classes_, pos_label)
+        proba = np.asarray(estimator.predict_proba(texts))[:, column]
         return cls(labels, proba, pos_label=pos_label, threshold=threshold).plot(ax, n_bins=n_bins)
 
     @classmethod
@@ -353,28 +356,21 @@ class ScoreDistributionDisplay:
         check_matplotlib_support(f"{cls.__name__}.from_predictions")
         proba = np.asarray(y_prob, dtype=np.float64)
         labels = check_labels(y_true, len(proba), name="y_true", of="y_prob")
-        pos_label = _positive_class(np.unique(labels), pos_label)
+        pos_label, _ = _positive_class(np.unique(labels), pos_label)
         return cls(labels, proba, pos_label=pos_label, threshold=threshold).plot(ax, n_bins=n_bins)
 
 
-def _positive_class(classes: np.ndarray, pos_label: Any) -> Any:
-    """Return the class that a plot is about: of two the second, unless another is named."""
-    shown = classes[:10].tolist()
-    if pos_label is None and len(classes) != 2:
+def _positive_class(classes: Any, pos_label: Any) -> tuple[Any, int]:
+    """Return the class that a plot is about, of two the second by default, and its column."""
+    known = np.asarray(classes).tolist()
+    if pos_label is None and len(known) != 2:
         raise ValueError(
-            f"There are {len(classes)} classes, {shown}. Name the one to show as pos_label."
+            f"There are {len(known)} classes, {known[:10]}. Name the one to show as pos_label."
         )
-    if pos_label is not None and pos_label not in classes.tolist():
+    if pos_label is not None and pos_label not in known:
         raise ValueError(
-            f"pos_label is {pos_label!r}, which is none of the classes {shown}. Pass one of them."
+            f"pos_label is {pos_label!r}, which is not one of the classes {known[:10]}. Pass one "
+            "of them."
         )
-    return classes[1] if pos_label is None else pos_label
-
-
-def _ask(estimator: Any, X: Any, y: Any, pos_label: Any) -> tuple[np.ndarray, np.ndarray, Any]:
-    """Return the label of each distinct text, the probability of the positive class, and this."""
-    texts, labels = distinct_texts(X, y)
-    classes = np.asarray(estimator.classes_)
-    pos_label = _positive_class(classes, pos_label)
-    proba = np.asarray(estimator.predict_proba(texts))
-    return labels, proba[:, classes.tolist().index(pos_label)], pos_label
+    column = 1 if pos_label is None else known.index(pos_label)
+    return known[column], column

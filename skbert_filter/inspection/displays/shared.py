@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
-from skbert_filter.inspection.evaluation import merge_repeats
+from skbert_filter.duplicates.training_rows import merge_repeats
 from skbert_filter.printing import printable
 from skbert_filter.validation import check_labels, check_texts
 
