@@ -44,11 +44,11 @@ from skbert_filter.duplicates.cache import Cache, CacheInfo
 from skbert_filter.duplicates.fingerprints import check_fingerprint, fingerprint, has_fingerprint
 from skbert_filter.duplicates.keys import (
     Key,
+    factorize,
     find_keys,
     first_rows,
     kind_of,
-    lasting_keys,
-    number_inputs,
+    stable_hashes,
 )
 from skbert_filter.duplicates.results import LISTS_OUTPUTS, from_bytes, spread, to_bytes
 from skbert_filter.duplicates.stores import Store
@@ -550,7 +550,7 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         finish: Callable[[Any], Any] | None,
     ) -> Any:
         function = getattr(self._wrapped, method)
-        numbered = number_inputs(X, self.key)
+        numbered = factorize(X, self.key)
         if numbered is None or not numbered[1]:
             return function(X) if finish is None else finish(function(X))
         codes, distinct = numbered
@@ -560,7 +560,7 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         places: list[np.ndarray] = []
         if store is not None:
             texts = isinstance(distinct[0], str)
-            ids = lasting_keys(distinct if texts else take_rows(X, rows))
+            ids = stable_hashes(distinct if texts else take_rows(X, rows))
             found = self._fingerprint(cache)
             space = f"{found} {method} {self._container(method)} of {kind_of(X)}"
             missing, parts, places = _recall(store, space, ids)

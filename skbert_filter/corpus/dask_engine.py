@@ -16,7 +16,7 @@ from skbert_filter.corpus.rows import Outcome, Progress, filter_rows
 from skbert_filter.corpus.scores import TextScores
 from skbert_filter.corpus.sources import SourceFile
 from skbert_filter.decisions import RememberingDecider
-from skbert_filter.duplicates.keys import lasting_keys
+from skbert_filter.duplicates.keys import stable_hashes
 from skbert_filter.io.atomic import publish
 from skbert_filter.io.mojibake import looks_misdecoded
 
@@ -158,7 +158,7 @@ def _filter_file(
 
 def _digests(texts: list[str]) -> np.ndarray:
     """Return 63 bits that tell a text from others, and one for whether it looks mis-decoded."""
-    digests = np.frombuffer(b"".join(lasting_keys(texts)), np.uint64)[::2]
+    digests = np.frombuffer(b"".join(stable_hashes(texts)), np.uint64)[::2]
     flags = np.fromiter(map(looks_misdecoded, texts), np.uint64, len(texts))
     return digests & ~np.uint64(1) | flags
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_scalar
 
-from skbert_filter.duplicates.keys import Key, first_rows, first_seen, number_inputs
+from skbert_filter.duplicates.keys import Key, factorize, first_rows, first_seen
 from skbert_filter.duplicates.label_counts import Votes, count_votes
 from skbert_filter.io.mojibake import looks_misdecoded
 from skbert_filter.printing import (
@@ -241,7 +241,7 @@ def duplicate_report(
     1            1      2     2          3       1.0
     """
     check_scalar(n_top, "n_top", Integral, min_val=0)
-    numbered = number_inputs(X, key)
+    numbered = factorize(X, key)
     if numbered is None:
         # nothing to compare: right if X is empty, and else refused here
         numbered = first_seen(check_texts(X))

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import _check_sample_weight
 
-from skbert_filter.duplicates.keys import Key, first_rows, first_seen, number_inputs, text_keys
+from skbert_filter.duplicates.keys import Key, factorize, first_rows, first_seen, text_keys
 from skbert_filter.duplicates.label_counts import Votes, count_votes
 from skbert_filter.duplicates.splits import DedupStratifiedShuffleSplit
 from skbert_filter.validation import check_labels, check_texts, find_texts, take_rows
@@ -257,7 +257,7 @@ def resolve_conflicts(
     if conflicts not in get_args(Conflicts):
         allowed = ", ".join(map(repr, get_args(Conflicts)))
         raise ValueError(f"conflicts is {conflicts!r}. It must be one of {allowed}.")
-    numbered = number_inputs(X, key)
+    numbered = factorize(X, key)
     if numbered is None:
         # empty, or refused here
         numbered = first_seen(check_texts(X))

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import check_cv, cross_val_predict
 
-from skbert_filter.duplicates.keys import Key, first_rows, number_inputs
+from skbert_filter.duplicates.keys import Key, factorize, first_rows
 from skbert_filter.duplicates.label_counts import count_votes
 from skbert_filter.duplicates.splits import DedupStratifiedKFold
 from skbert_filter.inspection.refitting import check_learns
@@ -363,7 +363,7 @@ def apply_corrections(X: Any, y: Any, table: pd.DataFrame, *, key: Key = "exact"
 
 
 def _number(texts: list[str], key: Key) -> tuple[np.ndarray, list[str]]:
-    numbered = number_inputs(texts, key)
+    numbered = factorize(texts, key)
     if numbered is None:
         raise ValueError("X is empty. Pass at least one labelled text.")
     return numbered

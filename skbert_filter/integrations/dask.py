@@ -26,7 +26,7 @@ from skbert_filter.decisions import (
     check_options,
     label_of,
 )
-from skbert_filter.duplicates.keys import first_rows, first_seen, lasting_keys, number_inputs
+from skbert_filter.duplicates.keys import factorize, first_rows, first_seen, stable_hashes
 from skbert_filter.validation import check_texts
 
 try:
@@ -189,7 +189,7 @@ class _Parts:
         """Return the distinct texts, each with the place where it is computed."""
         number = partition_info["number"]
         _, distinct = self._number(part, number)
-        return _asked(lasting_keys(distinct), distinct, number, n_places)
+        return _asked(stable_hashes(distinct), distinct, number, n_places)
 
     def look_up(
         self, part: pd.DataFrame, answers: pd.DataFrame, *, partition_info: dict[str, Any]
@@ -199,7 +199,7 @@ class _Parts:
         codes, distinct = self._number(part, number)
         # By key, not by position: a partition that is computed again may have another order.
         row_of = {key: row for row, key in enumerate(_listed(answers["key"]))}
-        rows = [row_of.get(key, -1) for key in lasting_keys(distinct)]
+        rows = [row_of.get(key, -1) for key in stable_hashes(distinct)]
         if -1 in rows:
             raise ValueError(
                 f"Partition {number} had other texts when it was computed again. "
@@ -247,7 +247,7 @@ class _Parts:
 
         numbered = None
         with suppress(TypeError, ValueError):
-            numbered = number_inputs(series[~missing])
+            numbered = factorize(series[~missing])
         if numbered is None:
             # Refuses what is not a str, by its row among all.
             texts = check_texts(series.astype(object).where(~missing, ""), name=where)
