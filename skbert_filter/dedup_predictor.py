@@ -26,7 +26,6 @@ from sklearn.base import (
 )
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, check_scalar, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config, _safe_set_output
@@ -37,11 +36,12 @@ from sklearn.utils.metadata_routing import (
     process_routing,
 )
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _estimator_has, _num_samples, check_is_fitted
+from sklearn.utils.validation import _estimator_has, check_is_fitted
 
 from skbert_filter._doc_links import DocLinkMixin
+from skbert_filter.distinct import compute_missing, last_step, predicts_most_probable_class
 from skbert_filter.duplicates.cache import Cache, CacheInfo
-from skbert_filter.duplicates.fingerprints import check_fingerprint, fingerprint, has_fingerprint
+from skbert_filter.duplicates.fingerprints import check_fingerprint, check_unchanged, fingerprint
 from skbert_filter.duplicates.keys import (
     Key,
     factorize,
@@ -56,7 +56,7 @@ from skbert_filter.validation import take_rows
 
 
 class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
-    """Meta-estimator that computes each distinct input once, and remembers it if asked.
+    """Meta-estimator that computes each distinct input once, and remembers it if requested.
 
     Most rows of scraped text are repeats. This predicts the distinct ones and copies
     the results to all rows, so that the cost follows the number of distinct inputs.
@@ -74,28 +74,26 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
     key : {"exact", "whitespace", "casefold"} or callable, default="exact"
         When two texts count as one; see
         :func:`~skbert_filter.duplicates.keys.text_keys`. With any key but "exact" the
-        estimator is given the key itself (the folded text) to predict from, so that no
-        result depends on which variant came first. It is still fitted on the texts as
-        they are.
+        estimator predicts from the key itself (the folded text), so that no result
+        depends on which variant came first. It is still fitted on the texts as they are.
     store : {"memory"} or path, default=None
         Where results are kept for later calls. None: nowhere. "memory": in this object,
         until it is fitted again, and not in its clones and pickles. A path: in an SQLite
-        file that is created if needed, and that processes may share at once. Its
-        results survive the process, and each chunk is safe when it is done, so that a
-        run that was killed goes on where it stopped.
+        file that is created if needed, and that processes may share at once. Each chunk is
+        safe when it is done, so that a run that was killed resumes where it stopped.
     items_limit : int or None, default=None
         How many results the store may hold; the oldest make room. None: no limit.
     fingerprint : str or None, default=None
         What results are filed under in the store. None: a hash of all that the wrapped
         estimator is (its class, parameters, what it has learnt, and the code of your own
-        functions in it), computed at each call, so that after a refit, a `set_params`
-        or with another model no old result is returned. An estimator that cannot be
-        hashed is refused; give it a name then, such as "v1", and change that with every
-        change of the model.
+        functions in it), computed at each call, so that no old result is returned after a
+        refit, a `set_params` or for another model. An estimator that cannot be hashed is
+        refused; give it a name then, such as "v1", and change that with every change of
+        the model.
     chunk_size : int, default=65_536
-        How many distinct inputs to give to the estimator at a time. It bounds the
-        memory that the estimator needs; it is the step of the progress bar, and of what
-        is written to the store at once.
+        How many distinct inputs the estimator gets at a time. It bounds the memory that
+        the estimator needs; it is the step of the progress bar, and of what is written to
+        the store at once.
     verbose : int, default=0
         1 shows a progress bar of the distinct inputs on standard error.
 
@@ -112,27 +110,25 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
 
     Notes
     -----
-    `predict`, `predict_proba`, `predict_log_proba`, `decision_function`, `transform`,
-    `score_samples` and `score` exist where the wrapped estimator has them. `fit`
-    passes every row on, with its metadata. `fit_transform` is `fit`, then `transform`,
-    and `fit_predict` likewise; an estimator in which the two differ, such as
-    :class:`~sklearn.preprocessing.TargetEncoder`, is not one to wrap.
+    Methods of prediction exist where the wrapped estimator has them. `fit` passes every
+    row on, with its metadata. `fit_transform` is `fit`, then `transform`, and `fit_predict`
+    likewise; do not wrap an estimator in which the two differ, such as
+    :class:`~sklearn.preprocessing.TargetEncoder`.
 
     With a store, `predict` of a classifier whose class sets ``predicts_most_probable_class =
     True`` (`SmallBertTextFilter` does) takes the most probable class of `predict_proba`,
     so that one entry serves both.
 
     NaN counts as equal to NaN, and -0.0 to 0.0. What cannot be compared (sparse
-    matrices, lists of lists) is passed on as it is. Rows are given in `X`'s own kind
+    matrices, lists of lists) is passed on as it is. Rows reach the estimator in `X`'s kind
     of container; folded texts as a list where that is neither of NumPy nor of pandas.
 
     A store keeps arrays of numbers, times and str, and tables of numbers and times, never
-    pickles. Sparse and
-    other results are refused with a store, and shared within the call without one. Its
-    keys are hashes of 128 bits of the input that the estimator is given, its texts
-    themselves are not in it. It does not see what lies outside the estimator: a file or
-    a service that it reads. After each call the file holds all results by itself. It can
-    be copied then, and used where it cannot be written, as long as nothing is missing.
+    pickles. Sparse and other results are refused with a store, and shared within the call
+    without one. Its keys are hashes of 128 bits of the input; texts are not in it. It does
+    not see what lies outside the estimator: a file or a service that it reads. After each
+    call the file holds all results by itself, and can be copied, and used where it cannot be
+    written, as long as nothing is missing.
 
     Callbacks of scikit-learn see the fit of the wrapped estimator, and each call of a
     prediction method as a task of its name with one subtask for each chunk.
@@ -217,6 +213,7 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         if _routing_enabled():
             params = process_routing(self, "fit", **params).estimator.fit
         estimator = clone(self.estimator)
+
         task = context.subcontext(task_name="fit-estimator")
         # A frozen estimator is shared by all its clones, and fits nothing to report.
         frozen = isinstance(estimator, FrozenEstimator)
@@ -224,6 +221,7 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
             task.call_on_fit_task_begin(estimator=self, X=X, y=y)
             estimator.fit(X, y, **params)
         task.call_on_fit_task_end(estimator=self, X=X, y=y)
+
         self.estimator_ = estimator
         self._remembered = Cache()
         context.call_on_fit_task_end(
@@ -237,11 +235,7 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
 
         Parameters
         ----------
-        X : input of the estimator
-            All rows, repeats included.
-        y : array-like of shape (n_samples,), default=None
-            The target.
-        **params : dict
+        X, y, **params
             As for `fit`.
 
         Returns
@@ -258,10 +252,7 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
 
         Parameters
         ----------
-        X : input of the estimator
-            All rows, repeats included.
-        y : Ignored
-        **params : dict
+        X, y, **params
             As for `fit`.
 
         Returns
@@ -282,8 +273,9 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         -------
         y_pred : output of the estimator, n_samples rows
         """
-        if self.store is not None and predicts_most_probable_class(self._wrapped):
-            return self._of_distinct("predict_proba", X, self._most_probable)
+        if self.store is not None and self.predicts_most_probable_class:
+            proba = self._of_distinct("predict_proba", X)
+            return self.classes_[proba.argmax(axis=1)]
         return self._of_distinct("predict", X)
 
     @available_if(_estimator_has("predict_proba"))
@@ -523,13 +515,16 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
             "%(name)s(FrozenEstimator(model)).",
         )
 
-    def _most_probable(self, proba: np.ndarray) -> np.ndarray:
-        return self.classes_[proba.argmax(axis=1)]
+    @property
+    def predicts_most_probable_class(self) -> bool:
+        """Whether `predict` is the argmax of `predict_proba`, as the wrapped estimator says."""
+        return predicts_most_probable_class(self._wrapped)
 
-    def _of_distinct(self, method: str, X: Any, finish: Callable[[Any], Any] | None = None) -> Any:
+    def _of_distinct(self, method: str, X: Any) -> Any:
         self._check_ready()
         self._validate_params()
         cache = self._cache()
+
         # The callbacks' state is kept on the estimator. Each call has its own copy, so
         # that threads may predict with one object.
         call = copy(self)
@@ -538,63 +533,60 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
             call.set_callbacks()
             call.__dict__.pop("_parent_callback_ctx", None)
         with cache.open(self.store) as store:
-            return call._compute(method, X, cache, store, finish)
+            return call._compute(method, X, cache, store)
 
     @with_callbacks
-    def _compute(
-        self,
-        method: str,
-        X: Any,
-        cache: Cache,
-        store: Store | None,
-        finish: Callable[[Any], Any] | None,
-    ) -> Any:
+    def _compute(self, method: str, X: Any, cache: Cache, store: Store | None) -> Any:
         function = getattr(self._wrapped, method)
-        numbered = factorize(X, self.key)
-        if numbered is None or not numbered[1]:
-            return function(X) if finish is None else finish(function(X))
-        codes, distinct = numbered
+        factorized = factorize(X, self.key)
+        if factorized is None or not factorized[1]:
+            return function(X)
+        codes, distinct = factorized
         rows = first_rows(codes)
-        missing = np.arange(len(rows))
+
+        # Results come in parts; places are which of the distinct inputs each part is of.
         parts: list[Any] = []
         places: list[np.ndarray] = []
+        missing = np.arange(len(rows))
         if store is not None:
             texts = isinstance(distinct[0], str)
             ids = stable_hashes(distinct if texts else take_rows(X, rows))
             found = self._fingerprint(cache)
             space = f"{found} {method} {self._container(method)} of {kind_of(X)}"
             missing, parts, places = _recall(store, space, ids)
-        chunks = [
-            missing[start : start + self.chunk_size]
-            for start in range(0, len(missing), self.chunk_size)
-        ]
-        context = self._init_callback_context(task_name=method, max_subtasks=len(chunks))
+
+        n_chunks = -(-len(missing) // self.chunk_size)
+        context = self._init_callback_context(task_name=method, max_subtasks=n_chunks)
         context.call_on_fit_task_begin(estimator=self, X=X)
-        with _progress_bar(method, len(rows), len(rows) - len(missing), self.verbose) as advance:
-            for place in chunks:
-                task = context.subcontext(task_name="chunk")
-                task.call_on_fit_task_begin(estimator=self)
-                inputs = take_rows(X, rows[place])
-                if self.key != "exact":
-                    inputs = _with_texts(inputs, [distinct[i] for i in place])
-                part = function(inputs)
-                _check_length(part, len(place), method)
+
+        def compute(chunk: np.ndarray) -> Any:
+            task = context.subcontext(task_name="chunk")
+            task.call_on_fit_task_begin(estimator=self)
+            inputs = take_rows(X, rows[chunk])
+            if self.key != "exact":
+                inputs = _with_texts(inputs, [distinct[i] for i in chunk])
+            result = function(inputs)
+            task.call_on_fit_task_end(estimator=self)
+            return result
+
+        n_known = len(rows) - len(missing)
+        with _progress_bar(method, len(rows), n_known, self.verbose) as advance:
+            for chunk, part in compute_missing(compute, missing, self.chunk_size, method):
                 if store is not None:
-                    self._check_unchanged(found, method)
+                    if self.fingerprint is None:
+                        check_unchanged(self._wrapped, found, method)
                     layout, values = to_bytes(part, method)
-                    new = [ids[i] for i in place]
-                    store.put(space, layout, new, values, items_limit=self.items_limit)
+                    keys = [ids[i] for i in chunk]
+                    store.put(space, layout, keys, values, items_limit=self.items_limit)
                 parts.append(part)
-                places.append(place)
-                advance(len(place))
-                task.call_on_fit_task_end(estimator=self)
+                places.append(chunk)
+                advance(len(chunk))
         context.call_on_fit_task_end(estimator=self, X=X)
         cache.count(rows=len(codes), distinct=len(rows), computed=len(missing))
+
         order = np.empty(len(rows), dtype=np.intp)
         order[np.concatenate(places)] = np.arange(len(rows))
         codes = order[codes]
-        if finish is not None:
-            parts = list(map(finish, parts))
         if method in LISTS_OUTPUTS and isinstance(parts[0], list):
             return [spread(list(output), codes, X) for output in zip(*parts, strict=True)]
         return spread(parts, codes, X)
@@ -612,53 +604,16 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
             cache.trusted.add(found)
         return found
 
-    def _check_unchanged(self, found: str, method: str) -> None:
-        """Refuse to store what a model has computed that is not the one of that fingerprint."""
-        if self.fingerprint is None and not has_fingerprint(self._wrapped, found):
-            frozen = isinstance(self._wrapped, FrozenEstimator)
-            model = self._wrapped.estimator if frozen else self._wrapped
-            raise RuntimeError(
-                f"{type(model).__name__} changed while it computed {method}, so that "
-                "nobody knows which model these results are of. Those of finished chunks are "
-                "stored. If another thread fits or changes it, wait for that, or wrap a copy of "
-                'it; if it changes by predicting, pass fingerprint="v1", and change that whenever '
-                "the model changes."
-            )
-
     def _container(self, method: str) -> str:
         """Return the container that `set_output` or the global configuration chooses."""
         if method != "transform":
             return "as returned"
-        return _get_output_config("transform", _last_step(self._wrapped))["dense"]
-
-
-def predicts_most_probable_class(estimator: Any) -> bool:
-    """Whether `predict` is known to be the argmax of `predict_proba`, so that one serves both.
-
-    Known it is of a class that says so by ``predicts_most_probable_class = True``, and of its
-    subclasses that override neither method.
-    """
-    estimator = _last_step(estimator)
-    while isinstance(estimator, DedupPredictor):
-        estimator = _last_step(estimator._wrapped)
-    for kind in type(estimator).__mro__:
-        if "predicts_most_probable_class" in vars(kind):
-            return vars(kind)["predicts_most_probable_class"]
-        if not {"predict", "predict_proba"}.isdisjoint(vars(kind)):
-            break
-    return False
-
-
-def _last_step(estimator: Any) -> Any:
-    while isinstance(estimator, FrozenEstimator | Pipeline):
-        frozen = isinstance(estimator, FrozenEstimator)
-        estimator = estimator.estimator if frozen else estimator[-1]
-    return estimator
+        return _get_output_config("transform", last_step(self._wrapped))["dense"]
 
 
 def _default_score(estimator: Any) -> Any:
     """Return accuracy or R² where that is the score of `estimator`, else None."""
-    score = getattr(type(_last_step(estimator)), "score", None)
+    score = getattr(type(last_step(estimator)), "score", None)
     return score if score in (ClassifierMixin.score, RegressorMixin.score) else None
 
 
@@ -677,16 +632,6 @@ def _recall(
         # before hours of work that could not be kept
         store.begin_writing()
     return np.flatnonzero(missing), parts, places
-
-
-def _check_length(result: Any, n_inputs: int, method: str) -> None:
-    outputs = result if method in LISTS_OUTPUTS and isinstance(result, list) else [result]
-    for output in outputs:
-        if _num_samples(output) != n_inputs:
-            raise ValueError(
-                f"{method} of the wrapped estimator returned {_num_samples(output)} rows for "
-                f"{n_inputs} distinct inputs. DedupPredictor needs one result for each input."
-            )
 
 
 @contextmanager

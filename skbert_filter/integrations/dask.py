@@ -12,21 +12,22 @@ from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from skbert_filter.decisions import (
+from skbert_filter.distinct import (
+    DECISION,
     Decider,
     Nulls,
-    RememberingDecider,
+    TextMemory,
     check_classifier,
     check_options,
     label_of,
 )
-from skbert_filter.duplicates.keys import factorize, first_rows, first_seen, stable_hashes
+from skbert_filter.duplicates.keys import factorize, first_seen, stable_hashes
 from skbert_filter.validation import check_texts
 
 try:
@@ -38,8 +39,6 @@ except ImportError as error:
     raise ImportError(
         "skbert_filter.integrations.dask needs Dask. Run: pip install 'dask[dataframe]' distributed"
     ) from error
-
-_Decisions: TypeAlias = tuple[np.ndarray, np.ndarray]
 
 
 def filter_dataframe(
@@ -132,43 +131,32 @@ def filter_dataframe(
     >>> labelled["label"].compute().tolist()
     [0, 1, 0, 1]
     """
-    model = check_classifier(_loaded(model), "model")
     columns = check_options(threshold, columns, nulls)
     _check_columns(ddf, text, columns)
-
+    model = check_classifier(_loaded(model), "model")
     options = (model, label_of(model, keep), threshold, columns is not None)
     decider = Decider(*options)
     parts = _Parts(text, columns, nulls, decider.classes, decider.keep_number)
-    meta = parts.finish(ddf._meta, np.empty(0, np.intp), decider([]))
+    meta = parts.finish(ddf._meta, np.empty(0, np.intp), np.empty(0, DECISION))
+
     # A task, not an argument of all others: a worker makes or receives its result once.
     if not shuffle:
-        remembering = delayed(RememberingDecider, pure=False)(*options)
-        return ddf.map_partitions(parts.decide, remembering, meta=meta)
+        memory = delayed(TextMemory, pure=False)(decider)
+        return ddf.map_partitions(parts.decide, memory, meta=meta)
 
-    asked = ddf[[text]].map_partitions(parts.ask, ddf.npartitions, meta=_asked([], [], 0, 1))
+    nothing = _asked([], 0, 1)
+    asked = ddf[[text]].map_partitions(parts.ask, ddf.npartitions, meta=nothing)
     # Optimized by itself, it reads only the texts. Otherwise all partitions would be read once,
     # and be held until the answers are there.
     asked = _to_partitions(asked.optimize())
-    answers = asked.map_partitions(
-        _answer, delayed(Decider, pure=False)(*options), meta=_answer(_asked([], [], 0, 1), decider)
-    )
+    shared = delayed(Decider, pure=False)(*options)
+    answers = asked.map_partitions(_answer, shared, meta=_answer(nothing, decider))
     return ddf.map_partitions(parts.look_up, _to_partitions(answers), meta=meta)
 
 
 @dataclass(frozen=True)
 class _Parts:
-    """What is done with a partition.
-
-    Attributes
-    ----------
-    text : str
-        The column with the texts.
-    columns : (str, str) or None
-    nulls : {"error", "discard", "keep"}
-    labels : list
-    keep_number : int
-        Which of them is kept.
-    """
+    """What is done with a partition: `labels` and the one to keep are those of the model."""
 
     text: str
     columns: tuple[str, str] | None
@@ -177,26 +165,26 @@ class _Parts:
     keep_number: int
 
     def decide(
-        self, part: pd.DataFrame, decider: Decider, *, partition_info: dict[str, Any]
+        self, part: pd.DataFrame, memory: TextMemory, *, partition_info: dict[str, Any]
     ) -> pd.DataFrame:
         """Decide the distinct texts, and finish the partition."""
-        codes, distinct = self._number(part, partition_info["number"])
-        return self.finish(part, codes, decider(distinct))
+        codes, distinct = self._factorize(part, partition_info["number"])
+        return self.finish(part, codes, memory(distinct))
 
     def ask(
         self, part: pd.DataFrame, n_places: int, *, partition_info: dict[str, Any]
     ) -> pd.DataFrame:
         """Return the distinct texts, each with the place where it is computed."""
         number = partition_info["number"]
-        _, distinct = self._number(part, number)
-        return _asked(stable_hashes(distinct), distinct, number, n_places)
+        _, distinct = self._factorize(part, number)
+        return _asked(distinct, number, n_places)
 
     def look_up(
         self, part: pd.DataFrame, answers: pd.DataFrame, *, partition_info: dict[str, Any]
     ) -> pd.DataFrame:
         """Finish the partition with the answers for its distinct texts."""
         number = partition_info["number"]
-        codes, distinct = self._number(part, number)
+        codes, distinct = self._factorize(part, number)
         # By key, not by position: a partition that is computed again may have another order.
         row_of = {key: row for row, key in enumerate(_listed(answers["key"]))}
         rows = [row_of.get(key, -1) for key in stable_hashes(distinct)]
@@ -205,33 +193,33 @@ class _Parts:
                 f"Partition {number} had other texts when it was computed again. "
                 "Call persist() on the data frame before, or omit shuffle=True."
             )
-        labels, probabilities = answers["label"].to_numpy(), answers["probability"].to_numpy()
-        return self.finish(part, codes, (labels[rows], probabilities[rows]))
 
-    def finish(self, part: pd.DataFrame, codes: np.ndarray, decisions: _Decisions) -> pd.DataFrame:
-        """Return the rows to keep, or all with two more columns.
+        decisions = np.empty(len(rows), DECISION)
+        for name in DECISION.names or ():
+            decisions[name] = answers[name].to_numpy()[rows]
+        return self.finish(part, codes, decisions)
 
-        `codes` has the number of each row's text among those that were decided, or -1.
-        """
+    def finish(self, part: pd.DataFrame, codes: np.ndarray, decisions: np.ndarray) -> pd.DataFrame:
+        """Return the rows to keep, or all with two more columns; the code of no text is -1."""
         has_text = codes >= 0
         if self.columns is None:
             is_kept = np.full(len(codes), self.nulls == "keep")
-            is_kept[has_text] = (decisions[0] == self.keep_number)[codes[has_text]]
+            is_kept[has_text] = (decisions["label"] == self.keep_number)[codes[has_text]]
             return part[is_kept]
 
         if self.nulls == "discard":
             part, codes, has_text = part[has_text], codes[has_text], has_text[has_text]
         numbers, probability = np.full(len(codes), -1), np.full(len(codes), np.nan)
-        numbers[has_text] = decisions[0][codes[has_text]]
-        probability[has_text] = decisions[1][codes[has_text]]
+        numbers[has_text] = decisions["label"][codes[has_text]]
+        probability[has_text] = decisions["probability"][codes[has_text]]
+
         # Only a nullable type has room for a missing label.
         keeps_nulls = self.nulls == "keep"
         of_classes = pd.array(self.labels) if keeps_nulls else pd.Series(self.labels).array
         label = of_classes.take(numbers, allow_fill=keeps_nulls)
         return part.assign(**dict(zip(self.columns, (label, probability), strict=True)))
 
-    def _number(self, part: pd.DataFrame, partition: int) -> tuple[np.ndarray, list[str]]:
-        """Number the distinct texts; rows without a text get -1."""
+    def _factorize(self, part: pd.DataFrame, partition: int) -> tuple[np.ndarray, list[str]]:
         series = part[self.text]
         missing = series.isna().to_numpy()
         where = f"column {self.text!r} of partition {partition}"
@@ -245,14 +233,14 @@ class _Parts:
         if missing.all():
             return codes, []
 
-        numbered = None
+        found = None
         with suppress(TypeError, ValueError):
-            numbered = factorize(series[~missing])
-        if numbered is None:
+            found = factorize(series[~missing])
+        if found is None:
             # Refuses what is not a str, by its row among all.
             texts = check_texts(series.astype(object).where(~missing, ""), name=where)
-            numbered = first_seen([texts[row] for row in np.flatnonzero(~missing)])
-        codes[~missing], distinct = numbered
+            found = first_seen([texts[row] for row in np.flatnonzero(~missing)])
+        codes[~missing], distinct = found
         return codes, distinct
 
 
@@ -264,7 +252,8 @@ def _to_partitions(ddf: dd.DataFrame) -> dd.DataFrame:
     return shuffled[[column for column in ddf.columns if column != "_partitions"]]
 
 
-def _asked(keys: list[bytes], texts: list[str], origin: int, n_places: int) -> pd.DataFrame:
+def _asked(texts: list[str], origin: int, n_places: int) -> pd.DataFrame:
+    keys = stable_hashes(texts)
     places = np.frombuffer(b"".join(keys), np.uint64)[::2] % np.uint64(n_places)
     return pd.DataFrame(
         {
@@ -279,15 +268,16 @@ def _asked(keys: list[bytes], texts: list[str], origin: int, n_places: int) -> p
 
 def _answer(asked: pd.DataFrame, decider: Decider) -> pd.DataFrame:
     """Decide each distinct text that was sent to a place, and address the answers."""
-    codes, _ = first_seen(_listed(asked["key"]))
-    texts = _listed(asked["text"].iloc[first_rows(codes)])
-    labels, probabilities = decider([text.decode("utf-8", "surrogatepass") for text in texts])
+    codes, distinct = first_seen(_listed(asked["text"]))
+    texts = [text.decode("utf-8", "surrogatepass") for text in distinct]
+    # In chunks; it forgets them, since no other task has these texts.
+    decisions = TextMemory(decider)(texts)[codes]
     return pd.DataFrame(
         {
             "_partitions": asked["origin"].array,
             "key": asked["key"].array,
-            "label": labels[codes],
-            "probability": probabilities[codes],
+            "label": decisions["label"],
+            "probability": decisions["probability"],
         }
     )
 

@@ -27,7 +27,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.frozen import FrozenEstimator
 
 from skbert_filter import DedupPredictor
-from skbert_filter.duplicates import keys
+from skbert_filter.duplicates.keys import factorize as number_inputs
 from skbert_filter.inspection.baselines import tfidf_baseline
 
 
@@ -78,7 +78,7 @@ def factorize(corpus: str) -> dict[str, float]:
 def keys(corpus: str, container: str, key: str) -> dict[str, float]:
     """Measure the key pass."""
     texts = read(corpus, container)
-    return {"seconds": median(lambda: keys.factorize(texts, key))}
+    return {"seconds": median(lambda: number_inputs(texts, key))}
 
 
 def rows_of_numbers(corpus: str, how: str) -> dict[str, float]:
@@ -87,7 +87,7 @@ def rows_of_numbers(corpus: str, how: str) -> dict[str, float]:
     X = np.random.default_rng(0).normal(size=(codes.max() + 1, 4))[codes]
     table = pd.DataFrame(X)
     ways = {
-        "row_keys": lambda: keys.factorize(X),
+        "row_keys": lambda: number_inputs(X),
         "groupby": lambda: table.groupby(list(table), sort=False, dropna=False).ngroup(),
         "unique": lambda: np.unique(X, axis=0, return_inverse=True),
     }
