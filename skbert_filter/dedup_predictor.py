@@ -55,16 +55,35 @@ from skbert_filter.duplicates.stores import Store
 from skbert_filter.validation import take_rows
 
 
+def _of_distinct(name: str, result: str) -> Any:
+    """Return a method that calls that of the wrapped estimator on the distinct inputs."""
+
+    def method(self: "DedupPredictor", X: Any) -> Any:
+        return self._compute_distinct(name, X)
+
+    method.__name__, method.__qualname__ = name, f"DedupPredictor.{name}"
+    method.__doc__ = f"""Call the estimator's `{name}` on the distinct inputs.
+
+        Parameters
+        ----------
+        X : input of the estimator
+
+        Returns
+        -------
+        {result} : output of the estimator, n_samples rows
+            A pandas output has the index of `X`.
+        """
+    return available_if(_estimator_has(name))(method)
+
+
 class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     """Meta-estimator that computes each distinct input once, and remembers it if requested.
 
-    Most rows of scraped text are repeats. This predicts the distinct ones and copies
-    the results to all rows, so that the cost follows the number of distinct inputs.
-    With a `store`, later calls compute only what no earlier call has.
-
-    It works for any estimator whose results depend on one row at a time, of texts or of
-    the rows of an array or table: classifiers, regressors, outlier detectors,
-    transformers, and clusterers and density models that predict or score new rows.
+    Most rows of scraped text are repeats. This predicts the distinct ones and copies the results
+    to all rows. With a `store`, later calls compute only what no earlier call has. It works for any
+    estimator whose results depend on one row at a time, of texts or of the rows of an array or
+    table: classifiers, regressors, outlier detectors, transformers, and clusterers and density
+    models that predict or score new rows.
 
     Parameters
     ----------
@@ -72,28 +91,25 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         What to wrap. `fit` fits a clone. A fitted estimator is wrapped as
         ``DedupPredictor(FrozenEstimator(model))`` and may predict at once.
     key : {"exact", "whitespace", "casefold"} or callable, default="exact"
-        When two texts count as one; see
-        :func:`~skbert_filter.duplicates.keys.text_keys`. With any key but "exact" the
-        estimator predicts from the key itself (the folded text), so that no result
-        depends on which variant came first. It is still fitted on the texts as they are.
+        When two texts count as one; see :func:`~skbert_filter.duplicates.keys.text_keys`. With any
+        key but "exact" the estimator predicts from the key itself (the folded text), so that no
+        result depends on which variant came first. It is still fitted on the texts as they are.
     store : {"memory"} or path, default=None
-        Where results are kept for later calls. None: nowhere. "memory": in this object,
-        until it is fitted again, and not in its clones and pickles. A path: in an SQLite
-        file that is created if needed, and that processes may share at once. Each chunk is
-        safe when it is done, so that a run that was killed resumes where it stopped.
+        Where results are kept for later calls. None: nowhere. "memory": in this object, until it is
+        fitted again, and not in its clones and pickles. A path: in an SQLite file that is created
+        if needed, and that processes may share at once. Each chunk is safe when it is done, so that
+        a run that was killed resumes where it stopped.
     items_limit : int or None, default=None
         How many results the store may hold; the oldest make room. None: no limit.
     fingerprint : str or None, default=None
-        What results are filed under in the store. None: a hash of all that the wrapped
-        estimator is (its class, parameters, what it has learnt, and the code of your own
-        functions in it), computed at each call, so that no old result is returned after a
-        refit, a `set_params` or for another model. An estimator that cannot be hashed is
-        refused; give it a name then, such as "v1", and change that with every change of
-        the model.
+        What results are filed under in the store. None: a hash of all that the wrapped estimator is
+        (its class, parameters, what it has learnt, and the code of your own functions in it),
+        computed at each call, so that a refit, a `set_params` or another model never gets an old
+        result. An estimator that cannot be hashed is refused; give it a name then, such as "v1",
+        and change that with every change of the model.
     chunk_size : int, default=65_536
-        How many distinct inputs the estimator gets at a time. It bounds the memory that
-        the estimator needs; it is the step of the progress bar, and of what is written to
-        the store at once.
+        How many distinct inputs the estimator gets at a time: the bound of its memory, and the step
+        of the progress bar and of what is written to the store.
     verbose : int, default=0
         1 shows a progress bar of the distinct inputs on standard error.
 
@@ -110,28 +126,27 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
 
     Notes
     -----
-    Methods of prediction exist where the wrapped estimator has them. `fit` passes every
-    row on, with its metadata. `fit_transform` is `fit`, then `transform`, and `fit_predict`
-    likewise; do not wrap an estimator in which the two differ, such as
+    Methods of prediction exist where the wrapped estimator has them. `fit` passes every row on,
+    with its metadata. `fit_transform` is `fit`, then `transform`, and `fit_predict` likewise; do
+    not wrap an estimator in which the two differ, such as
     :class:`~sklearn.preprocessing.TargetEncoder`.
 
-    With a store, `predict` of a classifier whose class sets ``predicts_most_probable_class =
-    True`` (`SmallBertTextFilter` does) takes the most probable class of `predict_proba`,
-    so that one entry serves both.
+    With a store, `predict` of a classifier whose class sets ``predicts_most_probable_class = True``
+    (`SmallBertTextFilter` does) takes the most probable class of `predict_proba`, so that one entry
+    serves both.
 
-    NaN counts as equal to NaN, and -0.0 to 0.0. What cannot be compared (sparse
-    matrices, lists of lists) is passed on as it is. Rows reach the estimator in `X`'s kind
-    of container; folded texts as a list where that is neither of NumPy nor of pandas.
+    NaN counts as equal to NaN, and -0.0 to 0.0. What cannot be compared (sparse matrices, lists of
+    lists) is passed on as it is. Rows reach the estimator in `X`'s kind of container; folded texts
+    as a list where that is neither of NumPy nor of pandas.
 
-    A store keeps arrays of numbers, times and str, and tables of numbers and times, never
-    pickles. Sparse and other results are refused with a store, and shared within the call
-    without one. Its keys are hashes of 128 bits of the input; texts are not in it. It does
-    not see what lies outside the estimator: a file or a service that it reads. After each
-    call the file holds all results by itself, and can be copied, and used where it cannot be
-    written, as long as nothing is missing.
+    A store keeps arrays of numbers, times and str, and tables of numbers and times, never pickles.
+    Other results are refused with a store. Its keys are hashes of 128 bits of the input; texts are
+    not in it. It does not see what lies outside the estimator: a file or a service that it reads.
+    Between calls the file holds all results by itself: it can be copied, and read where nothing
+    can be written.
 
-    Callbacks of scikit-learn see the fit of the wrapped estimator, and each call of a
-    prediction method as a task of its name with one subtask for each chunk.
+    Callbacks of scikit-learn see the fit of the wrapped estimator, and each call of a prediction
+    method as a task of its name with one subtask for each chunk.
 
     Examples
     --------
@@ -146,14 +161,11 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
 
     With a store, the second call computes nothing:
 
-    >>> import tempfile
-    >>> from pathlib import Path
     >>> from sklearn.frozen import FrozenEstimator
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     scorer = DedupPredictor(FrozenEstimator(model), store=Path(folder, "scores.sqlite"))
-    ...     for _ in range(2):
-    ...         _ = scorer.predict_proba(["View all", "View all", "We sell soap"])
-    ...     info = scorer.cache_info()
+    >>> scorer = DedupPredictor(FrozenEstimator(model), store="memory")
+    >>> for _ in range(2):
+    ...     _ = scorer.predict_proba(["View all", "View all", "We sell soap"])
+    >>> info = scorer.cache_info()
     >>> info.hits, info.misses, info.stored
     (4, 2, 2)
     """
@@ -274,80 +286,15 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         y_pred : output of the estimator, n_samples rows
         """
         if self.store is not None and self.predicts_most_probable_class:
-            proba = self._of_distinct("predict_proba", X)
+            proba = self._compute_distinct("predict_proba", X)
             return self.classes_[proba.argmax(axis=1)]
-        return self._of_distinct("predict", X)
+        return self._compute_distinct("predict", X)
 
-    @available_if(_estimator_has("predict_proba"))
-    def predict_proba(self, X: Any) -> Any:
-        """Call the estimator's `predict_proba` on the distinct inputs.
-
-        Parameters
-        ----------
-        X : input of the estimator
-
-        Returns
-        -------
-        proba : output of the estimator, n_samples rows
-        """
-        return self._of_distinct("predict_proba", X)
-
-    @available_if(_estimator_has("predict_log_proba"))
-    def predict_log_proba(self, X: Any) -> Any:
-        """Call the estimator's `predict_log_proba` on the distinct inputs.
-
-        Parameters
-        ----------
-        X : input of the estimator
-
-        Returns
-        -------
-        log_proba : output of the estimator, n_samples rows
-        """
-        return self._of_distinct("predict_log_proba", X)
-
-    @available_if(_estimator_has("decision_function"))
-    def decision_function(self, X: Any) -> Any:
-        """Call the estimator's `decision_function` on the distinct inputs.
-
-        Parameters
-        ----------
-        X : input of the estimator
-
-        Returns
-        -------
-        scores : output of the estimator, n_samples rows
-        """
-        return self._of_distinct("decision_function", X)
-
-    @available_if(_estimator_has("score_samples"))
-    def score_samples(self, X: Any) -> Any:
-        """Call the estimator's `score_samples` on the distinct inputs.
-
-        Parameters
-        ----------
-        X : input of the estimator
-
-        Returns
-        -------
-        scores : output of the estimator, n_samples rows
-        """
-        return self._of_distinct("score_samples", X)
-
-    @available_if(_estimator_has("transform"))
-    def transform(self, X: Any) -> Any:
-        """Call the estimator's `transform` on the distinct inputs.
-
-        Parameters
-        ----------
-        X : input of the estimator
-
-        Returns
-        -------
-        Xt : output of the estimator, n_samples rows
-            A pandas output has the index of `X`.
-        """
-        return self._of_distinct("transform", X)
+    predict_proba = _of_distinct("predict_proba", "proba")
+    predict_log_proba = _of_distinct("predict_log_proba", "log_proba")
+    decision_function = _of_distinct("decision_function", "scores")
+    score_samples = _of_distinct("score_samples", "scores")
+    transform = _of_distinct("transform", "Xt")
 
     @available_if(_estimator_has("score"))
     def score(self, X: Any, y: Any = None, **params: Any) -> float:
@@ -418,7 +365,6 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         Returns
         -------
         info : CacheInfo
-            With the attributes `hits`, `misses`, `distinct`, `stored` and `bytes`.
         """
         self._validate_params()
         return self._cache().info(self.store)
@@ -440,8 +386,7 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
     ) -> None:
         """Remove the oldest results of the store, until all limits given are kept.
 
-        The limits are named as in :meth:`joblib.Memory.reduce_size`. A result's age
-        counts from when it was computed.
+        The limits are named as in :meth:`joblib.Memory.reduce_size`.
 
         Parameters
         ----------
@@ -450,16 +395,10 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         items_limit : int or None, default=None
             The number of results, of all estimators and methods.
         age_limit : timedelta or None, default=None
-            The age of a result.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a limit is of another type, or negative.
+            The time since a result was computed.
         """
         self._validate_params()
-        limits = {"bytes_limit": bytes_limit, "items_limit": items_limit}
-        for name, limit in limits.items():
+        for name, limit in {"bytes_limit": bytes_limit, "items_limit": items_limit}.items():
             if limit is not None:
                 check_scalar(limit, name, Integral, min_val=0)
         if age_limit is not None:
@@ -478,12 +417,7 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         return getattr(self._wrapped, name)
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Return how metadata of `fit` and `score` is passed to the estimator.
-
-        Returns
-        -------
-        routing : MetadataRouter
-        """
+        """Return how metadata of `fit` and `score` is passed to the estimator."""
         return MetadataRouter(owner=self).add(
             estimator=self.estimator,
             method_mapping=MethodMapping()
@@ -492,7 +426,7 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        # Left out: counts, and results in the memory of this process; a file keeps its own.
+        # Counts and results in the memory of this process stay; a file keeps its results.
         return {k: v for k, v in super().__getstate__().items() if k != "_remembered"}
 
     def __sklearn_tags__(self) -> Tags:
@@ -520,7 +454,7 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         """Whether `predict` is the argmax of `predict_proba`, as the wrapped estimator says."""
         return predicts_most_probable_class(self._wrapped)
 
-    def _of_distinct(self, method: str, X: Any) -> Any:
+    def _compute_distinct(self, method: str, X: Any) -> Any:
         self._check_ready()
         self._validate_params()
         cache = self._cache()
