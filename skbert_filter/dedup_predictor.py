@@ -40,7 +40,6 @@ from sklearn.utils.validation import _estimator_has, check_is_fitted
 
 from skbert_filter._doc_links import DocLinkMixin
 from skbert_filter.distinct import compute_missing, last_step, predicts_most_probable_class
-from skbert_filter.duplicates.cache import Cache, CacheInfo
 from skbert_filter.duplicates.fingerprints import check_fingerprint, check_unchanged, fingerprint
 from skbert_filter.duplicates.keys import (
     Key,
@@ -51,7 +50,7 @@ from skbert_filter.duplicates.keys import (
     stable_hashes,
 )
 from skbert_filter.duplicates.results import LISTS_OUTPUTS, from_bytes, spread, to_bytes
-from skbert_filter.duplicates.stores import Store
+from skbert_filter.duplicates.stores import Cache, CacheInfo, Store
 from skbert_filter.validation import take_rows
 
 

@@ -25,21 +25,7 @@ LISTS_OUTPUTS = ("predict_proba", "predict_log_proba", "decision_function")
 
 
 def spread(parts: list[Any], codes: np.ndarray, X: Any) -> Any:
-    """Join the results of the chunks, and copy them to all rows.
-
-    Parameters
-    ----------
-    parts : list of results
-        Of one kind: arrays, tables, sparse matrices or lists.
-    codes : ndarray of int of shape (n_rows,)
-        Which of the results, counted through all parts, each row has.
-    X : object
-        The input; a result of pandas gets its index.
-
-    Returns
-    -------
-    result : as the parts, of n_rows rows
-    """
+    """Join the results of the chunks, and copy them to all rows; pandas gets the index of `X`."""
     result = parts[0] if len(parts) == 1 else _concatenate(parts)
     if issparse(result):
         return result.tocsr()[codes].asformat(result.format)
@@ -51,36 +37,10 @@ def spread(parts: list[Any], codes: np.ndarray, X: Any) -> Any:
 
 
 def to_bytes(result: Any, method: str) -> tuple[str, list[bytes]]:
-    """Write each row of a result as bytes.
+    """Return the layout of a result, as JSON that says how to read it, and each row as bytes.
 
-    Parameters
-    ----------
-    result : ndarray, table, or list of ndarray for several outputs
-        Arrays of numbers, times or str; tables of numbers and times.
-    method : str
-        What messages say has returned it.
-
-    Returns
-    -------
-    layout : str
-        How to read the bytes, as JSON.
-    values : list of bytes
-        One for each row.
-
-    Raises
-    ------
-    TypeError
-        If it is anything else, such as a sparse matrix.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skbert_filter.duplicates.results import from_bytes, to_bytes
-    >>> layout, values = to_bytes(np.array(["keep", "drop"]), "predict")
-    >>> layout
-    '{"type": "array", "dtype": "<U4", "shape": []}'
-    >>> from_bytes(layout, values)
-    array(['keep', 'drop'], dtype='<U4')
+    Results are arrays of numbers, times or str, tables of numbers and times, or lists of arrays
+    for several outputs; any other is refused in the name of `method`.
     """
     if isinstance(result, np.ndarray) and result.dtype == object:
         if set(map(type, result.flat)) != {str}:
@@ -92,25 +52,7 @@ def to_bytes(result: Any, method: str) -> tuple[str, list[bytes]]:
 
 
 def from_bytes(layout: str, values: Sequence[bytes]) -> Any:
-    """Read what `to_bytes` has written.
-
-    Parameters
-    ----------
-    layout : str
-        As `to_bytes` returned it.
-    values : sequence of bytes
-        Rows of that layout.
-
-    Returns
-    -------
-    result : as given to `to_bytes`
-        It is not writable.
-
-    Raises
-    ------
-    ValueError
-        If the layout is of no kind that `to_bytes` writes.
-    """
+    """Return the rows that `to_bytes` has written, as they were but not writable."""
     how = json.loads(layout)
     if how["type"] == "str":
         rows = [json.loads(value) for value in values]
@@ -127,6 +69,7 @@ def _to_cells(result: Any, method: str) -> tuple[dict[str, Any], np.ndarray]:
             return layout, np.empty((len(result), 0), np.uint8)
         rows = np.ascontiguousarray(result).reshape(len(result), -1)
         return layout, rows.view(np.uint8)
+
     if isinstance(result, list) and method in LISTS_OUTPUTS:
         kind, names, parts = "list", None, result
     else:
@@ -143,6 +86,7 @@ def _from_cells(layout: dict[str, Any], cells: np.ndarray) -> Any:
     if layout["type"] == "array":
         rows = np.ascontiguousarray(cells).view(layout["dtype"]) if cells.size else cells
         return rows.astype(layout["dtype"], copy=False).reshape(len(cells), *layout["shape"])
+
     widths = [_width(part) for part in layout["parts"]]
     pieces = np.split(cells, np.cumsum(widths)[:-1], axis=1)
     parts = [_from_cells(*pair) for pair in zip(layout["parts"], pieces, strict=True)]
