@@ -36,29 +36,24 @@ class FilterSummary(Report):
     keep : label
         The label whose rows were kept.
     threshold : float or None
-        The probability from which on a text has this label; None: as the model's `predict`
-        decides.
+        The probability from which on a text has this label; None: `predict` decides.
     columns : tuple of str or None
         The columns that were added, with all rows written; None: rows were kept.
-    files : int
-        Files read.
-    rows, distinct : int
-        Rows read, and how many different texts they hold.
+    files, rows, distinct : int
+        Files and rows read, and how many different texts the rows hold.
     kept, discarded : int
         Rows with a text of the label to keep, and of the others.
-    nulls : int
-        Rows without a text, which are counted in neither.
-    written : int
-        Rows written.
+    nulls, written : int
+        Rows without a text, which count in neither, and rows written.
     misdecoded : int
         Distinct texts that look mis-decoded ("â€™").
     decoded : int
-        Files that were not UTF-8 and read in the encoding that was named.
+        Files that were not UTF-8, and were read in the encoding that was named.
     doubtful : int
         CSV files of one column whose texts span lines that could be rows as well.
     recovered : int
-        Distinct texts that an interrupted run had computed. On a cluster 0: there the files
-        that were finished are kept.
+        Distinct texts that an interrupted run had computed; 0 on a cluster, where finished files
+        are kept.
     seconds : float
         Time from opening the source to the finished destination.
     """
@@ -184,29 +179,27 @@ def filter_corpus(
     Parameters
     ----------
     model : classifier or str or Path
-        Any fitted text classifier; a folder written by
-        `SmallBertTextFilter.save_pretrained`; ``registry://workspace/name:version`` of Comet's
-        model registry (with `trust`, if it is no filter); or, with `trust`, a file of joblib.
+        Any fitted text classifier, or where one is kept, as for
+        :func:`~skbert_filter.corpus.load_classifier`.
     source : str or Path
         A ``.parquet``, ``.csv``, ``.tsv``, ``.jsonl`` or ``.txt`` file, all but the first also
         with ``.gz`` or ``.zst``; a folder of such files, at any depth; or ``"-"`` for lines on
-        standard input. Of a ``.txt`` file each line is a row. Values of CSV files are taken as
+        standard input. Each line of a ``.txt`` file is a row. Values of CSV files are taken as
         they are written: ``NA`` is a text of two letters.
     destination : str or Path
         The file to write: a table as any table, lines as lines (or as a table), JSON Lines as
         such. For a folder, a folder with files of the same names. ``"-"`` for lines on
-        standard output. It appears when it is complete; see Notes.
+        standard output. It appears when it is complete.
     text : str, default="text"
-        The column, or the member of JSON objects, with the texts. Lines have none.
+        The column, or the member of JSON objects, with the texts. Lines need none.
     keep : label, default=1
         The label to keep: one of ``model.classes_``, or its text form.
     threshold : float, default=None
         Keep texts for which the probability of `keep` is this or more. None: those for which
-        ``model.predict`` gives it: of two classes the more probable one, or what a tuned
-        threshold says.
+        ``model.predict`` gives it.
     columns : (str, str), default=None
-        Write all rows, with two more columns (or members): the label, and the probability of
-        `keep`. These are their names, such as ``("label", "probability")``.
+        The names of two columns (or members) to add to all rows, instead of keeping some: the
+        label and the probability of `keep`, such as ``("label", "probability")``.
     nulls : {"error", "discard", "keep"}, default="error"
         What to do with rows that have no text.
     encoding : str, default=None
@@ -228,7 +221,7 @@ def filter_corpus(
         formula, such as ``=1+1`` or ``@SUM``, in the output and in the audit file.
     engine : {"local", "dask"}, default="local"
         "dask": the files of a folder are filtered by the workers of the
-        ``distributed.Client`` that is open, which must see both folders. See Notes.
+        ``distributed.Client`` that is open, which must see both folders.
     progress : callable, default=None
         Called now and then as ``progress(share, rows, distinct)``: the share of the work
         that is done, between 0 and 1 (NaN of standard input), and the rows and distinct texts
@@ -248,10 +241,8 @@ def filter_corpus(
     BlockingIOError
         If another job is writing `destination`.
     ValueError
-        If `model` is no classifier, or has no probabilities for a `threshold`; if `destination`
-        is `source` or in it; if an extension is unknown, the text column is missing or holds no
-        text, a text is null, a file is damaged or not UTF-8; if no class is `keep`, or an
-        argument is not what is allowed.
+        If an argument is not what is allowed, or a file cannot be read: its text column is missing,
+        a text is null, it is damaged or not UTF-8.
     OSError
         If the disk is full.
 
@@ -259,14 +250,13 @@ def filter_corpus(
     -----
     Until the output is complete it is in the folder ``<destination>.partial``, with the
     results of the model, which are safe as soon as they are computed. A job that was
-    interrupted, killed even, is finished by calling it again: it reads the source anew, asks
-    the model only for what it had not computed, and writes what an uninterrupted run would
-    have written, to the last byte. Nothing is left of it then. Standard output gets lines as
-    they are decided.
+    interrupted, killed even, is finished by calling it again: it reads the source again,
+    computes only what is missing, and writes what an uninterrupted run would have written, to
+    the last byte. Lines on standard output come as they are decided.
 
     With ``engine="dask"`` a file is the work of one worker, and each worker remembers the texts
-    that it has computed. The output is the same. A worker that is lost is survived. A job that
-    was interrupted goes on with the files that were not finished. `audit` and `store` are for
+    that it has computed. The output is the same. A worker that is lost is survived; an
+    interrupted job resumes with the files that were not finished. `audit` and `store` are for
     one machine.
 
     Examples

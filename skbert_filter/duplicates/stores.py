@@ -421,4 +421,5 @@ class Cache:
         """Return the counts, and what the store holds."""
         with self.open(where, create=False) as store:
             size = StoreSize(0, 0) if store is None else store.size()
-        return CacheInfo(*self._counts, *size)
+        hits, misses, distinct = self._counts
+        return CacheInfo(hits, misses, distinct, stored=size.results, bytes=size.bytes)

@@ -1,16 +1,10 @@
 """Filter a Dask DataFrame: no row leaves its partition, no text is computed for every row.
 
-Two ways to compute a text once. By default each worker remembers what it has computed: nothing
-travels but the model, and a text that many workers meet is computed by each. With
-``shuffle=True`` the distinct texts of each partition travel instead, to one place for each
-text, and the results travel back.
-
 Knows nothing of files; any fitted classifier will do.
 """
 
 from contextlib import suppress
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +22,7 @@ from skbert_filter.distinct import (
     label_of,
 )
 from skbert_filter.duplicates.keys import factorize, first_seen, stable_hashes
+from skbert_filter.io.columns import check_column
 from skbert_filter.validation import check_texts
 
 try:
@@ -62,9 +57,9 @@ def filter_dataframe(
     ddf : dask.dataframe.DataFrame
         The rows. Divisions need not be known, partitions may be empty.
     model : classifier or str or Path
-        Any fitted text classifier; a folder written by `SmallBertTextFilter.save_pretrained`,
-        which is read here; or ``registry://workspace/name:version`` of Comet's model registry. It
-        is sent to each worker, not with each partition.
+        Any fitted text classifier; a folder written by `SmallBertTextFilter.save_pretrained`; or
+        ``registry://workspace/name:version`` of Comet's model registry. It is read here, and sent
+        to each worker, not with each partition.
     text : str, default="text"
         The column with the texts.
     keep : label, default=1
@@ -73,14 +68,14 @@ def filter_dataframe(
         Keep texts for which the probability of `keep` is this or more. None: those for which
         ``model.predict`` gives it.
     columns : (str, str), default=None
-        Return all rows, with two more columns: the label, and the probability of `keep`.
-        These are their names, such as ``("label", "probability")``.
+        The names of two columns to add to all rows, instead of keeping some: the label, and the
+        probability of `keep`.
     nulls : {"error", "discard", "keep"}, default="error"
         What to do with rows that have no text.
     shuffle : bool, default=False
-        How a text is computed once. False: each worker remembers what it has computed.
-        True: the distinct texts of each partition are shuffled, so that each is computed by
-        one worker alone; `ddf` is read twice. See Notes.
+        How a text is computed once. False: each worker remembers what it has computed, and nothing
+        travels but the model. True: the distinct texts of each partition travel, so that each is
+        computed by one worker alone; `ddf` is read twice.
 
     Returns
     -------
@@ -93,24 +88,18 @@ def filter_dataframe(
         If `ddf` is not a Dask DataFrame; when the result is computed, if a row of `text` is not a
         str.
     ValueError
-        If `model` is not a classifier or has no probabilities for a `threshold`, `ddf` has no such
-        column, no class is `keep`, or an argument is not what is allowed; when the result is
-        computed, if a text is missing. The partition and the row are named.
+        If `model` is not a classifier or has no probabilities for a `threshold`, or an argument is
+        wrong; when the result is computed, if a text is missing. The partition and the row are
+        named.
     sklearn.exceptions.NotFittedError
         If `model` is not fitted.
 
     Notes
     -----
-    With `shuffle`, what travels is one entry for each partition and each distinct text in it:
-    the text and 32 bytes, and 36 bytes back. Without, nothing does, and the workers together
-    compute more texts: 1.2, 1.5, 1.9 and 2.4 times as many for 2, 4, 8 and 16 workers on a
-    crawl of 1.9 million rows, of which 14 % are distinct. "Ten million rows, a cluster" in the
-    documentation measures both.
+    "Ten million rows, a cluster" in the documentation measures what each way costs: without
+    `shuffle` workers compute 1.2 times as many texts if there are 2 of them, and 2.4 times if 16.
 
-    A worker's threads compute partitions side by side. Dask starts workers with
-    ``OMP_NUM_THREADS=1``, so that a filter with ``n_jobs=None`` takes one thread for each.
-
-    A partition is computed again when its worker is lost. With `shuffle` it has to have the same
+    A partition is computed again when its worker is lost. With `shuffle` it must have the same
     texts each time: persist a `ddf` that is drawn at random before.
 
     Examples
@@ -122,14 +111,10 @@ def filter_dataframe(
     >>> texts = ["View All", "View more", "We make steel tools", "We build tools"]
     >>> model = tfidf_baseline().fit(texts, [0, 0, 1, 1])
     >>> rows = pd.DataFrame({"text": ["View All", "We build boats", "View All", "We sell tools"]})
-    >>> ddf = dd.from_pandas(rows, npartitions=2)
-    >>> filter_dataframe(ddf, model).compute()
+    >>> filter_dataframe(dd.from_pandas(rows, npartitions=2), model).compute()
                  text
     1  We build boats
     3   We sell tools
-    >>> labelled = filter_dataframe(ddf, model, columns=("label", "probability"))
-    >>> labelled["label"].compute().tolist()
-    [0, 1, 0, 1]
     """
     columns = check_options(threshold, columns, nulls)
     _check_columns(ddf, text, columns)
@@ -186,38 +171,30 @@ class _Parts:
         number = partition_info["number"]
         codes, distinct = self._factorize(part, number)
         # By key, not by position: a partition that is computed again may have another order.
-        row_of = {key: row for row, key in enumerate(_listed(answers["key"]))}
-        rows = [row_of.get(key, -1) for key in stable_hashes(distinct)]
-        if -1 in rows:
+        rows = pd.Index(pa.array(answers["key"]).to_pylist()).get_indexer(stable_hashes(distinct))
+        if (rows < 0).any():
             raise ValueError(
                 f"Partition {number} had other texts when it was computed again. "
                 "Call persist() on the data frame before, or omit shuffle=True."
             )
-
-        decisions = np.empty(len(rows), DECISION)
-        for name in DECISION.names or ():
-            decisions[name] = answers[name].to_numpy()[rows]
-        return self.finish(part, codes, decisions)
+        decisions = answers[["label", "probability"]].iloc[rows].to_records(index=False)
+        return self.finish(part, codes, decisions.astype(DECISION))
 
     def finish(self, part: pd.DataFrame, codes: np.ndarray, decisions: np.ndarray) -> pd.DataFrame:
         """Return the rows to keep, or all with two more columns; the code of no text is -1."""
+        of_rows = np.append(decisions, np.array([(-1, np.nan)], DECISION))[codes]
         has_text = codes >= 0
         if self.columns is None:
-            is_kept = np.full(len(codes), self.nulls == "keep")
-            is_kept[has_text] = (decisions["label"] == self.keep_number)[codes[has_text]]
-            return part[is_kept]
+            is_kept = of_rows["label"] == self.keep_number
+            return part[np.where(has_text, is_kept, self.nulls == "keep")]
 
         if self.nulls == "discard":
-            part, codes, has_text = part[has_text], codes[has_text], has_text[has_text]
-        numbers, probability = np.full(len(codes), -1), np.full(len(codes), np.nan)
-        numbers[has_text] = decisions["label"][codes[has_text]]
-        probability[has_text] = decisions["probability"][codes[has_text]]
-
+            part, of_rows = part[has_text], of_rows[has_text]
         # Only a nullable type has room for a missing label.
         keeps_nulls = self.nulls == "keep"
         of_classes = pd.array(self.labels) if keeps_nulls else pd.Series(self.labels).array
-        label = of_classes.take(numbers, allow_fill=keeps_nulls)
-        return part.assign(**dict(zip(self.columns, (label, probability), strict=True)))
+        label = of_classes.take(of_rows["label"], allow_fill=keeps_nulls)
+        return part.assign(**dict(zip(self.columns, (label, of_rows["probability"]), strict=True)))
 
     def _factorize(self, part: pd.DataFrame, partition: int) -> tuple[np.ndarray, list[str]]:
         series = part[self.text]
@@ -268,7 +245,7 @@ def _asked(texts: list[str], origin: int, n_places: int) -> pd.DataFrame:
 
 def _answer(asked: pd.DataFrame, decider: Decider) -> pd.DataFrame:
     """Decide each distinct text that was sent to a place, and address the answers."""
-    codes, distinct = first_seen(_listed(asked["text"]))
+    codes, distinct = first_seen(pa.array(asked["text"]).to_pylist())
     texts = [text.decode("utf-8", "surrogatepass") for text in distinct]
     # In chunks; it forgets them, since no other task has these texts.
     decisions = TextMemory(decider)(texts)[codes]
@@ -286,10 +263,6 @@ def _column(values: list[bytes]) -> pd.api.extensions.ExtensionArray:
     # pandas.array would go through NumPy: as many bytes for each as the longest has, and no NUL
     # at an end.
     return pd.arrays.ArrowExtensionArray(pa.array(values, pa.large_binary()))
-
-
-def _listed(values: pd.Series) -> list[bytes]:
-    return pa.array(values).to_pylist()
 
 
 def _loaded(model: Any) -> Any:
@@ -310,18 +283,7 @@ def _check_columns(ddf: dd.DataFrame, text: str, columns: tuple[str, str] | None
             f"ddf is of type {type(ddf).__name__}, not a Dask DataFrame. Make one, e.g. with "
             "dask.dataframe.from_pandas or read_parquet."
         )
-    present = list(ddf.columns)
-    if present.count(text) > 1:
-        raise ValueError(f"The data frame has several columns {text!r}. Rename all but one.")
-    if text not in present:
-        close = get_close_matches(str(text), map(str, present), n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise ValueError(
-            f"The data frame has no column {text!r}.{hint} Its columns are: "
-            f"{', '.join(map(str, present))}."
-        )
+    check_column(pa.schema([(str(name), pa.null()) for name in ddf.columns]), text, Path("ddf"))
     for name in columns or ():
-        if name in present:
-            raise ValueError(
-                f"The data frame has a column {name!r} already. Name other columns to add."
-            )
+        if name in ddf.columns:
+            raise ValueError(f"ddf has a column {name!r} already. Name other columns to add.")
