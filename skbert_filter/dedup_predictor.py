@@ -44,7 +44,6 @@ from skbert_filter.duplicates.fingerprints import check_fingerprint, check_uncha
 from skbert_filter.duplicates.keys import (
     Key,
     factorize,
-    find_keys,
     first_rows,
     kind_of,
     stable_hashes,
@@ -320,8 +319,9 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
             params = process_routing(self, "score", **params).estimator.score
         if (score := _default_score(self._wrapped)) is not None:
             return score(self, X, y, **params)
-        if self.key != "exact" and (keys := find_keys(X, self.key)) is not None:
-            X = _with_texts(X, keys)
+        if self.key != "exact" and (factorized := factorize(X, self.key)) is not None:
+            codes, distinct = factorized
+            X = _with_texts(X, [distinct[code] for code in codes])
         return self._wrapped.score(X, y, **params)
 
     @available_if(_estimator_has("set_output"))
@@ -369,7 +369,7 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         return self._cache().info(self.store)
 
     def cache_clear(self) -> None:
-        """Remove all results of the store, those of other estimators too; count anew."""
+        """Remove all results of the store, those of other estimators too, and the counts."""
         self._validate_params()
         with self._cache().open(self.store, create=False) as store:
             if store is not None:
@@ -402,6 +402,7 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
                 check_scalar(limit, name, Integral, min_val=0)
         if age_limit is not None:
             check_scalar(age_limit, "age_limit", timedelta)
+
         with self._cache().open(self.store, create=False) as store:
             if store is not None:
                 store.prune(bytes_limit=bytes_limit, items_limit=items_limit, age_limit=age_limit)
@@ -438,6 +439,11 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         return frozen and self.estimator.__sklearn_is_fitted__()
 
     @property
+    def predicts_most_probable_class(self) -> bool:
+        """Whether `predict` is the argmax of `predict_proba`, as the wrapped estimator says."""
+        return predicts_most_probable_class(self._wrapped)
+
+    @property
     def _wrapped(self) -> Any:
         return getattr(self, "estimator_", self.estimator)
 
@@ -447,11 +453,6 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
             msg="This %(name)s is not fitted yet. Call fit first, or wrap a fitted model as "
             "%(name)s(FrozenEstimator(model)).",
         )
-
-    @property
-    def predicts_most_probable_class(self) -> bool:
-        """Whether `predict` is the argmax of `predict_proba`, as the wrapped estimator says."""
-        return predicts_most_probable_class(self._wrapped)
 
     def _compute_distinct(self, method: str, X: Any) -> Any:
         self._check_ready()
@@ -553,14 +554,15 @@ def _default_score(estimator: Any) -> Any:
 def _recall(
     store: Store, space: str, ids: list[bytes]
 ) -> tuple[np.ndarray, list[Any], list[np.ndarray]]:
-    """Return which results are not in the store, those that are, and where they belong."""
+    """Return which results are not in the store, those that are, and whose they are."""
     parts, places = [], []
     missing = np.ones(len(ids), dtype=bool)
     for layout, values in store.get(space, ids).items():
-        place = np.fromiter(map(values.__contains__, ids), dtype=bool, count=len(ids))
-        parts.append(from_bytes(layout, [values[key] for key in ids if key in values]))
-        places.append(np.flatnonzero(place))
+        place = np.flatnonzero([key in values for key in ids])
+        parts.append(from_bytes(layout, [values[ids[i]] for i in place]))
+        places.append(place)
         missing[place] = False
+
     if missing.any():
         # before hours of work that could not be kept
         store.begin_writing()

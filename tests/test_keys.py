@@ -21,7 +21,6 @@ from scipy.sparse import csr_array
 
 from skbert_filter.duplicates.keys import (
     factorize,
-    find_keys,
     first_rows,
     first_seen,
     kind_of,
@@ -198,16 +197,16 @@ def test_rows_without_columns_are_equal():
 
 def test_keys_of_what_is_neither_text_nor_rows():
     for X in ([], [[1.0]], csr_array(np.eye(2)), np.zeros(3), np.zeros((1, 1, 1)), None):
-        assert find_keys(X) is None
-    assert find_keys(np.array([[threading.Lock()]])) is None
-    assert find_keys(np.ma.array([[1.0]], mask=[[True]])) is None
+        assert factorize(X) is None
+    assert factorize(np.array([[threading.Lock()]])) is None
+    assert factorize(np.ma.array([[1.0]], mask=[[True]])) is None
     with pytest.raises(TypeError, match=r"X is of type list. Pass a two-dimensional array"):
         row_keys([[1.0]])
 
 
 def test_a_key_for_texts_is_refused_for_rows():
     with pytest.raises(ValueError, match=r"key is 'casefold', which is for texts.*\(2, 2\)"):
-        find_keys(np.eye(2), "casefold")
+        factorize(np.eye(2), "casefold")
 
 
 @given(
@@ -215,7 +214,7 @@ def test_a_key_for_texts_is_refused_for_rows():
     st.sampled_from(["exact", "whitespace", "casefold", str.upper]),
 )
 def test_numbers_are_those_of_the_keys_in_every_container(texts, key):
-    expected = first_seen(find_keys(texts, key) or [])
+    expected = first_seen(text_keys(texts, key))
     containers = [
         texts,
         tuple(texts),

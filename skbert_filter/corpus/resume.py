@@ -99,6 +99,7 @@ def partial_output(
     interrupted run of this job may have written something.
     """
     folder = partial_folder(destination)
+    manifest = json.loads(json.dumps(manifest, default=str))
     _check_is_ours(folder)
     folder.mkdir(exist_ok=True)
 
@@ -107,7 +108,9 @@ def partial_output(
         is_known = _is_of(folder, manifest, overwrite=overwrite)
         check(is_known)
         if not is_known:
-            _write_manifest(folder, manifest)
+            # In ASCII: names of files may hold what UTF-8 cannot.
+            (folder / _NEW_MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="ascii")
+            publish(folder / _NEW_MANIFEST, folder / _MANIFEST, overwrite=True)
         kept = (_MANIFEST, _SCORES, *((_OUTPUT, _RECORDS) if keep_files else ()))
         _clean(folder, *(kept if is_known else kept[:2]))
 
@@ -206,26 +209,14 @@ def _is_of(folder: Path, manifest: dict[str, Any], *, overwrite: bool) -> bool:
     except ValueError:
         return False
 
-    wanted = json.loads(_as_json(manifest))
-    if known != wanted and not overwrite:
+    if known != manifest and not overwrite:
         raise FileExistsError(
             f"{folder} is what an interrupted job left, and that was another: "
-            f"{_difference(known, wanted)}. Run that job again to finish it, delete {folder}, or "
+            f"{_difference(known, manifest)}. Run that job again to finish it, delete {folder}, or "
             "pass overwrite=True (--overwrite) to begin this one "
             '(docs: files, "If it is interrupted").'
         )
-    return known == wanted
-
-
-def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    written = folder / _NEW_MANIFEST
-    written.write_text(_as_json(manifest), encoding="utf-8")
-    written.replace(folder / _MANIFEST)
-
-
-def _as_json(manifest: dict[str, Any]) -> str:
-    # In ASCII: names of files may hold what UTF-8 cannot.
-    return json.dumps(manifest, indent=1, default=str)
+    return known == manifest
 
 
 def _difference(known: dict[str, Any], wanted: dict[str, Any]) -> str:

@@ -96,45 +96,33 @@ def first_rows(codes: np.ndarray) -> np.ndarray:
 
 
 def factorize(X: Any, key: Key = "exact") -> tuple[np.ndarray, list[Any]] | None:
-    """Return ``first_seen(find_keys(X, key))``, or None where `X` has no keys.
+    """Return `first_seen` of the keys of texts, or of the rows of an array or table.
 
-    Each distinct text is folded once, and becomes Python's str once where it is in Arrow's memory
-    (Arrow, polars, pandas).
+    None where `X` is neither, such as a sparse matrix, or has cells that cannot be hashed.
     """
     if (in_arrow := _arrow_texts(X)) is not None:
+        # Only the distinct ones become Python's str.
         codes, distinct = _encode(in_arrow)
     elif (texts := find_texts(X)) is not None:
         codes, distinct = first_seen(texts)
+    elif _columns(X) is None:
+        return None
+    elif key != "exact":
+        raise ValueError(
+            f"key is {key!r}, which is for texts, but X is of type {type(X).__name__} and shape "
+            f"{tuple(X.shape)}. Use key='exact', or pass one column of str."
+        )
     else:
-        keys = find_keys(X, key)
-        return None if keys is None else first_seen(keys)
+        try:
+            return first_seen(row_keys(X))
+        except TypeError:
+            return None
 
     folded = _fold(distinct, key, lambda i: int(codes.tolist().index(i)))
     if folded is distinct:
         return codes, distinct
     of_distinct, distinct = first_seen(folded)
     return of_distinct[codes], distinct
-
-
-def find_keys(X: Any, key: Key = "exact") -> Sequence[Hashable] | None:
-    """Return the keys of texts, or of the rows of an array or table.
-
-    None where `X` is neither, such as a sparse matrix, or has cells that cannot be hashed.
-    """
-    texts = find_texts(X)
-    if texts is not None:
-        return text_keys(texts, key)
-    if _columns(X) is None:
-        return None
-    if key != "exact":
-        raise ValueError(
-            f"key is {key!r}, which is for texts, but X is of type {type(X).__name__} and shape "
-            f"{tuple(X.shape)}. Use key='exact', or pass one column of str."
-        )
-    try:
-        return row_keys(X)
-    except TypeError:
-        return None
 
 
 def row_keys(X: Any) -> list[bytes]:
