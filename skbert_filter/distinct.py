@@ -5,7 +5,6 @@ where results are kept. Knows nothing of files, or of where a classifier comes f
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import compress, count, repeat
 from numbers import Real
@@ -115,7 +114,6 @@ def _digest(text: str) -> bytes:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=32).digest()
 
 
-@dataclass(frozen=True)
 class Decider:
     """What a fitted classifier decides about texts.
 
@@ -123,37 +121,28 @@ class Decider:
     `predict` says. Probabilities that nobody needs are NaN.
     """
 
-    model: Any
-    keep: Any
-    threshold: float | None
-    with_probabilities: bool
-
-    def __post_init__(self) -> None:
-        if self.threshold is not None and not self._has_probabilities:
+    def __init__(
+        self, model: Any, keep: Any, threshold: float | None, *, with_probabilities: bool
+    ) -> None:
+        has_probabilities = hasattr(model, "predict_proba")
+        if threshold is not None and not has_probabilities:
             raise ValueError(
-                f"{type(self.model).__name__} has no predict_proba to compare the threshold with. "
+                f"{type(model).__name__} has no predict_proba to compare the threshold with. "
                 "Omit the threshold, or pass CalibratedClassifierCV(FrozenEstimator(model)), "
                 "fitted."
             )
-
-    @property
-    def classes(self) -> list[Any]:
-        """The labels."""
-        return np.asarray(self.model.classes_).tolist()
-
-    @property
-    def keep_number(self) -> int:
-        """The number of the label to keep."""
-        return self.classes.index(self.keep)
-
-    @property
-    def _has_probabilities(self) -> bool:
-        return hasattr(self.model, "predict_proba")
+        self.model = model
+        self.classes = np.asarray(model.classes_).tolist()
+        self.keep = _find_label(self.classes, keep)
+        self.keep_number = self.classes.index(self.keep)
+        self.threshold = threshold
+        self.with_probabilities = with_probabilities
+        self._predicts_only = threshold is None and not (with_probabilities and has_probabilities)
 
     def __call__(self, texts: list[str]) -> np.ndarray:
         """Return an array of `DECISION`."""
         decisions = np.empty(len(texts), DECISION)
-        if self.threshold is None and not (self.with_probabilities and self._has_probabilities):
+        if self._predicts_only:
             decisions["label"] = self._predicted(texts)
             decisions["probability"] = np.nan
             return decisions
@@ -212,9 +201,8 @@ def check_options(
     return columns[0], columns[1]
 
 
-def label_of(model: Any, keep: Any) -> Any:
-    """Return the class of a model that is `keep`, or has it as its text form."""
-    classes = np.asarray(model.classes_).tolist()
+def _find_label(classes: list[Any], keep: Any) -> Any:
+    """Return the class that is `keep`, or has it as its text form."""
     same = [label for label in classes if label == keep]
     same_in_text = [label for label in classes if str(label) == str(keep)]
     if not same + same_in_text:

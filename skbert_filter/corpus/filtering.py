@@ -17,7 +17,7 @@ from skbert_filter.corpus.resume import Journal, Partial, partial_folder, partia
 from skbert_filter.corpus.rows import Outcome, Progress, audited, filter_rows
 from skbert_filter.corpus.sources import STANDARD, list_sources
 from skbert_filter.dedup_predictor import DedupPredictor
-from skbert_filter.distinct import Decider, Nulls, TextMemory, check_options, label_of
+from skbert_filter.distinct import Decider, Nulls, TextMemory, check_options
 from skbert_filter.io.atomic import no_room_named
 from skbert_filter.io.decoding import check_encoding
 from skbert_filter.printing import Report, counted, printable
@@ -297,8 +297,8 @@ def filter_corpus(
                 "model.set_params(store=...), and omit store here."
             )
         classifier = DedupPredictor(FrozenEstimator(classifier), store=str(store))
-    wants_probabilities = names is not None or audit is not None
-    decider = Decider(classifier, label_of(classifier, keep), threshold, wants_probabilities)
+    wanted = names is not None or audit is not None
+    decider = Decider(classifier, keep, threshold, with_probabilities=wanted)
     job = Job(
         source=source,
         destination=destination,

@@ -4,6 +4,7 @@ Knows nothing of files; any fitted classifier will do.
 """
 
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ from skbert_filter.distinct import (
     TextMemory,
     check_classifier,
     check_options,
-    label_of,
 )
 from skbert_filter.duplicates.keys import factorize, first_seen, stable_hashes
 from skbert_filter.io.columns import check_column
@@ -119,8 +119,7 @@ def filter_dataframe(
     columns = check_options(threshold, columns, nulls)
     _check_columns(ddf, text, columns)
     model = check_classifier(_loaded(model), "model")
-    options = (model, label_of(model, keep), threshold, columns is not None)
-    decider = Decider(*options)
+    decider = Decider(model, keep, threshold, with_probabilities=columns is not None)
     parts = _Parts(text, columns, nulls, decider.classes, decider.keep_number)
     meta = parts.finish(ddf._meta, np.empty(0, np.intp), np.empty(0, DECISION))
 
@@ -134,8 +133,9 @@ def filter_dataframe(
     # Optimized by itself, it reads only the texts. Otherwise all partitions would be read once,
     # and be held until the answers are there.
     asked = _to_partitions(asked.optimize())
-    shared = delayed(Decider, pure=False)(*options)
-    answers = asked.map_partitions(_answer, shared, meta=_answer(nothing, decider))
+    answers = asked.map_partitions(
+        _answer, delayed(copy, pure=False)(decider), meta=_answer(nothing, decider)
+    )
     return ddf.map_partitions(parts.look_up, _to_partitions(answers), meta=meta)
 
 
