@@ -48,7 +48,7 @@ from skbert_filter.duplicates.keys import (
     kind_of,
     stable_hashes,
 )
-from skbert_filter.duplicates.results import LISTS_OUTPUTS, from_bytes, spread, to_bytes
+from skbert_filter.duplicates.results import from_bytes, spread, to_bytes
 from skbert_filter.duplicates.stores import Cache, CacheInfo, Store
 from skbert_filter.validation import take_rows
 
@@ -478,7 +478,6 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         codes, distinct = factorized
         rows = first_rows(codes)
 
-        # Results come in parts; places are which of the distinct inputs each part is of.
         parts: list[Any] = []
         places: list[np.ndarray] = []
         missing = np.arange(len(rows))
@@ -517,13 +516,7 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
                 advance(len(chunk))
         context.call_on_fit_task_end(estimator=self, X=X)
         cache.count(rows=len(codes), distinct=len(rows), computed=len(missing))
-
-        order = np.empty(len(rows), dtype=np.intp)
-        order[np.concatenate(places)] = np.arange(len(rows))
-        codes = order[codes]
-        if method in LISTS_OUTPUTS and isinstance(parts[0], list):
-            return [spread(list(output), codes, X) for output in zip(*parts, strict=True)]
-        return spread(parts, codes, X)
+        return spread(parts, places, codes, X, method)
 
     def _cache(self) -> Cache:
         # Of two threads that come first, both get the same.

@@ -19,7 +19,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
-from skbert_filter.duplicates.results import LISTS_OUTPUTS
+from skbert_filter.duplicates.results import has_outputs
 
 Nulls = Literal["error", "discard", "keep"]
 
@@ -41,9 +41,7 @@ def compute_missing(
     for start in range(0, len(missing), chunk_size):
         chunk = missing[start : start + chunk_size]
         results = compute(chunk)
-
-        several = method in LISTS_OUTPUTS and isinstance(results, list)
-        for output in results if several else [results]:
+        for output in results if has_outputs(results, method) else [results]:
             if _num_samples(output) != len(chunk):
                 raise ValueError(
                     f"{method} of the wrapped estimator returned {_num_samples(output)} rows for "

@@ -159,6 +159,7 @@ def _function_parts(function: FunctionType) -> dict[str, Any]:
         "__kwdefaults__": function.__kwdefaults__,
         "__dict__": vars(function),
     }
+
     names = function.__code__.co_freevars
     for name, cell in zip(names, function.__closure__ or (), strict=True):
         # An empty cell is a variable of the outer function that has no value yet.
@@ -188,6 +189,7 @@ def _names_in(code: CodeType) -> list[tuple[str, ...]]:
         elif step.opname == "IMPORT_NAME":
             module = "." * steps[i - 2].argval + step.argval
             chains += [(module, name) for name in steps[i - 1].argval or ("",)]
+
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             chains += _names_in(constant)

@@ -131,7 +131,7 @@ def row_keys(X: Any) -> list[bytes]:
     Cells are equal if they are of one type too; NaN equals NaN, and -0.0 equals 0.0.
     """
     if (numbers := _numbers(X)) is not None:
-        return _bytes_of_rows(_canonical(numbers))
+        return bytes_of_rows(_canonical(numbers))
     columns = _columns(X)
     if columns is None:
         raise TypeError(
@@ -139,7 +139,7 @@ def row_keys(X: Any) -> list[bytes]:
         )
     if not columns:
         return [b""] * X.shape[0]
-    return _bytes_of_rows(np.column_stack([_column_codes(column) for column in columns]))
+    return bytes_of_rows(np.column_stack([_column_codes(column) for column in columns]))
 
 
 def stable_hashes(X: Any) -> list[bytes]:
@@ -150,11 +150,11 @@ def stable_hashes(X: Any) -> list[bytes]:
     if isinstance(X, list):
         contents = [text.encode("utf-8", "surrogatepass") for text in X]
     elif (numbers := _numbers(X)) is not None:
-        contents = _bytes_of_rows(_canonical(numbers))
+        contents = bytes_of_rows(_canonical(numbers))
     else:
         cells = [_cell_contents(column) for column in _columns(X) or ()]
         rows = np.hstack(cells) if cells else np.empty((X.shape[0], 0), np.uint8)
-        contents = _bytes_of_rows(rows)
+        contents = bytes_of_rows(rows)
     return [blake2b(content, digest_size=16).digest() for content in contents]
 
 
@@ -280,7 +280,8 @@ def _canonical(array: np.ndarray) -> np.ndarray:
     return copied
 
 
-def _bytes_of_rows(rows: np.ndarray) -> list[bytes]:
+def bytes_of_rows(rows: np.ndarray) -> list[bytes]:
+    """Return the bytes of each row of a C-contiguous array."""
     if not rows.shape[1]:
         return [b""] * len(rows)
     whole_row = np.dtype((np.void, rows.itemsize * rows.shape[1]))
@@ -301,6 +302,7 @@ def _cell_contents(column: Any) -> np.ndarray:
     if _is_numeric(column):
         return _canonical(np.asarray(column)[:, np.newaxis]).view(np.uint8)
     codes, distinct = first_seen(_cells(column))
+
     contents = b"".join(
         content_digest(cell[1] if isinstance(cell, tuple) else ("missing", cell))
         for cell in distinct

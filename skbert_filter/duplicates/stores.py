@@ -103,6 +103,7 @@ class Store:
         self._lock = RLock()
         if path is not None:
             _check_path(path)
+
         with self._clear_errors():
             self._db = sqlite3.connect(
                 ":memory:" if path is None else path,
@@ -115,6 +116,7 @@ class Store:
             except BaseException:
                 self._db.close()
                 raise
+
         # A store in memory lives as long as its predictor, who does not close it.
         weakref.finalize(self, self._db.close)
 
@@ -123,11 +125,13 @@ class Store:
         found: dict[str, dict[bytes, bytes]] = {}
         # Neighbours in the file are read together.
         ordered = sorted(keys)
+
         with self._lock, self._clear_errors(), self._transaction("DEFERRED"):
             number = self._one("SELECT id FROM spaces WHERE name = ?", space)
             if number is None:
                 return found
             layouts = dict(self._db.execute("SELECT id, layout FROM layouts"))
+
             for start in range(0, len(ordered), _KEYS_IN_A_QUERY):
                 wanted = ordered[start : start + _KEYS_IN_A_QUERY]
                 rows = self._db.execute(
@@ -156,11 +160,13 @@ class Store:
         """
         now = time.time()
         seed = _seed(space, layout)
+
         with self._lock, self._clear_errors(), self._transaction("IMMEDIATE"):
             self._db.execute("INSERT OR IGNORE INTO spaces (name) VALUES (?)", (space,))
             self._db.execute("INSERT OR IGNORE INTO layouts (layout) VALUES (?)", (layout,))
             space_id = self._one("SELECT id FROM spaces WHERE name = ?", space)
             layout_id = self._one("SELECT id FROM layouts WHERE layout = ?", layout)
+
             self._db.executemany(
                 "INSERT OR IGNORE INTO results VALUES (?, ?, ?, ?, ?, ?)",
                 (
@@ -197,6 +203,7 @@ class Store:
                 if items_limit is not None:
                     self._keep_newest(items_limit)
             self._shrink()
+
             while bytes_limit is not None and (size := self.size()).bytes > bytes_limit:
                 if not size.results:
                     break
@@ -224,6 +231,7 @@ class Store:
             self._db.close()
             if is_one_file or self.path is None:
                 return
+
             # Of two that close at once, each was in the other's way.
             with suppress(sqlite3.OperationalError):
                 self._db = sqlite3.connect(
@@ -233,7 +241,7 @@ class Store:
                 self._db.close()
 
     def _fold_in_log(self) -> bool:
-        """Write the log into the file, and tell whether the file needs no log any more."""
+        """Write the log into the file, and return whether the file needs no log any more."""
         try:
             self._db.execute(f"PRAGMA busy_timeout = {1000 * _CLOSING_SECONDS:.0f}")
             if self._one("PRAGMA journal_mode") != "wal":
@@ -254,6 +262,7 @@ class Store:
                         self._db.execute(statement)
                     self._db.execute(f"PRAGMA user_version = {_FORMAT}")
                     self._db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+
         if self._one("PRAGMA application_id") != _APPLICATION_ID:
             raise ValueError(
                 f"{self.path} is a database of another program, and is left as it is. Name "
@@ -353,6 +362,7 @@ def _clear(error: sqlite3.DatabaseError, path: Path | None) -> Exception:
     """Return the error that says what happened to which file, and what to do."""
     code = getattr(error, "sqlite_errorname", "").removeprefix("SQLITE_").split("_")[0]
     where = f"The store {path}"
+
     if code == "FULL":
         return NoRoomError(
             errno.ENOSPC,
