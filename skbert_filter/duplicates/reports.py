@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_scalar
 
-from skbert_filter.duplicates.keys import Key, first_rows, first_seen, number_inputs
+from skbert_filter.duplicates.keys import Key, factorize, first_rows, first_seen
 from skbert_filter.duplicates.label_counts import LabelCounts, count_labels
 from skbert_filter.io.mojibake import looks_misdecoded
 from skbert_filter.printing import Report, aligned, label_lines, shown_text
@@ -210,11 +210,8 @@ def duplicate_report(
          3  'drop': 2, 'keep': 1  'drop'    'View All'
     """
     check_scalar(n_top, "n_top", Integral, min_val=0)
-    numbered = number_inputs(X, key)
-    if numbered is None:
-        # Nothing to compare: right if X is empty, and else refused here.
-        numbered = first_seen(check_texts(X))
-    codes, distinct = numbered
+    # What has neither texts nor rows is right if it is empty, and else refused here.
+    codes, distinct = factorize(X, key) or first_seen(check_texts(X))
     occurrences = np.bincount(codes, minlength=len(distinct))
     by_frequency = np.argsort(-occurrences, kind="stable")
 

@@ -16,7 +16,7 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, StratifiedShuffleSplit
 from sklearn.utils import check_consistent_length, check_random_state, check_scalar
 
-from skbert_filter.duplicates.keys import Key, first_rows, number_inputs
+from skbert_filter.duplicates.keys import Key, factorize, first_rows
 from skbert_filter.duplicates.label_counts import count_labels
 from skbert_filter.validation import check_labels, take_rows
 
@@ -302,7 +302,7 @@ class _Pairs:
     @classmethod
     def read(cls, splitter: str, X: Any, y: Any, groups: Any, key: Key) -> "_Pairs":
         """Find the pairs of the rows; all texts are of one class if `y` is None."""
-        numbered = number_inputs(X, key)
+        numbered = factorize(X, key)
         if numbered is None:
             raise TypeError(
                 f"X is of type {type(X).__name__}, without texts or rows to compare. Pass a "

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import _check_sample_weight
 
-from skbert_filter.duplicates.keys import Key, first_rows, first_seen, number_inputs
+from skbert_filter.duplicates.keys import Key, factorize, first_rows, first_seen
 from skbert_filter.duplicates.label_counts import LabelCounts, count_labels
 from skbert_filter.duplicates.splits import DedupStratifiedShuffleSplit
 from skbert_filter.labelled_texts import LabelledTexts
@@ -156,11 +156,8 @@ def resolve_conflicts(
     if conflicts not in get_args(Conflicts):
         allowed = ", ".join(map(repr, get_args(Conflicts)))
         raise ValueError(f"conflicts is {conflicts!r}. It must be one of {allowed}.")
-    numbered = number_inputs(X, key)
-    if numbered is None:
-        # Empty, or refused here.
-        numbered = first_seen(check_texts(X))
-    row_codes, _ = numbered
+    # What has neither texts nor rows is empty, or refused here.
+    row_codes, _ = factorize(X, key) or first_seen(check_texts(X))
     if not len(row_codes):
         raise ValueError("X has 0 rows. Pass at least one.")
 

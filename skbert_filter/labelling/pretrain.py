@@ -9,8 +9,7 @@ from typing import Any
 import pandas as pd
 from sklearn.base import clone
 
-from skbert_filter.corpus.sources import check_apart, list_sources
-from skbert_filter.corpus.texts import text_arrays
+from skbert_filter.corpus.sources import check_apart, list_sources, text_arrays
 from skbert_filter.printing import Report, counted, printable
 from skbert_filter.saved_folders import Kind, check_saved_folder, save_over
 from skbert_filter.text_streams import distinct_texts
