@@ -47,12 +47,7 @@ class Report:
     """A frozen dataclass that shows in notebooks as it prints, and equals one of equal tables."""
 
     def to_frame(self) -> "DataFrame":
-        """Return the attributes as a table of one row.
-
-        Returns
-        -------
-        table : DataFrame
-        """
+        """Return the attributes as a table of one row."""
         from pandas import DataFrame
 
         return DataFrame([vars(self)])

@@ -55,12 +55,7 @@ class LeakageReport(Report):
     examples: pd.DataFrame = field(repr=False)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a copy of `leaks`, indexed by the key.
-
-        Returns
-        -------
-        table : DataFrame
-        """
+        """Return a copy of `leaks`, indexed by the key."""
         return self.leaks.copy()
 
     def __str__(self) -> str:

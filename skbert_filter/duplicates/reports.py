@@ -86,10 +86,6 @@ class DuplicateReport(Report):
         Parameters
         ----------
         n_texts : int
-
-        Returns
-        -------
-        share : float
         """
         # Texts between two points of the curve are equally frequent: this is exact.
         curve = self.frequencies

@@ -64,21 +64,11 @@ class Scores(Report):
     log_loss: float
 
     def figures(self) -> dict[str, Any]:
-        """Return the scores by name, those of an `Evaluation` too.
-
-        Returns
-        -------
-        figures : dict of str to int or float
-        """
+        """Return the scores by name, those of an `Evaluation` too."""
         return {each.name: getattr(self, each.name) for each in fields(Scores)}
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the scores as a table of one row, indexed by `name`.
-
-        Returns
-        -------
-        table : DataFrame
-        """
+        """Return the scores as a table of one row, indexed by `name`."""
         return pd.DataFrame([self.figures()]).set_index("name")
 
 

@@ -53,12 +53,7 @@ class OutOfFold(Report):
     first_row: np.ndarray = field(repr=False)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the table of `suspect_labels`.
-
-        Returns
-        -------
-        table : DataFrame
-        """
+        """Return the table of `suspect_labels`."""
         given = self.pred_probs[np.arange(len(self.labels)), self.labels]
         # A label that the models hold impossible still ranks by its rows.
         likelihood = np.maximum(given, np.finfo(np.float64).tiny)

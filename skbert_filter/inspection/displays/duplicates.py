@@ -16,7 +16,7 @@ from skbert_filter.inspection.displays.shared import STYLES, column_axes, legend
 class DuplicateFrequencyDisplay:
     """How often the most frequent texts occur, and the share of rows that they cover.
 
-    It is made by `from_texts` or `from_report`.
+    It is made, drawn and returned by `from_texts` or `from_report`.
 
     Parameters
     ----------
@@ -51,10 +51,6 @@ class DuplicateFrequencyDisplay:
         ----------
         ax : matplotlib Axes, default=None
             Axes to draw on; None for a new figure.
-
-        Returns
-        -------
-        display : DuplicateFrequencyDisplay
         """
         curve = self.frequencies
         if curve.empty:
@@ -119,10 +115,6 @@ class DuplicateFrequencyDisplay:
             Which texts are equal.
         ax : matplotlib Axes, default=None
             Axes to draw on; None for a new figure.
-
-        Returns
-        -------
-        display : DuplicateFrequencyDisplay
         """
         check_matplotlib_support(f"{cls.__name__}.from_texts")
         return cls.from_report(duplicate_report(X, key=key, n_top=0), ax=ax)
@@ -136,9 +128,5 @@ class DuplicateFrequencyDisplay:
         report : DuplicateReport
         ax : matplotlib Axes, default=None
             Axes to draw on; None for a new figure.
-
-        Returns
-        -------
-        display : DuplicateFrequencyDisplay
         """
         return cls(report.frequencies).plot(ax)

@@ -26,7 +26,7 @@ from skbert_filter.inspection.refitting import check_learns
 class TrainingHistoryDisplay:
     """The loss, the metrics and the learning rate of each epoch, and the best epoch.
 
-    It is made by `from_estimator`.
+    It is made, drawn and returned by `from_estimator`.
 
     Parameters
     ----------
@@ -66,10 +66,6 @@ class TrainingHistoryDisplay:
         ----------
         ax : matplotlib Axes, default=None
             Axes to fill with panels, of ``plt.subplots()``; None for a new figure.
-
-        Returns
-        -------
-        display : TrainingHistoryDisplay
         """
         # Metrics have any names; between the loss and the learning rate they find their place.
         names = sorted(
@@ -116,10 +112,6 @@ class TrainingHistoryDisplay:
             Fitted; it has `history_`, and its `training_record_` may name a best epoch.
         ax : matplotlib Axes, default=None
             Axes to fill with panels; None for a new figure.
-
-        Returns
-        -------
-        display : TrainingHistoryDisplay
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         check_is_fitted(estimator, "history_")
@@ -131,7 +123,7 @@ class TrainingHistoryDisplay:
 class DedupLearningCurveDisplay:
     """The score on held-out texts by the number of labels trained on.
 
-    It is made by `from_estimator`: scikit-learn's
+    It is made, drawn and returned by `from_estimator`: scikit-learn's
     :class:`~sklearn.model_selection.LearningCurveDisplay` over distinct texts.
 
     Parameters
@@ -178,10 +170,6 @@ class DedupLearningCurveDisplay:
             Axes to draw on, also those of another such display; None for a new figure.
         name : str, default=None
             What to call the curve; None for `name` of the display.
-
-        Returns
-        -------
-        display : DedupLearningCurveDisplay
         """
         sizes = np.asarray(self.train_sizes)
         name = self.name if name is None else name
@@ -254,10 +242,6 @@ class DedupLearningCurveDisplay:
             What to call the curve; None for the class of the estimator.
         ax : matplotlib Axes, default=None
             Axes to draw on; None for a new figure.
-
-        Returns
-        -------
-        display : DedupLearningCurveDisplay
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         check_learns(estimator)

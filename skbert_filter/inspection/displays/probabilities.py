@@ -30,7 +30,7 @@ from skbert_filter.validation import check_labels
 class ReliabilityDisplay:
     """How often the class came true, by the probability that it was given.
 
-    It is made by `from_estimator` or `from_predictions`. Of a
+    It is made, drawn and returned by `from_estimator` or `from_predictions`. Of a
     :class:`~skbert_filter.SmallBertTextFilter` it shows the raw sigmoid and the posterior, that is,
     the probabilities before and after the inverse of the loss.
 
@@ -75,10 +75,6 @@ class ReliabilityDisplay:
         ----------
         ax : matplotlib Axes, default=None
             Axes to draw on; None for a new figure.
-
-        Returns
-        -------
-        display : ReliabilityDisplay
         """
         of = "the class" if self.pos_label is None else label_name(self.pos_label)
         with column_axes(self, ax, height=3.3) as ax:
@@ -133,10 +129,6 @@ class ReliabilityDisplay:
             What to call the only curve; None for the class of the estimator.
         ax : matplotlib Axes, default=None
             Axes to draw on; None for a new figure.
-
-        Returns
-        -------
-        display : ReliabilityDisplay
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         texts, labels = distinct_texts(X, y)
@@ -174,10 +166,6 @@ class ReliabilityDisplay:
             Probabilities of `pos_label`; several, by name, are drawn together.
         n_bins, strategy, pos_label, name, ax
             As for `from_estimator`.
-
-        Returns
-        -------
-        display : ReliabilityDisplay
         """
         check_matplotlib_support(f"{cls.__name__}.from_predictions")
         by_name = y_prob if isinstance(y_prob, Mapping) else {name: y_prob}
@@ -205,7 +193,7 @@ class ReliabilityDisplay:
 class ScoreDistributionDisplay:
     """The probabilities that the texts of each class were given, with the threshold.
 
-    It is made by `from_estimator` or `from_predictions`.
+    It is made, drawn and returned by `from_estimator` or `from_predictions`.
 
     Parameters
     ----------
@@ -257,10 +245,6 @@ class ScoreDistributionDisplay:
             Axes to draw on; None for a new figure.
         n_bins : int, default=20
             How many bins, of equal width.
-
-        Returns
-        -------
-        display : ScoreDistributionDisplay
         """
         sizes = pd.Series(self.y_true).value_counts().sort_index()
         groups = largest_classes(sizes, always=self.pos_label)
@@ -316,10 +300,6 @@ class ScoreDistributionDisplay:
             The class whose probability it is. None: of two classes the second.
         n_bins, ax
             As for `plot`.
-
-        Returns
-        -------
-        display : ScoreDistributionDisplay
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         texts, labels = distinct_texts(X, y)
@@ -348,10 +328,6 @@ class ScoreDistributionDisplay:
             Probabilities of `pos_label`.
         threshold, pos_label, n_bins, ax
             As for `from_estimator`.
-
-        Returns
-        -------
-        display : ScoreDistributionDisplay
         """
         check_matplotlib_support(f"{cls.__name__}.from_predictions")
         proba = np.asarray(y_prob, dtype=np.float64)

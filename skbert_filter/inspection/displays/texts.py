@@ -31,7 +31,7 @@ _BINS = 40
 class TextLengthDisplay:
     """How many words the texts of each class have, with the threshold of the best rule.
 
-    It is made by `from_texts`. A filter has to beat this rule, which is a
+    It is made, drawn and returned by `from_texts`. A filter has to beat this rule, which is a
     :class:`~skbert_filter.inspection.WordCountRule`.
 
     Parameters
@@ -79,10 +79,6 @@ class TextLengthDisplay:
             Axes to draw on; None for a new figure.
         max_words : int, default=None
             Longer texts are put into the last bin. None: the longest twentieth is.
-
-        Returns
-        -------
-        display : TextLengthDisplay
         """
         counts = self.counts
         groups = largest_classes(counts.sum())
@@ -135,10 +131,6 @@ class TextLengthDisplay:
             largest are shown, and the others together.
         ax, max_words
             As for `plot`.
-
-        Returns
-        -------
-        display : TextLengthDisplay
         """
         check_matplotlib_support(f"{cls.__name__}.from_texts")
         texts, labels = distinct_texts(X, y)
@@ -230,7 +222,7 @@ def distinctive_terms(
 class DistinctiveTermsDisplay:
     """The terms that distinguish the texts of each class, with their log-odds.
 
-    It is made by `from_texts`.
+    It is made, drawn and returned by `from_texts`.
 
     Parameters
     ----------
@@ -265,10 +257,6 @@ class DistinctiveTermsDisplay:
             Axes to draw on; None for a new figure, as high as the terms need.
         n_terms : int, default=8
             How many terms of each class.
-
-        Returns
-        -------
-        display : DistinctiveTermsDisplay
         """
         sizes = self.terms.groupby("label", sort=False)["count"].sum()
         shown = sizes.index[sizes.index.isin(sizes.nlargest(len(STYLES)).index)]
@@ -323,10 +311,6 @@ class DistinctiveTermsDisplay:
             drawn, each against all others.
         n_terms, ax
             As for `plot`.
-
-        Returns
-        -------
-        display : DistinctiveTermsDisplay
         """
         check_matplotlib_support(f"{cls.__name__}.from_texts")
         terms = distinctive_terms(X, y, vectorizer=vectorizer, prior_size=prior_size)
