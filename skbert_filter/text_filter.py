@@ -8,18 +8,14 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
-from functools import partial
-from importlib.metadata import version
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from scipy.special import logit
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, FitCallback, with_callbacks
-from sklearn.linear_model import LogisticRegression
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.class_weight import compute_class_weight
@@ -27,25 +23,23 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from skbert_filter._doc_links import DocLinkMixin
 from skbert_filter.bert import auto_settings
-from skbert_filter.bert.losses import posterior_probabilities, raw_probabilities
+from skbert_filter.bert.engine import import_keras, versions
+from skbert_filter.bert.losses import posterior_probabilities
 from skbert_filter.bert.pretrained import PretrainedEncoder
-from skbert_filter.bert.state import BertState
-from skbert_filter.bert.training_config import LabelledTexts, TrainingPlan
 from skbert_filter.duplicates.splits import group_codes
-from skbert_filter.duplicates.training_rows import TrainingRows, training_rows
+from skbert_filter.duplicates.training_rows import hold_out, training_rows
+from skbert_filter.labelled_texts import LabelledTexts
 from skbert_filter.saved_filter import SavedFilterMixin
 from skbert_filter.validation import check_labels, check_texts, class_weight_by_number
 
 if TYPE_CHECKING:
     from skbert_filter.bert.initialization import Start
-    from skbert_filter.bert.tokenizer import Reading
 
 _SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
 _OF_TOKENIZER = ("tokenizer", "vocab_size", "lowercase")
 
-# From random weights, where nothing else is asked for: the size of the published filter.
-_PUBLISHED_WIDTH, _PUBLISHED_DEPTH, _PUBLISHED_HEADS = 32, 4, 4
-_VOCAB_SIZE = 8000
+# What early stopping holds out of the distinct texts.
+_VALIDATION_FRACTION = 0.1
 
 
 class SmallBertTextFilter(
@@ -96,19 +90,14 @@ class SmallBertTextFilter(
         Share of each label that is spread over all classes.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, as elsewhere in scikit-learn, counted in distinct texts.
-    probabilities : {"posterior", "sigmoid"}, default="posterior"
-        What `predict_proba` gives: class probabilities by the inverse of the loss, or the raw
-        sigmoid (softmax for more than two classes). The classes predicted are the same.
     duplicates : {"drop", "weight", "keep"}, default="drop"
         How equal training texts count: each text once with the mean weight of its copies, once
         with their sum (so that weight k equals k copies), or as they come.
     conflicts : {"majority", "drop", "soft", "raise"}, default="majority"
-        What becomes of equal texts with different labels: the label with more weight wins
-        (a text without one is left out), the text is left out, it is learnt as so much of each
+        What happens to equal texts with different labels: the label with more weight wins
+        (a text without one is dropped), the text is dropped, it is learnt as so much of each
         label as its rows weigh, or a ValueError. Shares come out as probabilities with
         ``focal_gamma=0, label_smoothing=0``; the inverse of the focal loss is for one label each.
-    duplicates_key : {"exact", "whitespace", "casefold"} or callable, default="exact"
-        Which training texts are equal, as the key of `DedupPredictor`.
     epochs : int or "auto", default="auto"
         Passes over the training texts. "auto": as many as make 80 steps for each class, and at
         least 4: a few hundred texts need more passes than a few thousand, and many classes more
@@ -117,27 +106,15 @@ class SmallBertTextFilter(
     batch_size : int, default=64
         Texts of a training step.
     learning_rate : float or "auto", default="auto"
-        Peak of Adam's learning rate. "auto": 1e-3 for two classes (7e-4 from a filter of two
-        classes), and for more of them that times the square root of half their number, but at
-        most 4e-3.
-    embedding_learning_rate : float or "auto", default="auto"
-        Peak for the embeddings of a `checkpoint`. "auto": a tenth of `learning_rate`, so that they
-        keep what they know of words that the training texts lack.
-    lr_scheduler_type : {"cosine", "linear", "constant"}, default="cosine"
-        Decay of the learning rate to 0 over the steps after the warm-up, if any.
-    warmup_ratio : float, default=0.1
-        Share of the steps over which the learning rate rises to its peak.
+        Peak of Adam's learning rate, which rises over a tenth of the steps and then falls to 0 as a
+        cosine; the embeddings of a `checkpoint` learn at a tenth of it. "auto": 1e-3 for two
+        classes (7e-4 from a filter of two classes), and for more of them that times the square
+        root of half their number, but at most 4e-3.
     early_stopping : bool or "auto", default="auto"
-        Whether to hold out texts, stop when their loss no longer falls, and keep the weights of
-        the best epoch. "auto": yes, unless a class would be without a text on either side, or
-        the fit starts from the score of a filter, such as "web", where a few epochs are right.
-    validation_fraction : float, default=0.1
-        Share of the distinct texts that early stopping sets apart.
-    patience : int or "auto", default="auto"
-        Epochs without improvement after which training stops. "auto": a fifth of `epochs`, and at
-        least 2.
-    precision : {"float32", "mixed_float16", "mixed_bfloat16"}, default="float32"
-        Number format of the encoder on a GPU; softmax, logits and loss stay float32.
+        Whether to hold out a tenth of the distinct texts, stop when their loss has not fallen for
+        a fifth of `epochs` (at least 2), and keep the weights of the best epoch. "auto": yes,
+        unless a class would be without a text on either side, or the fit starts from the score of
+        a filter, such as "web", where a few epochs are right.
     n_jobs : int or None, default=None
         Threads of prediction. None: what joblib or OMP_NUM_THREADS grants this process.
     random_state : int, RandomState instance or None, default=None
@@ -166,6 +143,9 @@ class SmallBertTextFilter(
 
     Notes
     -----
+    On a GPU the encoder computes in the number format of `keras.config.dtype_policy`, if that is
+    "mixed_float16" or "mixed_bfloat16"; otherwise in float32.
+
     The encoder is that of Devlin et al., "BERT: Pre-training of deep bidirectional transformers",
     NAACL 2019; the loss that of Lin et al., "Focal loss for dense object detection", ICCV 2017.
 
@@ -202,23 +182,12 @@ class SmallBertTextFilter(
         "focal_gamma": [Interval(Real, 0, None, closed="left")],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
-        "probabilities": [StrOptions({"posterior", "sigmoid"})],
         "duplicates": [StrOptions({"drop", "weight", "keep"})],
         "conflicts": [StrOptions({"majority", "drop", "soft", "raise"})],
-        "duplicates_key": [StrOptions({"exact", "whitespace", "casefold"}), callable],
         "epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
-        "embedding_learning_rate": [
-            Interval(Real, 0, None, closed="neither"),
-            StrOptions({"auto"}),
-        ],
-        "lr_scheduler_type": [StrOptions({"constant", "linear", "cosine"})],
-        "warmup_ratio": [Interval(Real, 0, 1, closed="left")],
         "early_stopping": ["boolean", StrOptions({"auto"})],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "patience": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
-        "precision": [StrOptions({"float32", "mixed_float16", "mixed_bfloat16"})],
         "n_jobs": [
             Interval(Integral, None, -1, closed="right"),
             Interval(Integral, 1, None, closed="left"),
@@ -246,20 +215,12 @@ class SmallBertTextFilter(
         focal_gamma=2.0,
         label_smoothing=0.2,
         class_weight=None,
-        probabilities="posterior",
         duplicates="drop",
         conflicts="majority",
-        duplicates_key="exact",
         epochs="auto",
         batch_size=64,
         learning_rate="auto",
-        embedding_learning_rate="auto",
-        lr_scheduler_type="cosine",
-        warmup_ratio=0.1,
         early_stopping="auto",
-        validation_fraction=0.1,
-        patience="auto",
-        precision="float32",
         n_jobs=None,
         random_state=None,
         verbose=0,
@@ -279,20 +240,12 @@ class SmallBertTextFilter(
         self.focal_gamma = focal_gamma
         self.label_smoothing = label_smoothing
         self.class_weight = class_weight
-        self.probabilities = probabilities
         self.duplicates = duplicates
         self.conflicts = conflicts
-        self.duplicates_key = duplicates_key
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
-        self.embedding_learning_rate = embedding_learning_rate
-        self.lr_scheduler_type = lr_scheduler_type
-        self.warmup_ratio = warmup_ratio
         self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.precision = precision
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -300,8 +253,8 @@ class SmallBertTextFilter(
     @property
     def fingerprint_(self) -> str:
         check_is_fitted(self)
-        # padding and n_jobs leave the results as they are
-        read = [self._state.digest, self.probabilities, self.classes_.tolist()]
+        # padding and n_jobs leave the results as they are; the word is in saved fingerprints
+        read = [self._state.digest, "posterior", self.classes_.tolist()]
         return hashlib.sha256(json.dumps(read, default=repr).encode()).hexdigest()
 
     @with_callbacks
@@ -338,7 +291,7 @@ class SmallBertTextFilter(
             If the texts, labels, weights or parameters are not as described. An error or
             an interruption leaves the estimator as it was.
         """
-        keras_callbacks = _check_callbacks(callbacks)
+        keras_callbacks = _checked_callbacks(callbacks)
         texts = check_texts(X)
         if not texts:
             raise ValueError("X has 0 rows. Pass at least one text of each of two classes.")
@@ -346,118 +299,96 @@ class SmallBertTextFilter(
         weights = _check_sample_weight(
             sample_weight, texts, dtype=np.float64, ensure_non_negative=True
         )
+
         used = np.flatnonzero(weights)
-        if groups is not None:
-            groups = group_codes(groups, len(texts))[0][used]
-        classes, numbers = np.unique(labels[used], return_inverse=True)
-        if len(classes) < 2:
+        used_texts = [texts[i] for i in used]
+        classes, codes = np.unique(labels[used], return_inverse=True)
+        n_classes = len(classes)
+        if n_classes < 2:
             raise ValueError(
                 f"y has one class only ({classes.tolist()[0]!r}) where the weight is not 0. "
                 "Pass labels of at least two classes."
             )
-        used_texts = [texts[i] for i in used]
-        rows = self._training_rows(used_texts, numbers, weights[used], classes)
+        grouped = None
+        if groups is not None:
+            grouped = used_texts, codes, group_codes(groups, len(texts))[0][used]
+
+        rows = self._training_rows(used_texts, codes, weights[used], classes)
         validation = self._validation_rows(X_val, y_val, classes, rows)
-        random_state = check_random_state(self.random_state)
-        split_seed, weights_seed, training_seed = (
-            int(seed) for seed in random_state.randint(np.iinfo(np.int32).max, size=3)
+        drawn = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=3)
+        seeds = dict(zip(("split", "weights", "training"), drawn.tolist(), strict=True))
+
+        # Construction stays free of the tokenizers library, as of Keras.
+        from skbert_filter.bert.initialization import find_encoder
+
+        encoder, reading = find_encoder(
+            self.checkpoint, rows.texts, requested=self._requested(), max_length=self.max_length
         )
-        encoder, reading = self._encoder(rows.texts)
-        origin = auto_settings.origin_of(encoder, n_classes=len(classes))
+        origin = auto_settings.origin_of(encoder, n_classes=n_classes)
         # From a score the few epochs there are suffice, and every label is learnt.
         holds_out = self.early_stopping and (self.early_stopping != "auto" or origin != "score")
         if validation is None and holds_out:
-            grouped = None if groups is None else (used_texts, numbers, groups)
-            rows, validation = self._set_apart(rows, len(classes), split_seed, grouped)
+            rows, validation = self._hold_out(rows, n_classes, seeds["split"], grouped)
         n_epochs = auto_settings.epochs(
             self.epochs,
             n_texts=len(rows.texts),
-            n_classes=len(classes),
+            n_classes=n_classes,
             batch_size=self.batch_size,
             origin=origin,
         )
-        learning_rate = auto_settings.learning_rate(
-            self.learning_rate, n_classes=len(classes), origin=origin
-        )
+
         context = self._init_callback_context(max_subtasks=n_epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        # Construction stays free of the tokenizers library, as of Keras.
-        from skbert_filter.bert.fitting import fit_bert
-
-        start = self._start(encoder, rows.texts, len(classes), np.random.RandomState(weights_seed))
-        if encoder is not None and origin == "score":
-            start = self._from_score(start, encoder, rows)
-        epochs = []
-
-        def begin_epoch() -> None:
-            epochs.append(context.subcontext(task_name="epoch"))
-            epochs[-1].call_on_fit_task_begin(estimator=self, X=X, y=y)
-
-        def end_epoch(make_state: Callable[[], BertState]) -> bool:
-            return epochs[-1].call_on_fit_task_end(
-                estimator=self,
-                X=X,
-                y=y,
-                metadata=None if sample_weight is None else {"sample_weight": sample_weight},
-                reconstruction_attributes=lambda: {"classes_": classes, "_state": make_state()},
-            )
+        start = self._start(encoder, origin, rows, n_classes, seeds["weights"])
+        import_keras()
+        from skbert_filter.bert.training import EpochTasks, TrainingPlan, fit_bert
 
         fitted = fit_bert(
             start,
-            _labelled(rows),
-            None if validation is None else _labelled(validation),
+            rows,
+            validation,
             TrainingPlan(
                 epochs=n_epochs,
                 batch_size=self.batch_size,
-                learning_rate=learning_rate,
-                lr_scheduler_type=self.lr_scheduler_type,
-                warmup_ratio=self.warmup_ratio,
-                patience=auto_settings.patience(self.patience, epochs=n_epochs)
-                if self.early_stopping
-                else None,
+                learning_rate=auto_settings.learning_rate(
+                    self.learning_rate, n_classes=n_classes, origin=origin
+                ),
+                patience=auto_settings.patience(n_epochs) if self.early_stopping else None,
                 max_length=self.max_length,
                 longest=self.padding == "longest",
-                seed=training_seed,
+                seed=seeds["training"],
                 verbose=int(self.verbose),
             ),
             gamma=float(self.focal_gamma),
             label_smoothing=float(self.label_smoothing),
-            precision=self.precision,
-            embedding_rate=auto_settings.embedding_share(
-                self.embedding_learning_rate,
-                learning_rate=learning_rate,
-                from_checkpoint=encoder is not None,
+            epoch_tasks=EpochTasks(
+                context,
+                lambda state: {"classes_": classes, "_state": state},
+                metadata=None if sample_weight is None else {"sample_weight": sample_weight},
+                estimator=self,
+                X=X,
+                y=y,
             ),
-            begin_epoch=begin_epoch,
-            end_epoch=end_epoch,
             callbacks=keras_callbacks,
         )
-        record = {
+
+        self.classes_ = classes
+        self.history_ = fitted.history
+        self.n_iter_ = len(fitted.history["loss"])
+        self.training_record_ = {
             "rows": len(texts),
             "rows_of_weight_0": len(texts) - len(used),
-            "distinct": rows.n_distinct,
-            "conflicts": rows.n_conflicts,
-            "conflicts_left_out": rows.n_dropped,
-            "trained_on": len(rows.texts),
+            **rows.record(classes),
             "validated_on": 0 if validation is None else len(validation.texts),
-            "balance": rows.balance(classes),
-            "data_sha256": rows.sha256(),
             "random_state": repr(self.random_state),
-            "seeds": {"split": split_seed, "weights": weights_seed, "training": training_seed},
+            "seeds": seeds,
             "best_epoch": fitted.best_epoch + 1,
             "checkpoint": encoder
             and {"source": encoder.source, "fingerprint": encoder.fingerprint},
             "reading": reading and asdict(reading),
             "vocab_size": start.architecture.vocab_size,
-            "versions": {
-                name: version(name)
-                for name in ("skbert_filter", "scikit-learn", "keras", "tokenizers", "numpy")
-            },
+            "versions": versions(),
         }
-        self.classes_ = classes
-        self.history_ = fitted.history
-        self.n_iter_ = len(fitted.history["loss"])
-        self.training_record_ = record
         self._state = fitted.state
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return self
@@ -489,13 +420,12 @@ class SmallBertTextFilter(
         Returns
         -------
         probabilities : ndarray of shape (n_samples, n_classes), float64
-            In the order of `classes_`. What they are is said by the parameter `probabilities`.
+            In the order of `classes_`, by the inverse of the loss. Those before it are
+            ``scipy.special.expit(decision_function(X))``, of more than two classes
+            ``scipy.special.softmax(decision_function(X), axis=1)``.
         """
-        logits = self._logits(X)
-        if self.probabilities == "sigmoid":
-            return raw_probabilities(logits)
         return posterior_probabilities(
-            logits, gamma=self._state.gamma, label_smoothing=self._state.label_smoothing
+            self._logits(X), gamma=self._state.gamma, label_smoothing=self._state.label_smoothing
         )
 
     def predict_log_proba(self, X):
@@ -531,21 +461,22 @@ class SmallBertTextFilter(
 
     def _logits(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
-        return self._state.logits(
-            check_texts(X), longest=self.padding == "longest", n_jobs=self.n_jobs
-        )
+        from skbert_filter.bert.inference import predict_logits
+
+        longest = self.padding == "longest"
+        return predict_logits(self._state, check_texts(X), longest=longest, n_jobs=self.n_jobs)
 
     def _training_rows(
-        self, texts: Sequence[str], numbers: np.ndarray, weights: np.ndarray, classes: np.ndarray
-    ) -> TrainingRows:
+        self, texts: Sequence[str], codes: np.ndarray, weights: np.ndarray, classes: np.ndarray
+    ) -> LabelledTexts:
+        """Merge equal texts, and weigh the classes."""
         rows = training_rows(
             texts,
-            numbers,
+            codes,
             weights,
             len(classes),
             duplicates=self.duplicates,
             conflicts=self.conflicts,
-            key=self.duplicates_key,
         )
         left = rows.shares.sum(axis=0)
         if not left.all():
@@ -554,6 +485,7 @@ class SmallBertTextFilter(
                 f"with other labels too, and conflicts={self.conflicts!r}. Correct the labels "
                 '(docs: guide_labels, "My labels conflict: what now?").'
             )
+
         if isinstance(self.class_weight, dict):
             given = np.array(list(self.class_weight.values()), np.float64)
             if not np.isfinite(given).all() or (given < 0).any() or not given.any():
@@ -575,8 +507,8 @@ class SmallBertTextFilter(
         return replace(rows, shares=shares, weights=weights / weights.mean())
 
     def _validation_rows(
-        self, X_val: Any, y_val: Any, classes: np.ndarray, rows: TrainingRows
-    ) -> TrainingRows | None:
+        self, X_val: Any, y_val: Any, classes: np.ndarray, rows: LabelledTexts
+    ) -> LabelledTexts | None:
         if X_val is None and y_val is None:
             return None
         if X_val is None or y_val is None:
@@ -587,157 +519,74 @@ class SmallBertTextFilter(
         if not texts:
             raise ValueError("X_val has 0 rows. Pass some texts, or no X_val.")
         if unknown := set(labels.tolist()) - set(classes.tolist()):
-            raise ValueError(f"y_val has labels that y has not: {sorted(unknown)!r}.")
-        numbers = np.searchsorted(classes, labels)
-        ones = np.ones(len(texts))
-        validation = training_rows(texts, numbers, ones, len(classes), key=self.duplicates_key)
-        if copies := int(validation.are_in(rows.texts, self.duplicates_key).sum()):
+            raise ValueError(f"y_val has labels that y does not have: {sorted(unknown)!r}.")
+
+        codes = np.searchsorted(classes, labels)
+        validation = training_rows(texts, codes, np.ones(len(texts)), len(classes))
+        if copies := len(set(validation.texts).intersection(rows.texts)):
             warnings.warn(
                 f"{copies} of the {len(validation.texts)} distinct texts of X_val are training "
                 "texts too, so that their loss says little of other texts. Split with "
-                "dedup_train_test_split, or leave out X_val and y_val.",
+                "dedup_train_test_split, or pass no X_val and y_val.",
                 stacklevel=2,
             )
         return validation
 
-    def _set_apart(
-        self, rows: TrainingRows, n_classes: int, seed: int, grouped: Any
-    ) -> tuple[TrainingRows, TrainingRows | None]:
+    def _hold_out(
+        self, rows: LabelledTexts, n_classes: int, seed: int, grouped: Any
+    ) -> tuple[LabelledTexts, LabelledTexts | None]:
         """Split off the texts of early stopping, copies of a text on one side."""
         try:
-            return rows.split(
-                self.validation_fraction, n_classes, self.duplicates_key, seed, grouped
-            )
+            return hold_out(rows, _VALIDATION_FRACTION, n_classes, seed, grouped)
         except ValueError as error:
             if self.early_stopping == "auto":
                 return rows, None
             raise ValueError(
-                f"early_stopping=True with validation_fraction={self.validation_fraction} cannot "
-                f"split {len(rows.texts)} texts: {error} Pass X_val and y_val, or "
-                "early_stopping='auto' "
+                f"early_stopping=True cannot hold out a tenth of {len(rows.texts)} texts: {error} "
+                "Pass X_val and y_val, or early_stopping='auto' "
                 '(docs: guide_model, "How long does it train?").'
             ) from None
 
-    def _encoder(self, texts: Sequence[str]) -> tuple[PretrainedEncoder | None, "Reading | None"]:
-        """Return the checkpoint, and how well the default one reads the texts."""
-        if self.checkpoint is None:
-            return None, None
-        from skbert_filter.bert.checkpoint import bundled_checkpoint, load_checkpoint
-        from skbert_filter.bert.tokenizer import Reading
-
-        if self.checkpoint != "auto":
-            return load_checkpoint(self.checkpoint), None
-        if self._asked():
-            return None, None
-        encoder = bundled_checkpoint("web")
-        if self.max_length > encoder.architecture.max_position_embeddings:
-            return None, None
-
-        reading = Reading.of(encoder.tokenizer_json, texts)
-        if reading.is_good:
-            return encoder, reading
-        warnings.warn(
-            f"The bundled encoder cannot read these texts: {reading}. The filter learns them from "
-            "random weights. Pass checkpoint=None to do so without this warning, or "
-            "checkpoint='web' to start from the bundled encoder all the same "
-            '(docs: guide_model, "Which texts can the bundled encoder read?").',
-            stacklevel=2,
-        )
-        return None, reading
-
-    def _from_score(
-        self, start: "Start", encoder: PretrainedEncoder, rows: TrainingRows
-    ) -> "Start":
-        """Begin with the score of the checkpoint's own head, scaled to the labels of this fit.
-
-        A head of few labels starts far from what the encoder knows. This one starts as the logistic
-        regression of the labels on that score (Platt, "Probabilistic outputs for support vector
-        machines", 1999), which also finds out which of the two classes the score speaks for.
-        """
-        of_checkpoint = BertState.of(
-            start.architecture,
-            {**encoder.weights, **encoder.head},
-            start.tokenizer,
-            max_length=self.max_length,
-            gamma=0.0,
-            label_smoothing=0.0,
-            precision="float32",
-        )
-        score = of_checkpoint.logits(rows.texts, longest=True, n_jobs=self.n_jobs)
-        line = LogisticRegression().fit(
-            np.tile(score, (2, 1)),
-            np.repeat([0, 1], len(score)),
-            sample_weight=(rows.shares * rows.weights[:, None]).T.ravel(),
-        )
-
-        # The loss answers a probability with a smaller logit than its own.
-        [[_, of_1]] = posterior_probabilities(
-            np.ones((1, 1)), gamma=self.focal_gamma, label_smoothing=self.label_smoothing
-        )
-        shrunk = 1 / logit(of_1)
-        slope, intercept = shrunk * line.coef_[0, 0], shrunk * line.intercept_[0]
-        head = {name: slope * part for name, part in encoder.head.items()}
-        head["classifier.bias"] = head["classifier.bias"] + intercept
-        weights = {name: part.astype(np.float32) for name, part in head.items()}
-        return replace(start, weights={**start.weights, **weights})
-
-    def _asked(self) -> dict[str, Any]:
+    def _requested(self) -> dict[str, Any]:
         """Return the parameters of the size and tokenizer that are set."""
-        asked = {name: getattr(self, name) for name in (*_SIZES, *_OF_TOKENIZER)}
-        return {name: value for name, value in asked.items() if value is not None}
+        requested = {name: getattr(self, name) for name in (*_SIZES, *_OF_TOKENIZER)}
+        return {name: value for name, value in requested.items() if value is not None}
 
     def _start(
         self,
         encoder: PretrainedEncoder | None,
-        texts: Sequence[str],
+        origin: auto_settings.Origin,
+        rows: LabelledTexts,
         n_classes: int,
-        rng: np.random.RandomState,
+        seed: int,
     ) -> "Start":
-        """Tokenizer, architecture and weights that training starts from."""
-        from skbert_filter.bert.initialization import start_at_checkpoint, start_at_random
+        """Return the tokenizer, architecture and weights that training starts from."""
+        from skbert_filter.bert.initialization import start_of_filter, with_score
 
-        dropout = partial(
-            auto_settings.dropout, n_classes=n_classes, from_checkpoint=encoder is not None
-        )
-        head = {
-            "hidden_dropout_prob": dropout(self.hidden_dropout_prob),
-            "attention_probs_dropout_prob": dropout(self.attention_probs_dropout_prob),
-            "n_logits": 1 if n_classes == 2 else n_classes,
-        }
-        asked = self._asked()
-        if encoder is not None:
-            return start_at_checkpoint(
-                encoder,
-                self.checkpoint,
-                asked=asked,
-                max_length=self.max_length,
-                head=head,
-                rng=rng,
+        head: dict[str, Any] = {"n_logits": 1 if n_classes == 2 else n_classes}
+        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+            head[name] = auto_settings.dropout(
+                getattr(self, name), n_classes=n_classes, from_checkpoint=encoder is not None
             )
-
-        width, heads = (
-            asked.get("hidden_size", _PUBLISHED_WIDTH),
-            asked.get("num_attention_heads", _PUBLISHED_HEADS),
+        start = start_of_filter(
+            encoder,
+            self.checkpoint,
+            rows.texts,
+            requested=self._requested(),
+            max_length=self.max_length,
+            head=head,
+            rng=np.random.RandomState(seed),
         )
-        if width % heads:
-            raise ValueError(
-                f"hidden_size={width} is not a multiple of num_attention_heads={heads}. Change one "
-                "of them."
-            )
-        sizes = {
-            "hidden_size": width,
-            "num_attention_heads": heads,
-            "intermediate_size": asked.get("intermediate_size", 4 * width),
-            "num_hidden_layers": asked.get("num_hidden_layers", _PUBLISHED_DEPTH),
-            "max_position_embeddings": self.max_length,
-        }
-        return start_at_random(
-            texts,
-            tokenizer=asked.get("tokenizer", "corpus"),
-            vocab_size=asked.get("vocab_size", _VOCAB_SIZE),
-            lowercase=asked.get("lowercase", False),
-            sizes={**{name: int(size) for name, size in sizes.items()}, **head},
-            rng=rng,
+        if encoder is None or origin != "score":
+            return start
+        return with_score(
+            start,
+            encoder,
+            rows,
+            gamma=self.focal_gamma,
+            label_smoothing=self.label_smoothing,
+            max_length=self.max_length,
+            n_jobs=self.n_jobs,
         )
 
     def __sklearn_tags__(self):
@@ -747,7 +596,7 @@ class SmallBertTextFilter(
         return tags
 
 
-def _check_callbacks(callbacks: Any) -> list[Any]:
+def _checked_callbacks(callbacks: Any) -> list[Any]:
     callbacks = list(callbacks or [])
     for callback in callbacks:
         if isinstance(callback, FitCallback):
@@ -756,18 +605,8 @@ def _check_callbacks(callbacks: Any) -> list[Any]:
                 f"{name} is a callback of scikit-learn. Set it with set_callbacks({name}(...)) "
                 "before fit; fit(callbacks=...) takes callbacks of Keras."
             )
-    if callbacks:
-        from skbert_filter.bert.engine import import_keras
-
-        keras = import_keras()
-        for callback in callbacks:
-            if not isinstance(callback, keras.callbacks.Callback):
-                raise TypeError(
-                    "fit(callbacks=...) takes instances of keras.callbacks.Callback; got "
-                    f"{callback!r}."
-                )
+        if not isinstance(callback, import_keras().callbacks.Callback):
+            raise TypeError(
+                f"fit(callbacks=...) takes instances of keras.callbacks.Callback; got {callback!r}."
+            )
     return callbacks
-
-
-def _labelled(rows: TrainingRows) -> LabelledTexts:
-    return LabelledTexts(rows.texts, rows.shares, rows.weights)

@@ -18,7 +18,6 @@ _LEAST_EPOCHS, _STEPS_PER_CLASS = 4, 80
 _EPOCHS_OF_FEW_TEXTS, _FEW_TEXTS = 8, 1000
 _LEAST_PATIENCE, _PATIENCE = 2, 0.2
 _LEARNING_RATE, _HIGHEST_LEARNING_RATE, _RATE_FROM_A_SCORE = 1e-3, 4e-3, 7e-4
-_CHECKPOINT_EMBEDDINGS = 0.1
 _PRETRAINING_STEPS, _MOST_PRETRAINING_EPOCHS = 2000, 10
 _PRETRAINING_RATE, _WIDTH_OF_THAT_RATE = 6e-3, 32
 
@@ -56,11 +55,9 @@ def epochs(
     return max(_LEAST_EPOCHS, math.ceil(steps * batch_size / n_texts))
 
 
-def patience(asked: int | str, *, epochs: int) -> int:
+def patience(epochs: int) -> int:
     """Return the epochs without improvement that end a fit: a fifth of all, at least 2."""
-    if asked == "auto":
-        return max(_LEAST_PATIENCE, round(_PATIENCE * epochs))
-    return int(asked)
+    return max(_LEAST_PATIENCE, round(_PATIENCE * epochs))
 
 
 def learning_rate(asked: float | str, *, n_classes: int, origin: Origin) -> float:
@@ -73,13 +70,6 @@ def learning_rate(asked: float | str, *, n_classes: int, origin: Origin) -> floa
             return _RATE_FROM_A_SCORE
         return min(_LEARNING_RATE * math.sqrt(n_classes / 2), _HIGHEST_LEARNING_RATE)
     return float(asked)
-
-
-def embedding_share(asked: float | str, *, learning_rate: float, from_checkpoint: bool) -> float:
-    """Return the learning rate of the embeddings as a share of that of the other weights."""
-    if not from_checkpoint:
-        return 1.0
-    return _CHECKPOINT_EMBEDDINGS if asked == "auto" else float(asked) / learning_rate
 
 
 def pretraining_epochs(asked: int | str, *, n_texts: int, batch_size: int) -> int:

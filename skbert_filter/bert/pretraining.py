@@ -29,8 +29,7 @@ from skbert_filter.bert.pretraining_task import (
     at_usual_scale,
     head_shapes,
 )
-from skbert_filter.bert.training import WarmUpAndDecay, check_loss
-from skbert_filter.bert.training_config import EpochHooks, TrainingPlan
+from skbert_filter.bert.training import EpochTasks, TrainingPlan, WarmUpAndDecay, check_loss
 
 # Of the loss, whose other part is the cross-entropy of the guessed tokens. They are those of
 # a prototype that was measured on web snippets by page, and were not searched again.
@@ -274,7 +273,7 @@ def _variables(model: BertForPretraining) -> dict[str, Any]:
 def pretrain(
     task: PretrainingTask,
     plan: TrainingPlan,
-    hooks: EpochHooks,
+    hooks: EpochTasks,
     *,
     started: float,
     max_steps: int | None = None,

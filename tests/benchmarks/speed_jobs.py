@@ -223,12 +223,12 @@ def precision(folder: str, peer_texts: str) -> dict[str, float]:
     from skbert_filter import SmallBertTextFilter
     from skbert_filter.bert.batching import prediction_batches
     from skbert_filter.bert.checkpoint import load_folder
+    from skbert_filter.bert.inference import OnnxModel, predict_logits
     from skbert_filter.bert.losses import raw_probabilities
-    from skbert_filter.bert.onnx_engine import onnx_model
 
     texts = json.loads(Path(peer_texts).read_text())
     state, _ = load_folder(folder)
-    tokens = onnx_model(state, masked=False).encode(texts)
+    tokens = OnnxModel(state, masked=False).encode(texts)
     batches = list(prediction_batches(tokens, 2_048, lambda length: max(length, 1)))
 
     def run(file: Path) -> tuple[float, np.ndarray]:
@@ -258,7 +258,7 @@ def precision(folder: str, peer_texts: str) -> dict[str, float]:
     bfloat16 = dataclasses.replace(state, precision="mixed_bfloat16", digest="bfloat16")
     for _ in range(2):
         start = time.perf_counter()
-        logits = bfloat16.logits(texts, longest=True, n_jobs=1)
+        logits = predict_logits(bfloat16, texts, longest=True, n_jobs=1)
     return {
         "float32": plain_speed,
         "int8": int8_speed,
