@@ -1,6 +1,5 @@
 """From files to files: `filter_corpus`, from its arguments to its summary."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -261,8 +260,7 @@ def filter_corpus(
 
     Examples
     --------
-    >>> import tempfile
-    >>> from pathlib import Path
+    >>>     >>> from pathlib import Path
     >>> from skbert_filter import filter_corpus
     >>> from skbert_filter.inspection.baselines import tfidf_baseline
     >>> texts = ["View All", "View more", "We make steel tools", "We build tools"]
@@ -312,11 +310,9 @@ def filter_corpus(
         escape_formulas=escape_formulas,
     )
 
-    to_standard = destination == STANDARD
-    with no_room_named("standard output" if to_standard else destination):
-        if to_standard:
-            with tempfile.TemporaryDirectory() as folder:
-                outcome = _run(job, Path(folder), None, progress, overwrite=overwrite)
+    with no_room_named("standard output" if destination == STANDARD else destination):
+        if destination == STANDARD:
+            outcome = _run(job, None, overwrite, progress)
         else:
             with partial_output(
                 destination,
@@ -330,8 +326,7 @@ def filter_corpus(
 
                     outcome = filter_files(job, place, progress)
                 else:
-                    may_replace = overwrite or place.resumed
-                    outcome = _run(job, place.folder, place, progress, overwrite=may_replace)
+                    outcome = _run(job, place, overwrite or place.resumed, progress)
 
     return FilterSummary(
         source=str(source),
@@ -366,14 +361,12 @@ def _check_engine(
             raise ValueError(f'{name} is for one machine. Omit it, or engine="dask" (--dask).')
 
 
-def _run(
-    job: Job, folder: Path, place: Partial | None, progress: Progress | None, *, overwrite: bool
-) -> Outcome:
+def _run(job: Job, place: Partial | None, overwrite: bool, progress: Progress | None) -> Outcome:
     """Do a job in this process, and write its output and audit file."""
     journal = None if place is None else Journal(job.decider, place)
     memory = TextMemory(journal or job.decider)
     output = None if place is None else place.output
-    with audited(job, memory, folder, overwrite=overwrite) as on_texts:
+    with audited(job, memory, overwrite=overwrite) as on_texts:
         outcome = filter_rows(job, memory, output, on_texts, progress)
     outcome.recovered = journal.recovered if journal else 0
     return outcome

@@ -4,11 +4,12 @@ Knows nothing of where a job may write, and of what an interrupted one has left.
 """
 
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,6 @@ from skbert_filter.corpus.sources import SourceFile
 from skbert_filter.distinct import TextMemory
 from skbert_filter.io.atomic import remove_leftovers
 from skbert_filter.io.columns import check_no_nulls, valid_texts
-from skbert_filter.io.formats import open_file
 from skbert_filter.io.mojibake import looks_misdecoded
 from skbert_filter.io.reading import TableReader, open_rows
 from skbert_filter.io.writing import Write, create_table, open_writer, standard_output
@@ -208,35 +208,44 @@ def _open_writer(job: Job, piece: _Piece, output: Path | None) -> AbstractContex
 
 
 @contextmanager
-def audited(
-    job: Job, memory: TextMemory, folder: Path, *, overwrite: bool
-) -> Iterator[OnTexts | None]:
+def audited(job: Job, memory: TextMemory, *, overwrite: bool) -> Iterator[OnTexts | None]:
     """Give what notes texts and counts while a job runs, and write its audit file at the end."""
     if job.audit is None:
         yield None
         return
 
-    # on disk, as they are too many for memory
-    file, schema = folder / "texts.arrow", pa.schema({"text": pa.large_string()})
+    # Distinct texts are too many for memory. A file without a name is gone even after a kill.
+    schema = pa.schema({"text": pa.large_string()})
     rows = array("q")
-    with open_file(file, "wb") as raw, pa.ipc.new_stream(raw, schema) as stream:
+    with TemporaryFile(dir=job.audit.absolute().parent) as file:
+        with pa.ipc.new_stream(file, schema) as stream:
 
-        def note(new: list[str], numbers: np.ndarray, codes: pa.Array) -> None:
-            stream.write_batch(pa.record_batch([new], schema=schema))
-            rows.frombytes(bytes(rows.itemsize * len(new)))
-            n_rows = np.bincount(codes.drop_null().to_numpy(), minlength=len(numbers))
-            np.frombuffer(rows, np.int64)[numbers] += n_rows
+            def note(new: list[str], numbers: np.ndarray, codes: pa.Array) -> None:
+                stream.write_batch(pa.record_batch([new], schema=schema))
+                rows.frombytes(bytes(rows.itemsize * len(new)))
+                n_rows = np.bincount(codes.drop_null().to_numpy(), minlength=len(numbers))
+                np.frombuffer(rows, np.int64)[numbers] += n_rows
 
-        yield note
-    _write_audit(job, job.audit, memory, file, np.frombuffer(rows, np.int64), overwrite=overwrite)
+            yield note
+
+        file.seek(0)
+        if overwrite:
+            # A run of this job may have been killed while it wrote this.
+            remove_leftovers(job.audit)
+        with pa.ipc.open_stream(file) as texts:
+            counts = np.frombuffer(rows, np.int64)
+            _write_audit(job, job.audit, memory, texts, counts, overwrite=overwrite)
 
 
 def _write_audit(
-    job: Job, audit: Path, memory: TextMemory, texts: Path, rows: np.ndarray, *, overwrite: bool
+    job: Job,
+    audit: Path,
+    memory: TextMemory,
+    texts: Iterable[pa.RecordBatch],
+    rows: np.ndarray,
+    *,
+    overwrite: bool,
 ) -> None:
-    if overwrite:
-        # A run of this job may have been killed just here.
-        remove_leftovers(audit)
     labels = pa.array(job.labels)
     keep, threshold = job.labels[job.decider.keep_number], job.decider.threshold
     schema = pa.schema(
@@ -251,13 +260,9 @@ def _write_audit(
         }
     )
     escape = job.escape_formulas
-    with (
-        create_table(audit, schema, overwrite=overwrite, escape_formulas=escape) as write,
-        open_file(texts) as raw,
-        pa.ipc.open_stream(raw) as stream,
-    ):
+    with create_table(audit, schema, overwrite=overwrite, escape_formulas=escape) as write:
         first = 0
-        for batch in stream:
+        for batch in texts:
             numbers = np.arange(first, first + len(batch))
             first += len(batch)
             decisions = memory[numbers]
