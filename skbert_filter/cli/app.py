@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from skbert_filter.cli.comet import EnvFile, Offline, comet_experiment, register
-from skbert_filter.cli.labels import duplicates, explore, next_to_label, suspects
+from skbert_filter.cli.labels import duplicates, explore, label, next_to_label, suspects
 from skbert_filter.cli.shared import (
     AsJson,
     Commands,
@@ -361,6 +361,7 @@ def predict(
 
 
 app.command()(register)
+app.command()(label)
 app.command()(explore)
 app.command()(duplicates)
 app.command()(suspects)

@@ -1,7 +1,7 @@
 """The commands about labels and repeats. Each is one call of a public Python function."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -28,6 +28,7 @@ Labels = Annotated[Path, typer.Argument(help="Labelled texts: .csv, .tsv or .par
 NewFile = Annotated[
     Path, typer.Option("--output", "-o", help="The .csv, .tsv or .parquet file to write.")
 ]
+Order = Literal["informative", "random"]
 Texts = Annotated[Path, typer.Argument(help="Texts: a file or folder that predict reads.")]
 
 
@@ -66,6 +67,58 @@ def duplicates(
         print_json(report.to_frame().reset_index().to_dict("records"))
     else:
         print_result(Console(), report)
+
+
+def label(
+    texts: Texts,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", help="The .csv, .tsv or .parquet file, continued if it exists."
+        ),
+    ],
+    text: TextColumnName = "text",
+    label: LabelColumnName = "label",
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,NAME", help="The labels, the useful one first; else keep,discard."
+        ),
+    ] = None,
+    order: Annotated[
+        Order, typer.Option(help="What teaches most comes first, or any text.")
+    ] = "informative",
+    held_out: Annotated[
+        float,
+        typer.Option(min=0, max=0.5, help="Share of the answers that are for the score alone."),
+    ] = 0.1,
+    encoding: Encoding = None,
+    seed: Seed = 0,
+) -> None:
+    """Label texts one at a time, with a key for each answer; quit and continue at any time.
+
+    In Python: skbert_filter.labelling.terminal.label_texts(...)
+    """
+    console = Console()
+    with user_errors():
+        from skbert_filter.labelling.terminal import label_texts
+
+        status = label_texts(
+            texts,
+            output,
+            text=text,
+            label=label,
+            labels=None if labels is None else labels.split(","),
+            order=order,
+            held_out=held_out,
+            encoding=encoding,
+            random_state=seed,
+        )
+    print_line(console, str(status))
+    if min(status.counts.values()):
+        print_line(console, f"Learn from {output}:")
+        words = ("train", output, "-o", "model")
+        print_line(console, command_line(*words, text=text, label=label))
 
 
 def explore(
