@@ -98,19 +98,23 @@ class FilterSummary(Report):
                 "mis-decoded (such as “â€™” for ’): what made the corpus has read UTF-8 as another "
                 "encoding. Nothing of it was changed."
             )
+
         if self.nulls:
             of_texts = self.kept if self.columns is None else self.kept + self.discarded
             done = "kept" if self.written > of_texts else "discarded"
             notes.append(f"{counted(self.nulls, 'row')} without a text: {done}.")
+
         if self.decoded:
             files = counted(self.decoded, "file is", "files are")
             notes.append(f"{files} not UTF-8: decoded as you said.")
+
         if self.doubtful:
             notes.append(
                 f"{counted(self.doubtful, 'CSV file has', 'CSV files have')} texts in quotation "
                 "marks that span lines, each of which could be a row as well: see that they are "
                 'whole (docs: files, "Quotation marks").'
             )
+
         if self.recovered:
             notes.append(
                 f"{counted(self.recovered, 'distinct text')} had been computed by an interrupted "
@@ -124,6 +128,7 @@ class FilterSummary(Report):
         files = f" ({self.files:,} files)" if self.files > 1 else ""
         share = self.kept / max(self.rows, 1)
         found = f"{counted(self.kept, 'row')} ({share:.1%}) with {self.decision}"
+
         if self.columns is None:
             done = f"{destination} has {found}; discarded: {self.discarded:,}."
         else:
@@ -137,6 +142,7 @@ class FilterSummary(Report):
             *self.notes,
             f"{self.seconds:.1f} seconds, {self.rows_per_second:,.0f} rows per second.",
         ]
+
         if self.audit is not None:
             lines.insert(2, f"{self.audit} has each distinct text and what was decided.")
         return "\n".join(map(printable, lines))
@@ -283,6 +289,7 @@ def filter_corpus(
     files = list_sources(source)
     check_paths(source, destination, audit, {"model": model, "store": store})
     _check_engine(engine, source, destination, {"audit": audit, "store": store})
+
     check = partial(check_outputs, source, destination, files, audit, overwrite=overwrite)
     # all that can fail before the model, since to load it takes longest
     check(resumed=destination != STANDARD and partial_folder(destination).exists())
@@ -295,6 +302,7 @@ def filter_corpus(
                 "model.set_params(store=...), and omit store here."
             )
         classifier = DedupPredictor(FrozenEstimator(classifier), store=str(store))
+
     wanted = names is not None or audit is not None
     decider = Decider(classifier, keep, threshold, with_probabilities=wanted)
     job = Job(

@@ -4,7 +4,7 @@ Knows nothing of where a job may write, and of what an interrupted one has left.
 """
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -232,48 +232,38 @@ def audited(job: Job, memory: TextMemory, *, overwrite: bool) -> Iterator[OnText
         if overwrite:
             # A run of this job may have been killed while it wrote this.
             remove_leftovers(job.audit)
-        with pa.ipc.open_stream(file) as texts:
-            counts = np.frombuffer(rows, np.int64)
-            _write_audit(job, job.audit, memory, texts, counts, overwrite=overwrite)
+        counts = np.frombuffer(rows, np.int64)
+        empty = _audit_rows(job, pa.array([], pa.large_string()), memory[np.arange(0)], counts[:0])
+        with (
+            pa.ipc.open_stream(file) as batches,
+            create_table(
+                job.audit,
+                empty.schema,
+                overwrite=overwrite,
+                escape_formulas=job.escape_formulas,
+            ) as write,
+        ):
+            first = 0
+            for batch in batches:
+                numbers = np.arange(first, first + len(batch))
+                write(_audit_rows(job, batch.column(0), memory[numbers], counts[numbers]))
+                first += len(batch)
 
 
-def _write_audit(
-    job: Job,
-    audit: Path,
-    memory: TextMemory,
-    texts: Iterable[pa.RecordBatch],
-    rows: np.ndarray,
-    *,
-    overwrite: bool,
-) -> None:
+def _audit_rows(
+    job: Job, texts: pa.Array, decisions: np.ndarray, rows: np.ndarray
+) -> pa.RecordBatch:
     labels = pa.array(job.labels)
-    keep, threshold = job.labels[job.decider.keep_number], job.decider.threshold
-    schema = pa.schema(
+    keep = job.labels[job.decider.keep_number]
+    is_kept = decisions["label"] == job.decider.keep_number
+    return pa.record_batch(
         {
-            "text": pa.large_string(),
-            "label": labels.type,
-            "probability": pa.float64(),
-            "rows": pa.int64(),
-            "decision": pa.string(),
-            "keep": labels.type,
-            "threshold": pa.float64(),
+            "text": texts,
+            "label": labels.take(pa.array(decisions["label"])),
+            "probability": pa.array(decisions["probability"], from_pandas=True),
+            "rows": pa.array(rows),
+            "decision": pa.array(np.where(is_kept, "keep", "discard"), pa.string()),
+            "keep": pa.array([keep] * len(texts), labels.type),
+            "threshold": pa.array([job.decider.threshold] * len(texts), pa.float64()),
         }
     )
-    escape = job.escape_formulas
-    with create_table(audit, schema, overwrite=overwrite, escape_formulas=escape) as write:
-        first = 0
-        for batch in texts:
-            numbers = np.arange(first, first + len(batch))
-            first += len(batch)
-            decisions = memory[numbers]
-            is_kept = decisions["label"] == job.decider.keep_number
-            columns = [
-                batch.column(0),
-                labels.take(pa.array(decisions["label"])),
-                pa.array(decisions["probability"], from_pandas=True),
-                pa.array(rows[numbers]),
-                pa.array(["discard", "keep"]).take(pa.array(is_kept.astype(np.int8))),
-                pa.array([keep] * len(batch), labels.type),
-                pa.array([threshold] * len(batch), pa.float64()),
-            ]
-            write(pa.record_batch(columns, schema=schema))
