@@ -23,6 +23,7 @@ from sklearn.utils.validation import check_is_fitted
 from skbert_filter._doc_links import DocLinkMixin
 from skbert_filter.bert import auto_settings
 from skbert_filter.bert.architecture import Weights
+from skbert_filter.bert.auto_settings import TrainingPlan
 from skbert_filter.bert.pretrained import PretrainedEncoder
 from skbert_filter.bert.pretraining_targets import shape_targets, teacher_targets
 from skbert_filter.text_filter import SmallBertTextFilter
@@ -316,7 +317,7 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
             seeds = snapshots.seeds
         import_keras()
         from skbert_filter.bert.pretraining import pretrain
-        from skbert_filter.bert.training import EpochTasks, TrainingPlan
+        from skbert_filter.bert.training import EpochTasks
 
         done = pretrain(
             task,
@@ -326,9 +327,7 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
                 learning_rate=auto_settings.pretraining_rate(
                     self.learning_rate, hidden_size=self.hidden_size
                 ),
-                patience=None,
                 max_length=self.max_length,
-                longest=True,
                 seed=seeds["training"],
                 verbose=int(self.verbose),
             ),
