@@ -25,6 +25,7 @@ from sklearn.utils.validation import check_is_fitted
 from skbert_filter._doc_links import DocLinkMixin
 from skbert_filter.bert import auto_settings
 from skbert_filter.bert.architecture import Weights
+from skbert_filter.bert.auto_settings import TrainingPlan
 from skbert_filter.bert.checkpoint import load_checkpoint, load_encoder
 from skbert_filter.bert.checkpointing import Snapshots
 from skbert_filter.bert.engine import check_not_forked, import_keras, versions
@@ -299,7 +300,7 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
 
         import_keras()
         from skbert_filter.bert.pretraining import pretrain
-        from skbert_filter.bert.training import EpochTasks, TrainingPlan
+        from skbert_filter.bert.training import EpochTasks
 
         done = pretrain(
             task,
@@ -309,9 +310,7 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
                 learning_rate=auto_settings.pretraining_rate(
                     self.learning_rate, hidden_size=self.hidden_size
                 ),
-                patience=None,
                 max_length=self.max_length,
-                longest=True,
                 seed=seeds["training"],
                 verbose=int(self.verbose),
             ),
