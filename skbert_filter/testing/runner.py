@@ -78,9 +78,9 @@ def text_checks_generator(estimator: Any) -> Iterator[tuple[Any, Callable[[Any],
     Notes
     -----
     As in scikit-learn, tags, parameters and methods decide what applies: checks of
-    `sample_weight` need the argument in the signature of `fit`; that of `class_weight` needs the
-    parameter; those that compare two fits are skipped where the tag `non_deterministic` is set;
-    `poor_score` waives the accuracy.
+    `sample_weight` need the argument in `fit`; that of `class_weight` needs the parameter; those
+    that compare two fits are skipped if the tag `non_deterministic` is set, that of the accuracy
+    if `poor_score` is.
 
     Examples
     --------
@@ -144,10 +144,6 @@ def check_text_classifier(
         If `expected_failed_checks` names an unknown check, or `on_fail` is unknown.
     Exception
         What the first failing check raised, if `on_fail="raise"`; a note names the check.
-
-    See Also
-    --------
-    parametrize_with_text_checks : Turn each check into a test of pytest.
 
     Examples
     --------
@@ -221,14 +217,8 @@ def parametrize_with_text_checks(
 
     Raises
     ------
-    TypeError
-        If one of `estimators` is not an instance of a classifier.
-    ValueError
-        If `expected_failed_checks` names an unknown check.
-
-    See Also
-    --------
-    check_text_classifier : Run the checks without pytest.
+    TypeError, ValueError
+        As :func:`check_text_classifier`, which runs the checks without pytest.
 
     Examples
     --------
