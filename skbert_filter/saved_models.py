@@ -88,7 +88,10 @@ def _write_tfidf(model: Pipeline, path: Path) -> None:
 
 
 def _read_tfidf(path: Path) -> Pipeline:
-    metadata, vocabularies = checked_metadata(path, [_ARRAYS, _VOCABULARIES]), read_json(path / _VOCABULARIES)
+    metadata, vocabularies = (
+        checked_metadata(path, [_ARRAYS, _VOCABULARIES]),
+        read_json(path / _VOCABULARIES),
+    )
     model = tfidf_shape_baseline()
     features, regression = model.named_steps["features"], model.named_steps["classifier"]
     try:
