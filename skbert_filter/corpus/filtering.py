@@ -266,7 +266,8 @@ def filter_corpus(
 
     Examples
     --------
-    >>>     >>> from pathlib import Path
+    >>> import tempfile
+    >>> from pathlib import Path
     >>> from skbert_filter import filter_corpus
     >>> from skbert_filter.inspection.baselines import tfidf_baseline
     >>> texts = ["View All", "View more", "We make steel tools", "We build tools"]
