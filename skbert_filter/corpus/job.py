@@ -17,7 +17,7 @@ from skbert_filter.corpus.sources import (
     check_folder,
     text_column,
 )
-from skbert_filter.distinct import Decider, Nulls
+from skbert_filter.duplicates.distinct import Decider, Nulls
 from skbert_filter.duplicates.fingerprints import fingerprint
 from skbert_filter.io.columns import check_text_column
 from skbert_filter.io.formats import LINES, Format, file_format, table_format

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from skbert_filter.corpus.job import Job
 from skbert_filter.corpus.sources import SourceFile, checked_batches
-from skbert_filter.distinct import TextMemory
+from skbert_filter.duplicates.distinct import TextMemory
 from skbert_filter.io.atomic import remove_leftovers
 from skbert_filter.io.mojibake import looks_misdecoded
 from skbert_filter.io.reading import TableReader, open_rows
