@@ -20,7 +20,7 @@ from skbert_filter.inspection.displays import (
 )
 from skbert_filter.io.atomic import written_aside
 from skbert_filter.io.writing import check_new_file
-from skbert_filter.labelling.train import read_labels
+from skbert_filter.labelling.files import read_labels
 from skbert_filter.printing import counted, printable
 
 _PAGE = Template("""\

@@ -11,7 +11,7 @@ from sklearn.base import clone
 
 from skbert_filter.corpus.sources import check_apart, list_sources
 from skbert_filter.corpus.texts import text_arrays
-from skbert_filter.labelling.train import read_labels
+from skbert_filter.labelling.files import read_labels
 from skbert_filter.printing import Report, counted, printable
 from skbert_filter.saved_folders import Kind, check_saved_folder, save_over
 from skbert_filter.text_streams import distinct_texts

@@ -1,33 +1,23 @@
 """From a table of labels to a saved filter with an honest score, and the score of a saved one."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
-from math import isfinite
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 from scipy.stats import chi2_contingency
 from sklearn.base import clone
 
 from skbert_filter.corpus import load_classifier
 from skbert_filter.duplicates.splits import dedup_train_test_split
 from skbert_filter.inspection.evaluation import Evaluation, evaluate, merge_repeats
-from skbert_filter.io.columns import check_column, check_no_nulls, check_text_column
-from skbert_filter.io.decoding import check_encoding
 from skbert_filter.io.mojibake import misdecoded_share
-from skbert_filter.io.reading import open_table
+from skbert_filter.labelling.files import read_labels
 from skbert_filter.printing import Report, counted, label_lines, printable
 from skbert_filter.saved_folders import check_saved_folder, save_over
-
-# As int() writes it: "01" is a code, and would become equal to "1".
-_WHOLE_NUMBER = re.compile("0|-?[1-9][0-9]{0,17}")
 
 
 @dataclass(frozen=True)
@@ -320,74 +310,6 @@ def evaluate_filter(
         X_train, y_train = read_labels(train, text=text, label=label, encoding=encoding)
         y_train = _as_known(y_train, model.classes_)
     return evaluate(model, texts, y, X_train=X_train, y_train=y_train, n_errors=n_errors)
-
-
-def read_labels(
-    source: str | Path, *, text: str = "text", label: str = "label", encoding: str | None = None
-) -> tuple[list[str], np.ndarray]:
-    """Read labelled texts from a table.
-
-    Parameters
-    ----------
-    source, text, label, encoding
-        As for `train_filter`.
-
-    Returns
-    -------
-    texts : list of str
-    labels : ndarray of shape (n_rows,)
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from skbert_filter.labelling.train import read_labels
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     _ = Path(folder, "a.csv").write_text("text,label\\nView All,0\\nNA,1\\n")
-    ...     read_labels(f"{folder}/a.csv")
-    (['View All', 'NA'], array([0, 1]))
-    """
-    source = Path(source)
-    check_encoding(encoding)
-    texts: list[str] = []
-    labels: list[Any] = []
-    with open_table(source, encoding=encoding) as table:
-        check_text_column(table.schema, text, source)
-        check_column(table.schema, label, source)
-        for batch, _ in table.batches:
-            first_row = len(texts) + 1
-            check_no_nulls(batch.column(text), text, source, first_row=first_row)
-            values = batch.column(label)
-            if pa.types.is_string(values.type):
-                # An empty field is how CSV writes that there is no label.
-                values = pc.if_else(pc.equal(values, ""), None, values)
-            check_no_nulls(values, label, source, first_row=first_row)
-            texts += batch.column(text).to_pylist()
-            labels += values.to_pylist()
-
-    if not texts:
-        raise ValueError(f"{source} has no rows. Label some texts first.")
-    if wrong := [value for value in labels if not _is_label(value)]:
-        raise ValueError(
-            f"Column {label!r} of {source} holds {table.schema.field(label).type}, such as "
-            f"{wrong[0]!r}, which is not a label. Name the column with the labels."
-        )
-    return texts, _typed(labels)
-
-
-def _is_label(value: Any) -> bool:
-    if isinstance(value, float | Decimal):
-        return isfinite(value) and value == int(value) and -(2**63) <= value < 2**63
-    return isinstance(value, str | int)
-
-
-def _typed(labels: list[Any]) -> np.ndarray:
-    """Return labels as an array: words as they are, numbers that are written as text as int."""
-    if not isinstance(labels[0], str):
-        return np.array([int(v) if isinstance(v, Decimal) else v for v in labels])
-    if all(map(_WHOLE_NUMBER.fullmatch, labels)):
-        return np.array(list(map(int, labels)))
-    return np.array(labels, dtype=object)
 
 
 def _as_known(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
