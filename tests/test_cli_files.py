@@ -274,7 +274,7 @@ def test_next_to_label_writes_a_list_to_fill(tmp_path):
         ),
         (
             "evaluate margin.joblib lists/lists.parquet --trust",
-            "Column 'label' of lists/lists.parquet holds list<element: int64>, such as [1], which "
+            "Column 'label' of lists/lists.parquet holds [1], which "
             "is not a label. Name the column with the labels.",
         ),
         (

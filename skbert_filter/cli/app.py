@@ -6,9 +6,9 @@ Exit codes: 0 done; 1 an error of the program; 2 something that the user can fix
 
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from typer import Option, Typer
+from typer import Argument, Option, Typer
 
 from skbert_filter.cli import options as opt
 from skbert_filter.cli.comet import comet_experiment, register
@@ -20,7 +20,7 @@ from skbert_filter.cli.console import (
     print_result,
     progress_bar,
 )
-from skbert_filter.cli.labels import duplicates, explore, next_to_label, suspects
+from skbert_filter.cli.labels import duplicates, explore, label, next_to_label, suspects
 
 app = Typer(
     name="skbert-filter",
@@ -135,11 +135,26 @@ def pretrain(
 
 @app.command()
 def train(
-    labels: opt.Labels,
+    labels: Annotated[list[Path], Argument(metavar="LABELS...", help=opt.LABEL_FILES)],
     output: opt.NewFolder,
     text: opt.Text = "text",
     label: opt.Label = "label",
+    groups: Annotated[
+        str | None,
+        Option(help="The column with the page or firm of each text: holds whole ones out."),
+    ] = None,
     encoding: opt.Encoding = None,
+    labels_as_is: Annotated[
+        bool, Option("--labels-as-is", help="Keep and keep are different labels.")
+    ] = False,
+    keep: Annotated[
+        str | None,
+        Option(help="The label of useful texts, where it is not 1, keep, yes, true or the like."),
+    ] = None,
+    model: Annotated[
+        Literal["best", "bert", "tfidf", "vote"],
+        Option(help="What to save: the filter, TF-IDF, the mean of both, or the best by folds."),
+    ] = "best",
     checkpoint: Annotated[
         str,
         Option(
@@ -162,7 +177,7 @@ def train(
     offline: opt.Offline = False,
     env_file: opt.EnvFile = None,
 ) -> None:
-    """Learn from labelled texts, report an honest score, save the filter.
+    """Learn from labelled texts, report an honest score, save the model that wins.
 
     In Python: skbert_filter.labelling.train.train_filter(...)
     """
@@ -175,7 +190,11 @@ def train(
             output,
             text=text,
             label=label,
+            groups=groups,
             encoding=encoding,
+            labels_as_is=labels_as_is,
+            keep=keep,
+            model=model,
             estimator=SmallBertTextFilter(checkpoint=checkpoint, random_state=seed),
             test_size=test_size,
             refit=refit,
@@ -185,10 +204,9 @@ def train(
             experiment=experiment,
         )
     print_result(summary)
-    known = [str(count.label) for count in summary.labels]
-    keep = "1" if "1" in known else known[-1]
+    useful = "LABEL" if summary.keep is None else str(summary.keep)
     words = ("predict", output, "texts.csv", "-o", "kept.csv")
-    print_next("\nClean texts with it:", *words, text=text, keep=keep)
+    print_next("\nClean texts with it:", *words, text=text, keep=useful)
 
 
 @app.command()
@@ -292,5 +310,5 @@ def predict(
     print_result(summary, summary.to_dict() if as_json else None, err=output == "-")
 
 
-for command in (register, explore, duplicates, suspects, next_to_label):
+for command in (label, register, explore, duplicates, suspects, next_to_label):
     app.command()(command)

@@ -1,7 +1,7 @@
 """The commands about labels and repeats. Each is one call of a public Python function."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from typer import Option
 
@@ -43,6 +43,50 @@ def duplicates(
         )
     table = report.to_frame().reset_index()
     print_result(report, table.to_dict("records") if as_json else None)
+
+
+def label(
+    texts: opt.Texts,
+    output: Annotated[
+        Path,
+        Option("--output", "-o", help="The .csv, .tsv or .parquet file, continued if it exists."),
+    ],
+    text: opt.Text = "text",
+    label: opt.Label = "label",
+    labels: Annotated[
+        str | None,
+        Option(metavar="NAME,NAME", help="The labels, the useful one first; else keep,discard."),
+    ] = None,
+    order: Annotated[
+        Literal["informative", "random"], Option(help="What teaches most comes first, or any text.")
+    ] = "informative",
+    held_out: Annotated[
+        float, Option(min=0, max=0.5, help="Share of the answers that are for the score alone.")
+    ] = 0.1,
+    encoding: opt.Encoding = None,
+    seed: opt.Seed = 0,
+) -> None:
+    """Label texts one at a time, with a key for each answer; quit and continue at any time.
+
+    In Python: skbert_filter.labelling.terminal.label_texts(...)
+    """
+    from skbert_filter.labelling.terminal import label_texts
+
+    status = label_texts(
+        texts,
+        output,
+        text=text,
+        label=label,
+        labels=None if labels is None else labels.split(","),
+        order=order,
+        held_out=held_out,
+        encoding=encoding,
+        random_state=seed,
+    )
+    print_line(str(status))
+    if min(status.counts.values()):
+        words = ("train", output, "-o", "model")
+        print_next("Learn from them:", *words, text=text, label=label)
 
 
 def explore(

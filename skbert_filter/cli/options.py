@@ -8,9 +8,11 @@ from typer import Argument, Option
 Nulls = Literal["error", "discard", "keep"]
 Key = Literal["exact", "whitespace", "casefold"]
 
-Labels = Annotated[
-    Path, Argument(help="Labelled texts: .csv or .tsv (also with .gz or .zst), or .parquet.")
-]
+LABEL_FILES = (
+    "Labelled texts: .csv, .tsv, .jsonl (also with .gz or .zst), .parquet or .xlsx. Rows with a "
+    "blank label are dropped."
+)
+Labels = Annotated[Path, Argument(help=LABEL_FILES)]
 Texts = Annotated[
     str,
     Argument(

@@ -5,20 +5,33 @@ from pathlib import Path
 
 import pyarrow as pa
 
+# What people call the columns that have these names by default.
+_ALSO_CALLED = {
+    "text": ("snippet", "sentence", "content", "line", "body", "string", "title", "value"),
+    "label": ("class", "category", "target", "tag", "y", "keep", "useful", "relevant"),
+}
 _PLAIN = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
 
 
 def check_column(schema: pa.Schema, column: str, path: Path) -> None:
-    """Refuse a column name that a table does not have exactly once, naming the closest one."""
+    """Refuse a column name that a table does not have exactly once, naming the likely one."""
     if schema.names.count(column) > 1:
         raise ValueError(f"{path} has several columns {column!r}. Rename all but one.")
-    if column not in schema.names:
-        by_lower = {name.lower(): name for name in reversed(schema.names)}
-        close = get_close_matches(column.lower(), by_lower, n=1)
-        hint = f" Did you mean {by_lower[close[0]]!r}?" if close else ""
-        raise ValueError(
-            f"{path} has no column {column!r}.{hint} Its columns are: {', '.join(schema.names)}."
-        )
+    if column in schema.names:
+        return
+
+    by_lower = {name.lower(): name for name in reversed(schema.names)}
+    likely = get_close_matches(column.lower(), by_lower, n=1)
+    likely += [name for name in _ALSO_CALLED.get(column, ()) if name in by_lower]
+    if likely:
+        hint = f"Did you mean {by_lower[likely[0]]!r}?"
+    elif column in _ALSO_CALLED:
+        hint = "Name it; its first line must hold the names of the columns."
+    else:
+        hint = "Check the name."
+    raise ValueError(
+        f"{path} has no column {column!r}. {hint} Its columns are: {', '.join(schema.names)}."
+    )
 
 
 def check_text_column(schema: pa.Schema, column: str, path: Path) -> None:

@@ -15,6 +15,8 @@ import pyarrow.csv as pacsv
 
 from skbert_filter.io.lines import whole_lines
 
+# Of European spreadsheets, and of what people write by hand.
+_OTHER_DELIMITERS = ";\t|"
 # What is held in memory where a quotation mark is never closed.
 _LONGEST_ROW = 1 << 26
 
@@ -30,6 +32,18 @@ class Layout:
     parts: list[int] | None
     # Texts of a single column span lines, each of which could be a row as well.
     is_doubtful: bool = False
+
+
+def find_delimiter(start: bytes, usual: str) -> str:
+    """Return the delimiter of the column names: another only where the usual one is not there."""
+    header = re.sub(
+        rb'"[^"]*"', b"", start.lstrip(b"\r\n").splitlines()[0] if start.strip() else b""
+    )
+    if usual.encode() in header:
+        return usual
+    counts = {other: header.count(other.encode()) for other in _OTHER_DELIMITERS}
+    most = max(counts, key=lambda other: counts[other])
+    return most if counts[most] else usual
 
 
 def find_layout(read: Callable[[], Iterable[bytes]], delimiter: str, path: Path) -> Layout:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from skbert_filter.io.columns import plain_schema
 from skbert_filter.io.decoding import blocks_of, is_utf8, utf8_blocks
-from skbert_filter.io.delimited import csv_batches, find_layout
+from skbert_filter.io.delimited import csv_batches, find_delimiter, find_layout
 from skbert_filter.io.formats import LINES, Format, file_format, open_file, table_format
 from skbert_filter.io.lines import LINES_SCHEMA, json_batches, line_batches
 
@@ -106,10 +106,11 @@ def _open_text(
 
     schema, is_doubtful = LINES_SCHEMA, False
     if known.kind == "csv":
-        layout = find_layout(read, known.delimiter, path)
+        delimiter = find_delimiter(next(read(), b""), known.delimiter)
+        layout = find_layout(read, delimiter, path)
         schema = pa.schema([(name, pa.string()) for name in layout.names])
         is_doubtful = layout.is_doubtful
-        rows = csv_batches(read(), layout, known.delimiter, path)
+        rows = csv_batches(read(), layout, delimiter, path)
     elif known.kind == "json":
         rows = json_batches(line_batches(read()), text, path)
     else:

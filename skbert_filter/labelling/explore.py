@@ -20,7 +20,7 @@ from skbert_filter.inspection.displays import (
 )
 from skbert_filter.io.atomic import written_aside
 from skbert_filter.io.writing import check_new_file
-from skbert_filter.labelling.files import read_labels
+from skbert_filter.labelling.label_table import read_labels
 from skbert_filter.printing import counted, printable
 
 _PAGE = Template("""\
@@ -100,7 +100,8 @@ def explore_labels(
     source, destination = Path(source), Path(destination)
     check_apart(source, destination)
     check_new_file(destination, overwrite=overwrite)
-    texts, labels = read_labels(source, text=text, label=label, encoding=encoding)
+    table = read_labels(source, text=text, label=label, encoding=encoding)
+    texts, labels = table.texts, table.labels
     report = duplicate_report(texts, labels)
 
     plots = [

@@ -1,81 +1,27 @@
-"""Texts and labels in files, and questions about them: what repeats, is wrong, comes next."""
+"""Questions about texts and labels that are in files: what repeats, what is wrong, what is next."""
 
 import codecs
 import io
-import re
-from decimal import Decimal
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from skbert_filter.corpus.classifiers import load_classifier, model_name
-from skbert_filter.corpus.sources import check_apart
-from skbert_filter.corpus.texts import text_arrays
+from skbert_filter.corpus.sources import check_apart, text_arrays
 from skbert_filter.duplicates.keys import Key
 from skbert_filter.duplicates.leakage import LeakageReport, leakage_report
 from skbert_filter.duplicates.reports import DuplicateReport, duplicate_report
 from skbert_filter.inspection.baselines import tfidf_baseline
 from skbert_filter.inspection.labelling import next_to_label
 from skbert_filter.inspection.suspects import apply_corrections, suspect_labels
-from skbert_filter.io.columns import check_column, check_no_nulls, check_text_column
-from skbert_filter.io.decoding import check_encoding
+from skbert_filter.io.columns import check_column
 from skbert_filter.io.formats import table_format
 from skbert_filter.io.reading import open_table
 from skbert_filter.io.writing import check_new_file, create_table, write_table
-
-# As int() writes it: "01" is a code, and would become equal to "1".
-_WHOLE_NUMBER = re.compile("0|-?[1-9][0-9]{0,17}")
-
-
-def read_texts(
-    source: str | Path, *, text: str = "text", encoding: str | None = None
-) -> pa.ChunkedArray:
-    """Read all texts of a corpus into Arrow's memory.
-
-    Parameters
-    ----------
-    source, text, encoding
-        As for `filter_corpus`.
-
-    Returns
-    -------
-    texts : pyarrow.ChunkedArray of str
-    """
-    return pa.chunked_array(list(text_arrays(source, text, encoding=encoding)), pa.large_string())
-
-
-def read_labels(
-    source: str | Path, *, text: str = "text", label: str = "label", encoding: str | None = None
-) -> tuple[list[str], np.ndarray]:
-    """Read labelled texts from a table.
-
-    Parameters
-    ----------
-    source, text, label, encoding
-        As for `train_filter`.
-
-    Returns
-    -------
-    texts : list of str
-    labels : ndarray of shape (n_rows,)
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from skbert_filter.labelling.train import read_labels
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     _ = Path(folder, "a.csv").write_text("text,label\\nView All,0\\nNA,1\\n")
-    ...     read_labels(f"{folder}/a.csv")
-    (['View All', 'NA'], array([0, 1]))
-    """
-    source = Path(source)
-    return _labels_of(*_read(source, encoding), text, label, source)
+from skbert_filter.labelling.label_table import read_labels
 
 
 def report_duplicates(
@@ -123,7 +69,8 @@ def report_duplicates(
     if label is None:
         texts, labels = read_texts(source, text=text, encoding=encoding), None
     else:
-        texts, labels = read_labels(source, text=text, label=label, encoding=encoding)
+        table = read_labels(source, text=text, label=label, encoding=encoding)
+        texts, labels = table.texts, table.labels
     return duplicate_report(texts, labels, key=key, n_top=n_top)
 
 
@@ -220,9 +167,12 @@ def list_suspects(
     2
     """
     source, destination = _check_paths(source, destination, overwrite=overwrite)
-    texts, labels = read_labels(source, text=text, label=label, encoding=encoding)
+    known = read_labels(source, text=text, label=label, encoding=encoding)
     estimator = tfidf_baseline() if estimator is None else estimator
-    table = suspect_labels(estimator, texts, labels, n_jobs=n_jobs).head(n or len(texts))
+    table = suspect_labels(estimator, known.texts, known.labels, n_jobs=n_jobs)
+    table = table.head(n or len(table))
+    # Of the file, whose blank labels were dropped.
+    table["first_row"] = known.rows[table["first_row"]]
     _write(table, destination, overwrite=overwrite, escape_formulas=escape_formulas)
     return table
 
@@ -271,26 +221,27 @@ def correct_labels(
     source, destination = _check_paths(source, destination, overwrite=overwrite)
     corrections = Path(corrections)
     check_apart(corrections, destination)
-    table, schema = _read(source, encoding)
-    texts, labels = _labels_of(table, schema, text, label, source)
+    known = read_labels(source, text=text, label=label, encoding=encoding)
+    whole, schema = _read(source, encoding)
+    table = _read_corrections(corrections, whole[text].to_pylist(), encoding)
+    place = {row: i for i, row in enumerate(known.rows.tolist())}
+    table["first_row"] = [place.get(row, -1) for row in table["first_row"]]
     try:
-        corrected = apply_corrections(
-            texts, labels, _read_corrections(corrections, texts, encoding)
-        )
+        corrected = apply_corrections(known.texts, known.labels, table)
     except ValueError as error:
         raise ValueError(f"{error} (The table is {corrections}; its first row is 1.)") from error
 
     # A label comes from another row that has it: so it is written as there.
-    changed = np.flatnonzero(corrected != labels)
-    row_with = dict(zip(labels.tolist(), range(len(labels)), strict=True))
-    rows = np.arange(len(labels))
-    rows[changed] = [row_with[new] for new in corrected[changed].tolist()]
+    changed = np.flatnonzero(corrected != known.labels)
+    row_with = dict(zip(known.labels.tolist(), known.rows, strict=True))
+    rows = np.arange(len(whole))
+    rows[known.rows[changed]] = [row_with[new] for new in corrected[changed].tolist()]
 
-    place = schema.get_field_index(label)
-    column = table.column(place).take(pa.array(rows))
-    table = table.set_column(place, table.schema.field(place), column)
+    index = schema.get_field_index(label)
+    column = whole.column(index).take(pa.array(rows))
+    whole = whole.set_column(index, whole.schema.field(index), column)
     with create_table(destination, schema, overwrite=overwrite) as write:
-        for batch in table.to_batches():
+        for batch in whole.to_batches():
             write(batch)
     return len(changed)
 
@@ -360,51 +311,21 @@ def list_next_to_label(
     return table
 
 
-def _read(path: Path, encoding: str | None = None) -> tuple[pa.Table, pa.Schema]:
-    """Return a table, and its columns as the file has them."""
-    check_encoding(encoding)
-    with open_table(path, encoding=encoding) as reader:
-        batches = [batch for batch, _ in reader.batches]
-    schema = batches[0].schema if batches else reader.schema
-    return pa.Table.from_batches(batches, schema), reader.schema
+def read_texts(
+    source: str | Path, *, text: str = "text", encoding: str | None = None
+) -> pa.ChunkedArray:
+    """Read all texts of a corpus into Arrow's memory.
 
+    Parameters
+    ----------
+    source, text, encoding
+        As for `filter_corpus`.
 
-def _labels_of(
-    table: pa.Table, schema: pa.Schema, text: str, label: str, path: Path
-) -> tuple[list[str], np.ndarray]:
-    check_text_column(schema, text, path)
-    check_column(schema, label, path)
-    if not len(table):
-        raise ValueError(f"{path} has no rows. Label some texts first.")
-    texts, labels = table.column(text), table.column(label)
-    if pa.types.is_string(labels.type):
-        # An empty field is how CSV writes that there is no label.
-        labels = pc.if_else(pc.equal(labels, ""), None, labels)
-    check_no_nulls(texts, text, path, first_row=1)
-    check_no_nulls(labels, label, path, first_row=1)
-
-    values = labels.to_pylist()
-    if wrong := [value for value in values if not _is_label(value)]:
-        raise ValueError(
-            f"Column {label!r} of {path} holds {schema.field(label).type}, such as {wrong[0]!r}, "
-            "which is not a label. Name the column with the labels."
-        )
-    return texts.to_pylist(), _typed(values)
-
-
-def _is_label(value: Any) -> bool:
-    if isinstance(value, float | Decimal):
-        return isfinite(value) and value == int(value) and -(2**63) <= value < 2**63
-    return isinstance(value, str | int)
-
-
-def _typed(labels: list[Any]) -> np.ndarray:
-    """Return labels as an array: words as they are, numbers that are written as text as int."""
-    if not isinstance(labels[0], str):
-        return np.array([int(v) if isinstance(v, Decimal) else v for v in labels])
-    if all(map(_WHOLE_NUMBER.fullmatch, labels)):
-        return np.array(list(map(int, labels)))
-    return np.array(labels, dtype=object)
+    Returns
+    -------
+    texts : pyarrow.ChunkedArray of str
+    """
+    return pa.chunked_array(list(text_arrays(source, text, encoding=encoding)), pa.large_string())
 
 
 def _check_paths(
@@ -415,6 +336,14 @@ def _check_paths(
     check_apart(source, destination)
     check_new_file(destination, overwrite=overwrite)
     return source, destination
+
+
+def _read(path: Path, encoding: str | None = None) -> tuple[pa.Table, pa.Schema]:
+    """Return a table, and its columns as the file has them."""
+    with open_table(path, encoding=encoding) as reader:
+        batches = [batch for batch, _ in reader.batches]
+    schema = batches[0].schema if batches else reader.schema
+    return pa.Table.from_batches(batches, schema), reader.schema
 
 
 def _read_corrections(path: Path, texts: list[str], encoding: str | None) -> pd.DataFrame:

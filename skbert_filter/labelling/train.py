@@ -2,22 +2,27 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from scipy.stats import chi2_contingency
 from sklearn.base import clone
 
+from skbert_filter.bert.folder import check_can_save, save_over
 from skbert_filter.corpus import load_classifier
 from skbert_filter.duplicates.splits import dedup_train_test_split
-from skbert_filter.inspection.evaluation import Evaluation, evaluate, merge_repeats
+from skbert_filter.duplicates.training_rows import merge_repeats
+from skbert_filter.inspection.baselines import tfidf_shape_baseline
+from skbert_filter.inspection.evaluation import Evaluation, evaluate
 from skbert_filter.io.mojibake import misdecoded_share
-from skbert_filter.labelling.files import read_labels
+from skbert_filter.labelling.choice import BERT, TFIDF, VOTE, ModelChoice, choose_model
+from skbert_filter.labelling.label_table import LabelTable, read_labels, useful_label
 from skbert_filter.printing import Report, counted, label_lines, printable
-from skbert_filter.saved_folders import check_saved_folder, save_over
+from skbert_filter.saved_models import mean_of, remember, save_classifier
 
 
 @dataclass(frozen=True)
@@ -27,8 +32,10 @@ class LabelCount:
     Attributes
     ----------
     label : label
-    rows, distinct : int
-        Its rows and texts; a text of several labels counts for the most frequent, if there is one.
+    rows : int
+    distinct : int
+        Different texts; one with several labels counts for the most frequent of them, and for
+        none if two are equally frequent.
     misdecoded : float
         The share of these texts that look mis-decoded ("â€™").
     """
@@ -47,19 +54,28 @@ class TrainingSummary(Report):
     ----------
     source, destination : str
         The table of labels, and the folder of the model.
-    rows, distinct, conflicts : int
-        Labelled rows, how many different texts they hold, and how many of these have several
-        labels.
+    rows, distinct : int
+        Labelled rows, and how many different texts they hold.
+    conflicts : int
+        Texts that occur with several labels.
     labels : tuple of LabelCount
     n_train, n_test : int
-        Distinct texts learnt from and held out for the evaluation.
+        Distinct texts learnt from and held out for the evaluations.
     evaluation : Evaluation
-        The scores of the filter and of the baselines on the held-out texts.
+        The scores of the filter on the held-out texts, those of the baselines, which of
+        these is the best, and whether the differences are more than chance.
     refit : bool
         Whether the saved model learnt from the held-out texts too, afterwards.
     seconds : float
-    model : SmallBertTextFilter
-        The fitted filter, as saved.
+    model : classifier
+        The fitted classifier, as saved.
+    notes : tuple of str
+        Sentences on blank labels and on labels of several spellings, and on how texts were held
+        out.
+    choice : ModelChoice or None
+        How the classifier was chosen, if it was to be.
+    keep : label or None
+        The label of useful texts; None if it is not known.
     """
 
     source: str
@@ -74,6 +90,9 @@ class TrainingSummary(Report):
     refit: bool
     seconds: float
     model: Any = field(repr=False, compare=False)
+    notes: tuple[str, ...] = ()
+    choice: ModelChoice | None = None
+    keep: Any = None
 
     @property
     def misdecoding_tells_labels(self) -> bool:
@@ -90,12 +109,15 @@ class TrainingSummary(Report):
         return bool(chi2_contingency([wrong, right]).pvalue < 0.01)
 
     def __str__(self) -> str:
-        labels = pd.DataFrame(map(vars, self.labels)).set_index("label")
-        parts = [
+        head = (
             f"{counted(self.rows, 'labelled row')} of {printable(self.source)}: "
             f"{counted(self.distinct, 'distinct text')}, {self.conflicts:,} of them with several "
-            f"labels.\n{label_lines(labels)}"
-        ]
+            "labels."
+        )
+
+        labels = pd.DataFrame(map(vars, self.labels)).set_index("label")
+        parts = ["\n".join([head, label_lines(labels), *map(printable, self.notes)])]
+
         if self.misdecoding_tells_labels:
             parts.append(
                 "Warning: mis-decoded texts (such as “â€™” for ’) are more frequent in some "
@@ -103,14 +125,18 @@ class TrainingSummary(Report):
                 "them first."
             )
 
-        sentences = [self.evaluation.verdict, *map(str, self.evaluation.tests)]
-        learnt_from = "all texts" if self.refit else "the training texts"
-        parts += [
+        scored = (
             f"Learnt from {counted(self.n_train, 'distinct text')}; scored on the "
-            f"{self.n_test:,} held out:\n{self.evaluation.score_lines()}",
-            "\n".join(map(printable, sentences)),
-            f"The filter in {printable(self.destination)} has learnt from {learnt_from}.",
-        ]
+            f"{self.n_test:,} held out:"
+        )
+        parts.append(f"{scored}\n{self.evaluation.score_lines()}")
+
+        sentences = [self.evaluation.verdict, *map(str, self.evaluation.tests)]
+        parts.append("\n".join(map(printable, sentences)))
+
+        learnt_from = "all texts" if self.refit else "the training texts"
+        saved = f"The model in {printable(self.destination)} has learnt from {learnt_from}."
+        parts.append("\n".join([*([str(self.choice)] if self.choice else []), saved]))
         return "\n\n".join(parts)
 
     def to_frame(self) -> pd.DataFrame:
@@ -119,12 +145,16 @@ class TrainingSummary(Report):
 
 
 def train_filter(
-    source: str | Path,
+    source: str | Path | Sequence[str | Path],
     destination: str | Path,
     *,
     text: str = "text",
     label: str = "label",
+    groups: str | None = None,
     encoding: str | None = None,
+    labels_as_is: bool = False,
+    keep: str | None = None,
+    model: Literal["best", "bert", "tfidf", "vote"] = "best",
     estimator: Any = None,
     test_size: float = 0.2,
     refit: bool = True,
@@ -133,39 +163,52 @@ def train_filter(
     callbacks: Sequence[Any] = (),
     experiment: Any = None,
 ) -> TrainingSummary:
-    """Fit a filter on a table of labelled texts, score it, and save it.
+    """Choose and fit a classifier on tables of labelled texts, score it, and save it.
 
-    A part of the distinct texts is held out. The filter and the baselines learn from the
-    other texts and are scored on the held-out ones, each of which counts once with its most
-    frequent label. Then the filter is fitted again on all labels, and saved.
+    A part of the distinct texts is held out. On folds of the others the classifier is chosen;
+    it and the baselines learn from them, and are scored on the held-out ones, each of which
+    counts once with its most frequent label. Then it is fitted again on all labels, and saved.
 
     Parameters
     ----------
-    source : str or Path
-        A ``.parquet``, ``.csv`` or ``.tsv`` file (the last two also with ``.gz`` or ``.zst``)
-        with a row for each label.
+    source : str or Path, or a sequence of them
+        Files with a row for each label; see
+        :func:`~skbert_filter.labelling.label_table.read_labels`.
     destination : str or Path
-        The folder to save the filter in.
+        The folder to save the classifier in.
     text, label : str, default="text" and "label"
-        The columns. Labels that are text become int if all are whole numbers, written without
-        leading zeros.
+        The columns. Rows with a blank label are dropped, and counted. Where there is a column
+        "held_out", as `label_texts` writes it, the rows that it marks are those to score on.
+    groups : str, default=None
+        A column with the page, firm or other source of each text. Whole groups are held out, so
+        that the score speaks for new ones.
     encoding : str, default=None
         What to decode a file from that is not UTF-8, such as "cp1252".
+    labels_as_is : bool, default=False
+        Whether "Keep", "keep " and "KEEP" are different labels.
+    keep : str, default=None
+        The label of useful texts, remembered in the model. None: the one with a usual name, such
+        as 1, "keep" or "yes".
+    model : {"best", "bert", "tfidf", "vote"}, default="best"
+        What to fit: the filter, `tfidf_shape_baseline`, or the mean of their probabilities. "best":
+        the filter, unless another is more accurate by more than chance.
     estimator : SmallBertTextFilter, default=None
         The filter to fit a clone of; None for the default with `random_state`.
     test_size : float, default=0.2
         The share of distinct texts to hold out.
     refit : bool, default=True
-        Whether the saved filter learns from all labels. With False it is the one that was scored.
+        Whether the saved classifier learns from the held-out texts too. With False it is the
+        one that was scored.
     overwrite : bool, default=False
-        Whether to replace a filter that `destination` holds.
+        Whether to replace a model that `destination` holds.
     random_state : int, default=None
-        The seed of the split, and of the default `estimator`.
+        The seed of the splits, and of the default `estimator`.
     callbacks : sequence of scikit-learn callbacks, default=()
         Such as ``sklearn.callback.ProgressBar()``, for each fit of the filter.
     experiment : comet_ml.CometExperiment, default=None
-        Where to log the filter that was scored with its scores, and the saved one as ``model``
-        (its fit, if it is another, with the prefix ``refit_``). Errors of Comet are warnings.
+        Where to log what was scored with its scores, and the saved model as ``model``;
+        if that has learnt from all labels, the names of its fit begin with ``refit_``. If Comet
+        fails, the model is trained and saved nevertheless.
 
     Returns
     -------
@@ -174,8 +217,8 @@ def train_filter(
     Raises
     ------
     FileNotFoundError, FileExistsError, ValueError
-        If `source` is missing or damaged, lacks a column or a value, or has too few texts of a
-        class; or if `destination` holds anything but, with `overwrite`, a saved filter.
+        If `source` is missing or damaged, lacks a column or a text, or has too few texts of a
+        class; or if `destination` holds anything but, with `overwrite`, a saved model.
 
     Examples
     --------
@@ -187,64 +230,125 @@ def train_filter(
     >>> X, y = make_website_snippets(300, random_state=0)
     >>> small = SmallBertTextFilter(hidden_size=16, num_hidden_layers=1, random_state=0)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     pd.DataFrame({"text": X, "label": y}).to_csv(f"{folder}/labels.csv", index=False)
-    ...     summary = train_filter(f"{folder}/labels.csv", f"{folder}/model", estimator=small)
-    ...     SmallBertTextFilter.from_pretrained(f"{folder}/model").predict(["View All"])
+    ...     labels, model = f"{folder}/labels.csv", f"{folder}/model"
+    ...     pd.DataFrame({"text": X, "label": y}).to_csv(labels, index=False)
+    ...     summary = train_filter(labels, model, model="bert", estimator=small)
+    ...     SmallBertTextFilter.from_pretrained(model).predict(["View All"])
     array([0])
     >>> summary.to_frame().index.tolist()
     ['SmallBertTextFilter', 'TF-IDF and shape', 'TF-IDF', 'word-count rule']
     """
     start = perf_counter()
-    source, destination = Path(source), Path(destination)
-    check_saved_folder(destination, "filter", overwrite=overwrite)
+    sources = [source] if isinstance(source, str | Path) else list(source)
+    destination = Path(destination)
+    check_can_save(destination, "filter", overwrite=overwrite)
     if experiment is not None:
         from skbert_filter.integrations import comet
         from skbert_filter.integrations.comet.connection import check_experiment, logging_to
 
         check_experiment(experiment)
 
-    texts, y = read_labels(source, text=text, label=label, encoding=encoding)
-    distinct, distinct_y = merge_repeats(texts, y)
-    if estimator is None:
-        from skbert_filter.text_filter import SmallBertTextFilter
-
-        estimator = SmallBertTextFilter(random_state=random_state)
-
-    def fit(X: list[str], y: np.ndarray) -> Any:
-        return clone(estimator).set_callbacks(*callbacks).fit(X, y).set_callbacks()
-
-    X_train, X_test, y_train, y_test = dedup_train_test_split(
-        texts, y, test_size=test_size, random_state=random_state
+    table = read_labels(
+        *sources, text=text, label=label, groups=groups, encoding=encoding, as_is=labels_as_is
     )
-    model = fit(X_train, y_train)
-    evaluation = evaluate(model, X_test, y_test, X_train=X_train, y_train=y_train)
+    useful = _useful(keep, table.labels)
+    candidates = _candidates(estimator, random_state)
+
+    def fit(name: str, X: list[str], y: np.ndarray) -> Any:
+        rows, distinct_y = merge_repeats(X, y)
+        if name == TFIDF:
+            return clone(candidates[TFIDF]).fit(rows.texts, distinct_y)
+        bert = clone(candidates[BERT]).set_callbacks(*callbacks)
+        if name == VOTE:
+            return mean_of(bert, clone(candidates[TFIDF])).fit(rows.texts, distinct_y)
+        return bert.fit(X, y).set_callbacks()
+
+    X_train, y_train, train_groups, X_test, y_test, held = _split(table, test_size, random_state)
+    choice = None
+    if model == "best":
+        choice = choose_model(
+            candidates, X_train, y_train, groups=train_groups, random_state=random_state
+        )
+    chosen = model if choice is None else choice.chosen
+    fitted = fit(chosen, X_train, y_train)
+    evaluation = evaluate(fitted, X_test, y_test, X_train=X_train, y_train=y_train)
     if experiment is not None:
-        comet.log_fit(experiment, model)
-        comet.log_evaluation(experiment, model, X_test, y_test, evaluation=evaluation)
+        comet.log_fit(experiment, fitted)
+        comet.log_evaluation(experiment, fitted, X_test, y_test, evaluation=evaluation)
 
     if refit:
-        model = fit(texts, y)
-    save_over(model, destination, "filter", overwrite=overwrite)
+        fitted = fit(chosen, table.texts, table.labels)
+    remember(fitted, keep=useful)
+    save_over(partial(save_classifier, fitted), destination, "filter", overwrite=overwrite)
     if experiment is not None:
         with logging_to(experiment, "the saved filter"):
             if refit:
-                comet.log_fit(experiment, model, prefix="refit_")
-            comet.log_model(experiment, model)
+                comet.log_fit(experiment, fitted, prefix="refit_")
+            comet.log_model(experiment, fitted)
 
+    distinct, distinct_y = merge_repeats(table.texts, table.labels)
     return TrainingSummary(
-        source=str(source),
+        source=", ".join(table.sources),
         destination=str(destination),
-        rows=len(texts),
+        rows=len(table.texts),
         distinct=distinct.n_distinct,
         conflicts=distinct.n_conflicts,
-        labels=_count_labels(y, np.array(distinct.texts, dtype=object), distinct_y),
+        labels=_count_labels(table.labels, np.array(distinct.texts, dtype=object), distinct_y),
         n_train=len(merge_repeats(X_train, y_train)[0].texts),
         n_test=evaluation.n_distinct,
         evaluation=evaluation,
         refit=refit,
         seconds=perf_counter() - start,
-        model=model,
+        model=fitted,
+        notes=(*table.notes(), held),
+        choice=choice,
+        keep=useful,
     )
+
+
+def _candidates(estimator: Any, random_state: int | None) -> dict[str, Any]:
+    if estimator is None:
+        from skbert_filter.text_filter import SmallBertTextFilter
+
+        estimator = SmallBertTextFilter(random_state=random_state)
+    return {BERT: estimator, TFIDF: tfidf_shape_baseline()}
+
+
+def _useful(keep: str | None, labels: np.ndarray) -> Any:
+    """Return the label of useful texts, as it is in the table."""
+    classes = np.unique(labels).tolist()
+    if keep is None:
+        return useful_label(classes)
+    by_name = {str(known).casefold(): known for known in classes}
+    if keep.casefold() not in by_name:
+        raise ValueError(
+            f"keep={keep!r} is not one of the labels: {', '.join(map(str, classes[:10]))}."
+        )
+    return by_name[keep.casefold()]
+
+
+def _split(table: LabelTable, test_size: float, random_state: int | None) -> tuple[Any, ...]:
+    """Return texts, labels and groups to learn from, those to score on, and how they were split."""
+    texts, y, groups = np.array(table.texts, dtype=object), table.labels, table.groups
+    # A text that is held out is not learnt from, whatever its other rows say.
+    is_test = np.isin(texts, texts[table.held_out]) if table.held_out.any() else table.held_out
+    if is_test.any() and set(y[is_test]) == set(y) == set(y[~is_test]):
+        left = None if groups is None else groups[~is_test]
+        how = "Scored on the texts that are marked in the column 'held_out'."
+        return texts[~is_test].tolist(), y[~is_test], left, texts[is_test].tolist(), y[is_test], how
+
+    row_numbers = np.arange(len(y))
+    X_train, X_test, y_train, y_test, train_rows, _ = dedup_train_test_split(
+        table.texts, y, row_numbers, test_size=test_size, groups=groups, random_state=random_state
+    )
+    if groups is None:
+        how = (
+            "Held out at random: the score is for texts like these. Pass --groups (groups=) with "
+            "the column of the page or firm, if there is one, for that of new pages or firms."
+        )
+        return X_train, y_train, None, X_test, y_test, how
+    how = "Whole groups are held out: the score is for new ones."
+    return X_train, y_train, groups[train_rows], X_test, y_test, how
 
 
 def evaluate_filter(
@@ -262,7 +366,7 @@ def evaluate_filter(
 
     Parameters
     ----------
-    model, trust
+    model : classifier or str or Path
         As for :func:`~skbert_filter.filter_corpus`.
     source, text, label, encoding
         As for `train_filter`. A label that differs from the model's in type only, as it may in a
@@ -272,6 +376,8 @@ def evaluate_filter(
         to compare with baselines that learn from it.
     n_errors : int, default=10
         How many errors to list.
+    trust : bool, default=False
+        As for :func:`~skbert_filter.filter_corpus`.
 
     Returns
     -------
@@ -302,14 +408,14 @@ def evaluate_filter(
     0  Tea      1          0
     """
     model = load_classifier(model, trust=trust)
-    texts, y = read_labels(source, text=text, label=label, encoding=encoding)
-    y = _as_known(y, model.classes_)
+    test = read_labels(source, text=text, label=label, encoding=encoding)
+    y = _as_known(test.labels, model.classes_)
 
     X_train = y_train = None
     if train is not None:
-        X_train, y_train = read_labels(train, text=text, label=label, encoding=encoding)
-        y_train = _as_known(y_train, model.classes_)
-    return evaluate(model, texts, y, X_train=X_train, y_train=y_train, n_errors=n_errors)
+        learnt = read_labels(train, text=text, label=label, encoding=encoding)
+        X_train, y_train = learnt.texts, _as_known(learnt.labels, model.classes_)
+    return evaluate(model, test.texts, y, X_train=X_train, y_train=y_train, n_errors=n_errors)
 
 
 def _as_known(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
