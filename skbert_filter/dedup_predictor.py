@@ -49,8 +49,8 @@ from skbert_filter.duplicates.keys import (
     stable_hashes,
 )
 from skbert_filter.duplicates.results import from_bytes, spread, to_bytes
+from skbert_filter.duplicates.rows import take_rows
 from skbert_filter.duplicates.stores import Cache, CacheInfo, Store
-from skbert_filter.validation import take_rows
 
 
 def _of_distinct(name: str, result: str) -> Any:

@@ -1,14 +1,16 @@
 """The folder that a command saves to: refused before any work, replaced only by its like."""
 
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from tempfile import gettempdir, mkdtemp
-from typing import Any, Literal
+from typing import Literal
 
 from skbert_filter.io.atomic import check_can_create, written_aside
 
 Kind = Literal["filter", "encoder"]
+Save = Callable[[Path], None]
 
 
 def check_saved_folder(folder: Path, kind: Kind, *, overwrite: bool) -> None:
@@ -30,9 +32,9 @@ def check_saved_folder(folder: Path, kind: Kind, *, overwrite: bool) -> None:
         raise FileExistsError(
             f"The folder {folder} holds files other than a saved {kind}. Name another folder."
         )
-    if other := sorted(path.name for path in folder.iterdir() if path.name not in _files(folder)):
+    if (other := _foreign(folder)) is not None:
         raise FileExistsError(
-            f"The folder {folder} holds {other[0]}, which is not part of the saved {kind} and "
+            f"The folder {folder} holds {other}, which is not part of the saved {kind} and "
             "would be lost. Move it away, or name another folder."
         )
     if not overwrite:
@@ -42,8 +44,8 @@ def check_saved_folder(folder: Path, kind: Kind, *, overwrite: bool) -> None:
         )
 
 
-def save_over(model: Any, folder: Path, kind: Kind, *, overwrite: bool) -> None:
-    """Call `save_pretrained` of a model, in the place of what the folder may hold.
+def save_over(save: Save, folder: Path, kind: Kind, *, overwrite: bool) -> None:
+    """Save a model, in the place of what the folder may hold.
 
     Where that fails, because the disk is full say, the model is saved elsewhere before the error
     is raised, which says where: a training is not to be lost.
@@ -51,11 +53,11 @@ def save_over(model: Any, folder: Path, kind: Kind, *, overwrite: bool) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with written_aside(folder, overwrite=overwrite) as made:
-            model.save_pretrained(made)
+            save(made)
             # It may have been filled during the training.
             check_saved_folder(folder, kind, overwrite=overwrite)
     except OSError as error:
-        elsewhere = _save_elsewhere(model, folder.name)
+        elsewhere = _save_elsewhere(save, folder.name)
         error.add_note(
             f"The {kind} could not be saved anywhere else either."
             if elsewhere is None
@@ -64,13 +66,13 @@ def save_over(model: Any, folder: Path, kind: Kind, *, overwrite: bool) -> None:
         raise
 
 
-def _save_elsewhere(model: Any, name: str) -> Path | None:
+def _save_elsewhere(save: Save, name: str) -> Path | None:
     # /dev/shm is memory, and may have room when all disks are full.
     for place in (gettempdir(), "/dev/shm", Path.home()):
         with suppress(OSError):
             folder = Path(mkdtemp(prefix="skbert_filter-", dir=place))
             try:
-                model.save_pretrained(folder / name)
+                save(folder / name)
             except OSError:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
@@ -78,11 +80,19 @@ def _save_elsewhere(model: Any, name: str) -> Path | None:
     return None
 
 
-def _files(folder: Path) -> set[str]:
-    """Return the names of the files that `save_pretrained` has written."""
+def _foreign(folder: Path) -> str | None:
+    """Return the name of something in a saved folder that is not part of it."""
     from skbert_filter.bert.folder import METADATA, read_json
 
-    return {METADATA, *read_json(folder / METADATA).get("sha256", ())}
+    metadata = read_json(folder / METADATA)
+    members = metadata.get("members", ())
+    for path in sorted(folder.iterdir()):
+        if path.name in members and (path / METADATA).is_file():
+            if (other := _foreign(path)) is not None:
+                return f"{path.name}/{other}"
+        elif path.name != METADATA and path.name not in metadata.get("sha256", ()):
+            return path.name
+    return None
 
 
 def _kind_of(folder: Path) -> Kind | None:

@@ -17,7 +17,7 @@ from skbert_filter.io.columns import check_text_column
 from skbert_filter.io.formats import LINES, Format, file_format, table_format
 from skbert_filter.io.lines import TEXT
 from skbert_filter.io.reading import TableReader
-from skbert_filter.io.writing import check_can_hold, check_destination
+from skbert_filter.io.writing import check_can_hold, check_new_file
 
 
 @dataclass(frozen=True)
@@ -161,9 +161,10 @@ def check_outputs(
     if source.is_dir():
         check_folder(destination, [file.name for file in files], overwrite=overwrite)
     elif destination != STANDARD:
-        check_destination(destination, overwrite=overwrite)
+        file_format(destination)
+        check_new_file(destination, overwrite=overwrite)
     if audit is not None:
-        check_destination(audit, overwrite=overwrite or resumed)
+        check_new_file(audit, overwrite=overwrite or resumed)
 
 
 def _is_in(path: Path, other: Path) -> bool:

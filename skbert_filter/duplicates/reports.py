@@ -15,9 +15,10 @@ from sklearn.utils import check_scalar
 
 from skbert_filter.duplicates.keys import Key, factorize, first_rows, first_seen
 from skbert_filter.duplicates.label_counts import LabelCounts, count_labels
+from skbert_filter.duplicates.rows import take_rows
 from skbert_filter.io.mojibake import looks_misdecoded
 from skbert_filter.printing import Report, aligned, label_lines, shown_text
-from skbert_filter.validation import check_labels, check_texts, find_texts, take_rows
+from skbert_filter.validation import check_labels, check_texts, find_texts
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,9 +14,10 @@ from sklearn.utils.validation import _check_sample_weight
 
 from skbert_filter.duplicates.keys import Key, factorize, first_rows, first_seen
 from skbert_filter.duplicates.label_counts import LabelCounts, count_labels
+from skbert_filter.duplicates.rows import take_rows
 from skbert_filter.duplicates.splits import DedupStratifiedShuffleSplit
 from skbert_filter.labelled_texts import LabelledTexts
-from skbert_filter.validation import check_labels, check_texts, find_texts, take_rows
+from skbert_filter.validation import check_labels, check_texts, find_texts
 
 Duplicates = Literal["drop", "weight", "keep"]
 Conflicts = Literal["majority", "drop", "soft", "raise"]

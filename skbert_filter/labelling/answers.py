@@ -11,12 +11,9 @@ from skbert_filter.io.atomic import remove_leftovers
 from skbert_filter.io.columns import check_column, check_text_column
 from skbert_filter.io.reading import open_table
 from skbert_filter.io.writing import check_new_file, create_table
+from skbert_filter.labelling.label_table import HELD_OUT, useful_label
 
-HELD_OUT = "held_out"
 _USUAL = ("keep", "discard")
-# What a useful text is called where a file has two labels, in any case.
-_USEFUL = ("keep", "useful", "good", "relevant", "yes", "y", "true", "1", "1.0")
-_TRUE = ("true", "1", "yes")
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ class AnswerFile:
             if found is None or str(found).strip() == "":
                 self.blank.append(value)
             else:
-                held = str(self._columns[HELD_OUT][row]).lower() in _TRUE
+                held = str(self._columns[HELD_OUT][row]).lower() == "true"
                 self.answers[value] = Answer(str(found), held)
         self.labels = self._names(labels)
 
@@ -102,7 +99,7 @@ class AnswerFile:
                 labels = labels[:2]
             else:
                 labels = found
-            return tuple(sorted(labels, key=lambda name: name.lower() not in _USEFUL))
+            return tuple(sorted(labels, key=lambda name: name != useful_label(labels)))
         if other := [name for name in found if name not in labels]:
             raise ValueError(
                 f"{self.path} holds the label {other[0]!r}, which is not one of "
