@@ -74,6 +74,7 @@ class TextMemory:
         return self[self.numbers_of(texts)]
 
     def __getitem__(self, numbers: np.ndarray) -> np.ndarray:
+        """Return the decisions for the texts of some numbers."""
         with self._lock:
             return np.frombuffer(self._decisions, DECISION)[numbers]
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from sklearn.utils.class_weight import compute_class_weight
+
+from skbert_filter.validation import class_weight_by_number
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,29 @@ class LabelledTexts:
             shares=self.shares[rows],
             weights=self.weights[rows],
         )
+
+    def with_class_weight(self, class_weight: Any, classes: np.ndarray) -> "LabelledTexts":
+        """Return the texts with weights times those of their classes, 1 on average."""
+        if isinstance(class_weight, dict):
+            given = np.array(list(class_weight.values()), np.float64)
+            if not np.isfinite(given).all() or (given < 0).any() or not given.any():
+                raise ValueError(
+                    f"class_weight={class_weight!r} must hold finite numbers of 0 or more, not all "
+                    "of them 0."
+                )
+        of_classes = compute_class_weight(
+            class_weight_by_number(class_weight, classes),
+            classes=np.arange(len(classes)),
+            y=np.tile(np.arange(len(classes)), len(self.texts)),
+            sample_weight=(self.shares * self.weights[:, None]).ravel(),
+        )
+
+        # A text of several classes counts for each by its weight too.
+        weighted = self.shares * of_classes.astype(np.float32)
+        total = weighted.sum(axis=1, keepdims=True)
+        shares = np.divide(weighted, total, out=self.shares.copy(), where=total > 0)
+        weights = self.weights * total[:, 0]
+        return replace(self, shares=shares, weights=weights / weights.mean())
 
     def record(self, labels: np.ndarray) -> dict[str, Any]:
         """Return what a training record says of the texts: counts, class balance and a hash."""

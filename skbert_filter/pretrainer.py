@@ -8,9 +8,11 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain, islice
 from numbers import Integral, Real
+from reprlib import repr as short_repr
 from time import monotonic
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -23,20 +25,39 @@ from sklearn.utils.validation import check_is_fitted
 from skbert_filter._doc_links import DocLinkMixin
 from skbert_filter.bert import auto_settings
 from skbert_filter.bert.architecture import Weights
+from skbert_filter.bert.auto_settings import TrainingPlan
+from skbert_filter.bert.checkpoint import load_checkpoint, load_encoder
+from skbert_filter.bert.checkpointing import Snapshots
+from skbert_filter.bert.engine import check_not_forked, import_keras, versions
+from skbert_filter.bert.folder import save_encoder
+from skbert_filter.bert.initialization import Start, start_at_random
 from skbert_filter.bert.pretrained import PretrainedEncoder
-from skbert_filter.bert.pretraining_targets import shape_targets, teacher_targets
+from skbert_filter.bert.pretraining_targets import (
+    shape_targets,
+    teacher_targets,
+    text_parts,
+    texts_sha256,
+)
+from skbert_filter.bert.pretraining_task import PretrainingTask
+from skbert_filter.bert.state import BertState
+from skbert_filter.bert.tokenizer import cut
+from skbert_filter.duplicates.keys import first_seen
 from skbert_filter.text_filter import SmallBertTextFilter
-from skbert_filter.text_streams import distinct_texts
 from skbert_filter.validation import PlainParameters, check_labels, check_texts
 
-if TYPE_CHECKING:
-    from skbert_filter.bert.checkpointing import Snapshots
-    from skbert_filter.bert.pretraining_task import PretrainingTask
+# Steps after which the state is saved to `checkpoint_dir`: some ten seconds of them.
+_SAVE_STEPS = 200
 
-_SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+# Parameters of earlier versions, which a saved pretrainer may name.
+_DROPPED = {"mlm_probability", "save_steps"}
 
 # What may change when a training resumes; tokenizer and teacher are compared by what they hold.
-_NOT_COMPARED = ("tokenizer", "teacher", "checkpoint_dir", "save_steps", "max_seconds", "verbose")
+_NOT_COMPARED = ("tokenizer", "teacher", "checkpoint_dir", "max_seconds", "verbose")
+
+# Texts of a stream that are looked at together.
+_CHUNK = 1 << 16
+
+_POSITIVE = Interval(Integral, 1, None, closed="left")
 
 
 class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, BaseEstimator):
@@ -58,55 +79,47 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         Whether the learnt vocabulary ignores case and accents.
     max_length : int, default=100
         Tokens of a text that are read, the two special ones counted.
-    hidden_size, intermediate_size : int, default=64 and 256
-        Width of the encoder, and of the inner layer of its feed-forward parts.
+    hidden_size : int, default=64
+        Width of the encoder.
+    intermediate_size : int, default=None
+        Width of the inner layer of its feed-forward parts. None: four times `hidden_size`.
     num_hidden_layers, num_attention_heads : int, default=2 and 4
         Depth of the encoder, and number of heads, which must divide `hidden_size`.
-    mlm_probability : float, default=0.15
-        Share of the tokens of a text that are to be guessed, drawn again each epoch. At least one
-        of each text is, however short. 80 % of them are hidden, 10 % replaced by a random token
-        and 10 % left as they are. Special tokens are never chosen.
     teacher : str, path-like or PretrainedEncoder, default=None
-        A larger BERT, in what `SmallBertTextFilter` takes as its ``checkpoint``. The [CLS] of the
-        encoder learns the mean state of its layer `teacher_layer`. It reads each distinct text
-        once, which may take longer than the training itself.
+        A larger BERT, as a ``checkpoint`` of `SmallBertTextFilter`. [CLS] learns the mean state of
+        one of its layers. It reads each distinct text once, which may take longer than the
+        training itself.
     teacher_layer : int, default=None
-        The layer of the teacher, counted from 1. None: the last one of its first two thirds.
-        Middle layers know the form of a text, which the last ones have forgotten.
+        That layer, counted from 1. None: the last one of its first two thirds. Middle layers know
+        the form of a text, which the last ones have forgotten.
     shape : bool, default=True
         Whether [CLS] learns the shape of a text: its length, capitals, punctuation.
     epochs : "auto" or int, default="auto"
-        Passes over the distinct texts. "auto": as many as make about 2,000 steps, at least one and
-        at most ten: one over 200,000 texts or more.
+        Passes over the distinct texts. "auto": about 2,000 steps, in one pass to ten.
     batch_size : int, default=128
-        Texts of a training step, on average: a step takes texts of similar length, more of them
-        where they are short, so that each has about as many tokens.
+        Texts of a training step, on average: more of them where they are short.
     learning_rate : float or "auto", default="auto"
         Peak of Adam's learning rate, which it reaches after a tenth of the steps, to fall to 0 as
-        a cosine. "auto": 6e-3 up to a width of 32, and as much less as the
-        encoder is wider: 3e-3 at 64, 1.5e-3 at 128, which learns nothing at 6e-3.
+        a cosine. "auto": 6e-3 up to a width of 32, and in proportion less for a wider encoder,
+        such as 3e-3 at 64.
     max_steps : int, default=None
         Most training steps, over which the learning rate decays.
     max_seconds : float, default=None
-        Time after which training stops, counted from the start of `fit` (of the first one if it
-        was interrupted). The learning rate decays over the steps that fit in; the step at hand is
-        finished. How far training gets, and so its result, then depends on the machine.
+        Time after which training stops, counted from the start of `fit`. The learning rate decays
+        over the steps that fit in. The result then depends on the machine.
     checkpoint_dir : str or path-like, default=None
-        Folder that keeps the state of an unfinished training. If `fit` is killed, a `fit` with the
-        same texts and parameters goes on from there and ends with the same result; one with others
-        is refused. The state is removed at the end.
-    save_steps : int, default=200
-        Steps after which the state is saved to `checkpoint_dir`; it is also after each epoch.
+        Folder that keeps the state of an unfinished training, every 200 steps and after each
+        epoch, and is removed at the end. If `fit` is killed, a `fit` with the same texts and
+        parameters resumes and ends with the same result; one with others is refused.
     random_state : int, RandomState instance or None, default=None
-        Seed of the weights, the order of the texts, the choice of words and dropout.
+        Seed of the weights, the order of the texts, and the choice of words.
     verbose : int, default=0
         As in `keras.Model.fit`: 0 silent, 1 a progress bar, 2 a line for each epoch.
 
     Attributes
     ----------
     encoder_ : PretrainedEncoder
-        The tokenizer, size and weights, as an immutable value. It has a pooler if [CLS] learnt
-        something.
+        The tokenizer, size and weights, as an immutable value.
     filter_ : SmallBertTextFilter
         A fitted filter with the encoder and the head that learnt the labels; only if `y` was
         passed. Its probabilities are those of the cross-entropy, which need no correction.
@@ -114,8 +127,7 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         The labels, sorted; only if `y` was passed.
     history_ : dict of str to list of float
         For each epoch the loss, its parts (``tokens_loss``, the mean cross-entropy of the words
-        to guess, estimated from samples of the vocabulary where it is large; ``targets_loss``;
-        ``labels_loss``), and the learning_rate.
+        to guess, ``targets_loss`` and ``labels_loss``), and the learning_rate.
     n_iter_ : int
         Epochs that were run, the last one perhaps in part.
     training_record_ : dict
@@ -129,17 +141,13 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
     Notes
     -----
     The task is that of Devlin et al., "BERT: Pre-training of deep bidirectional transformers",
-    NAACL 2019, without its next sentences. The output embedding is the word embedding (Press and
-    Wolf, "Using the output embedding to improve language models", EACL 2017), and is only computed
-    for the words to guess; its bias starts at the logarithm of the words' frequencies. Of a
-    vocabulary of more than 1,500, a guess is told apart from the 1,000 most frequent tokens and
-    from 500 of the others, drawn for each step and weighted to stand for all of them (Jean et al.,
-    "On using very large target vocabulary for neural machine translation", ACL 2015).
-
-    The loss is that cross-entropy, plus 5 times the mean squared error of a linear map of the
-    pooled [CLS] against the teacher's states (Romero et al., "FitNets: hints for thin deep nets",
-    ICLR 2015), reduced to 128 principal components, and the shape, plus the cross-entropy of
-    those texts that have a label.
+    NAACL 2019, without its next sentences: 15 % of the tokens of a text, and at least one, are to
+    be guessed, drawn again each epoch. Of a vocabulary of more than 1,500, a guess is scored
+    against the 1,000 most frequent tokens and a sample of 500 others (Jean et al., "On using very
+    large target vocabulary for neural machine translation", ACL 2015). The loss is that
+    cross-entropy, plus that of the labels, plus 5 times the mean squared error of a linear map of
+    the pooled [CLS] against the shape and 128 principal components of the teacher's states (Romero
+    et al., "FitNets: hints for thin deep nets", ICLR 2015).
 
     Examples
     --------
@@ -147,8 +155,7 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
     >>> from skbert_filter.datasets import make_website_corpus
     >>> texts = make_website_corpus(500, random_state=0)
     >>> pretrainer = SmallBertPretrainer(
-    ...     hidden_size=16, intermediate_size=32, num_hidden_layers=1, vocab_size=300, epochs=1,
-    ...     random_state=0)
+    ...     hidden_size=16, num_hidden_layers=1, vocab_size=300, epochs=1, random_state=0)
     >>> pretrainer.fit(texts).encoder_
     <PretrainedEncoder ...: 1 layers, 16 wide, 300 words>
     """
@@ -158,21 +165,19 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         "vocab_size": [Interval(Integral, 16, 1_000_000, closed="both")],
         "lowercase": ["boolean"],
         "max_length": [Interval(Integral, 3, None, closed="left")],
-        "hidden_size": [Interval(Integral, 1, None, closed="left")],
-        "intermediate_size": [Interval(Integral, 1, None, closed="left")],
-        "num_hidden_layers": [Interval(Integral, 1, None, closed="left")],
-        "num_attention_heads": [Interval(Integral, 1, None, closed="left")],
-        "mlm_probability": [Interval(Real, 0, 1, closed="neither")],
+        "hidden_size": [_POSITIVE],
+        "intermediate_size": [_POSITIVE, None],
+        "num_hidden_layers": [_POSITIVE],
+        "num_attention_heads": [_POSITIVE],
         "teacher": [str, os.PathLike, PretrainedEncoder, None],
-        "teacher_layer": [Interval(Integral, 1, None, closed="left"), None],
+        "teacher_layer": [_POSITIVE, None],
         "shape": ["boolean"],
-        "epochs": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "epochs": [StrOptions({"auto"}), _POSITIVE],
+        "batch_size": [_POSITIVE],
         "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
-        "max_steps": [Interval(Integral, 1, None, closed="left"), None],
+        "max_steps": [_POSITIVE, None],
         "max_seconds": [Interval(Real, 0, None, closed="neither"), None],
         "checkpoint_dir": [str, os.PathLike, None],
-        "save_steps": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -185,10 +190,9 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         lowercase=False,
         max_length=100,
         hidden_size=64,
-        intermediate_size=256,
+        intermediate_size=None,
         num_hidden_layers=2,
         num_attention_heads=4,
-        mlm_probability=0.15,
         teacher=None,
         teacher_layer=None,
         shape=True,
@@ -198,7 +202,6 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         max_steps=None,
         max_seconds=None,
         checkpoint_dir=None,
-        save_steps=200,
         random_state=None,
         verbose=0,
     ):
@@ -210,7 +213,6 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         self.intermediate_size = intermediate_size
         self.num_hidden_layers = num_hidden_layers
         self.num_attention_heads = num_attention_heads
-        self.mlm_probability = mlm_probability
         self.teacher = teacher
         self.teacher_layer = teacher_layer
         self.shape = shape
@@ -220,7 +222,6 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         self.max_steps = max_steps
         self.max_seconds = max_seconds
         self.checkpoint_dir = checkpoint_dir
-        self.save_steps = save_steps
         self.random_state = random_state
         self.verbose = verbose
 
@@ -251,20 +252,15 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
             as it was.
         """
         started = monotonic()
+        check_not_forked()
         if self.hidden_size % self.num_attention_heads:
             raise ValueError(
                 f"hidden_size={self.hidden_size} is not a multiple of "
                 f"num_attention_heads={self.num_attention_heads}. Change one of them."
             )
 
-        # Construction stays free of the tokenizers library, as of Keras.
-        from skbert_filter.bert.engine import check_not_forked, import_keras, versions
-        from skbert_filter.bert.pretraining_task import PretrainingTask
-        from skbert_filter.bert.tokenizer import cut
-
-        check_not_forked()
-        read = partial(cut, max_length=self.max_length)
         teacher, layer = self._teacher()
+        read = partial(cut, max_length=self.max_length)
         texts, n_texts = distinct_texts(X, read)
         if not texts:
             raise ValueError("X has 0 rows. Pass texts to learn from.")
@@ -272,51 +268,39 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         # A stream is used up.
         seen = texts if isinstance(X, Iterator) else X
 
-        random_state = check_random_state(self.random_state)
-        weights_seed, training_seed = (
-            int(seed) for seed in random_state.randint(np.iinfo(np.int32).max, size=2)
-        )
+        drawn = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=2)
+        seeds = dict(zip(("weights", "training"), drawn.tolist(), strict=True))
         n_epochs = auto_settings.pretraining_epochs(
             self.epochs, n_texts=len(texts), batch_size=self.batch_size
         )
         context = self._init_callback_context(max_subtasks=n_epochs + (teacher is not None))
         context.call_on_fit_task_begin(estimator=self, X=seen, y=y)
 
+        rng = np.random.RandomState(seeds["weights"])
+        start = self._start(texts, rng)
         targets = [np.empty((len(texts), 0), np.float32)]
         if teacher is not None:
             targets.append(self._teach(texts, teacher, layer, context))
         if self.shape:
             targets.append(shape_targets(texts))
-        task = PretrainingTask.of(
-            texts,
-            targets=np.hstack(targets),
-            shares=shares,
-            tokenizer=self.tokenizer,
-            vocab_size=self.vocab_size,
-            lowercase=self.lowercase,
-            sizes={
-                **{name: getattr(self, name) for name in _SIZES},
-                "max_position_embeddings": self.max_length,
-                "hidden_dropout_prob": 0.0,
-                "attention_probs_dropout_prob": 0.0,
-                "n_logits": 0,
-            },
-            probability=float(self.mlm_probability),
-            rng=np.random.RandomState(weights_seed),
-        )
+        task = PretrainingTask.of(start, texts, np.hstack(targets), shares, rng)
 
-        hashes = {"texts": _sha256(texts), "tokenizer": _sha256([task.tokenizer.to_str()])}
+        hashes = {
+            "texts": texts_sha256(texts),
+            "tokenizer": texts_sha256([task.tokenizer.to_str()]),
+        }
         if teacher is not None:
-            hashes["teacher"] = f"sha256:{teacher.fingerprint}"
+            hashes["teacher"] = teacher.fingerprint
         if len(classes):
-            hashes["labels"] = f"sha256:{hashlib.sha256(shares.tobytes()).hexdigest()}"
-        seeds = {"weights": weights_seed, "training": training_seed}
+            hashes["labels"] = hashlib.sha256(shares.tobytes()).hexdigest()
+        hashes = {name: f"sha256:{value}" for name, value in hashes.items()}
         snapshots = self._snapshots(hashes, seeds)
         if snapshots is not None:
             seeds = snapshots.seeds
+
         import_keras()
         from skbert_filter.bert.pretraining import pretrain
-        from skbert_filter.bert.training import EpochTasks, TrainingPlan
+        from skbert_filter.bert.training import EpochTasks
 
         done = pretrain(
             task,
@@ -326,9 +310,7 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
                 learning_rate=auto_settings.pretraining_rate(
                     self.learning_rate, hidden_size=self.hidden_size
                 ),
-                patience=None,
                 max_length=self.max_length,
-                longest=True,
                 seed=seeds["training"],
                 verbose=int(self.verbose),
             ),
@@ -375,6 +357,27 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         context.call_on_fit_task_end(estimator=self, X=seen, y=y)
         return self
 
+    def _start(self, texts: Sequence[str], rng: np.random.RandomState) -> Start:
+        """Return the tokenizer and random weights."""
+        sizes = {
+            "hidden_size": self.hidden_size,
+            "intermediate_size": self.intermediate_size or 4 * self.hidden_size,
+            "num_hidden_layers": self.num_hidden_layers,
+            "num_attention_heads": self.num_attention_heads,
+            "max_position_embeddings": self.max_length,
+            "hidden_dropout_prob": 0.0,
+            "attention_probs_dropout_prob": 0.0,
+            "n_logits": 0,
+        }
+        return start_at_random(
+            texts,
+            tokenizer=self.tokenizer,
+            vocab_size=self.vocab_size,
+            lowercase=self.lowercase,
+            sizes=sizes,
+            rng=rng,
+        )
+
     def _teacher(self) -> tuple[PretrainedEncoder | None, int]:
         """Return the teacher and its layer."""
         if self.teacher is None:
@@ -384,11 +387,9 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
                     "neither."
                 )
             return None, 0
-        from skbert_filter.bert.checkpoint import load_checkpoint
-
         teacher = load_checkpoint(self.teacher, name="teacher")
         n_layers = teacher.architecture.num_hidden_layers
-        layer = max(1, 2 * n_layers // 3) if self.teacher_layer is None else self.teacher_layer
+        layer = self.teacher_layer or max(1, 2 * n_layers // 3)
         if layer > n_layers:
             raise ValueError(
                 f"teacher_layer={layer}, but teacher={teacher.source!r} has {n_layers} layers."
@@ -399,41 +400,46 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         self, texts: Sequence[str], teacher: PretrainedEncoder, layer: int, context: Any
     ) -> np.ndarray:
         """Let the teacher read all texts, as a task of the fit whose parts are subtasks."""
-        reading: list[Any] = []
+        parts = text_parts(texts)
+        reading = context.subcontext(task_name="teacher", max_subtasks=len(parts))
+        reading.call_on_fit_task_begin(estimator=self)
 
-        def progress(n_parts: int) -> None:
-            if not reading:
-                reading.append(context.subcontext(task_name="teacher", max_subtasks=n_parts))
-                reading[0].call_on_fit_task_begin(estimator=self)
-                return
-            part = reading[0].subcontext(task_name="texts")
+        def on_part() -> None:
+            part = reading.subcontext(task_name="texts")
             part.call_on_fit_task_begin(estimator=self)
             part.call_on_fit_task_end(estimator=self)
 
         targets = teacher_targets(
-            texts, teacher, layer, self.max_length, folder=self.checkpoint_dir, progress=progress
+            parts, teacher, layer, self.max_length, folder=self.checkpoint_dir, on_part=on_part
         )
-        reading[0].call_on_fit_task_end(estimator=self)
+        reading.call_on_fit_task_end(estimator=self)
         return targets
 
-    def _filter(self, weights: Weights, task: "PretrainingTask") -> SmallBertTextFilter:
+    def _filter(self, weights: Weights, task: PretrainingTask) -> SmallBertTextFilter:
         """Return a fitted filter that has the head of the labels."""
-        from skbert_filter.bert.state import BertState
-
         n_classes = len(self.classes_)
-        state = BertState.of(
+        model = SmallBertTextFilter(checkpoint=self.encoder_, max_length=self.max_length)
+        model.classes_ = self.classes_
+        model.history_, model.n_iter_ = self.history_, self.n_iter_
+        model.training_record_ = self.training_record_
+        model._state = BertState.of(
             replace(task.architecture, n_logits=1 if n_classes == 2 else n_classes),
             {**self.encoder_.weights, **task.classifier(weights)},
             task.tokenizer,
             max_length=self.max_length,
         )
-
-        model = SmallBertTextFilter(checkpoint=self.encoder_, max_length=self.max_length)
-        model.classes_ = self.classes_
-        model.history_, model.n_iter_ = self.history_, self.n_iter_
-        model.training_record_ = self.training_record_
-        model._state = state
         return model
+
+    def _snapshots(self, hashes: dict[str, str], seeds: dict[str, int]) -> Snapshots | None:
+        if self.checkpoint_dir is None:
+            return None
+        identity = self.get_params(deep=False)
+        for name in _NOT_COMPARED:
+            del identity[name]
+        if isinstance(self.random_state, np.random.RandomState):
+            # It gives other seeds at each use; those of the state are taken.
+            identity["random_state"] = "RandomState"
+        return Snapshots(self.checkpoint_dir, {**identity, **hashes}, seeds, _SAVE_STEPS)
 
     def save_pretrained(self, folder):
         """Save the encoder, and the head by which it was trained, as JSON and safetensors.
@@ -451,18 +457,16 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
 
         Notes
         -----
-        Parameters that JSON has not (a tokenizer object, a generator) and `verbose` are left out,
-        and are at their defaults in the pretrainer that is loaded.
+        Parameters that JSON cannot hold (a tokenizer object, a generator) and `verbose` are not
+        saved, and are at their defaults in the pretrainer that is loaded.
         """
         check_is_fitted(self)
-        from skbert_filter.bert.pretrained_folder import save_pretrained_folder
-
         own = {
             "parameters": self._json_parameters(),
             "history": self.history_,
             "training_record": self.training_record_,
         }
-        save_pretrained_folder(folder, self.encoder_, self._head, own)
+        save_encoder(folder, self.encoder_, self._head, own)
 
     @classmethod
     def from_pretrained(cls, folder):
@@ -481,39 +485,22 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         Raises
         ------
         FileNotFoundError, ValueError
-            If the folder is no such folder, incomplete, damaged, changed or of a newer format.
+            If it is not such a folder, incomplete, damaged, changed or of a newer format.
         """
-        from skbert_filter.bert.pretrained_folder import load_pretrained_folder
-
-        encoder, head, own = load_pretrained_folder(folder)
+        encoder, head, own = load_encoder(folder)
         try:
-            pretrainer = cls(**own["parameters"])
+            pretrainer = cls(**{k: v for k, v in own["parameters"].items() if k not in _DROPPED})
             pretrainer._validate_params()
             pretrainer.n_iter_ = len(own["history"]["loss"])
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{os.fspath(folder)!r} is not what save_pretrained of this version wrote: "
-                f"{error}. Copy the folder again from its source, or save the pretrainer anew."
+                f"{error}. Copy the folder again from its source, or save the pretrainer again."
             ) from error
         pretrainer.encoder_, pretrainer._head = encoder, head
         pretrainer.history_ = own["history"]
         pretrainer.training_record_ = own["training_record"]
         return pretrainer
-
-    def _snapshots(self, hashes: dict[str, str], seeds: dict[str, int]) -> "Snapshots | None":
-        if self.checkpoint_dir is None:
-            return None
-        from skbert_filter.bert.checkpointing import Snapshots
-
-        identity = {
-            name: value
-            for name, value in self.get_params(deep=False).items()
-            if name not in _NOT_COMPARED
-        }
-        if isinstance(self.random_state, np.random.RandomState):
-            # It gives other seeds at each use; those of the state are taken.
-            identity["random_state"] = "RandomState"
-        return Snapshots(self.checkpoint_dir, {**identity, **hashes}, seeds, self.save_steps)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -521,6 +508,42 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         tags.input_tags.two_d_array = False
         tags.target_tags.required = False
         return tags
+
+
+def distinct_texts(X: Any, cut: Callable[[str], str] = str) -> tuple[list[str], int]:
+    """Return the distinct texts of a container or a stream, and how many texts there were.
+
+    Of each text counts what `cut` returns; of a stream only the distinct ones are in memory.
+    """
+    distinct: dict[str, None] = {}
+    n_texts = 0
+    for texts in _chunks(X):
+        n_texts += len(texts)
+        distinct.update(dict.fromkeys(map(cut, first_seen(texts)[1])))
+    return list(distinct), n_texts
+
+
+def _chunks(X: Any) -> Iterator[list[str]]:
+    if not isinstance(X, Iterator):
+        yield check_texts(X)
+        return
+    first = list(islice(X, 1))
+    rest = chain(first, X)
+    if first and not isinstance(first[0], str):
+        for number, batch in enumerate(rest):
+            yield check_texts(batch, name=f"batch {number} of X")
+        return
+
+    n_before = 0
+    while chunk := list(islice(rest, _CHUNK)):
+        for row, text in enumerate(chunk, n_before):
+            if not isinstance(text, str):
+                raise TypeError(
+                    f"Row {row} of X is of type {type(text).__name__} ({short_repr(text)}), where "
+                    "the rows before are str. Pass a stream of str, or one of lists of str."
+                )
+        yield check_texts(chunk)
+        n_before += len(chunk)
 
 
 def _shares(
@@ -556,10 +579,3 @@ def _shares(
     shares = np.zeros((len(texts), len(classes)), np.float32)
     np.add.at(shares, (places, codes), 1)
     return classes, shares / np.maximum(shares.sum(axis=1, keepdims=True), 1)
-
-
-def _sha256(texts: Sequence[str]) -> str:
-    digest = hashlib.sha256()
-    for text in texts:
-        digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
-    return f"sha256:{digest.hexdigest()}"

@@ -125,7 +125,8 @@ class SavedFilterMixin(PlainParameters):
         FileNotFoundError, ValueError
             If the folder is no such folder, incomplete, damaged, changed or of a newer format.
         """
-        from skbert_filter.bert.folder import METADATA, load_folder
+        from skbert_filter.bert.checkpoint import load_folder
+        from skbert_filter.bert.folder import METADATA
 
         state, own = load_folder(folder)
         if own["parameters"].get("probabilities") == "sigmoid":

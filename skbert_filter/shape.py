@@ -36,8 +36,8 @@ _CHUNK = 4096
 def shape_features(texts: Any) -> np.ndarray:
     """Return thirteen numbers that describe the shape of each text.
 
-    Words are what `str.split` finds, and runs of blanks count as one, so that
-    indentation changes nothing. No number is standardized: scale the columns.
+    Words are what `str.split` finds, and runs of blanks count as one, so that indentation changes
+    nothing. No number is standardized: scale the columns.
 
     Parameters
     ----------
@@ -57,9 +57,10 @@ def shape_features(texts: Any) -> np.ndarray:
     [0.6700000166893005, 0.17000000178813934]
     """
     texts = check_texts(texts)
-    chunks = [texts[start : start + _CHUNK] for start in range(0, len(texts), _CHUNK)]
-    empty = np.empty((0, len(SHAPE_FEATURES)), dtype=np.float32)
-    return np.concatenate([empty, *map(_features_of, chunks)])
+    features = np.empty((len(texts), len(SHAPE_FEATURES)), np.float32)
+    for start in range(0, len(texts), _CHUNK):
+        features[start : start + _CHUNK] = _features_of(texts[start : start + _CHUNK])
+    return features
 
 
 def word_count_bins(texts: Any) -> np.ndarray:
@@ -81,22 +82,12 @@ def word_count_bins(texts: Any) -> np.ndarray:
 
 
 def word_counts(texts: list[str]) -> np.ndarray:
-    """Return how many words each text has, as `str.split` finds them.
-
-    Parameters
-    ----------
-    texts : list of str
-
-    Returns
-    -------
-    counts : ndarray of intp of shape (n_texts,)
-    """
+    """Return how many words each text has, as `str.split` finds them."""
     return np.fromiter((len(text.split()) for text in texts), dtype=np.intp, count=len(texts))
 
 
 def _features_of(texts: list[str]) -> np.ndarray:
-    # All texts as one array of code points, a line each, so that also an empty text has a
-    # character to sum over.
+    # All texts as one array of code points, a line each: an empty text has a character to sum too.
     words = [text.split() for text in texts]
     lines = "".join(" ".join(each) + "\n" for each in words)
     codes = np.frombuffer(lines.encode("utf-32-le", "surrogatepass"), dtype="<u4")
@@ -104,35 +95,35 @@ def _features_of(texts: list[str]) -> np.ndarray:
     is_end = codes == ord("\n")
     ends = np.flatnonzero(is_end)
     starts = np.append(0, ends[:-1] + 1)
+    n_characters = ends - starts
 
     def count(flags: np.ndarray) -> np.ndarray:
         return np.add.reduceat(flags, starts, dtype=np.intp)
 
     blank = is_end | (codes == ord(" "))
     word_starts = ~blank & np.append(True, blank[:-1])
-    capital, small, sentence_end = kinds == 1, kinds == 2, kinds == 4
+    capital, small, digit, sentence_end, comma, separator = (kinds == i for i in range(1, 7))
     n_words = np.fromiter(map(len, words), dtype=np.intp, count=len(words))
     n_distinct = np.fromiter((len(set(each)) for each in words), dtype=np.intp, count=len(words))
-    n_characters = ends - starts
 
     # An empty text has a share of 0 of everything.
     per_character, per_word = 1 / np.maximum(n_characters, 1), 1 / np.maximum(n_words, 1)
-    columns = [
+    columns = [  # as SHAPE_FEATURES names them
         np.log1p(n_characters),
         np.log1p(n_words),
         sentence_end[np.maximum(ends - 1, 0)] & (n_words > 0),
         count(capital) * per_character,
-        count(kinds == 3) * per_character,
-        np.log1p(count(kinds == 5)),
+        count(digit) * per_character,
+        np.log1p(count(comma)),
         np.log1p(count(sentence_end & np.append(blank[1:], True))),
         count(word_starts & capital) * per_word,
         count(word_starts & small) * per_word,
         np.log1p(count(~blank) * per_word),
         capital[starts],
-        np.log1p(count(kinds == 6)),
+        np.log1p(count(separator)),
         n_distinct * per_word,
     ]
-    return np.column_stack(columns).astype(np.float32)
+    return np.column_stack(columns)
 
 
 @cache

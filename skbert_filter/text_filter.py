@@ -8,17 +8,15 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, FitCallback, with_callbacks
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from skbert_filter._doc_links import DocLinkMixin
@@ -30,13 +28,7 @@ from skbert_filter.duplicates.splits import group_codes
 from skbert_filter.duplicates.training_rows import hold_out, training_rows
 from skbert_filter.labelled_texts import LabelledTexts
 from skbert_filter.saved_filter import SavedFilterMixin
-from skbert_filter.validation import check_labels, check_texts, class_weight_by_number
-
-if TYPE_CHECKING:
-    from skbert_filter.bert.initialization import Start
-
-_SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
-_OF_TOKENIZER = ("tokenizer", "vocab_size", "lowercase")
+from skbert_filter.validation import check_labels, check_texts
 
 # What early stopping holds out of the distinct texts.
 _VALIDATION_FRACTION = 0.1
@@ -54,16 +46,14 @@ class SmallBertTextFilter(
     Parameters
     ----------
     checkpoint : str, path-like, PretrainedEncoder or None, default="auto"
-        What to start from. "web": the bundled encoder, which has read web pages (64/256, 2 layers,
-        4 heads, a cased vocabulary of 8,000). Otherwise the `encoder_` of a `SmallBertPretrainer`,
-        or a folder of `save_pretrained` of this package or of transformers (a BERT in
-        safetensors), or, if there is no such folder, a name on the Hugging Face hub. The encoder's
-        weights, size and tokenizer come from it; a size or tokenizer parameter that is set must
-        agree with it. The classification head is new, unless both it and this fit have two
-        classes: then it starts from that filter's score, scaled to the training labels. None:
-        random weights.
-        "auto": "web", unless a size or tokenizer parameter is set, `max_length` is more than it
-        has positions, or it cannot read the training texts, which a warning reports: then None.
+        What weights, size and tokenizer come from. "web": the bundled encoder, which has read web
+        pages (64/256, 2 layers, 4 heads, a cased vocabulary of 8,000). Otherwise the `encoder_` of
+        a `SmallBertPretrainer`, a folder of `save_pretrained` of this package or of transformers
+        (a BERT in safetensors), or a name on the Hugging Face hub. Size and tokenizer parameters
+        that are set must agree with it. The head is new, unless both it and this fit have two
+        classes: then it is that filter's score, scaled to the training labels. None: random
+        weights. "auto": "web", unless a size or tokenizer parameter is set, `max_length` is more
+        than it has positions, or it cannot read the training texts, which a warning reports.
     tokenizer : "corpus", str, path-like or tokenizer object, default=None
         "corpus": learn WordPiece from the training texts. Otherwise a folder, a name on the
         Hugging Face hub, a `tokenizers.Tokenizer` or a fast tokenizer of transformers. None: that
@@ -100,9 +90,8 @@ class SmallBertTextFilter(
         ``focal_gamma=0, label_smoothing=0``; the inverse of the focal loss is for one label each.
     epochs : int or "auto", default="auto"
         Passes over the training texts. "auto": as many as make 80 steps for each class, and at
-        least 4: a few hundred texts need more passes than a few thousand, and many classes more
-        than two. For two classes from a `checkpoint` 80 steps in all are enough; from one that
-        is a filter of two classes, such as "web", 8 passes below 1,000 texts, and 4 from there on.
+        least 4. For two classes from a `checkpoint` 80 steps in all; from one that is a filter of
+        two classes, such as "web", 8 passes below 1,000 texts, and 4 from there on.
     batch_size : int, default=64
         Texts of a training step.
     learning_rate : float or "auto", default="auto"
@@ -176,7 +165,10 @@ class SmallBertTextFilter(
         "lowercase": ["boolean", None],
         "max_length": [Interval(Integral, 3, None, closed="left")],
         "padding": [StrOptions({"longest", "max_length"})],
-        **{name: [Interval(Integral, 1, None, closed="left"), None] for name in _SIZES},
+        "hidden_size": [Interval(Integral, 1, None, closed="left"), None],
+        "intermediate_size": [Interval(Integral, 1, None, closed="left"), None],
+        "num_hidden_layers": [Interval(Integral, 1, None, closed="left"), None],
+        "num_attention_heads": [Interval(Integral, 1, None, closed="left"), None],
         "hidden_dropout_prob": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "attention_probs_dropout_prob": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "focal_gamma": [Interval(Real, 0, None, closed="left")],
@@ -269,7 +261,7 @@ class SmallBertTextFilter(
         y : array-like of shape (n_samples,)
             Labels of one type, two or more different ones.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights; rows of weight 0 are as if they were not there.
+            Weights; rows of weight 0 do not count.
         groups : array-like of shape (n_samples,), default=None
             The page, firm or other source of each text: early stopping holds out whole ones, and
             does not train on the texts that they share with others.
@@ -313,64 +305,61 @@ class SmallBertTextFilter(
         if groups is not None:
             grouped = used_texts, codes, group_codes(groups, len(texts))[0][used]
 
-        rows = self._training_rows(used_texts, codes, weights[used], classes)
+        rows = training_rows(
+            used_texts,
+            codes,
+            weights[used],
+            n_classes,
+            duplicates=self.duplicates,
+            conflicts=self.conflicts,
+        )
+        left = rows.shares.sum(axis=0)
+        if not left.all():
+            raise ValueError(
+                f"No text is left of the class {classes[left.argmin()]!r}: all of its texts come "
+                f"with other labels too, and conflicts={self.conflicts!r}. Correct the labels "
+                '(docs: guide_labels, "My labels conflict: what now?").'
+            )
+        rows = rows.with_class_weight(self.class_weight, classes)
         validation = self._validation_rows(X_val, y_val, classes, rows)
+
         drawn = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=3)
         seeds = dict(zip(("split", "weights", "training"), drawn.tolist(), strict=True))
 
         # Construction stays free of the tokenizers library, as of Keras.
-        from skbert_filter.bert.initialization import find_encoder
+        from skbert_filter.bert.initialization import find_encoder, start_of_filter
 
-        encoder, reading = find_encoder(
-            self.checkpoint, rows.texts, requested=self._requested(), max_length=self.max_length
-        )
+        parameters = self.get_params(deep=False)
+        encoder, reading = find_encoder(parameters, rows.texts)
         origin = auto_settings.origin_of(encoder, n_classes=n_classes)
         # From a score the few epochs there are suffice, and every label is learnt.
         holds_out = self.early_stopping and (self.early_stopping != "auto" or origin != "score")
         if validation is None and holds_out:
             rows, validation = self._hold_out(rows, n_classes, seeds["split"], grouped)
-        n_epochs = auto_settings.epochs(
-            self.epochs,
+        plan = auto_settings.plan_of_filter(
+            parameters,
             n_texts=len(rows.texts),
             n_classes=n_classes,
-            batch_size=self.batch_size,
             origin=origin,
+            seed=seeds["training"],
         )
 
-        context = self._init_callback_context(max_subtasks=n_epochs)
+        context = self._init_callback_context(max_subtasks=plan.epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        start = self._start(encoder, origin, rows, n_classes, seeds["weights"])
+        rng = np.random.RandomState(seeds["weights"])
+        start = start_of_filter(encoder, rows, parameters, rng)
         import_keras()
-        from skbert_filter.bert.training import EpochTasks, TrainingPlan, fit_bert
+        from skbert_filter.bert.training import EpochTasks, fit_bert
 
-        fitted = fit_bert(
-            start,
-            rows,
-            validation,
-            TrainingPlan(
-                epochs=n_epochs,
-                batch_size=self.batch_size,
-                learning_rate=auto_settings.learning_rate(
-                    self.learning_rate, n_classes=n_classes, origin=origin
-                ),
-                patience=auto_settings.patience(n_epochs) if self.early_stopping else None,
-                max_length=self.max_length,
-                longest=self.padding == "longest",
-                seed=seeds["training"],
-                verbose=int(self.verbose),
-            ),
-            gamma=float(self.focal_gamma),
-            label_smoothing=float(self.label_smoothing),
-            epoch_tasks=EpochTasks(
-                context,
-                lambda state: {"classes_": classes, "_state": state},
-                metadata=None if sample_weight is None else {"sample_weight": sample_weight},
-                estimator=self,
-                X=X,
-                y=y,
-            ),
-            callbacks=keras_callbacks,
+        tasks = EpochTasks(
+            context,
+            lambda state: {"classes_": classes, "_state": state},
+            metadata=None if sample_weight is None else {"sample_weight": sample_weight},
+            estimator=self,
+            X=X,
+            y=y,
         )
+        fitted = fit_bert(start, rows, validation, plan, tasks, keras_callbacks)
 
         self.classes_ = classes
         self.history_ = fitted.history
@@ -466,46 +455,6 @@ class SmallBertTextFilter(
         longest = self.padding == "longest"
         return predict_logits(self._state, check_texts(X), longest=longest, n_jobs=self.n_jobs)
 
-    def _training_rows(
-        self, texts: Sequence[str], codes: np.ndarray, weights: np.ndarray, classes: np.ndarray
-    ) -> LabelledTexts:
-        """Merge equal texts, and weigh the classes."""
-        rows = training_rows(
-            texts,
-            codes,
-            weights,
-            len(classes),
-            duplicates=self.duplicates,
-            conflicts=self.conflicts,
-        )
-        left = rows.shares.sum(axis=0)
-        if not left.all():
-            raise ValueError(
-                f"No text is left of the class {classes[left.argmin()]!r}: all of its texts come "
-                f"with other labels too, and conflicts={self.conflicts!r}. Correct the labels "
-                '(docs: guide_labels, "My labels conflict: what now?").'
-            )
-
-        if isinstance(self.class_weight, dict):
-            given = np.array(list(self.class_weight.values()), np.float64)
-            if not np.isfinite(given).all() or (given < 0).any() or not given.any():
-                raise ValueError(
-                    f"class_weight={self.class_weight!r} must hold finite numbers of 0 or more, "
-                    "not all of them 0."
-                )
-        class_weights = compute_class_weight(
-            class_weight_by_number(self.class_weight, classes),
-            classes=np.arange(len(classes)),
-            y=np.tile(np.arange(len(classes)), len(rows.texts)),
-            sample_weight=(rows.shares * rows.weights[:, None]).ravel(),
-        )
-        # a text of several classes counts for each by its weight too
-        weighted = rows.shares * class_weights.astype(np.float32)
-        total = weighted.sum(axis=1, keepdims=True)
-        shares = np.divide(weighted, total, out=rows.shares.copy(), where=total > 0)
-        weights = rows.weights * total[:, 0]
-        return replace(rows, shares=shares, weights=weights / weights.mean())
-
     def _validation_rows(
         self, X_val: Any, y_val: Any, classes: np.ndarray, rows: LabelledTexts
     ) -> LabelledTexts | None:
@@ -546,48 +495,6 @@ class SmallBertTextFilter(
                 "Pass X_val and y_val, or early_stopping='auto' "
                 '(docs: guide_model, "How long does it train?").'
             ) from None
-
-    def _requested(self) -> dict[str, Any]:
-        """Return the parameters of the size and tokenizer that are set."""
-        requested = {name: getattr(self, name) for name in (*_SIZES, *_OF_TOKENIZER)}
-        return {name: value for name, value in requested.items() if value is not None}
-
-    def _start(
-        self,
-        encoder: PretrainedEncoder | None,
-        origin: auto_settings.Origin,
-        rows: LabelledTexts,
-        n_classes: int,
-        seed: int,
-    ) -> "Start":
-        """Return the tokenizer, architecture and weights that training starts from."""
-        from skbert_filter.bert.initialization import start_of_filter, with_score
-
-        head: dict[str, Any] = {"n_logits": 1 if n_classes == 2 else n_classes}
-        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
-            head[name] = auto_settings.dropout(
-                getattr(self, name), n_classes=n_classes, from_checkpoint=encoder is not None
-            )
-        start = start_of_filter(
-            encoder,
-            self.checkpoint,
-            rows.texts,
-            requested=self._requested(),
-            max_length=self.max_length,
-            head=head,
-            rng=np.random.RandomState(seed),
-        )
-        if encoder is None or origin != "score":
-            return start
-        return with_score(
-            start,
-            encoder,
-            rows,
-            gamma=self.focal_gamma,
-            label_smoothing=self.label_smoothing,
-            max_length=self.max_length,
-            n_jobs=self.n_jobs,
-        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

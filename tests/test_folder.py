@@ -1,9 +1,12 @@
-"""The saved folder: what is in it, who else reads it, and what is refused."""
+"""The saved folder: what is in it, who else reads it, what is refused, and what it may replace."""
 
 import copy
 import json
 import os
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +15,8 @@ from safetensors.numpy import load_file, save_file
 from scipy.special import softmax
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from skbert_filter import SmallBertTextFilter
-from skbert_filter.bert.folder import write_metadata
+from skbert_filter import SmallBertPretrainer, SmallBertTextFilter
+from skbert_filter.bert.folder import check_can_save, save_over, write_metadata
 from skbert_filter.bert.tokenizer import build_wordpiece
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -261,7 +264,11 @@ def link_elsewhere(file):
         (lambda f: (f / "skbert_filter.json").write_text("[" * 99999), ValueError, "is damaged"),
         (lambda f: (f / "skbert_filter.json").write_bytes(b"\xff"), ValueError, "is damaged"),
         (lambda f: (f / "skbert_filter.json").write_text("[]"), ValueError, "is not a JSON object"),
-        (lambda f: edit_json(f / "skbert_filter.json", format_version=99), ValueError, "format 99"),
+        (
+            lambda f: edit_json(f / "skbert_filter.json", format_version=99),
+            ValueError,
+            "format_version=99",
+        ),
         (
             lambda f: edit_json(f / "skbert_filter.json", format_version="1"),
             ValueError,
@@ -312,14 +319,14 @@ def test_a_damaged_folder_is_refused(saved, damage, error, message):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"gamma": None}, "has no gamma, where a filter has gamma of type int or float"),
+        ({"gamma": None}, "has no gamma, which a saved model has"),
         ({"gamma": "2"}, "has gamma='2'"),
         ({"max_length": 2.5}, "has max_length=2.5"),
         ({"max_length": 1000}, "has max_length=1000 for 24 positions"),
-        ({"precision": "float8"}, "has an unknown precision='float8'"),
-        ({"gamma": -1}, "has gamma=-1, .* with which no filter is trained"),
-        ({"gamma": float("inf")}, "has gamma=inf, .* with which no filter is trained"),
-        ({"label_smoothing": 1.0}, "label_smoothing=1.0, with which no filter is trained"),
+        ({"precision": "float8"}, "has precision='float8'"),
+        ({"gamma": -1}, "has gamma=-1, which is not valid"),
+        ({"gamma": float("inf")}, "has gamma=inf, which is not valid"),
+        ({"label_smoothing": 1.0}, "has label_smoothing=1.0, which is not valid"),
         ({"fingerprint": None}, "has no fingerprint"),
         ({"classes": None}, "has no classes, .* an encoder without classes is passed as check"),
         ({"classes": ["one"]}, "has id2label=.*but skbert_filter.json has classes=.'one'."),
@@ -388,7 +395,7 @@ def test_classes_that_changed_places_are_refused(saved, own_hash):
         ),
         (
             lambda f: edit_json(f / "config.json", intermediate_size=8),
-            r"intermediate\.dense\.weight of shape \(16, 32\), but config\.json asks for \(8, 32\)",
+            r"intermediate\.dense\.weight of shape \(16, 32\) in place of \(8, 32\)",
         ),
         (
             lambda f: edit_json(f / "config.json", num_hidden_layers=10**9),
@@ -420,11 +427,11 @@ def test_classes_that_changed_places_are_refused(saved, own_hash):
                 },
                 f / "model.safetensors",
             ),
-            r"has classifier\.weight of shape None",
+            r"lacks weights .*: classifier\.weight\.",
         ),
         (
             lambda f: (f / "tokenizer.json").write_text("{}"),
-            r"tokenizer\.json' is no tokenizer\.json that can be read",
+            r"tokenizer\.json' is not a tokenizer\.json that can be read",
         ),
     ],
 )
@@ -447,3 +454,104 @@ def test_who_may_read_a_new_file_may_read_the_folder(saved, tmp_path):
     mine.touch()
     modes = {path.name: path.stat().st_mode for path in saved.iterdir()}
     assert modes == dict.fromkeys(modes, mine.stat().st_mode)
+
+
+# --- in the place of another
+
+
+def test_a_model_of_the_other_kind_is_never_replaced(binary, tmp_path):
+    sizes = {"hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 1, "vocab_size": 50}
+    encoder = SmallBertPretrainer(**sizes, max_steps=1).fit(["We build pumps", "View All"])
+    for kind, model in {"filter": binary, "encoder": encoder}.items():
+        folder = tmp_path / kind
+        model.save_pretrained(folder)
+        check_can_save(folder, kind, overwrite=True)
+        with pytest.raises(FileExistsError, match=rf"holds a saved {kind}.*overwrite=True"):
+            check_can_save(folder, kind, overwrite=False)
+        other = {"filter": "encoder", "encoder": "filter"}[kind]
+        with pytest.raises(FileExistsError, match=f"files other than a saved {other}"):
+            check_can_save(folder, other, overwrite=True)
+
+
+def test_what_else_is_in_the_folder_is_not_lost(saved):
+    check_can_save(saved, "filter", overwrite=True)
+    (saved / "labels.csv").write_text("text,label\n")
+    with pytest.raises(FileExistsError, match=r"holds labels\.csv, which is not part of the saved"):
+        check_can_save(saved, "filter", overwrite=True)
+
+
+def test_a_model_that_was_saved_meanwhile_is_not_replaced(binary, brief, tmp_path):
+    def save_slowly(folder):
+        binary.save_pretrained(tmp_path / "model")
+        brief.save_pretrained(folder)
+
+    with pytest.raises(FileExistsError, match=r"holds a saved filter.*overwrite=True"):
+        save_over(save_slowly, tmp_path / "model", "filter", overwrite=False)
+    found = SmallBertTextFilter.from_pretrained(tmp_path / "model")
+    assert found.fingerprint_ == binary.fingerprint_
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+# A disk of 64 kB, which only this process and its children see.
+SMALL_DISK = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+MOUNT = "mkdir disk && mount -t tmpfs -o size=64k tmpfs disk && "
+
+try:
+    MAY = not subprocess.run([*SMALL_DISK, "mount -t tmpfs tmpfs /mnt"]).returncode
+except FileNotFoundError:
+    MAY = False
+on_a_small_disk = pytest.mark.skipif(not MAY, reason="this system does not let us mount a disk")
+
+SAVE = """
+import sys
+from pathlib import Path
+from skbert_filter import SmallBertTextFilter
+from skbert_filter.bert.folder import save_over
+
+model = SmallBertTextFilter.from_pretrained(sys.argv[1])
+save_over(model.save_pretrained, Path("disk/model"), "filter", overwrite=False)
+"""
+
+
+def run_on_a_small_disk(folder, *command):
+    (folder / "temporary").mkdir()
+    return subprocess.run(
+        [*SMALL_DISK, f'{MOUNT} exec "$@"', "sh", sys.executable, *command],
+        cwd=folder,
+        env=os.environ | {"TMPDIR": str(folder / "temporary")},
+        capture_output=True,
+        text=True,
+    )
+
+
+@on_a_small_disk
+def test_a_filter_that_does_not_fit_on_the_disk_is_saved_elsewhere(saved, tmp_path):
+    done = run_on_a_small_disk(tmp_path, "-c", SAVE, saved)
+    (elsewhere,) = (tmp_path / "temporary").glob("*/model")
+    assert done.stderr.splitlines()[-2:] == [
+        f"skbert_filter.io.atomic.NoRoomError: [Errno 28] There is no room to write {tmp_path}/disk"
+        "/model (No space left on device). Free some, or name a place on another disk.",
+        f"The filter is saved in {elsewhere} instead: move it where you want it.",
+    ]
+    load = SmallBertTextFilter.from_pretrained
+    assert load(elsewhere).fingerprint_ == load(saved).fingerprint_
+    assert not any((tmp_path / "disk").iterdir())
+
+
+@pytest.mark.slow
+@on_a_small_disk
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("-o disk/encoder", r"disk/encoder \(No.*The encoder is saved in \S+/encoder instead"),
+        ("-o encoder --checkpoint-dir disk/kept", r"disk/kept/pretraining.safetensors \(No"),
+    ],
+)
+def test_pretraining_tells_of_a_full_disk_in_a_line(tmp_path, options, message):
+    (tmp_path / "corpus.txt").write_text("".join(f"We make {what}.\n" for what in "abcdefgh"))
+    arguments = f"corpus.txt --hidden-size 32 --epochs 3 {options}".split()
+    code = "from skbert_filter.cli.app import app; app()"
+    done = run_on_a_small_disk(tmp_path, "-c", code, "pretrain", *arguments)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert re.search(f"no room to write \\S+{message}", done.stderr)

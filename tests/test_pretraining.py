@@ -13,9 +13,15 @@ from skbert_filter.bert.architecture import Architecture
 from skbert_filter.bert.batching import pad, training_rows
 from skbert_filter.bert.checkpointing import Snapshot, Snapshots
 from skbert_filter.bert.engine import import_keras
-from skbert_filter.bert.masking import Masking
-from skbert_filter.bert.pretraining_task import PretrainingTask, at_usual_scale
-from skbert_filter.bert.sampled_softmax import N_DRAWN, N_FREQUENT, Candidates
+from skbert_filter.bert.initialization import start_at_random
+from skbert_filter.bert.pretraining_task import (
+    N_DRAWN,
+    N_FREQUENT,
+    Candidates,
+    Masking,
+    PretrainingTask,
+    at_usual_scale,
+)
 from skbert_filter.bert.tokenizer import build_wordpiece, encode
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "pump", "##s", "##ed", "view", "all", "we"]
@@ -262,17 +268,12 @@ def task():
     }
     shares = np.zeros((9, 2))
     shares[0, 1] = shares[5, 0] = 1
-    return PretrainingTask.of(
-        texts,
-        targets=np.random.RandomState(1).standard_normal((9, 3)),
-        shares=shares,
-        tokenizer=TOKENIZER,
-        vocab_size=16,
-        lowercase=False,
-        sizes=sizes,
-        probability=0.15,
-        rng=np.random.RandomState(0),
+    rng = np.random.RandomState(0)
+    start = start_at_random(
+        texts, tokenizer=TOKENIZER, vocab_size=16, lowercase=False, sizes=sizes, rng=rng
     )
+    targets = np.random.RandomState(1).standard_normal((9, 3))
+    return PretrainingTask.of(start, texts, targets, shares, rng)
 
 
 def test_an_untrained_model_knows_the_frequencies(task):

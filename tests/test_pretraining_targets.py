@@ -8,8 +8,12 @@ import pytest
 from skbert_filter.bert import pretraining_targets
 from skbert_filter.bert.architecture import Architecture
 from skbert_filter.bert.pretrained import PretrainedEncoder
-from skbert_filter.bert.pretraining_targets import shape_targets, teacher_targets
-from skbert_filter.bert.teacher import Teacher
+from skbert_filter.bert.pretraining_targets import (
+    Teacher,
+    shape_targets,
+    teacher_targets,
+    text_parts,
+)
 from skbert_filter.bert.tokenizer import build_wordpiece
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -79,7 +83,7 @@ def texts():
 
 
 def test_targets_are_components_of_unit_deviation(encoder, texts):
-    targets = teacher_targets(texts, encoder, 1, 12)
+    targets = teacher_targets([texts], encoder, 1, 12)
     assert targets.shape == (90, 16)
     assert targets.std() == pytest.approx(1)
     spread = targets.std(axis=0)
@@ -94,17 +98,18 @@ def test_targets_are_components_of_unit_deviation(encoder, texts):
 
 def test_an_interrupted_pass_resumes(encoder, texts, tmp_path, monkeypatch):
     monkeypatch.setattr(pretraining_targets, "_CHUNK", 20)
-    whole = teacher_targets(texts, encoder, 1, 12)
-    reported = []
+    parts = text_parts(texts)
+    assert [len(part) for part in parts] == [20, 20, 20, 20, 10]
+    whole = teacher_targets(parts, encoder, 1, 12)
+    read = []
 
-    def progress(n_parts):
-        reported.append(n_parts)
-        if len(reported) == 4:
+    def on_part():
+        read.append(1)
+        if len(read) == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        teacher_targets(texts, encoder, 1, 12, folder=tmp_path / "state", progress=progress)
-    assert reported == [5, 0, 0, 0]
+        teacher_targets(parts, encoder, 1, 12, folder=tmp_path / "state", on_part=on_part)
     kept = sorted(file.name for file in (tmp_path / "state").iterdir())
     assert len(kept) == 4  # the sample and three of five parts
 
@@ -114,11 +119,11 @@ def test_an_interrupted_pass_resumes(encoder, texts, tmp_path, monkeypatch):
         "states",
         lambda self, texts, own=Teacher.states: read.append(len(texts)) or own(self, texts),
     )
-    resumed = teacher_targets(texts, encoder, 1, 12, folder=tmp_path / "state")
+    resumed = teacher_targets(parts, encoder, 1, 12, folder=tmp_path / "state")
     assert read == [20, 10]
     np.testing.assert_allclose(resumed, whole, atol=1e-5)
     # another layer takes nothing of it
-    teacher_targets(texts, encoder, 2, 12, folder=tmp_path / "state")
+    teacher_targets(parts, encoder, 2, 12, folder=tmp_path / "state")
     assert sum(read) == 30 + 90 + 90
 
 

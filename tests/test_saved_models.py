@@ -9,12 +9,12 @@ from sklearn.ensemble import VotingClassifier
 from sklearn.frozen import FrozenEstimator
 
 from skbert_filter import DedupPredictor, SmallBertTextFilter, filter_corpus
+from skbert_filter.bert.folder import check_can_save
 from skbert_filter.corpus import load_classifier
 from skbert_filter.datasets import make_website_snippets
 from skbert_filter.inspection import tfidf_shape_baseline
 from skbert_filter.labelling.choice import choose_model
 from skbert_filter.labelling.train import train_filter
-from skbert_filter.saved_folders import check_saved_folder
 from skbert_filter.saved_models import load_saved, mean_of, save_classifier
 
 PROBES = [
@@ -73,16 +73,16 @@ def test_a_folder_that_was_changed_is_refused(tfidf, tmp_path):
     with pytest.raises(ValueError, match=r"vocabularies\.json in .* is not the file"):
         load_saved(tmp_path / "model")
     path.unlink()
-    with pytest.raises(ValueError, match=r"vocabularies\.json is not a regular file"):
+    with pytest.raises(ValueError, match=r"vocabularies.json is not a regular file"):
         load_saved(tmp_path / "model")
 
 
 def test_a_saved_model_is_replaced_but_nothing_else_in_its_folder(mean, tmp_path):
     save_classifier(mean, tmp_path / "model")
-    check_saved_folder(tmp_path / "model", "filter", overwrite=True)
+    check_can_save(tmp_path / "model", "filter", overwrite=True)
     (tmp_path / "model" / "tfidf" / "notes.txt").write_text("precious")
     with pytest.raises(FileExistsError, match=r"holds tfidf/notes\.txt, which is not part"):
-        check_saved_folder(tmp_path / "model", "filter", overwrite=True)
+        check_can_save(tmp_path / "model", "filter", overwrite=True)
 
 
 @pytest.mark.parametrize("name", ["tfidf", "mean"])

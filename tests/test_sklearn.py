@@ -81,12 +81,10 @@ EXPECTED_TO_FAIL = {
     },
     "WordCountRule": {},
     "Pipeline": dict.fromkeys(
-        ["check_non_text_refused", "check_one_column_table", "check_tables_refused"],
+        ["check_non_text_refused", "check_tables"],
         _OF_THE_VECTORIZER,
     ),
-    "DedupPredictor": dict.fromkeys(
-        ["check_non_text_refused", "check_tables_refused"], _OF_THE_VECTORIZER
-    ),
+    "DedupPredictor": dict.fromkeys(["check_non_text_refused", "check_tables"], _OF_THE_VECTORIZER),
 }
 
 

@@ -71,6 +71,16 @@ class Architecture:
         return shapes
 
 
+def masked_lm_shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the head that guesses hidden tokens, but its tied output embedding."""
+    width = architecture.hidden_size
+    return {
+        **_dense("cls.predictions.transform.dense", width, width),
+        **_layer_norm("cls.predictions.transform.LayerNorm", width),
+        "cls.predictions.bias": (architecture.vocab_size,),
+    }
+
+
 def _dense(name: str, n_out: int, n_in: int) -> dict[str, tuple[int, ...]]:
     return {f"{name}.weight": (n_out, n_in), f"{name}.bias": (n_out,)}
 

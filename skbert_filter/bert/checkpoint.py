@@ -1,38 +1,42 @@
-"""Encoders to start from: a BERT in safetensors, of this package or of Hugging Face.
+"""Read models from folders: what this package has saved, or a BERT of Hugging Face in safetensors.
 
-Every tensor of the encoder must be there, of the right shape: nothing is made up but what a
-checkpoint may lack, the pooler and the head. Reading runs no code of a checkpoint.
+Every tensor must be there, of the right shape: nothing is made up but what a checkpoint may lack,
+the pooler and the head. Reading runs no code of a folder.
 """
 
 import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, get_args
 
+import ml_dtypes  # noqa: F401  (NumPy then knows bfloat16, as which safetensors gives such tensors)
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
-from skbert_filter.bert.architecture import Architecture, Weights
+from skbert_filter.bert.architecture import Architecture, Precision, masked_lm_shapes
 from skbert_filter.bert.config import architecture_of
 from skbert_filter.bert.folder import (
     BUNDLED,
+    FILES,
     METADATA,
-    check_finite,
-    check_size,
+    WEIGHTS,
     checked_metadata,
+    damaged,
     find_folder,
-    is_encoder_folder,
-    load_folder,
+    kind_of,
     read_json,
 )
 from skbert_filter.bert.pretrained import PretrainedEncoder
+from skbert_filter.bert.state import BertState
 from skbert_filter.bert.tokenizer import load_tokenizer, special_tokens
 
-_WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
+_INDEX = "model.safetensors.index.json"
 _TOKENIZERS = ("tokenizer.json", "vocab.txt")
 # What is downloaded of a model on the hub.
 _NEEDED = (
-    *("config.json", METADATA, _WEIGHTS, _INDEX, "model-*-of-*.safetensors"),
+    *("config.json", METADATA, WEIGHTS, _INDEX, "model-*-of-*.safetensors"),
     *(*_TOKENIZERS, "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
 )
 
@@ -40,38 +44,28 @@ _PARTS = ("embeddings.", "encoder.", "pooler.")
 _BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
 _FLOATS = ("F16", "BF16", "F32", "F64")
 
+# What the metadata of a saved model hold, and those of a filter besides.
+_FIELDS: dict[str, Callable[[Any], bool]] = dict.fromkeys(
+    ("parameters", "history", "training_record"), lambda value: type(value) is dict
+)
+_FIELDS_OF_A_FILTER: dict[str, Callable[[Any], bool]] = {
+    "max_length": lambda value: type(value) is int and value >= 1,
+    "gamma": lambda value: type(value) in (int, float) and 0 <= value < np.inf,
+    "label_smoothing": lambda value: type(value) in (int, float) and 0 <= value < 1,
+    "precision": lambda value: value in get_args(Precision),
+    "classes": lambda value: type(value) is list,
+    "classes_dtype": lambda value: type(value) is str,
+    "fingerprint": lambda value: type(value) is str,
+    **_FIELDS,
+}
+
 
 def load_checkpoint(
     source: str | os.PathLike | PretrainedEncoder, *, name: str = "checkpoint"
 ) -> PretrainedEncoder:
-    """Encoder of a folder of this package or of Hugging Face's, or of a model on the hub.
+    """Load the encoder of a folder, of "web", or of a model on the Hugging Face hub.
 
-    Parameters
-    ----------
-    source : str, path-like or PretrainedEncoder
-        "web" for the bundled one, a folder that exists, or else the name of a model on the
-        Hugging Face hub. An encoder is returned as it is.
-    name : str, default="checkpoint"
-        What messages call it.
-
-    Returns
-    -------
-    encoder : PretrainedEncoder
-        Without a pooler if the checkpoint has none; with a head if it is a filter of two classes.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such folder or model, or if one of its files is missing.
-    ValueError
-        If a file is damaged, or says something that this package does not compute.
-
-    Examples
-    --------
-    >>> from skbert_filter.bert.checkpoint import load_checkpoint
-    >>> load_checkpoint("no/such/folder")
-    Traceback (most recent call last):
-    FileNotFoundError: checkpoint='no/such/folder' is no folder that exists, and does not ...
+    It has no pooler if the checkpoint has none, and a head if that is a filter of two classes.
     """
     if isinstance(source, PretrainedEncoder):
         return source
@@ -79,132 +73,241 @@ def load_checkpoint(
     folder = find_folder(source)
     if not folder.is_dir():
         folder = _downloaded(source, owner)
-    return _load(folder, os.fspath(source), owner)
+    return _read_encoder(folder, os.fspath(source), owner)[0]
 
 
 def bundled_checkpoint(name: str) -> PretrainedEncoder:
-    """Return the encoder of a bundled filter, whatever the working directory holds."""
-    return _load(BUNDLED[name], name, f"checkpoint={name!r}")
+    """Load the encoder of a bundled filter, whatever the working directory holds."""
+    return _read_encoder(BUNDLED[name], name, f"checkpoint={name!r}")[0]
 
 
-def _load(folder: Path, source: str, owner: str) -> PretrainedEncoder:
-    if (folder / METADATA).is_file():
-        checked_metadata(folder)
+def load_encoder(
+    folder: str | os.PathLike,
+) -> tuple[PretrainedEncoder, dict[str, np.ndarray], dict[str, Any]]:
+    """Load what `save_encoder` has written: encoder, head that guesses tokens, and metadata."""
+    path, owner = Path(folder), repr(os.fspath(folder))
+    if kind_of(path) != "encoder":
+        raise FileNotFoundError(
+            f"{owner} is not a folder written by save_pretrained of a SmallBertPretrainer. "
+            "Any BERT is passed to SmallBertTextFilter as checkpoint=."
+        )
+    encoder, masked_lm = _read_encoder(path, os.fspath(folder), owner)
+    metadata = read_json(path / METADATA)
+    _check_fields(path, metadata, _FIELDS)
+    return encoder, masked_lm, metadata
+
+
+def load_folder(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
+    """Load what `save_folder` has written, or a bundled filter: the state, and the metadata."""
+    path, owner = find_folder(folder), repr(os.fspath(folder))
+    if not (path / METADATA).is_file():
+        raise FileNotFoundError(
+            f"{owner} is not a folder written by save_pretrained: it has no {METADATA}."
+        )
+    for name in (METADATA, *FILES):
+        # an installer may link to the files of a package
+        is_link = (path / name).is_symlink() and path not in BUNDLED.values()
+        if not (path / name).is_file() or is_link:
+            raise ValueError(f"{owner} is incomplete: {name} is not a regular file.")
+
+    metadata = checked_metadata(path)
+    _check_fields(path, metadata, _FIELDS_OF_A_FILTER)
+    config, architecture = _read_config(path, owner)
+    names = config.get("id2label")
+    if not isinstance(names, dict) or not 2 <= len(names) == len(metadata["classes"]):
+        raise ValueError(
+            f"config.json of {owner} has id2label={names!r}, but {METADATA} has "
+            f"classes={metadata['classes']!r}. Save the filter again."
+        )
+    if (length := metadata["max_length"]) > architecture.max_position_embeddings:
+        n_positions = architecture.max_position_embeddings
+        raise ValueError(damaged(path, f"has max_length={length} for {n_positions} positions"))
+
+    n_logits = len(names)
+    shapes = replace(architecture, n_logits=n_logits).weight_shapes()
+    weights = _read_weights(path, shapes, owner)
+    if n_logits == 2:
+        # the one logit, of which the two are half each
+        n_logits = 1
+        for name in ("classifier.weight", "classifier.bias"):
+            weights[name] = weights[name][1:] - weights[name][:1]
+
+    state = BertState.of(
+        replace(architecture, n_logits=n_logits),
+        weights,
+        _read_tokenizer(path, architecture, owner),
+        max_length=metadata["max_length"],
+        gamma=metadata["gamma"],
+        label_smoothing=metadata["label_smoothing"],
+        precision=metadata["precision"],
+    )
+    return state, metadata
+
+
+def _check_fields(
+    path: Path, metadata: Mapping[str, Any], fields: Mapping[str, Callable[[Any], bool]]
+) -> None:
+    for name, is_valid in fields.items():
+        if name not in metadata:
+            raise ValueError(damaged(path, f"has no {name}, which a saved model has"))
+        if not is_valid(metadata[name]):
+            raise ValueError(damaged(path, f"has {name}={metadata[name]!r}, which is not valid"))
+
+
+def _read_encoder(
+    folder: Path, source: str, owner: str
+) -> tuple[PretrainedEncoder, dict[str, np.ndarray]]:
+    """Return an encoder, and the head that guesses tokens if a pretrainer has saved it."""
+    kind = kind_of(folder)
+    if kind == "filter":
+        state, _ = load_folder(folder)
+        architecture, weights = replace(state.architecture, n_logits=0), dict(state.weights)
+        tokenizer_json = state.tokenizer_json
+    else:
+        if kind == "encoder":
+            checked_metadata(folder)
+        _, architecture = _read_config(folder, owner)
+        shapes = architecture.weight_shapes()
+        if kind == "encoder":
+            # Of labels, if it learnt two.
+            shapes = replace(architecture, n_logits=1).weight_shapes()
+            shapes |= masked_lm_shapes(architecture)
+        weights = _read_weights(folder, shapes, owner, optional=("bert.pooler.", "classifier."))
+        tokenizer_json = _read_tokenizer(folder, architecture, owner).to_str()
+
+    def part(prefix: str) -> dict[str, np.ndarray]:
+        return {name: weight for name, weight in weights.items() if name.startswith(prefix)}
+
+    head = part("classifier.")
+    if len(head.get("classifier.bias", ())) != 1:
+        head = {}
+    encoder = PretrainedEncoder(architecture, part("bert."), tokenizer_json, source, head)
+    return encoder, part("cls.")
+
+
+def _downloaded(source: str | os.PathLike, owner: str) -> Path:
+    """Return the folder of a model on the hub, from Hugging Face's cache if it is there."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError
+
+    see = '(docs: guide_model, "Can it start from a BERT of Hugging Face?").'
+    try:
+        if not isinstance(source, str):
+            raise HFValidationError("a path is not a name.")
+        return Path(snapshot_download(source, allow_patterns=list(_NEEDED)))
+    except HFValidationError:
+        raise FileNotFoundError(
+            f"{owner} is not a folder that exists, and does not look like the name of a "
+            "model on the Hugging Face hub, such as 'google/bert_uncased_L-2_H-128_A-2'. "
+            f"Correct the path or the name {see}"
+        ) from None
+    # Of the hub's client, of the HTTP library beneath it, or of the operating system.
+    except Exception as error:
+        raise FileNotFoundError(
+            f"{owner} is not a folder that exists, and no model of that name was found in Hugging "
+            f"Face's cache or on its hub ({type(error).__name__}: {error}). Correct the name; or, "
+            f"where the hub can be reached, run `hf download {source} --local-dir FOLDER`, and "
+            f"pass that folder {see}"
+        ) from error
+
+
+def _read_config(folder: Path, owner: str) -> tuple[dict[str, Any], Architecture]:
+    """Return the config.json, and the size in it, unless the weights' files cannot hold it."""
     if not (folder / "config.json").is_file():
         raise FileNotFoundError(
             f"{owner} has no config.json. Pass a folder written by save_pretrained of "
             "this package or of transformers."
         )
-    architecture = architecture_of(read_json(folder / "config.json"), owner)
-    return PretrainedEncoder(
-        architecture=architecture,
-        weights=_weights(folder, architecture, owner),
-        tokenizer_json=_tokenizer(folder, architecture, owner).to_str(),
-        source=source,
-        head=_head(folder),
-    )
+
+    config = read_json(folder / "config.json")
+    architecture = architecture_of(config, owner)
+    n_bytes = sum(file.stat().st_size for file in _weight_files(folder, owner))
+    # A weight takes two bytes or more; what a slightly smaller file lacks is named by its tensors.
+    if architecture.n_weights > 8 * n_bytes:
+        raise ValueError(
+            f"config.json of {owner} describes a BERT of {architecture.n_weights:,} weights, but "
+            f"its safetensors files have {n_bytes:,} bytes. Download or save the folder again."
+        )
+    return config, architecture
 
 
-def _head(folder: Path) -> Weights:
-    """Return what reads the score of a filter of two classes that this package has saved."""
-    if not (folder / METADATA).is_file():
-        return {}
-    weights: Weights
-    if is_encoder_folder(folder):
-        weights = load_file(folder / _WEIGHTS)
-    else:
-        weights = load_folder(folder)[0].weights
-    head = {name: w for name, w in weights.items() if name.startswith("classifier.")}
-    return head if len(head.get("classifier.bias", ())) == 1 else {}
+def _read_weights(
+    folder: Path,
+    shapes: Mapping[str, tuple[int, ...]],
+    owner: str,
+    optional: Sequence[str] = (),
+) -> dict[str, np.ndarray]:
+    """Return the weights of these shapes, as float32.
 
-
-def _downloaded(source: str | os.PathLike, owner: str) -> Path:
-    """Folder of a model on the hub, downloaded unless it is in Hugging Face's cache."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
-
-    name = os.fspath(source)
-    try:
-        if not isinstance(source, str):
-            raise HFValidationError("a path is no name.")
-        validate_repo_id(name)
-    except HFValidationError:
-        raise FileNotFoundError(
-            f"{owner} is no folder that exists, and does not look like the name of a "
-            "model on the Hugging Face hub, such as 'google/bert_uncased_L-2_H-128_A-2'. "
-            "Correct the path or the name "
-            '(docs: guide_model, "Can it start from a BERT of Hugging Face?").'
-        ) from None
-    try:
-        return Path(snapshot_download(name, allow_patterns=list(_NEEDED)))
-    # Of the hub's client, of the HTTP library beneath it, or of the operating system.
-    except Exception as error:
-        raise FileNotFoundError(
-            f"{owner} is no folder that exists, and no model of that name was found in "
-            f"Hugging Face's cache or on its hub ({type(error).__name__}: {error}). Correct the "
-            f"name; or, where the hub can be reached, run `hf download {name} --local-dir FOLDER`, "
-            "and pass that folder "
-            '(docs: guide_model, "Can it start from a BERT of Hugging Face?").'
-        ) from error
-
-
-def _weights(folder: Path, architecture: Architecture, owner: str) -> dict[str, np.ndarray]:
-    # NumPy knows bfloat16, by which safetensors gives such tensors, once this is imported.
-    import ml_dtypes  # noqa: F401
-
-    files = _weight_files(folder, owner)
-    check_size(architecture, files, owner)
-    shapes = architecture.weight_shapes()
+    All those whose names begin with a word of ``optional`` may be missing.
+    """
     weights: dict[str, np.ndarray] = {}
     wrong = []
-    for file in files:
-        try:
-            with safe_open(file, "numpy") as tensors:
-                for key in tensors.keys():  # noqa: SIM118  (it is no mapping)
-                    if (ours := _name_here(key)) is None:
-                        continue
-                    tensor = tensors.get_slice(key)
-                    shape, kind = tuple(tensor.get_shape()), tensor.get_dtype()
-                    if ours not in shapes:
-                        wrong.append(f"{key}, for which there is no place")
-                    elif shape != shapes[ours]:
-                        wrong.append(f"{key} of shape {shape} in place of {shapes[ours]}")
-                    elif kind not in _FLOATS:
-                        wrong.append(f"{key} of type {kind}, where only {_FLOATS} can be read")
-                    elif ours in weights:
-                        wrong.append(f"{key}, which is there twice")
-                    else:
-                        weights[ours] = tensors.get_tensor(key).astype(np.float32)
-                        check_finite(weights[ours], key, owner)
-        except SafetensorError as error:
-            raise ValueError(
-                f"{file.name} of {owner} is damaged: {error}. Download it again."
-            ) from None
+    for key, tensor in _tensors(folder, owner):
+        own = key.removeprefix("bert.")
+        if own in _BUFFERS or not (own.startswith(_PARTS) or key in shapes):
+            continue
+
+        name = f"bert.{own}" if own.startswith(_PARTS) else key
+        # TensorFlow's names, in checkpoints that were converted early on
+        name = name.replace("Norm.gamma", "Norm.weight").replace("Norm.beta", "Norm.bias")
+
+        shape, kind = tuple(tensor.get_shape()), tensor.get_dtype()
+        if name not in shapes:
+            wrong.append(f"{key}, for which there is no place")
+        elif shape != shapes[name]:
+            wrong.append(f"{key} of shape {shape} in place of {shapes[name]}")
+        elif kind not in _FLOATS:
+            wrong.append(f"{key} of type {kind}, where only {_FLOATS} can be read")
+        elif name in weights:
+            wrong.append(f"{key}, which is there twice")
+        else:
+            weights[name] = tensor[:].astype(np.float32)
+
     if wrong:
         raise ValueError(
             f"{owner} does not hold the BERT that its config.json describes: "
-            f"{_some(wrong)}. Download or save the checkpoint again."
+            f"{_some(wrong)}. Download or save it again."
         )
-    pooler = {ours for ours in shapes if ours.startswith("bert.pooler.")}
-    may_lack = set() if pooler & weights.keys() else pooler
-    if missing := [ours for ours in shapes if ours not in weights and ours not in may_lack]:
+
+    lacking = tuple(o for o in optional if not any(name.startswith(o) for name in weights))
+    if missing := [n for n in shapes if n not in weights and not n.startswith(lacking)]:
         raise ValueError(
             f"{owner} lacks weights of the BERT that its config.json describes: "
-            f"{_some(missing)}. Only a pooler and a head may be new. Download or save the "
-            "checkpoint again."
+            f"{_some(missing)}. Download or save it again."
         )
+
+    for name, weight in weights.items():
+        # With them, every text would get the same label.
+        if not np.isfinite(weight).all():
+            raise ValueError(
+                f"The weights of {owner} are not finite: {name} holds NaN or infinity. Save the "
+                "model again, after a training whose loss is finite."
+            )
     return weights
 
 
+def _tensors(folder: Path, owner: str) -> Iterator[tuple[str, Any]]:
+    """Yield all tensors of a folder, not yet read, with the names that they have there."""
+    for file in _weight_files(folder, owner):
+        try:
+            with safe_open(file, "numpy") as tensors:
+                for key in tensors.keys():  # noqa: SIM118  (it is not a mapping)
+                    yield key, tensors.get_slice(key)
+        except SafetensorError as error:
+            raise ValueError(
+                f"{file.name} of {owner} is damaged: {error}. Download or copy it again."
+            ) from None
+
+
 def _weight_files(folder: Path, owner: str) -> list[Path]:
-    if (folder / _WEIGHTS).is_file():
-        return [folder / _WEIGHTS]
+    if (folder / WEIGHTS).is_file():
+        return [folder / WEIGHTS]
+
     if not (folder / _INDEX).is_file():
-        others = sorted(file.name for file in folder.glob("*.bin"))
-        others += sorted(file.name for file in folder.glob("*.h5"))
+        others = [file.name for kind in ("*.bin", "*.h5") for file in sorted(folder.glob(kind))]
         raise FileNotFoundError(
-            f"{owner} has no {_WEIGHTS}{f', only {_some(others)}' if others else ''}. "
+            f"{owner} has no {WEIGHTS}{f', only {_some(others)}' if others else ''}. "
             "Weights in other forms, such as pytorch_model.bin, are not read, since reading "
             "them can run code. Convert them once, where torch and transformers are installed, and "
             "pass the new folder:\n"
@@ -212,40 +315,32 @@ def _weight_files(folder: Path, owner: str) -> list[Path]:
             f"    AutoModel.from_pretrained({str(folder)!r}).save_pretrained('converted')\n"
             f"    AutoTokenizer.from_pretrained({str(folder)!r}).save_pretrained('converted')"
         )
+
     parts = read_json(folder / _INDEX).get("weight_map")
     if not isinstance(parts, dict) or not parts:
         raise ValueError(f"{_INDEX} of {owner} has no weight_map. Download it again.")
-    files = []
-    for part in sorted(set(map(str, parts.values()))):
-        if Path(part).name != part or not part.endswith(".safetensors"):
+
+    names = sorted(set(map(str, parts.values())))
+    for name in names:
+        if Path(name).name != name or not name.endswith(".safetensors"):
             raise ValueError(
-                f"{_INDEX} of {owner} names {part!r}, which is no safetensors file in "
+                f"{_INDEX} of {owner} names {name!r}, which is not a safetensors file in "
                 "that folder. Download the checkpoint again."
             )
-        if not (folder / part).is_file():
+        if not (folder / name).is_file():
             raise FileNotFoundError(
-                f"{owner} lacks {part}, which its {_INDEX} names. Download it again."
+                f"{owner} lacks {name}, which its {_INDEX} names. Download it again."
             )
-        files.append(folder / part)
-    return files
+    return [folder / name for name in names]
 
 
-def _name_here(key: str) -> str | None:
-    """Name of a tensor here; None for those of a head, and for what is no weight."""
-    own = key.removeprefix("bert.")
-    if own in _BUFFERS or not own.startswith(_PARTS):
-        return None
-    # TensorFlow's names, in checkpoints that were converted early on
-    own = own.replace("LayerNorm.gamma", "LayerNorm.weight")
-    return f"bert.{own.replace('LayerNorm.beta', 'LayerNorm.bias')}"
-
-
-def _tokenizer(folder: Path, architecture: Architecture, owner: str) -> Tokenizer:
+def _read_tokenizer(folder: Path, architecture: Architecture, owner: str) -> Tokenizer:
     if not any((folder / file).is_file() for file in _TOKENIZERS):
         raise FileNotFoundError(
             f"{owner} has no tokenizer: neither {' nor '.join(_TOKENIZERS)}. Save it "
             "to the same folder, with save_pretrained of the tokenizer."
         )
+
     tokenizer = load_tokenizer(folder)
     n_words = max(tokenizer.get_vocab().values()) + 1
     if n_words > architecture.vocab_size:
@@ -253,6 +348,7 @@ def _tokenizer(folder: Path, architecture: Architecture, owner: str) -> Tokenize
             f"The tokenizer of {owner} has {n_words} words, but vocab_size in its "
             f"config.json is {architecture.vocab_size}. Take both from the same model."
         )
+
     # A filter may have been trained with any tokenizer, a BERT of others has these.
     if not (folder / METADATA).is_file() and not {"cls", "sep"} <= special_tokens(tokenizer).keys():
         raise ValueError(
@@ -262,6 +358,6 @@ def _tokenizer(folder: Path, architecture: Architecture, owner: str) -> Tokenize
     return tokenizer
 
 
-def _some(names: list[str]) -> str:
+def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     return ", ".join(names[:5]) + more

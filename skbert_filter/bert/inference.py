@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from skbert_filter.bert.batching import Batch, prediction_batches, width_for
 from skbert_filter.bert.engine import backend_name, gpu_at_hand, granted_threads
-from skbert_filter.bert.model_pool import LiveKey, LiveModel, borrowed, keras_model
+from skbert_filter.bert.model_pool import LiveKey, LiveModel, keep, keras_model, take
 from skbert_filter.bert.onnx_graph import build_graph
 from skbert_filter.bert.state import BertState
 from skbert_filter.bert.tokenizer import TokenIds, encode
@@ -117,17 +117,17 @@ class OnnxModel(LiveModel):
 @contextmanager
 def _on_onnx(state: BertState, longest: bool) -> Iterator[_Engine]:
     masked = not longest
-    key = (state.digest, masked)
-    with borrowed(OnnxModel, key, lambda: OnnxModel(state, masked=masked)) as model:
-        yield _Engine(
-            forward=model.forward,
-            encode=model.encode,
-            # Texts of one length need neither padding nor a mask. Without special tokens, an empty
-            # text has a length of 0.
-            width_of=(lambda length: max(length, 1)) if longest else (lambda _: state.max_length),
-            # Activations of a batch stay in a core's cache.
-            tokens_per_batch=2_048,
-        )
+    model = take(OnnxModel, (state.digest, masked)) or OnnxModel(state, masked=masked)
+    keep(model)
+    yield _Engine(
+        forward=model.forward,
+        encode=model.encode,
+        # Texts of one length need neither padding nor a mask. Without special tokens, an empty
+        # text has a length of 0.
+        width_of=(lambda length: max(length, 1)) if longest else (lambda _: state.max_length),
+        # Activations of a batch stay in a core's cache.
+        tokens_per_batch=2_048,
+    )
 
 
 @contextmanager

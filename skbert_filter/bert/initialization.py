@@ -11,6 +11,7 @@ from scipy.special import logit
 from sklearn.linear_model import LogisticRegression
 from tokenizers import Tokenizer
 
+from skbert_filter.bert import auto_settings
 from skbert_filter.bert.architecture import Architecture, Weights, random_weights
 from skbert_filter.bert.checkpoint import bundled_checkpoint, load_checkpoint
 from skbert_filter.bert.losses import posterior_probabilities
@@ -25,7 +26,9 @@ from skbert_filter.bert.tokenizer import (
 )
 from skbert_filter.labelled_texts import LabelledTexts
 
-Checkpoint = str | os.PathLike | PretrainedEncoder
+# The parameters that a checkpoint answers too.
+_SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+_OF_TOKENIZER = ("tokenizer", "vocab_size", "lowercase")
 
 # From random weights, where nothing else is requested: the size of the published filter.
 _PUBLISHED_WIDTH, _PUBLISHED_DEPTH, _PUBLISHED_HEADS = 32, 4, 4
@@ -47,21 +50,18 @@ class Start:
 
 
 def find_encoder(
-    checkpoint: Checkpoint | None,
-    texts: Sequence[str],
-    *,
-    requested: Mapping[str, Any],
-    max_length: int,
+    parameters: Mapping[str, Any], texts: Sequence[str]
 ) -> tuple[PretrainedEncoder | None, Reading | None]:
-    """Return the checkpoint, and how well the default one reads the texts."""
+    """Return the checkpoint of a filter's parameters, and how well the default one reads texts."""
+    checkpoint = parameters["checkpoint"]
     if checkpoint is None:
         return None, None
     if checkpoint != "auto":
         return load_checkpoint(checkpoint), None
-    if requested:
+    if _requested(parameters):
         return None, None
     encoder = bundled_checkpoint("web")
-    if max_length > encoder.architecture.max_position_embeddings:
+    if parameters["max_length"] > encoder.architecture.max_position_embeddings:
         return None, None
 
     reading = Reading.of(encoder.tokenizer_json, texts)
@@ -79,22 +79,24 @@ def find_encoder(
 
 def start_of_filter(
     encoder: PretrainedEncoder | None,
-    checkpoint: Checkpoint | None,
-    texts: Sequence[str],
-    *,
-    requested: Mapping[str, Any],
-    max_length: int,
-    head: Mapping[str, Any],
+    rows: LabelledTexts,
+    parameters: Mapping[str, Any],
     rng: np.random.RandomState,
 ) -> Start:
-    """Start from the encoder that ``checkpoint`` names, or from random weights.
-
-    ``requested`` are the size and tokenizer parameters that the user set; ``head`` the fields of
-    the architecture that do not come from an encoder.
-    """
+    """Start from an encoder, and its score where there is one, or from random weights."""
+    n_classes = rows.shares.shape[1]
+    head: dict[str, Any] = {"n_logits": 1 if n_classes == 2 else n_classes}
+    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+        head[name] = auto_settings.dropout(
+            parameters[name], n_classes=n_classes, from_checkpoint=encoder is not None
+        )
     if encoder is not None:
-        return _start_at_checkpoint(encoder, checkpoint, requested, max_length, head, rng)
+        start = _start_at_checkpoint(encoder, parameters, head, rng)
+        if auto_settings.origin_of(encoder, n_classes=n_classes) == "score":
+            return _with_score(start, encoder, rows, parameters)
+        return start
 
+    requested = _requested(parameters)
     width = requested.get("hidden_size", _PUBLISHED_WIDTH)
     heads = requested.get("num_attention_heads", _PUBLISHED_HEADS)
     if width % heads:
@@ -107,16 +109,22 @@ def start_of_filter(
         "num_attention_heads": heads,
         "intermediate_size": requested.get("intermediate_size", 4 * width),
         "num_hidden_layers": requested.get("num_hidden_layers", _PUBLISHED_DEPTH),
-        "max_position_embeddings": max_length,
+        "max_position_embeddings": parameters["max_length"],
     }
     return start_at_random(
-        texts,
+        rows.texts,
         tokenizer=requested.get("tokenizer", "corpus"),
         vocab_size=requested.get("vocab_size", _VOCAB_SIZE),
         lowercase=requested.get("lowercase", False),
         sizes={**{name: int(size) for name, size in sizes.items()}, **head},
         rng=rng,
     )
+
+
+def _requested(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of the size and tokenizer that the user has set."""
+    names = (*_SIZES, *_OF_TOKENIZER)
+    return {name: parameters[name] for name in names if parameters[name] is not None}
 
 
 def start_at_random(
@@ -140,17 +148,16 @@ def start_at_random(
 
 def _start_at_checkpoint(
     encoder: PretrainedEncoder,
-    checkpoint: Any,
-    requested: Mapping[str, Any],
-    max_length: int,
+    parameters: Mapping[str, Any],
     head: Mapping[str, Any],
     rng: np.random.RandomState,
 ) -> Start:
     """An encoder with a new head, and with a new pooler if it has none."""
+    checkpoint, max_length = parameters["checkpoint"], parameters["max_length"]
     name = repr(checkpoint if isinstance(checkpoint, PretrainedEncoder) else os.fspath(checkpoint))
     tokenizer = Tokenizer.from_str(encoder.tokenizer_json)
     found = {**asdict(encoder.architecture), "lowercase": ignores_case(tokenizer)}
-    for parameter, value in requested.items():
+    for parameter, value in _requested(parameters).items():
         own = found.get(parameter, "its own")
         # vocab_size is a maximum
         if value < own if parameter == "vocab_size" else value != own:
@@ -182,15 +189,8 @@ def _start_at_checkpoint(
     return Start(tokenizer, architecture, {**new, **encoder.weights}, _EMBEDDING_RATE)
 
 
-def with_score(
-    start: Start,
-    encoder: PretrainedEncoder,
-    rows: LabelledTexts,
-    *,
-    gamma: float,
-    label_smoothing: float,
-    max_length: int,
-    n_jobs: int | None,
+def _with_score(
+    start: Start, encoder: PretrainedEncoder, rows: LabelledTexts, parameters: Mapping[str, Any]
 ) -> Start:
     """Begin with the score of the checkpoint's own head, scaled to the labels of this fit.
 
@@ -201,8 +201,10 @@ def with_score(
     from skbert_filter.bert.inference import predict_logits
 
     weights = {**encoder.weights, **encoder.head}
-    scorer = BertState.of(start.architecture, weights, start.tokenizer, max_length=max_length)
-    score = predict_logits(scorer, rows.texts, longest=True, n_jobs=n_jobs)
+    scorer = BertState.of(
+        start.architecture, weights, start.tokenizer, max_length=parameters["max_length"]
+    )
+    score = predict_logits(scorer, rows.texts, longest=True, n_jobs=parameters["n_jobs"])
     line = LogisticRegression().fit(
         np.tile(score, (2, 1)),
         np.repeat([0, 1], len(score)),
@@ -211,13 +213,13 @@ def with_score(
 
     # The loss answers a probability with a smaller logit than its own.
     [[_, of_1]] = posterior_probabilities(
-        np.ones((1, 1)), gamma=gamma, label_smoothing=label_smoothing
+        np.ones((1, 1)),
+        gamma=parameters["focal_gamma"],
+        label_smoothing=parameters["label_smoothing"],
     )
     shrunk = 1 / logit(of_1)
     slope, intercept = shrunk * line.coef_[0, 0], shrunk * line.intercept_[0]
     head = {name: slope * part for name, part in encoder.head.items()}
     head["classifier.bias"] = head["classifier.bias"] + intercept
-    return replace(
-        start,
-        weights={**start.weights, **{n: part.astype(np.float32) for n, part in head.items()}},
-    )
+    new = {name: part.astype(np.float32) for name, part in head.items()}
+    return replace(start, weights={**start.weights, **new})

@@ -1,12 +1,12 @@
 """The one pool of live models, shared by all fits and predictions of a process.
 
-An estimator holds arrays; a live model is only borrowed to compute with them. To build and trace
-one costs up to seconds, so that the last few are kept for the next fit or prediction.
+An estimator holds arrays; a live model is only taken to compute with them. To build and trace one
+costs up to seconds, so that the last few are kept for the next fit or prediction.
 """
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -15,23 +15,21 @@ from skbert_filter.bert.architecture import Architecture, Precision, Weights
 from skbert_filter.bert.engine import backend_name, computing
 
 _MOST_BYTES_KEPT = 128 * 2**20
+_MOST_PARAMETERS_KEPT = 8_000_000
 
 # Vocabularies that differ a little, as those of cross-validation folds do, share a Keras model.
 _VOCAB_STEP = 512
-_MOST_PARAMETERS_KEPT = 8_000_000
 
 
 class LiveModel:
-    """What the pool keeps: it computes what its ``key`` says, with the weights of a digest."""
+    """What the pool keeps: it computes what its ``key`` says, with the weights of a ``digest``."""
 
+    key: Any
+    digest: str | None = None
+    n_bytes: int
     most_kept: int
     # Several threads may compute with it at once.
     is_shared = False
-    may_be_kept = True
-
-    key: Any
-    n_bytes: int
-    digest: str | None = None
 
 
 _L = TypeVar("_L", bound=LiveModel)
@@ -39,30 +37,20 @@ _kept: defaultdict[type, list[Any]] = defaultdict(list)  # the one used last is 
 _lock = threading.Lock()
 
 
-@contextmanager
-def borrowed(kind: type[_L], key: Any, make: Callable[[], _L], digest: Any = None) -> Iterator[_L]:
-    """Lend a live model of a key, one that holds the weights of ``digest`` if there is one.
-
-    It is kept for a next borrower only if the block ends well, and dropped otherwise.
-    """
+def take(kind: type[_L], key: Any, digest: str | None = None) -> _L | None:
+    """Return a live model of the key, if one is kept, at best with the weights of ``digest``."""
     with _lock:
         matching = [live for live in _kept[kind] if live.key == key]
         live = max(matching, key=lambda live: live.digest == digest, default=None)
-        if live is not None and not kind.is_shared:
+        if live is not None and not live.is_shared:
             _kept[kind].remove(live)
-    if live is None:
-        live = make()
-    if kind.is_shared:
-        _keep(live)
-
-    yield live
-    if not kind.is_shared and live.may_be_kept:
-        _keep(live)
+        return live
 
 
-def _keep(live: LiveModel) -> None:
-    kept = _kept[type(live)]
+def keep(live: LiveModel) -> None:
+    """Keep a live model for others, and drop those of its kind that were not used for longest."""
     with _lock:
+        kept = _kept[type(live)]
         # Two threads may have made a shared one at the same time.
         kept[:] = [other for other in kept if not (live.is_shared and other.key == live.key)]
         kept.append(live)
@@ -104,22 +92,22 @@ class KerasModel(LiveModel):
             self.model.load(weights)
             self.digest, self.tokenizer = digest, None
 
-    @property
-    def may_be_kept(self) -> bool:  # type: ignore[override]
-        # JAX compiles the learning rate's schedule in as a constant, and a loss scale is state
-        # that a next fit must not see.
-        return (
-            not self.lent_out
-            and self.model.count_params() <= _MOST_PARAMETERS_KEPT
-            and self.key.precision != "mixed_float16"
-            and backend_name() != "jax"
-        )
-
 
 @contextmanager
 def keras_model(key: LiveKey, digest: str | None = None) -> Iterator[KerasModel]:
-    """Lend a Keras model, and let Keras compute in 32 bits meanwhile."""
+    """Lend a Keras model to one thread; it is kept only if the block ends well."""
     words = -(-key.architecture.vocab_size // _VOCAB_STEP) * _VOCAB_STEP
     key = replace(key, architecture=replace(key.architecture, vocab_size=words))
-    with computing(), borrowed(KerasModel, key, lambda: KerasModel(key), digest) as live:
+    with computing():
+        live = take(KerasModel, key, digest) or KerasModel(key)
         yield live
+
+    # JAX compiles the learning rate's schedule in as a constant, and a loss scale is state that a
+    # next fit must not see.
+    if (
+        not live.lent_out
+        and live.model.count_params() <= _MOST_PARAMETERS_KEPT
+        and key.precision != "mixed_float16"
+        and backend_name() != "jax"
+    ):
+        keep(live)

@@ -16,23 +16,9 @@ class PretrainedEncoder:
     """The weights, size and tokenizer that `SmallBertTextFilter` starts from as ``checkpoint``.
 
     It is immutable, so that scikit-learn's ``clone``, which copies parameters, gives the same
-    encoder again; two are equal if all that training reads of them is.
-
-    Attributes
-    ----------
-    architecture : Architecture
-        Its size; ``n_logits`` is 0.
-    weights : mapping of str to ndarray
-        In Hugging Face's names, beginning with ``bert.``. They cannot be written to.
-    head : mapping of str to ndarray
-        ``classifier.weight`` ``(1, hidden_size)`` and ``classifier.bias`` ``(1,)`` of a filter of
-        two classes, from whose score a fit of two others can start; or empty.
-    tokenizer_json : str
-        The content of a tokenizer.json, without truncation and padding.
-    source : str
-        Where it comes from, for messages: a folder, a hub name, or what trained it.
-    fingerprint : str
-        A hash of the architecture, weights, head and tokenizer.
+    encoder again; two are equal if all that training reads of them is. ``source`` says in messages
+    where it comes from. ``head`` is that of a filter of two classes, from whose score a fit of two
+    others can start, or empty.
     """
 
     architecture: Architecture

@@ -15,9 +15,10 @@ import numpy as np
 from keras import ops
 
 from skbert_filter.bert.architecture import Architecture, Weights
+from skbert_filter.bert.auto_settings import TrainingPlan
 from skbert_filter.bert.batching import keras_data, pad, training_rows
 from skbert_filter.bert.checkpointing import Snapshot, Snapshots
-from skbert_filter.bert.encoder import NEVER, BertEncoder, Seeds
+from skbert_filter.bert.encoder import NEVER, BertEncoder, dense
 from skbert_filter.bert.engine import computing
 from skbert_filter.bert.pretraining_task import (
     CLASSIFIER,
@@ -27,10 +28,9 @@ from skbert_filter.bert.pretraining_task import (
     TRANSFORM,
     PretrainingTask,
     at_usual_scale,
-    cls_heads,
-    masked_lm_head,
+    head_shapes,
 )
-from skbert_filter.bert.training import EpochTasks, TrainingPlan, WarmUpAndDecay, check_loss
+from skbert_filter.bert.training import EpochTasks, WarmUpAndDecay, check_loss
 
 # Of the loss, whose other part is the cross-entropy of the guessed tokens. They are those of
 # a prototype that was measured on web snippets by page, and were not searched again.
@@ -52,35 +52,30 @@ class BertForPretraining(BertEncoder):
     """
 
     def __init__(self, architecture: Architecture, n_targets: int = 0, n_classes: int = 0):
-        head = masked_lm_head(architecture) | cls_heads(architecture, n_targets, n_classes)
-        super().__init__(architecture, head)
+        super().__init__(architecture, head_shapes(architecture, n_targets, n_classes))
         self.n_targets, self.n_classes = n_targets, n_classes
         learnt = {"tokens": True, "targets": n_targets, "labels": n_classes}
         self.part_losses = [keras.metrics.Mean(f"{name}_loss") for name, n in learnt.items() if n]
 
     def call(self, inputs, training=False):
         w = self.unpacked()
-        seeds: list[Seeds | None] = [None, None]
-        if training:
-            seed = self.seed_generator.next()
-            seeds = [Seeds(seed, 0), Seeds(seed, 1)]
-
-        # As in the classifier, two halves that do not wait for each other.
         ids, length = inputs["input_ids"], inputs["length"]
         half = ops.shape(ids)[0] // 2
+
+        # As in the classifier, two halves that do not wait for each other.
         halves = (
-            self._states(ids[:half], length[:half], w, seeds[0], inputs["first_places"]),
-            self._states(ids[half:], length[half:], w, seeds[1], inputs["second_places"]),
+            self._states(ids[:half], length[:half], w, inputs["first_places"]),
+            self._states(ids[half:], length[half:], w, inputs["second_places"]),
         )
         at_cls, at_places = (ops.concatenate(states) for states in zip(*halves, strict=True))
 
         outputs = {"tokens": self._token_logits(at_places, w, inputs)}
         if self.n_targets or self.n_classes:
-            pooled = ops.tanh(_dense(at_cls, w, POOLER))
+            pooled = ops.tanh(dense(at_cls, w, POOLER))
         if self.n_targets:
-            outputs["targets"] = _dense(pooled, w, TARGETS)
+            outputs["targets"] = dense(pooled, w, TARGETS)
         if self.n_classes:
-            outputs["labels"] = _dense(pooled, w, CLASSIFIER)
+            outputs["labels"] = dense(pooled, w, CLASSIFIER)
         return outputs
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
@@ -92,6 +87,7 @@ class BertForPretraining(BertEncoder):
             "targets": keras.losses.mean_squared_error,
             "labels": _labelled_cross_entropy,
         }
+
         total = 0.0
         for metric in self.part_losses:
             name = metric.name.removesuffix("_loss")
@@ -100,16 +96,16 @@ class BertForPretraining(BertEncoder):
             total = total + _LOSS_WEIGHTS[name] * loss
         return total
 
-    def _states(self, ids, length, w, seeds, places):
-        """Return the last hidden states of [CLS] and of some tokens."""
+    def _states(self, ids, length, w, places):
+        """Return the last hidden states of [CLS] and of some tokens, without dropout."""
         n_texts, width = ops.shape(ids)[0], ops.shape(ids)[1]
         at_cls = ops.arange(n_texts, dtype="int32") * ops.cast(width, "int32")
-        states = self.hidden_states(ids, length, w, seeds, ops.concatenate([at_cls, places]))
+        states = self.hidden_states(ids, length, w, None, ops.concatenate([at_cls, places]))
         return states[:n_texts], states[n_texts:]
 
     def _token_logits(self, x, w, inputs):
-        norm = w[f"{TRANSFORM}.LayerNorm.weight"], w[f"{TRANSFORM}.LayerNorm.bias"]
-        x = self._norm(ops.gelu(_dense(x, w, f"{TRANSFORM}.dense"), approximate=False), norm)
+        x = ops.gelu(dense(x, w, f"{TRANSFORM}.dense"), approximate=False)
+        x = self._norm(x, w, f"{TRANSFORM}.LayerNorm")
         bias = w[OUTPUT_BIAS]
         if "candidates" not in inputs:
             return ops.cast(ops.matmul(x, ops.transpose(self.word)) + bias, "float32")
@@ -121,10 +117,6 @@ class BertForPretraining(BertEncoder):
         is_right = ops.expand_dims(guessed, 1) == ops.expand_dims(candidates, 0)
         logits = ops.where(is_right, NEVER, logits)
         return ops.cast(ops.concatenate([ops.expand_dims(right, 1), logits], axis=1), "float32")
-
-
-def _dense(x, w, name):
-    return ops.matmul(x, w[f"{name}.weight"]) + w[f"{name}.bias"]
 
 
 def _labelled_cross_entropy(shares, logits):
@@ -148,69 +140,69 @@ class _EpochData:
     """Batches of one epoch, drawn from the seed and the number of the epoch.
 
     What is hidden in a batch depends on its number, not on the batches before it: a training that
-    goes on after some steps sees what it would have seen.
+    resumes after some steps sees what it would have seen.
     """
 
     def __init__(self, task: PretrainingTask, plan: TrainingPlan, epoch: int, steps: range):
         self.task, self.plan, self.epoch, self.steps = task, plan, epoch, steps
 
     def __call__(self) -> Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
-        task, plan = self.task, self.plan
-        tokens = task.tokens
-        rng = np.random.RandomState([plan.seed, self.epoch])
-        batches = training_rows(tokens.lengths, plan.batch_size, rng, equal_tokens=True)
+        seeds = [self.plan.seed, self.epoch]
+        rng = np.random.RandomState(seeds)
+        lengths = self.task.tokens.lengths
+        batches = training_rows(lengths, self.plan.batch_size, rng, equal_tokens=True)
         for step in self.steps:
-            rows = batches[step]
-            batch = pad(tokens, rows, int(tokens.lengths[rows].max()))
-            of_step = np.random.RandomState([plan.seed, self.epoch, step])
-            hidden, chosen = task.masking.hide(batch, of_step)
-            guessed = batch.inputs["input_ids"][chosen]
+            yield self._batch(batches[step], np.random.RandomState([*seeds, step]))
 
-            half = len(rows) // 2
-            inputs = {
-                "input_ids": hidden,
-                "length": batch.inputs["length"],
-                "first_places": np.flatnonzero(chosen[:half]).astype(np.int32),
-                "second_places": np.flatnonzero(chosen[half:]).astype(np.int32),
-            }
-            if task.candidates is not None:
-                inputs["candidates"], inputs["log_stands_for"] = task.candidates.draw(of_step)
-                inputs["guessed"], guessed = guessed, np.zeros_like(guessed)
-            right = {"tokens": guessed, "targets": task.targets[rows], "labels": task.shares[rows]}
-            yield inputs, {name: y for name, y in right.items() if y.ndim == 1 or y.shape[1]}
+    def _batch(
+        self, rows: np.ndarray, rng: np.random.RandomState
+    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Return what the model is given, and what it has to give."""
+        task = self.task
+        batch = pad(task.tokens, rows, int(task.tokens.lengths[rows].max(initial=0)))
+        hidden, chosen = task.masking.hide(batch, rng)
+        guessed = batch.inputs["input_ids"][chosen]
+
+        half = len(rows) // 2
+        inputs = {
+            "input_ids": hidden,
+            "length": batch.inputs["length"],
+            "first_places": np.flatnonzero(chosen[:half]).astype(np.int32),
+            "second_places": np.flatnonzero(chosen[half:]).astype(np.int32),
+        }
+        if task.candidates is not None:
+            inputs["candidates"], inputs["log_stands_for"] = task.candidates.draw(rng)
+            # The right token comes first among those that are scored.
+            inputs["guessed"], guessed = guessed, np.zeros_like(guessed)
+
+        right = {"tokens": guessed, "targets": task.targets[rows], "labels": task.shares[rows]}
+        return inputs, {name: y for name, y in right.items() if y.ndim == 1 or y.shape[1]}
 
     def for_keras(self) -> Any:
         """Return what ``keras.Model.fit`` takes."""
-        some = np.empty(0, np.int32)
-        inputs = {"input_ids": np.empty((0, 0), np.int32), "length": some}
-        inputs |= {"first_places": some, "second_places": some}
-        if self.task.candidates is not None:
-            inputs |= {"candidates": some, "guessed": some}
-            inputs |= {"log_stands_for": np.empty(0, np.float32)}
-        right = {"tokens": some}
-        for name, y in (("targets", self.task.targets), ("labels", self.task.shares)):
-            if y.shape[1]:
-                right[name] = np.empty((0, y.shape[1]), np.float32)
-        return keras_data(self, len(self.steps), (inputs, right))
+        nothing = self._batch(np.empty(0, np.intp), np.random.RandomState(0))
+        return keras_data(self, len(self.steps), nothing)
 
 
 class _Watch(keras.callbacks.Callback):
-    """Stop in time, the learning rate having come to its end; keep snapshots."""
+    """Keep snapshots, and stop in time, with the learning rate at its end.
+
+    ``epoch`` and ``steps`` are those that Keras is at; ``n_steps`` is the most it may take.
+    """
 
     def __init__(
         self,
         plan: TrainingPlan,
         n_steps: int,
-        *,
         started: float,
         max_seconds: float | None,
         snapshots: Snapshots | None,
     ):
         super().__init__()
         self.history: dict[str, list[float]] = {}
+        self.epoch, self.steps = 0, range(0)
         self._plan, self._n_steps, self._max_seconds = plan, n_steps, max_seconds
         self._snapshots, self._started = snapshots, started
-        self._epoch, self._steps = 0, range(0)
         self._resumed = None if snapshots is None else snapshots.last
         if self._resumed is not None:
             self.history = self._resumed.history
@@ -231,22 +223,19 @@ class _Watch(keras.callbacks.Callback):
             variable.assign(self._resumed.variables[name])
         return self._resumed.epoch, self._resumed.step
 
-    def enter(self, epoch: int, steps: range) -> None:
-        """Tell which steps come next."""
-        self._epoch, self._steps = epoch, steps
-
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         # The means of an epoch that was interrupted; Keras has just reset them.
-        if self._steps.start and self._resumed is not None:
-            for name, variable in _metric_variables(self.model).items():
-                variable.assign(self._resumed.variables[name])
+        if self.steps.start and self._resumed is not None:
+            for name, variable in _variables(self.model).items():
+                if name.startswith("metric."):
+                    variable.assign(self._resumed.variables[name])
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        step = self._steps.start + batch + 1
+        step = self.steps.start + batch + 1
         if self._max_seconds is not None:
             self._look_at_the_clock(self._max_seconds)
-        if self._snapshots and step % self._snapshots.every == 0 and step < self._steps.stop:
-            self.save(self._epoch, step)
+        if self._snapshots and step % self._snapshots.every == 0 and step < self.steps.stop:
+            self.save(self.epoch, step)
 
     def _look_at_the_clock(self, max_seconds: float) -> None:
         now = monotonic()
@@ -257,6 +246,7 @@ class _Watch(keras.callbacks.Callback):
             # The first step is not counted: it takes seconds to trace it.
             self._timed_from = now
             return
+
         self._n_timed += 1
         seconds_of_a_step = (now - self._timed_from) / self._n_timed
         done = int(self.model.optimizer.iterations)
@@ -271,18 +261,13 @@ class _Watch(keras.callbacks.Callback):
 
 
 def _variables(model: BertForPretraining) -> dict[str, Any]:
-    """All that a training changes."""
+    """Return all that a training changes."""
     return {
         "word": model.word,
         "rest": model.rest,
-        "seed": model.seed_generator.state,
         **{f"optimizer.{i}": v for i, v in enumerate(model.optimizer.variables)},
-        **_metric_variables(model),
+        **{f"metric.{i}": v for i, v in enumerate(model.metrics_variables)},
     }
-
-
-def _metric_variables(model: BertForPretraining) -> dict[str, Any]:
-    return {f"metric.{i}": v for i, v in enumerate(model.metrics_variables)}
 
 
 @computing()
@@ -298,33 +283,25 @@ def pretrain(
 ) -> Pretraining:
     """Train until the epochs, steps or seconds (since ``started``, by `monotonic`) are over.
 
-    It begins with the weights of the task, or goes on from the last snapshot.
+    It begins with the weights of the task, or resumes from the last snapshot.
     """
-    architecture = task.architecture
-    model = _compiled(architecture, task.targets.shape[1], task.shares.shape[1])
-    model.load(task.weights)
-    for variable in model.optimizer.variables:
-        variable.assign(ops.zeros(variable.shape, variable.dtype))
-    model.seed_generator.state.assign([plan.seed, 0])
     per_epoch = math.ceil(len(task.tokens) / plan.batch_size)
-    n_steps = plan.epochs * per_epoch
-    if max_steps is not None:
-        n_steps = min(n_steps, max_steps)
-    model.schedule.set(plan, n_steps)
+    n_steps = min(plan.epochs * per_epoch, max_steps or sys.maxsize)
+    n_epochs = math.ceil(n_steps / per_epoch)
+    model = _compiled(task, plan, n_steps)
+    watch = _Watch(plan, n_steps, started, max_seconds, snapshots)
+    first_epoch, first_step = watch.restore(model)
 
     def trained() -> Weights:
-        return at_usual_scale(model.weights_by_name(architecture.vocab_size))
+        return at_usual_scale(model.weights_by_name(task.architecture.vocab_size))
 
-    watch = _Watch(plan, n_steps, started=started, max_seconds=max_seconds, snapshots=snapshots)
-    first_epoch, first_step = watch.restore(model)
-    n_epochs = math.ceil(n_steps / per_epoch)
     for epoch in range(first_epoch, n_epochs):
-        steps = range(first_step, min(per_epoch, n_steps - epoch * per_epoch))
+        watch.epoch = epoch
+        watch.steps = range(first_step, min(per_epoch, n_steps - epoch * per_epoch))
         first_step = 0
-        watch.enter(epoch, steps)
         hooks.begin()
         fitted = model.fit(
-            _EpochData(task, plan, epoch, steps).for_keras(),
+            _EpochData(task, plan, epoch, watch.steps).for_keras(),
             initial_epoch=epoch,
             epochs=epoch + 1,
             callbacks=[watch],
@@ -332,6 +309,7 @@ def pretrain(
             verbose=plan.verbose if sys.stdout else 0,
             shuffle=False,  # the data shuffles itself
         )
+
         check_loss(fitted.history["loss"][-1], epoch)
         logged = {**fitted.history, "learning_rate": [model.optimizer.learning_rate]}
         for name, values in logged.items():
@@ -340,14 +318,15 @@ def pretrain(
         if stop or model.stop_training or epoch + 1 == n_epochs:
             break
         watch.save(epoch + 1, 0)
-    weights = trained()
-    n_done = int(model.optimizer.iterations)
-    return Pretraining(weights, watch.history, n_done, watch.seconds)
+    return Pretraining(trained(), watch.history, int(model.optimizer.iterations), watch.seconds)
 
 
-def _compiled(architecture: Architecture, n_targets: int, n_classes: int) -> BertForPretraining:
-    model = BertForPretraining(architecture, n_targets, n_classes)
+def _compiled(task: PretrainingTask, plan: TrainingPlan, n_steps: int) -> BertForPretraining:
+    """Return a model that is ready for its first step."""
+    model = BertForPretraining(task.architecture, task.targets.shape[1], task.shares.shape[1])
+    model.load(task.weights)
     model.schedule = WarmUpAndDecay()
+    model.schedule.set(plan, n_steps)
     model.compile(
         optimizer=keras.optimizers.Adam(model.schedule),
         # On a CPU, XLA compiles each width of batch for seconds: more than it saves in a fit.

@@ -6,7 +6,7 @@ Training and prediction both go through `encode`, so that cutting and truncation
 import os
 import string
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -30,7 +30,7 @@ SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 # within the first tokens unless a text is one long run without any.
 CHARACTERS_PER_TOKEN = 10
 
-# The rarest characters are left out of a vocabulary, as in SentencePiece (Kudo and Richardson,
+# The rarest characters are dropped from a vocabulary, as in SentencePiece (Kudo and Richardson,
 # 2018): a crawl holds thousands of them, which would take the places of words.
 CHARACTER_COVERAGE = 0.9995
 
@@ -70,7 +70,7 @@ class TokenIds:
 
     @classmethod
     def of(cls, flat: np.ndarray, lengths: np.ndarray) -> "TokenIds":
-        """Ids and lengths of texts that follow each other."""
+        """Wrap ids and lengths of texts that follow each other."""
         lengths = np.asarray(lengths, np.int32)
         return cls(flat, np.cumsum(lengths, dtype=np.int64) - lengths, lengths)
 
@@ -84,21 +84,26 @@ def learn_wordpiece(texts: Sequence[str], *, vocab_size: int, lowercase: bool) -
     own alphabet is held to the same characters, as it would choose among equally rare ones.
     """
     normalizer = normalizers.BertNormalizer(lowercase=lowercase)
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizer
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    splitter = pre_tokenizers.BertPreTokenizer()
     counts: Counter[str] = Counter()
     for start in range(0, len(texts), _CHUNK):
         counts.update(normalizer.normalize_str("\n".join(texts[start : start + _CHUNK])))
-    del counts[" "]
-    del counts["\n"]
+    del counts[" "], counts["\n"]
+
     by_count = sorted(counts, key=lambda c: (-counts[c], c))
     covered = np.cumsum([counts[c] for c in by_count])
     n_kept = int(np.searchsorted(covered, CHARACTER_COVERAGE * counts.total())) + 1
     most = max(vocab_size - len(SPECIAL_TOKENS), 0) // 4
     alphabet = sorted(by_count[: min(n_kept, most)])
-    # Punctuation and Chinese characters are words of their own, so never within one.
-    within = [c for c in alphabet if len(_words_of(f"a{c}", tokenizer)) == 1]
+    # Punctuation and Chinese characters are words themselves, so never within one.
+    within = [
+        c
+        for c in alphabet
+        if len(splitter.pre_tokenize_str(normalizer.normalize_str(f"a{c}"))) == 1
+    ]
+
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, splitter
     trainer = trainers.WordPieceTrainer(
         vocab_size=vocab_size,
         special_tokens=[*SPECIAL_TOKENS, *alphabet, *(f"##{c}" for c in within)],
@@ -110,13 +115,8 @@ def learn_wordpiece(texts: Sequence[str], *, vocab_size: int, lowercase: bool) -
     return build_wordpiece(tokenizer.get_vocab(), lowercase=lowercase)
 
 
-def _words_of(text: str, tokenizer: Tokenizer) -> list[str]:
-    normal = tokenizer.normalizer.normalize_str(text)
-    return [word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normal)]
-
-
 def build_wordpiece(vocab: dict[str, int], *, lowercase: bool) -> Tokenizer:
-    """BERT's tokenizer around a vocabulary."""
+    """Make BERT's tokenizer around a vocabulary."""
     tokenizer = Tokenizer(models.WordPiece(vocab, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -131,9 +131,9 @@ def build_wordpiece(vocab: dict[str, int], *, lowercase: bool) -> Tokenizer:
 
 
 def load_tokenizer(source: Any) -> Tokenizer:
-    """Tokenizer of a folder, a hub name, or a tokenizers or transformers object.
+    """Load the tokenizer of a folder, a hub name, or a tokenizers or transformers object.
 
-    The truncation and padding that a file may hold are reset; the object given is not changed.
+    The truncation and padding in a file are reset; the object given is not changed.
     """
     if isinstance(source, Tokenizer):
         tokenizer = source
@@ -169,8 +169,9 @@ def _read_tokenizer(source: str) -> Tokenizer:
             return Tokenizer.from_file(str(file))
         except Exception as error:  # the tokenizers library has no class of its own
             raise ValueError(
-                f"{str(file)!r} is no tokenizer.json that can be read: {error}"
+                f"{str(file)!r} is not a tokenizer.json that can be read: {error}"
             ) from None
+
     # Imported on need: it takes seconds.
     from transformers import AutoTokenizer, BertTokenizer
 
@@ -192,7 +193,7 @@ def ignores_case(tokenizer: Tokenizer) -> bool:
 
 
 def special_tokens(tokenizer: Tokenizer) -> dict[str, str]:
-    """Names of the special tokens that a tokenizer has, by their part: pad, unk, cls, sep, mask."""
+    """Return the special tokens of a tokenizer by their part: pad, unk, cls, sep, mask."""
     around = tokenizer.encode("a")
     found = {}
     if around.special_tokens_mask[:1] == [1]:
@@ -201,12 +202,15 @@ def special_tokens(tokenizer: Tokenizer) -> dict[str, str]:
         found["sep"] = around.tokens[-1]
     if unknown := getattr(tokenizer.model, "unk_token", None):
         found["unk"] = unknown
+
     # Nothing in a tokenizer says which of its tokens these are, save their names.
     names = [t.content for t in tokenizer.get_added_tokens_decoder().values() if t.special]
     for part in ("pad", "mask"):
         usual = f"[{part.upper()}]"
-        named = [usual] if tokenizer.token_to_id(usual) is not None else []
-        if named := named or [name for name in names if part in name.lower()]:
+        named = [name for name in names if part in name.lower()]
+        if tokenizer.token_to_id(usual) is not None:
+            named = [usual]
+        if named:
             found[part] = named[0]
     return found
 
@@ -217,102 +221,99 @@ def encode(
     max_length: int,
     known: dict[str, bytes] | None = None,
 ) -> TokenIds:
-    """Token ids of texts, at most ``max_length`` each, special tokens counted.
+    """Return the token ids of texts, at most ``max_length`` each, special tokens counted.
 
     Works in the calling thread alone, and leaves the tokenizer as it is. ``known`` is given the ids
     of words, for a next call with the same tokenizer.
     """
     known = {} if known is None else known
-    split = _word_splitter(tokenizer) if len(texts) >= _MANY else None
-    chunks = [TokenIds.of(np.empty(0, np.int32), np.empty(0))]
-    for start in range(0, len(texts), _CHUNK):
+    by_word = len(texts) >= _MANY and _splits_into_words(tokenizer)
+    chunks = []
+
+    for start in range(0, max(len(texts), 1), _CHUNK):
         chunk = [cut(text, max_length) for text in texts[start : start + _CHUNK]]
-        tokens = _by_text(tokenizer, chunk) if split is None else split(chunk, known)
+        if by_word:
+            tokens = _encode_words(tokenizer, chunk, known)
+        else:
+            ids = [tokenizer.encode(text, add_special_tokens=False).ids for text in chunk]
+            flat = np.fromiter(chain.from_iterable(ids), np.int32)
+            tokens = TokenIds.of(flat, np.fromiter(map(len, ids), np.int32))
         chunks.append(_framed(tokens, tokenizer, max_length))
+
     return TokenIds.of(
         np.concatenate([chunk.flat for chunk in chunks]),
         np.concatenate([chunk.lengths for chunk in chunks]),
     )
 
 
-def _by_text(tokenizer: Tokenizer, texts: Sequence[str]) -> TokenIds:
-    ids = [tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
-    return TokenIds.of(
-        np.fromiter(chain.from_iterable(ids), np.int32), np.fromiter(map(len, ids), np.int32)
-    )
-
-
 def _framed(tokens: TokenIds, tokenizer: Tokenizer, max_length: int) -> TokenIds:
-    """Texts that are cut to ``max_length``, between the special tokens."""
+    """Put texts, cut to ``max_length``, between the special tokens."""
     probe = tokenizer.encode("a")
-    special = np.array(probe.special_tokens_mask, np.int64)
-    n_before = int(np.cumprod(special).sum())
-    n_after = int(special.sum()) - n_before
-    before, after = probe.ids[:n_before], probe.ids[len(special) - n_after :]
-    n_kept = np.minimum(tokens.lengths, max_length - len(before) - len(after))
-    lengths = n_kept + len(before) + len(after)
-    framed = TokenIds.of(np.empty(lengths.sum(), np.int32), lengths)
-    begin = framed.starts + len(before)
-    framed.flat[_ranges(begin, n_kept)] = tokens.flat[_ranges(tokens.starts, n_kept)]
-    for i, token in enumerate(before):
-        framed.flat[framed.starts + i] = token
-    for i, token in enumerate(after):
-        framed.flat[begin + n_kept + i] = token
-    return framed
+    is_special = np.array(probe.special_tokens_mask, bool)
+    frame = np.array(probe.ids, np.int32)[is_special]
+    n_before = int(np.cumprod(is_special).sum())
+
+    n_kept = np.minimum(tokens.lengths, max_length - len(frame))
+    kept = TokenIds.of(tokens.flat[_ranges(tokens.starts, n_kept)], n_kept)
+    ends = np.column_stack([kept.starts, kept.starts + n_kept])
+    at = np.repeat(ends, [n_before, len(frame) - n_before], axis=1)
+    flat = np.insert(kept.flat, at.ravel(), np.tile(frame, len(kept)))
+    return TokenIds.of(flat, n_kept + len(frame))
 
 
 def _ranges(starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Numbers from each start on, as many as its size, end to end."""
+    """Return the numbers from each start on, as many as its size, end to end."""
     before = np.cumsum(sizes, dtype=np.int64) - sizes
     return np.repeat(starts - before, sizes) + np.arange(sizes.sum())
 
 
-def _word_splitter(
-    tokenizer: Tokenizer,
-) -> Callable[[list[str], dict[str, bytes]], TokenIds] | None:
-    """Encode texts word by word, each distinct word once, if this gives the same ids.
-
-    It does where the tokenizer itself first splits at blanks and punctuation, as BERT's does.
-    A corpus repeats its words; Arrow finds the distinct ones faster than they are tokenized.
-    """
+def _splits_into_words(tokenizer: Tokenizer) -> bool:
+    """Whether a tokenizer first splits at blanks and punctuation, as BERT's does."""
     added = tokenizer.get_added_tokens_decoder().values()
-    if not (
+    return (
         isinstance(tokenizer.normalizer, normalizers.BertNormalizer)
         and tokenizer.normalizer.clean_text
         and isinstance(tokenizer.pre_tokenizer, pre_tokenizers.BertPreTokenizer)
         and not any(token.single_word or len(token.content.split()) != 1 for token in added)
-    ):
-        return None
+    )
+
+
+def _encode_words(tokenizer: Tokenizer, texts: list[str], known: dict[str, bytes]) -> TokenIds:
+    """Return the ids that the tokenizer gives of each text, each distinct word tokenized once.
+
+    A corpus repeats its words; Arrow finds the distinct ones faster than they are tokenized.
+    """
     # On first use: a few texts are predicted without it.
     import pyarrow as pa
     import pyarrow.compute as pc
 
     # Added tokens, such as [SEP], are looked for in the text as it is, and so stay whole.
+    added = tokenizer.get_added_tokens_decoder().values()
     whole = set().union(*(token.content for token in added))
     marks = "".join(rf"\x{ord(mark):02x}" for mark in string.punctuation if mark not in whole)
 
-    def split(texts: list[str], known: dict[str, bytes]) -> TokenIds:
-        array = pa.array(texts, pa.string())
-        if pc.any(pc.match_substring_regex(array, _NO_BLANKS)).as_py():
-            array = pc.replace_substring_regex(array, _NO_BLANKS, "\ufffd")
-        array = pc.replace_substring_regex(array, f"([{marks}])", r" \1 ")
-        words = pc.utf8_split_whitespace(array)
-        coded = words.flatten().dictionary_encode()
-        pieces = _words(tokenizer, coded.dictionary.to_pylist(), known)
-        numbers = coded.indices.to_numpy()
-        sizes = pieces.lengths[numbers]
-        ends = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
-        return TokenIds.of(
-            pieces.flat[_ranges(pieces.starts[numbers], sizes)],
-            np.diff(ends[words.offsets.to_numpy()]),
-        )
+    array = pa.array(texts, pa.string())
+    if pc.any(pc.match_substring_regex(array, _NO_BLANKS)).as_py():
+        array = pc.replace_substring_regex(array, _NO_BLANKS, "\ufffd")
+    array = pc.replace_substring_regex(array, f"([{marks}])", r" \1 ")
+    words = pc.utf8_split_whitespace(array)
 
-    return split
+    coded = words.flatten().dictionary_encode()
+    pieces = _words(tokenizer, coded.dictionary.to_pylist(), known)
+    codes = coded.indices.to_numpy()
+    sizes = pieces.lengths[codes]
+    ends = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+    return TokenIds.of(
+        pieces.flat[_ranges(pieces.starts[codes], sizes)],
+        np.diff(ends[words.offsets.to_numpy()]),
+    )
 
 
 def _words(tokenizer: Tokenizer, words: list[str], known: dict[str, bytes]) -> TokenIds:
+    """Return the ids of words, known ones looked up."""
     ids: list[Any] = list(map(known.get, words))
     new = [i for i, found in enumerate(ids) if found is None]
+
     for start in range(0, len(new), _WORDS_AT_A_TIME):
         rows = new[start : start + _WORDS_AT_A_TIME]
         encoding = tokenizer.encode(
@@ -323,24 +324,19 @@ def _words(tokenizer: Tokenizer, words: list[str], known: dict[str, bytes]) -> T
         for i, size in zip(rows, (4 * sizes).tolist(), strict=True):
             ids[i] = data[end : end + size]
             end += size
+
+    # Another thread may use it at the same time.
     if len(known) > _MOST_KNOWN:
         known.clear()
     known.update((words[i], ids[i]) for i in new if len(words[i]) <= _LONGEST_KNOWN)
+
     lengths = np.fromiter(map(len, ids), np.int32) // 4
     return TokenIds.of(np.frombuffer(b"".join(ids), np.int32), lengths)
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How well a tokenizer reads texts.
-
-    Attributes
-    ----------
-    unknown_tokens : float
-        Share of the tokens that are unknown to it.
-    pieces_per_word : float
-        Tokens of a word, on average.
-    """
+    """How well a tokenizer reads texts: the share of unknown tokens, and the tokens of a word."""
 
     unknown_tokens: float
     pieces_per_word: float
@@ -363,10 +359,8 @@ class Reading:
     @property
     def is_good(self) -> bool:
         """Whether an encoder may be started from."""
-        return (
-            self.unknown_tokens <= MOST_UNKNOWN_TOKENS
-            and self.pieces_per_word <= MOST_PIECES_PER_WORD
-        )
+        few_unknown = self.unknown_tokens <= MOST_UNKNOWN_TOKENS
+        return few_unknown and self.pieces_per_word <= MOST_PIECES_PER_WORD
 
     def __str__(self) -> str:
         return (

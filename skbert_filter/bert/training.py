@@ -14,6 +14,7 @@ import numpy as np
 from keras import ops
 
 from skbert_filter.bert.architecture import Precision, Weights
+from skbert_filter.bert.auto_settings import TrainingPlan
 from skbert_filter.bert.batching import keras_data, pad, training_rows, width_for
 from skbert_filter.bert.engine import gpu_at_hand
 from skbert_filter.bert.initialization import Start
@@ -24,20 +25,6 @@ from skbert_filter.bert.tokenizer import TokenIds, encode
 from skbert_filter.labelled_texts import LabelledTexts
 
 WARMUP_RATIO = 0.1
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingPlan:
-    """How to train; without ``patience`` the weights of the last epoch are kept."""
-
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    patience: int | None
-    max_length: int
-    longest: bool
-    seed: int
-    verbose: int
 
 
 class EpochTasks:
@@ -85,15 +72,12 @@ def fit_bert(
     training: LabelledTexts,
     validation: LabelledTexts | None,
     plan: TrainingPlan,
-    *,
-    gamma: float,
-    label_smoothing: float,
     epoch_tasks: EpochTasks,
     callbacks: Sequence[Any],
 ) -> FittedBert:
     """Train, and return the state of the best epoch if there are validation texts."""
     precision = _precision()
-    key = LiveKey(start.architecture, gamma, label_smoothing, precision)
+    key = LiveKey(start.architecture, plan.gamma, plan.label_smoothing, precision)
 
     def state_of(model: Any) -> BertState:
         weights = model.weights_by_name(start.architecture.vocab_size)
@@ -102,8 +86,8 @@ def fit_bert(
             _with_embeddings(weights, start.embedding_rate),
             start.tokenizer,
             max_length=plan.max_length,
-            gamma=gamma,
-            label_smoothing=label_smoothing,
+            gamma=plan.gamma,
+            label_smoothing=plan.label_smoothing,
             precision=precision,
         )
 

@@ -23,23 +23,8 @@ def word_vectors(
 
     The truncated singular value decomposition of the positive pointwise mutual information, the
     contexts smoothed by the power of 3/4 (Levy, Goldberg and Dagan, "Improving distributional
-    similarity with lessons learned from word embeddings", TACL 2015).
-
-    Parameters
-    ----------
-    tokens : TokenIds
-        The texts, one after the other.
-    is_ordinary : ndarray of bool of shape (vocab_size,)
-        Which tokens are words or pieces of one. The others, and those without neighbours, get a
-        random vector.
-    width : int
-        Numbers of a vector.
-    rng : RandomState
-        Source of the random vectors.
-
-    Returns
-    -------
-    vectors : ndarray of float32 of shape (vocab_size, width)
+    similarity with lessons learned from word embeddings", TACL 2015). Tokens that are not ordinary,
+    and those without neighbours, get a random vector.
     """
     vocab_size = len(is_ordinary)
     vectors = rng.standard_normal((vocab_size, width))
@@ -48,6 +33,7 @@ def word_vectors(
     start = rng.standard_normal(vocab_size)
     of_word = np.asarray(together.sum(axis=1)).ravel()
     found = np.flatnonzero(of_word)
+
     if len(found) > n_factors:
         context = of_word**0.75 / (of_word**0.75).sum()
         association = np.log(together.data / of_word[together.row] / context[together.col])
@@ -59,16 +45,18 @@ def word_vectors(
         left, factors, _ = svds(matrix, n_factors, v0=start, solver="arpack")
         vectors[found, :n_factors] = (left * np.sqrt(factors))[found]
         vectors[found] -= vectors[found].mean(axis=0)
+
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return (_LENGTH * vectors / np.maximum(lengths, 1e-9)).astype(np.float32)
 
 
 def _counts(tokens: TokenIds, is_ordinary: np.ndarray) -> sparse.coo_array:
-    """How often each two tokens stand together, each place weighted by its nearness."""
+    """Return how often each two tokens stand together, each place weighted by its nearness."""
     n_texts = int(np.searchsorted(tokens.starts, _MOST_TOKENS))
     text = np.repeat(np.arange(n_texts, dtype=np.int32), tokens.lengths[:n_texts])
     ids = tokens.flat[: len(text)]
     usable = is_ordinary[ids]
+
     shape = len(is_ordinary), len(is_ordinary)
     counts = sparse.csr_array(shape, dtype=np.float64)
     for apart in range(1, _WINDOW + 1):

@@ -116,6 +116,7 @@ def _filter_file(
 
     job, of_worker = shared
     hashes = [np.empty(0, np.uint64)]
+
     # In a folder of its own: a worker that is given up for lost may still be writing.
     with tempfile.TemporaryDirectory(prefix="worker-", dir=output.parent) as folder:
         made, new_record = Path(folder, "output"), Path(folder, "record.npz")
@@ -125,6 +126,7 @@ def _filter_file(
             made,
             on_texts=lambda new, numbers, codes: hashes.append(_hashes(new)),
         )
+
         counts = {name: asdict(outcome)[name] for name in _COUNTS}
         found = np.concatenate(hashes)
         np.savez(new_record, modified=modified, counts=list(counts.values()), digests=found)

@@ -1,6 +1,5 @@
 """From files to files: `filter_corpus`, from its arguments to its summary."""
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -99,19 +98,23 @@ class FilterSummary(Report):
                 "mis-decoded (such as “â€™” for ’): what made the corpus has read UTF-8 as another "
                 "encoding. Nothing of it was changed."
             )
+
         if self.nulls:
             of_texts = self.kept if self.columns is None else self.kept + self.discarded
             done = "kept" if self.written > of_texts else "discarded"
             notes.append(f"{counted(self.nulls, 'row')} without a text: {done}.")
+
         if self.decoded:
             files = counted(self.decoded, "file is", "files are")
             notes.append(f"{files} not UTF-8: decoded as you said.")
+
         if self.doubtful:
             notes.append(
                 f"{counted(self.doubtful, 'CSV file has', 'CSV files have')} texts in quotation "
                 "marks that span lines, each of which could be a row as well: see that they are "
                 'whole (docs: files, "Quotation marks").'
             )
+
         if self.recovered:
             notes.append(
                 f"{counted(self.recovered, 'distinct text')} had been computed by an interrupted "
@@ -125,6 +128,7 @@ class FilterSummary(Report):
         files = f" ({self.files:,} files)" if self.files > 1 else ""
         share = self.kept / max(self.rows, 1)
         found = f"{counted(self.kept, 'row')} ({share:.1%}) with {self.decision}"
+
         if self.columns is None:
             done = f"{destination} has {found}; discarded: {self.discarded:,}."
         else:
@@ -138,6 +142,7 @@ class FilterSummary(Report):
             *self.notes,
             f"{self.seconds:.1f} seconds, {self.rows_per_second:,.0f} rows per second.",
         ]
+
         if self.audit is not None:
             lines.insert(2, f"{self.audit} has each distinct text and what was decided.")
         return "\n".join(map(printable, lines))
@@ -261,8 +266,7 @@ def filter_corpus(
 
     Examples
     --------
-    >>> import tempfile
-    >>> from pathlib import Path
+    >>>     >>> from pathlib import Path
     >>> from skbert_filter import filter_corpus
     >>> from skbert_filter.inspection.baselines import tfidf_baseline
     >>> texts = ["View All", "View more", "We make steel tools", "We build tools"]
@@ -285,6 +289,7 @@ def filter_corpus(
     files = list_sources(source)
     check_paths(source, destination, audit, {"model": model, "store": store})
     _check_engine(engine, source, destination, {"audit": audit, "store": store})
+
     check = partial(check_outputs, source, destination, files, audit, overwrite=overwrite)
     # all that can fail before the model, since to load it takes longest
     check(resumed=destination != STANDARD and partial_folder(destination).exists())
@@ -297,6 +302,7 @@ def filter_corpus(
                 "model.set_params(store=...), and omit store here."
             )
         classifier = DedupPredictor(FrozenEstimator(classifier), store=str(store))
+
     wanted = names is not None or audit is not None
     decider = Decider(classifier, keep, threshold, with_probabilities=wanted)
     job = Job(
@@ -312,11 +318,9 @@ def filter_corpus(
         escape_formulas=escape_formulas,
     )
 
-    to_standard = destination == STANDARD
-    with no_room_named("standard output" if to_standard else destination):
-        if to_standard:
-            with tempfile.TemporaryDirectory() as folder:
-                outcome = _run(job, Path(folder), None, progress, overwrite=overwrite)
+    with no_room_named("standard output" if destination == STANDARD else destination):
+        if destination == STANDARD:
+            outcome = _run(job, None, overwrite, progress)
         else:
             with partial_output(
                 destination,
@@ -330,8 +334,7 @@ def filter_corpus(
 
                     outcome = filter_files(job, place, progress)
                 else:
-                    may_replace = overwrite or place.resumed
-                    outcome = _run(job, place.folder, place, progress, overwrite=may_replace)
+                    outcome = _run(job, place, overwrite or place.resumed, progress)
 
     return FilterSummary(
         source=str(source),
@@ -366,14 +369,12 @@ def _check_engine(
             raise ValueError(f'{name} is for one machine. Omit it, or engine="dask" (--dask).')
 
 
-def _run(
-    job: Job, folder: Path, place: Partial | None, progress: Progress | None, *, overwrite: bool
-) -> Outcome:
+def _run(job: Job, place: Partial | None, overwrite: bool, progress: Progress | None) -> Outcome:
     """Do a job in this process, and write its output and audit file."""
     journal = None if place is None else Journal(job.decider, place)
     memory = TextMemory(journal or job.decider)
     output = None if place is None else place.output
-    with audited(job, memory, folder, overwrite=overwrite) as on_texts:
+    with audited(job, memory, overwrite=overwrite) as on_texts:
         outcome = filter_rows(job, memory, output, on_texts, progress)
     outcome.recovered = journal.recovered if journal else 0
     return outcome

@@ -94,6 +94,7 @@ class Job:
         except TypeError:
             # Nothing of an interrupted run can be used again.
             of_model = f"unknown {uuid4()}"
+
         return {
             "skbert_filter": __version__,
             "model": of_model,
@@ -125,6 +126,7 @@ def check_paths(
         "audit file": audit,
         "folder of the unfinished job": partial,
     }
+
     for what, path in others.items():
         if isinstance(path, str | Path):
             forbidden = outputs if what == "model" else {"source": source, **outputs}

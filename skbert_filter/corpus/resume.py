@@ -111,6 +111,7 @@ def partial_output(
             # In ASCII: names of files may hold what UTF-8 cannot.
             (folder / _NEW_MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="ascii")
             publish(folder / _NEW_MANIFEST, folder / _MANIFEST, overwrite=True)
+
         kept = (_MANIFEST, _SCORES, *((_OUTPUT, _RECORDS) if keep_files else ()))
         _clean(folder, *(kept if is_known else kept[:2]))
 
@@ -124,6 +125,7 @@ def partial_output(
                     yield Partial(folder, output, records, is_known, store, space)
                 finally:
                     has_results = store.size().results > 0 or any(records.glob("*"))
+
             check(True)
         except BaseException as error:
             if has_results:

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,6 @@ from skbert_filter.corpus.sources import SourceFile
 from skbert_filter.distinct import TextMemory
 from skbert_filter.io.atomic import remove_leftovers
 from skbert_filter.io.columns import check_no_nulls, valid_texts
-from skbert_filter.io.formats import open_file
 from skbert_filter.io.mojibake import looks_misdecoded
 from skbert_filter.io.reading import TableReader, open_rows
 from skbert_filter.io.writing import Write, create_table, open_writer, standard_output
@@ -208,67 +208,62 @@ def _open_writer(job: Job, piece: _Piece, output: Path | None) -> AbstractContex
 
 
 @contextmanager
-def audited(
-    job: Job, memory: TextMemory, folder: Path, *, overwrite: bool
-) -> Iterator[OnTexts | None]:
+def audited(job: Job, memory: TextMemory, *, overwrite: bool) -> Iterator[OnTexts | None]:
     """Give what notes texts and counts while a job runs, and write its audit file at the end."""
     if job.audit is None:
         yield None
         return
 
-    # on disk, as they are too many for memory
-    file, schema = folder / "texts.arrow", pa.schema({"text": pa.large_string()})
+    # Distinct texts are too many for memory. A file without a name is gone even after a kill.
+    schema = pa.schema({"text": pa.large_string()})
     rows = array("q")
-    with open_file(file, "wb") as raw, pa.ipc.new_stream(raw, schema) as stream:
+    with TemporaryFile(dir=job.audit.absolute().parent) as file:
+        with pa.ipc.new_stream(file, schema) as stream:
 
-        def note(new: list[str], numbers: np.ndarray, codes: pa.Array) -> None:
-            stream.write_batch(pa.record_batch([new], schema=schema))
-            rows.frombytes(bytes(rows.itemsize * len(new)))
-            n_rows = np.bincount(codes.drop_null().to_numpy(), minlength=len(numbers))
-            np.frombuffer(rows, np.int64)[numbers] += n_rows
+            def note(new: list[str], numbers: np.ndarray, codes: pa.Array) -> None:
+                stream.write_batch(pa.record_batch([new], schema=schema))
+                rows.frombytes(bytes(rows.itemsize * len(new)))
+                n_rows = np.bincount(codes.drop_null().to_numpy(), minlength=len(numbers))
+                np.frombuffer(rows, np.int64)[numbers] += n_rows
 
-        yield note
-    _write_audit(job, job.audit, memory, file, np.frombuffer(rows, np.int64), overwrite=overwrite)
+            yield note
+
+        file.seek(0)
+        if overwrite:
+            # A run of this job may have been killed while it wrote this.
+            remove_leftovers(job.audit)
+        counts = np.frombuffer(rows, np.int64)
+        empty = _audit_rows(job, pa.array([], pa.large_string()), memory[np.arange(0)], counts[:0])
+        with (
+            pa.ipc.open_stream(file) as batches,
+            create_table(
+                job.audit,
+                empty.schema,
+                overwrite=overwrite,
+                escape_formulas=job.escape_formulas,
+            ) as write,
+        ):
+            first = 0
+            for batch in batches:
+                numbers = np.arange(first, first + len(batch))
+                write(_audit_rows(job, batch.column(0), memory[numbers], counts[numbers]))
+                first += len(batch)
 
 
-def _write_audit(
-    job: Job, audit: Path, memory: TextMemory, texts: Path, rows: np.ndarray, *, overwrite: bool
-) -> None:
-    if overwrite:
-        # A run of this job may have been killed just here.
-        remove_leftovers(audit)
+def _audit_rows(
+    job: Job, texts: pa.Array, decisions: np.ndarray, rows: np.ndarray
+) -> pa.RecordBatch:
     labels = pa.array(job.labels)
-    keep, threshold = job.labels[job.decider.keep_number], job.decider.threshold
-    schema = pa.schema(
+    keep = job.labels[job.decider.keep_number]
+    is_kept = decisions["label"] == job.decider.keep_number
+    return pa.record_batch(
         {
-            "text": pa.large_string(),
-            "label": labels.type,
-            "probability": pa.float64(),
-            "rows": pa.int64(),
-            "decision": pa.string(),
-            "keep": labels.type,
-            "threshold": pa.float64(),
+            "text": texts,
+            "label": labels.take(pa.array(decisions["label"])),
+            "probability": pa.array(decisions["probability"], from_pandas=True),
+            "rows": pa.array(rows),
+            "decision": pa.array(np.where(is_kept, "keep", "discard"), pa.string()),
+            "keep": pa.array([keep] * len(texts), labels.type),
+            "threshold": pa.array([job.decider.threshold] * len(texts), pa.float64()),
         }
     )
-    escape = job.escape_formulas
-    with (
-        create_table(audit, schema, overwrite=overwrite, escape_formulas=escape) as write,
-        open_file(texts) as raw,
-        pa.ipc.open_stream(raw) as stream,
-    ):
-        first = 0
-        for batch in stream:
-            numbers = np.arange(first, first + len(batch))
-            first += len(batch)
-            decisions = memory[numbers]
-            is_kept = decisions["label"] == job.decider.keep_number
-            columns = [
-                batch.column(0),
-                labels.take(pa.array(decisions["label"])),
-                pa.array(decisions["probability"], from_pandas=True),
-                pa.array(rows[numbers]),
-                pa.array(["discard", "keep"]).take(pa.array(is_kept.astype(np.int8))),
-                pa.array([keep] * len(batch), labels.type),
-                pa.array([threshold] * len(batch), pa.float64()),
-            ]
-            write(pa.record_batch(columns, schema=schema))

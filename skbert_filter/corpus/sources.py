@@ -72,12 +72,14 @@ def _walk(source: Path) -> Iterator[Path]:
         folders[:] = [
             name for name in folders if name[0] != "." and (name[0] != "_" or "=" in name)
         ]
+
         for name in folders:
             if Path(folder, name).is_symlink():
                 raise ValueError(
                     f"{Path(folder, name)} is a link to a folder, which is not followed. Remove "
                     "it, or put the folder itself there."
                 )
+
         yield from (Path(folder, name) for name in names if not name.startswith("."))
 
 
@@ -133,4 +135,5 @@ def check_folder(folder: Path, names: Iterable[str], *, overwrite: bool) -> None
             f"The folder {folder} holds {other[0]}, which this job would not write again, so it is "
             "not replaced. Name another folder."
         )
+
     check_can_create(folder)

@@ -59,6 +59,7 @@ def code_parts(value: Any) -> tuple[str, dict[str, Any]] | None:
     if kind is np.ufunc:
         name = _ufunc_name(value)
         return (name, {}) if name else None
+
     if not isinstance(value, type | FunctionType | BuiltinFunctionType | ModuleType):
         return None
 
@@ -66,6 +67,7 @@ def code_parts(value: Any) -> tuple[str, dict[str, Any]] | None:
         return name, {}
     if isinstance(value, FunctionType):
         return "function", _function_parts(value)
+
     if isinstance(value, type):
         parts = {name: part for name, part in vars(value).items() if name not in _CLASS_NOISE}
         return "class", parts | {"__bases__": value.__bases__, "__class__": type(value)}
@@ -117,6 +119,7 @@ def _library_version(module: str) -> str | None:
         # To import a library only to learn its version could take seconds.
         spec = None if top in sys.modules else importlib.util.find_spec(top)
         file = spec.origin if spec else getattr(sys.modules.get(top), "__file__", None)
+
     if file is None or file in ("built-in", "frozen"):
         return _PYTHON if top in sys.stdlib_module_names else None
     return _file_version(top, file)

@@ -177,6 +177,7 @@ class _Walk:
             return label, contents, [("", list(value)), *parts]
         if kind in (set, frozenset):
             return kind.__name__, sorted(self.digest(item, "{...}") for item in value), []
+
         # joblib's workers are given large arrays as memory maps.
         if kind in (np.ndarray, np.memmap):
             return _cells(value)
@@ -187,6 +188,7 @@ class _Walk:
             return code[0], [], _attributes(code[1])
         if (table := _table_parts(value)) is not None:
             return "table", [], [("", kind), ("", table)]
+
         # An inherited property knows nothing of parameters that a subclass adds.
         if "fingerprint_" in vars(kind) or "fingerprint_" in getattr(value, "__dict__", ()):
             own = getattr(value, "fingerprint_", None)
@@ -303,11 +305,13 @@ def _cells(array: np.ndarray) -> _Apart:
         # Between and after the fields lies padding, of any content.
         label = f"array {dtype.names} {array.shape}"
         return label, [], [(f"[{name!r}]", array[name]) for name in dtype.names]
+
     if dtype.hasobject or dtype.kind == "T":
         return label, [], [("", array.ravel().tolist())]
     if dtype.char in "gG":
         # Padded, too.
         return label, [], [("", list(map(repr, array.ravel())))]
+
     flat = np.ascontiguousarray(array).reshape(-1)
     return label, [flat.view(np.uint8)] if flat.nbytes else [], []
 

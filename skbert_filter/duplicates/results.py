@@ -115,6 +115,7 @@ def _from_cells(layout: dict[str, Any], cells: np.ndarray) -> Any:
     parts = [_from_cells(*pair) for pair in zip(layout["parts"], pieces, strict=True)]
     if layout["type"] == "list":
         return parts
+
     # A layout may come from a file of anybody's, which must not choose what is imported.
     if layout["type"] not in _TABLES:
         raise ValueError(

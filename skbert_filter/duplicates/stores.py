@@ -268,6 +268,7 @@ class Store:
                 f"{self.path} is a database of another program, and is left as it is. Name "
                 "another file as the store."
             )
+
         if (version := self._one("PRAGMA user_version")) != _FORMAT:
             raise ValueError(
                 f"The store {self.path} has the format {version}, and this version of "

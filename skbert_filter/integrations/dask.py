@@ -206,6 +206,7 @@ class _Parts:
                 f"Row {row} of {where} (the first is 0, index {series.index[row]!r}) has no text. "
                 "Fill or drop such rows, or pass nulls='discard' or nulls='keep'."
             )
+
         codes = np.full(len(series), -1, np.intp)
         if missing.all():
             return codes, []
@@ -217,6 +218,7 @@ class _Parts:
             # Refuses what is not a str, by its row among all.
             texts = check_texts(series.astype(object).where(~missing, ""), name=where)
             found = first_seen([texts[row] for row in np.flatnonzero(~missing)])
+
         codes[~missing], distinct = found
         return codes, distinct
 

@@ -9,7 +9,12 @@ import pandas as pd
 from sklearn.metrics import average_precision_score, f1_score
 
 from skbert_filter.duplicates.splits import DedupStratifiedKFold
-from skbert_filter.inspection.significance import LEVEL, McNemarTest, mcnemar_test, p_text
+from skbert_filter.inspection.significance import (
+    LEVEL,
+    McNemarTest,
+    mcnemar_test,
+    p_text,
+)
 from skbert_filter.inspection.suspects import out_of_fold
 from skbert_filter.printing import Report
 

@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 from sklearn.base import clone
 
+from skbert_filter.bert.folder import Kind, check_can_save, save_over
 from skbert_filter.corpus.sources import check_apart, list_sources, text_arrays
 from skbert_filter.labelling.label_table import read_labels
+from skbert_filter.pretrainer import distinct_texts
 from skbert_filter.printing import Report, counted, printable
-from skbert_filter.saved_folders import Kind, check_saved_folder, save_over
-from skbert_filter.text_streams import distinct_texts
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def pretrain_encoder(
     # All that can be refused before the training.
     list_sources(corpus)
     kind: Kind = "encoder" if labelled is None else "filter"
-    check_saved_folder(destination, kind, overwrite=overwrite)
+    check_can_save(destination, kind, overwrite=overwrite)
     check_apart(corpus, destination)
     kept = estimator.get_params().get("checkpoint_dir")
     if kept is not None and destination.resolve() in (Path(kept).resolve() / "any").parents:

@@ -12,6 +12,7 @@ import pandas as pd
 from scipy.stats import chi2_contingency
 from sklearn.base import clone
 
+from skbert_filter.bert.folder import check_can_save, save_over
 from skbert_filter.corpus import load_classifier
 from skbert_filter.duplicates.splits import dedup_train_test_split
 from skbert_filter.duplicates.training_rows import merge_repeats
@@ -21,7 +22,6 @@ from skbert_filter.io.mojibake import misdecoded_share
 from skbert_filter.labelling.choice import BERT, TFIDF, VOTE, ModelChoice, choose_model
 from skbert_filter.labelling.label_table import LabelTable, read_labels, useful_label
 from skbert_filter.printing import Report, counted, label_lines, printable
-from skbert_filter.saved_folders import check_saved_folder, save_over
 from skbert_filter.saved_models import mean_of, remember, save_classifier
 
 
@@ -241,7 +241,7 @@ def train_filter(
     start = perf_counter()
     sources = [source] if isinstance(source, str | Path) else list(source)
     destination = Path(destination)
-    check_saved_folder(destination, "filter", overwrite=overwrite)
+    check_can_save(destination, "filter", overwrite=overwrite)
     if experiment is not None:
         from skbert_filter.integrations import comet
         from skbert_filter.integrations.comet.connection import check_experiment, logging_to

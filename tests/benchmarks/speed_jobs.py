@@ -166,7 +166,7 @@ def predict(corpus: str, model_file: str, n: int | None, n_jobs: int | None) -> 
 
 def of_length(model_file: str, folder: str, n_tokens: int) -> dict[str, float]:
     """Predict texts that all have so many tokens, [CLS] and [SEP] counted."""
-    from skbert_filter.bert.folder import load_folder
+    from skbert_filter.bert.checkpoint import load_folder
 
     model, (state, _) = load(model_file), load_folder(folder)
     n = 400_000 // n_tokens
@@ -219,12 +219,12 @@ def precision(folder: str, peer_texts: str) -> dict[str, float]:
     import numpy as np
     import onnxruntime
     from onnxruntime.quantization import quantize_dynamic
+    from scipy.special import expit
 
     from skbert_filter import SmallBertTextFilter
     from skbert_filter.bert.batching import prediction_batches
-    from skbert_filter.bert.folder import load_folder
+    from skbert_filter.bert.checkpoint import load_folder
     from skbert_filter.bert.inference import OnnxModel, predict_logits
-    from skbert_filter.bert.losses import raw_probabilities
 
     texts = json.loads(Path(peer_texts).read_text())
     state, _ = load_folder(folder)
@@ -243,7 +243,7 @@ def precision(folder: str, peer_texts: str) -> dict[str, float]:
                 ids = batch.inputs["input_ids"].astype(np.int64)
                 inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
                 logits[batch.rows] = session.run(None, inputs)[0]
-        return len(texts) / (time.perf_counter() - start), raw_probabilities(logits)
+        return len(texts) / (time.perf_counter() - start), expit(logits)
 
     with tempfile.TemporaryDirectory() as scratch:
         plain, small = Path(scratch, "plain.onnx"), Path(scratch, "small.onnx")
@@ -264,7 +264,7 @@ def precision(folder: str, peer_texts: str) -> dict[str, float]:
         "int8": int8_speed,
         "bfloat16": len(texts) / (time.perf_counter() - start),
         "int8 difference": float(np.abs(of_int8 - expected).max()),
-        "bfloat16 difference": float(np.abs(raw_probabilities(logits) - expected).max()),
+        "bfloat16 difference": float(np.abs(expit(logits) - expected).max()),
     }
 
 

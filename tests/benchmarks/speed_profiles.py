@@ -67,7 +67,7 @@ def profile_predict(texts: list[str], model: Any, folder: str) -> dict[str, floa
     """Predict in one thread, so that the parts follow each other."""
     from skbert_filter import text_filter
     from skbert_filter.bert import inference
-    from skbert_filter.bert.folder import load_folder
+    from skbert_filter.bert.checkpoint import load_folder
     from skbert_filter.bert.inference import OnnxModel
 
     model.set_params(n_jobs=1).predict_proba(texts[:1000])
@@ -99,7 +99,7 @@ def profile_forward(texts: list[str], folder: str) -> dict[str, float]:
     import onnxruntime
 
     from skbert_filter.bert.batching import prediction_batches
-    from skbert_filter.bert.folder import load_folder
+    from skbert_filter.bert.checkpoint import load_folder
     from skbert_filter.bert.inference import OnnxModel
     from skbert_filter.bert.onnx_graph import build_graph
 
@@ -129,7 +129,7 @@ def profile_corpus(corpus: str, model: Any, folder: str) -> dict[str, float]:
     """Clean a Parquet file."""
     import pyarrow.parquet as pq
 
-    from skbert_filter.bert.folder import load_folder
+    from skbert_filter.bert.checkpoint import load_folder
     from skbert_filter.bert.inference import OnnxModel
     from skbert_filter.corpus import filter_corpus, rows
 
@@ -200,7 +200,7 @@ def profile_fit(read: Callable[[], Any], started: float) -> dict[str, float]:
     watch.seconds["trace"] = epochs[0] - usual + validations[0] - usual_validation
     watch.seconds["train"] = usual + sum(epochs[1:])
     watch.seconds["validate"] = usual_validation + sum(validations[1:])
-    from skbert_filter.bert.folder import load_folder
+    from skbert_filter.bert.checkpoint import load_folder
     from skbert_filter.bert.inference import OnnxModel
 
     with tempfile.TemporaryDirectory() as scratch:
