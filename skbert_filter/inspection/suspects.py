@@ -97,10 +97,8 @@ def suspect_labels(
     ----------
     estimator : classifier
         Any text classifier with `predict_proba`. Clones of it are fitted.
-    X : container of str, of length n_samples
-        The labelled texts, repeats included.
-    y : array-like of shape (n_samples,)
-        Their labels.
+    X, y : container of str and array-like, of length n_samples
+        The texts, repeats included, and their labels.
     cv : int, splitter or iterable of (train, test), default=None
         The folds of the rows. None: ``DedupStratifiedKFold(5)``, an int: as many of these. With any
         other, a text that is tested is taken out of training, and several tests of a text are
@@ -255,7 +253,7 @@ def apply_corrections(X: Any, y: Any, table: pd.DataFrame, *, key: Key = "exact"
 
     Parameters
     ----------
-    X, y : container of str and array-like of shape (n_samples,)
+    X, y : container of str and array-like, of length n_samples
         The texts and labels that the table was made of.
     table : DataFrame
         Lines of the table of `suspect_labels`, in any order, with "label" corrected. It may have

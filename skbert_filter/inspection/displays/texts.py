@@ -124,11 +124,10 @@ class TextLengthDisplay:
 
         Parameters
         ----------
-        X : container of str, of length n_samples
-            The texts. Each distinct one counts once, with its most frequent label.
-        y : array-like of shape (n_samples,)
-            Their labels. There is a threshold for two classes only; of more than six the five
-            largest are shown, and the others together.
+        X, y : container of str and array-like, of length n_samples
+            The texts and their labels. Each distinct text counts once, with its most frequent
+            label. There is a threshold for two classes only; of more than six the five largest are
+            shown, and the others together.
         ax, max_words
             As for `plot`.
         """
@@ -150,10 +149,9 @@ def distinctive_terms(
 
     Parameters
     ----------
-    X : container of str, of length n_samples
-        The texts. Each distinct one counts once, with its most frequent label.
-    y : array-like of shape (n_samples,)
-        Their labels, of two classes or more.
+    X, y : container of str and array-like, of length n_samples
+        The texts and their labels, of two classes or more. Each distinct text counts once, with its
+        most frequent label.
     vectorizer : CountVectorizer, default=None
         What counts the terms; it is cloned. None: ``CountVectorizer()``, which counts lower-cased
         words of two letters or more.
