@@ -360,8 +360,8 @@ def _splitters(cv: Any, n_repeats: int | None, random_state: Any) -> list[Any]:
 
     if n_repeats is not None:
         raise ValueError(
-            f"n_repeats is {n_repeats!r}, but cv is not a number of folds, so that it says itself "
-            "which there are. Leave out n_repeats, or pass a number as cv."
+            f"n_repeats is {n_repeats!r}, but cv is not a number of folds. Drop n_repeats, or pass "
+            "a number as cv."
         )
     return [check_cv(cv)]
 

@@ -16,7 +16,7 @@ from skbert_filter.duplicates.keys import Key, first_rows, first_seen, text_keys
 from skbert_filter.duplicates.label_counts import count_labels
 from skbert_filter.duplicates.splits import DedupStratifiedKFold
 from skbert_filter.inspection.refitting import check_learns
-from skbert_filter.printing import Report
+from skbert_filter.printing import Report, counted
 from skbert_filter.validation import check_labels, check_texts
 
 
@@ -211,9 +211,8 @@ def out_of_fold(
     texts = check_texts(X)
     row_labels, classes = pd.factorize(check_labels(y, len(texts)), sort=True)
     if len(classes) < 2:
-        raise ValueError(
-            f"y holds {len(classes)} classes: {classes.tolist()}. Pass texts of two or more."
-        )
+        found = counted(len(classes), "class", "classes")
+        raise ValueError(f"y holds {found}: {classes.tolist()}. Pass texts of two or more.")
     codes, _ = first_seen(text_keys(texts, key))
     counts = count_labels(codes, row_labels)
     labels, classes = counts.prevailing(classes)

@@ -257,13 +257,13 @@ class ScoreDistributionDisplay:
                 shares = counts / counts.sum()
                 self.stairs_.append(outline(ax, shares, edges, name=name, number=number))
 
-            note = f"kept from\n{self.threshold:.3g} on"
-            self.line_ = threshold_line(ax, self.threshold, note, on_the_left=self.threshold > 0.6)
             ax.set(
                 xlim=(-0.01, 1.01),
                 xlabel=f"probability given to {label_name(self.pos_label)}",
                 ylabel="share of the label's texts",
             )
+            note = f"kept from\n{self.threshold:.3g} on"
+            self.line_ = threshold_line(ax, self.threshold, note)
             ax.yaxis.set_major_formatter("{x:.0%}")
             legend_above(ax)
         return self

@@ -98,19 +98,18 @@ class TextLengthDisplay:
                 shares = (texts / texts.sum()).to_numpy()
                 self.stairs_.append(outline(ax, shares, edges, name=name, number=number))
 
+            ax.set(
+                xlim=(edges[0] - 0.3 * width, edges[-1] + 0.3 * width),
+                xlabel=f"words of a text (last bin: {(len(binned) - 1) * width} or more)",
+                ylabel="share of the label's texts",
+            )
             self.line_ = None
             if self.threshold is not None:
                 note = (
                     f"{self.threshold} words or more:\n{label_name(self.long_class)}\n"
                     f"({self.accuracy:.0%} right)"
                 )
-                is_right = self.threshold > edges[-1] / 2
-                self.line_ = threshold_line(ax, self.threshold - 0.5, note, on_the_left=is_right)
-            ax.set(
-                xlim=(edges[0] - 0.3 * width, edges[-1] + 0.3 * width),
-                xlabel=f"words of a text (last bin: {(len(binned) - 1) * width} or more)",
-                ylabel="share of the label's texts",
-            )
+                self.line_ = threshold_line(ax, self.threshold - 0.5, note)
             ax.xaxis.get_major_locator().set_params(integer=True)
             ax.yaxis.set_major_formatter("{x:.0%}")
             legend_above(ax)
