@@ -51,8 +51,8 @@ from skbert_filter.duplicates.keys import (
     number_inputs,
 )
 from skbert_filter.duplicates.results import LISTS_OUTPUTS, from_bytes, spread, to_bytes
+from skbert_filter.duplicates.rows import take_rows
 from skbert_filter.duplicates.stores import Store
-from skbert_filter.validation import take_rows
 
 
 class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):

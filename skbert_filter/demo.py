@@ -11,9 +11,10 @@ import pyarrow as pa
 
 from skbert_filter.corpus import FilterSummary, Progress, filter_corpus
 from skbert_filter.datasets import make_website_corpus, make_website_snippets
-from skbert_filter.io.writing import create_table
+from skbert_filter.io.atomic import written_aside
+from skbert_filter.io.writing import write_table
 from skbert_filter.labelling.train import TrainingSummary, train_filter
-from skbert_filter.printing import Report
+from skbert_filter.printing import Columns, Report, aligned, shown_text
 
 _README = """\
 Written by `skbert-filter demo`, which replaces these files when it is run again:
@@ -43,7 +44,11 @@ class DemoSummary(Report):
     examples: tuple[tuple[str, float], ...]
 
     def __str__(self) -> str:
-        return f"{self.training}\n\n{self.filtering}"
+        table = self.to_frame()
+        numbers: Columns = {"probability": map("{:.2f}".format, table["probability"])}
+        lines = aligned(numbers, {"text": map(shown_text, table["text"])})
+        head = "Some texts of the corpus, and the probability that they are useful:"
+        return f"{self.training}\n\n{self.filtering}\n\n{head}\n{lines}"
 
     def to_frame(self) -> pd.DataFrame:
         """Return the examples as a table."""
@@ -64,27 +69,21 @@ def run_demo(
     Parameters
     ----------
     folder : str or Path, default="skbert-filter-demo"
-        Where to write ``labels.csv``, ``corpus.csv``, ``model/`` and ``kept.csv``. It
-        must be new, empty, or written by an earlier demo, whose files are replaced.
+        Where to write ``labels.csv``, ``corpus.csv``, ``model/`` and ``kept.csv``. It must be
+        new, empty, or written by an earlier demo, whose files are replaced; anything else is a
+        FileExistsError.
     n_rows : int, default=200_000
         Rows of the corpus.
     n_snippets : int, default=5600
         Labelled snippets, with their repeats.
     random_state : int, default=0
         The seed of the data, the split and the model.
-    callbacks : sequence of scikit-learn callbacks, default=()
-        See `train_filter`.
-    progress : callable, default=None
-        See `filter_corpus`.
+    callbacks, progress
+        As for `train_filter` and `filter_corpus`.
 
     Returns
     -------
     summary : DemoSummary
-
-    Raises
-    ------
-    FileExistsError
-        If `folder` holds anything else.
 
     Examples
     --------
@@ -99,9 +98,10 @@ def run_demo(
     _claim(folder)
 
     texts, labels = make_website_snippets(n_snippets, random_state=random_state)
-    _write(folder / "labels.csv", {"text": texts, "label": labels})
+    write_table(pa.table({"text": texts, "label": labels}), folder / "labels.csv", overwrite=True)
     corpus = make_website_corpus(n_rows, random_state=random_state)
-    _write(folder / "corpus.csv", {"id": np.arange(n_rows), "text": corpus})
+    table = pa.table({"id": np.arange(n_rows), "text": corpus})
+    write_table(table, folder / "corpus.csv", overwrite=True)
 
     training = train_filter(
         folder / "labels.csv",
@@ -126,27 +126,18 @@ def _claim(folder: Path) -> None:
     readme = folder / "README.txt"
     if folder.is_file():
         raise FileExistsError(f"{folder} is a file. Name a folder for the demo.")
-    if folder.is_dir() and any(folder.iterdir()) and not _is_ours(readme):
+    is_ours = readme.is_file() and readme.read_text("utf-8", errors="replace") == _README
+    if folder.is_dir() and any(folder.iterdir()) and not is_ours:
         raise FileExistsError(
             f"The folder {folder} holds files that no demo wrote. Name another folder."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    readme.write_text(_README, encoding="utf-8")
-
-
-def _is_ours(readme: Path) -> bool:
-    return readme.is_file() and readme.read_text(encoding="utf-8", errors="replace") == _README
-
-
-def _write(path: Path, columns: dict[str, np.ndarray]) -> None:
-    table = pa.table(columns)
-    with create_table(path, table.schema, overwrite=True) as write:
-        for batch in table.to_batches():
-            write(batch)
+    with written_aside(readme, overwrite=True) as made:
+        made.write_text(_README, encoding="utf-8")
 
 
 def _examples(model: Any, corpus: np.ndarray, random_state: int) -> tuple[tuple[str, float], ...]:
-    """Give some texts that are kept and some that are not, drawn from the distinct ones."""
+    """Return some texts that are kept and some that are not, drawn from the distinct ones."""
     distinct = pd.Series(corpus, dtype=object).drop_duplicates()
     drawn = distinct.sample(min(100, len(distinct)), random_state=random_state).tolist()
     probability = pd.Series(model.predict_proba(drawn)[:, 1], index=drawn)

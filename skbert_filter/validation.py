@@ -12,26 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from scipy.sparse import issparse
-from sklearn.utils import _safe_indexing, column_or_1d
+from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 _ACCEPTED = (
     "a list, tuple, NumPy array, pandas or polars Series, Arrow array or one-column table of str"
 )
-
-
 # The ways to a list of Python objects in polars, Arrow, NumPy and pandas.
 LIST_METHODS = ("to_list", "to_pylist", "tolist")
 
-_VIEWS = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
-
 
 class PlainParameters:
-    """Parameters of an estimator as JSON has them; NumPy's scalars, as of a grid, become Python's.
+    """Parameters of an estimator as JSON has them: NumPy's scalars, as of a grid, become Python's.
 
-    Sizes in eight bits overflow, and those in any number of bits are no JSON.
+    Sizes in eight bits overflow, and JSON has no numbers of NumPy.
     """
 
     if TYPE_CHECKING:
@@ -42,10 +37,7 @@ class PlainParameters:
         super().__setattr__(name, value.item() if isinstance(value, np.generic) else value)
 
     def _json_parameters(self) -> dict[str, Any]:
-        """Return the parameters that a saved folder keeps: those that are not at their defaults.
-
-        How much is shown is not one of them.
-        """
+        """Return the parameters to save: those not at their defaults, without `verbose`."""
         defaults = type(self)().get_params(deep=False)
         plain = {
             name: os.fspath(value) if isinstance(value, os.PathLike) else value
@@ -79,10 +71,9 @@ def check_texts(X: Any, *, name: str = "X") -> list[str]:
     Raises
     ------
     TypeError
-        If `X` is no such container, or a row is not a str. The row is named,
-        counted from 0.
+        If `X` is not such a container, or a row is not a str. The row is named, counted from 0.
     ValueError
-        If a row is missing, or `X` has not exactly one column.
+        If a row is missing, or `X` does not have exactly one column.
 
     Examples
     --------
@@ -99,35 +90,9 @@ def check_texts(X: Any, *, name: str = "X") -> list[str]:
 
 
 def find_texts(X: Any, *, name: str = "X") -> list[str] | None:
-    """Return the texts of `X`, or None where `X` holds no texts.
+    """Return the texts of `X`, or None where it holds no texts and is left to the estimator.
 
-    This serves code that works for any estimator: where a row is a str, the rules
-    of `check_texts` apply; everything else is left to the estimator.
-
-    Parameters
-    ----------
-    X : object
-        Any input of an estimator.
-    name : str, default="X"
-        What messages call the input.
-
-    Returns
-    -------
-    texts : list of str or None
-        None for an empty container too.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `check_texts`, if a row is a str, or if `X` is a bare str or an iterator.
-
-    Examples
-    --------
-    >>> from skbert_filter.validation import find_texts
-    >>> find_texts(("View All", "About"))
-    ['View All', 'About']
-    >>> find_texts([[0.5, 1.0], [2.0, 3.0]]) is None
-    True
+    The rules of `check_texts` apply where a row is a str, or `X` is a bare str or an iterator.
     """
     try:
         values = _as_list(X, name)
@@ -141,38 +106,9 @@ def find_texts(X: Any, *, name: str = "X") -> list[str] | None:
 
 
 def check_labels(y: Any, n_samples: int, *, name: str = "y", of: str = "X") -> np.ndarray:
-    """Return class labels as a one-dimensional array.
+    """Return class labels of any container and of one type as a one-dimensional array.
 
-    Parameters
-    ----------
-    y : array-like of shape (n_samples,) or (n_samples, 1)
-        Labels of one type, in any container; a column draws scikit-learn's
-        DataConversionWarning. Members of a str or int Enum count as their values, and whole
-        decimals as int.
-    n_samples : int
-        How many labels there must be.
-    name, of : str, default="y" and "X"
-        What messages call the labels, and the input they belong to.
-
-    Returns
-    -------
-    labels : ndarray of shape (n_samples,)
-
-    Raises
-    ------
-    ValueError
-        If the number of labels differs from `n_samples`, a label is missing or is not one
-        (the row is named, counted from 0), or the types differ.
-
-    Examples
-    --------
-    >>> from skbert_filter.validation import check_labels
-    >>> check_labels(["keep", "discard"], 2)
-    array(['keep', 'discard'], dtype=object)
-    >>> check_labels([1, 0, 1], 2)
-    Traceback (most recent call last):
-        ...
-    ValueError: y has 3 labels, but X has 2 rows. Pass one label for each row.
+    Members of a str or int Enum count as their values, and whole decimals as int.
     """
     if y is None:
         # in the words that scikit-learn's checks look for
@@ -183,6 +119,7 @@ def check_labels(y: Any, n_samples: int, *, name: str = "y", of: str = "X") -> n
         # NumPy's StringDType, which neither pandas nor scikit-learn knows
         array = array.astype(object)
     labels = column_or_1d(array, warn=True)
+
     if len(labels) != n_samples:
         raise ValueError(
             f"{name} has {len(labels)} labels, but {of} has {n_samples} rows. "
@@ -194,6 +131,7 @@ def check_labels(y: Any, n_samples: int, *, name: str = "y", of: str = "X") -> n
             f"Row {missing[0]} of {name} is missing ({labels[missing[0]]!r}), as are "
             f"{len(missing) - 1} more. Label such rows, or drop them."
         )
+
     if labels.dtype == object:
         labels = _plain_labels(labels, name)
     check_classification_targets(labels)
@@ -201,33 +139,7 @@ def check_labels(y: Any, n_samples: int, *, name: str = "y", of: str = "X") -> n
 
 
 def class_weight_by_number(class_weight: Any, classes: np.ndarray) -> Any:
-    """Return class weights with the number of each class in place of its label.
-
-    scikit-learn would look for the int 0 where a label is "0", and gives labels that it has
-    numbered to the estimators in its own.
-
-    Parameters
-    ----------
-    class_weight : dict, "balanced" or None
-    classes : ndarray of shape (n_classes,)
-        The labels, sorted.
-
-    Returns
-    -------
-    class_weight : dict of int to float, "balanced" or None
-
-    Raises
-    ------
-    ValueError
-        If a class has no weight and a weight has no class.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skbert_filter.validation import class_weight_by_number
-    >>> class_weight_by_number({"0": 1, "1": 5}, np.array(["0", "1"]))
-    {0: 1, 1: 5}
-    """
+    """Return class weights by integer code, as classes are encoded, in place of label."""
     if not isinstance(class_weight, dict):
         return class_weight
     labels = classes.tolist()
@@ -241,77 +153,6 @@ def class_weight_by_number(class_weight: Any, classes: np.ndarray) -> Any:
     return by_number
 
 
-def take_rows(X: Any, rows: np.ndarray) -> Any:
-    """Select rows of any container, in that container.
-
-    Parameters
-    ----------
-    X : container of n_samples rows
-        Whatever `check_texts` accepts, or any input of an estimator.
-    rows : ndarray of intp
-        Their numbers.
-
-    Returns
-    -------
-    selected : container of len(rows) rows
-
-    Examples
-    --------
-    >>> from skbert_filter.validation import take_rows
-    >>> take_rows(["View All", "About"], [1])
-    ['About']
-    """
-    # scikit-learn's function, with the containers that it does not know
-    if isinstance(X, pd.Index | pd.api.extensions.ExtensionArray):
-        return X.take(rows)
-    if isinstance(X, pa.Array | pa.ChunkedArray):
-        kind, plain = X.type, plain_type(X.type)
-    elif isinstance(X, pa.RecordBatch | pa.Table):
-        kind, plain = X.schema, plain_schema(X.schema)
-    else:
-        return _safe_indexing(X, rows)
-    if plain == kind:
-        return X.take(pa.array(rows))
-    return X.cast(plain).take(pa.array(rows)).cast(kind)
-
-
-def plain_schema(schema: pa.Schema) -> pa.Schema:
-    """Return an Arrow schema with strings in place of views of them, as `plain_type`."""
-    return pa.schema(map(_plain_field, schema), schema.metadata)
-
-
-def plain_type(kind: pa.DataType) -> pa.DataType:
-    """Return an Arrow type with strings in place of views of them, from which it takes no rows.
-
-    Examples
-    --------
-    >>> import pyarrow as pa
-    >>> from skbert_filter.validation import plain_type
-    >>> plain_type(pa.struct({"tags": pa.list_(pa.string_view())}))
-    StructType(struct<tags: list<item: large_string>>)
-    """
-    types = pa.types
-    if kind in _VIEWS:
-        return _VIEWS[kind]
-    if types.is_dictionary(kind):
-        return pa.dictionary(kind.index_type, plain_type(kind.value_type), kind.ordered)
-    if types.is_struct(kind):
-        return pa.struct(map(_plain_field, kind))
-    if types.is_map(kind):
-        inner = map(_plain_field, (kind.key_field, kind.item_field))
-        return pa.map_(*inner, keys_sorted=kind.keys_sorted)
-    if types.is_fixed_size_list(kind):
-        return pa.list_(_plain_field(kind.value_field), kind.list_size)
-    for is_list, list_of in ((types.is_list, pa.list_), (types.is_large_list, pa.large_list)):
-        if is_list(kind):
-            return list_of(_plain_field(kind.value_field))
-    return kind
-
-
-def _plain_field(field: pa.Field) -> pa.Field:
-    return field.with_type(plain_type(field.type))
-
-
 def _plain_labels(labels: np.ndarray, name: str) -> np.ndarray:
     """Return labels as plain str, int, bool or float, or refuse them."""
     kind = pd.api.types.infer_dtype(labels, skipna=False)
@@ -323,9 +164,11 @@ def _plain_labels(labels: np.ndarray, name: str) -> np.ndarray:
         label.is_finite() and label == label.to_integral_value() for label in labels
     ):
         labels = np.array([int(label) for label in labels], dtype=object)
+
     plain = pd.Series(labels).infer_objects().to_numpy()
     if not kind.startswith("mixed") and (plain.dtype != object or not len(plain)):
         return plain
+
     if len(types) > 1:
         raise ValueError(
             f"{name} mixes labels of the types {', '.join(types)}. Use one type, e.g. "
@@ -357,6 +200,7 @@ def _as_list(X: Any, name: str) -> list[Any]:
                 f"first, e.g. {name}['text'] of a table or {name}[:, 0] of an array."
             )
         X = _only_column(X)
+
     for method in LIST_METHODS:
         if hasattr(X, method):
             return getattr(X, method)()
@@ -364,6 +208,7 @@ def _as_list(X: Any, name: str) -> list[Any]:
         return list(X)
     if hasattr(X, "__array__"):
         return _as_list(np.asarray(X), name)
+
     if isinstance(X, Iterable):
         raise TypeError(
             f"{name} is a {type(X).__name__}, which can be read only once and has no length. "

@@ -104,6 +104,35 @@ def test_output_that_cannot_be_written_is_an_error(files):
     assert b"ignored" not in result.stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no full device")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "arguments", ["--help", "predict --help", "duplicates firms", "duplicates firms --json"]
+)
+def test_results_and_help_that_cannot_be_written_are_an_error(files, arguments, unbuffered):
+    with Path("/dev/full").open("wb") as full:
+        result = subprocess.run(
+            [COMMAND, *arguments.split()],
+            cwd=files,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert result.returncode == 2
+    assert result.stderr.startswith("Error: ")
+    assert "No space left on device" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such pipes")
+def test_a_result_that_nobody_reads_ends_the_command_quietly(files):
+    line = f"{shlex.quote(str(COMMAND))} duplicates firms | true; exit ${{PIPESTATUS[0]}}"
+    result = subprocess.run(["bash", "-c", line], cwd=files, capture_output=True, check=False)
+    assert (result.returncode, result.stderr) == (141, b"")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="has no such pipes")
 def test_a_reader_that_leaves_ends_the_command_quietly(files):
     process = subprocess.Popen(
@@ -222,8 +251,8 @@ def test_next_to_label_writes_a_list_to_fill(tmp_path):
     [
         (
             "next-to-label margin.joblib texts.csv --trust -o new.csv",
-            "The model margin.joblib has no predict_proba, which tells how sure it is of a text. "
-            "Pass one that has, such as CalibratedClassifierCV(FrozenEstimator(model)), fitted.",
+            "The model margin.joblib lacks predict_proba, which says how sure it is of a text. "
+            "Pass one that has it, such as CalibratedClassifierCV(FrozenEstimator(model)), fitted.",
         ),
         (
             "predict margin.joblib texts.csv --trust -o new.csv --threshold 0.5",
@@ -245,7 +274,7 @@ def test_next_to_label_writes_a_list_to_fill(tmp_path):
         ),
         (
             "evaluate margin.joblib lists/lists.parquet --trust",
-            "Column 'label' of lists/lists.parquet holds list<element: int64>, such as [1], which "
+            "Column 'label' of lists/lists.parquet holds [1], which "
             "is not a label. Name the column with the labels.",
         ),
         (

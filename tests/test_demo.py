@@ -24,6 +24,20 @@ def test_a_second_run_replaces_the_files_of_the_first(tmp_path):
     table = second.to_frame()
     assert table["probability"].is_monotonic_decreasing
     assert str(second.filtering) in str(second)
+    assert "probability that they are useful" in str(second)
+
+
+def test_a_readme_that_has_no_room_is_not_half_written(tmp_path):
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(OSError, match=r"no room to write .*README\.txt"):
+            run_demo(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    # Half a README would be taken for a file of the user.
+    assert not list(tmp_path.iterdir())
 
 
 def test_folders_with_other_files_are_left_alone(tmp_path):

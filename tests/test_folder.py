@@ -468,13 +468,12 @@ def test_what_else_is_in_the_folder_is_not_lost(saved):
 
 
 def test_a_model_that_was_saved_meanwhile_is_not_replaced(binary, brief, tmp_path):
-    class Slow:
-        def save_pretrained(self, folder):
-            binary.save_pretrained(tmp_path / "model")
-            brief.save_pretrained(folder)
+    def save_slowly(folder):
+        binary.save_pretrained(tmp_path / "model")
+        brief.save_pretrained(folder)
 
     with pytest.raises(FileExistsError, match=r"holds a saved filter.*overwrite=True"):
-        save_over(Slow(), tmp_path / "model", "filter", overwrite=False)
+        save_over(save_slowly, tmp_path / "model", "filter", overwrite=False)
     found = SmallBertTextFilter.from_pretrained(tmp_path / "model")
     assert found.fingerprint_ == binary.fingerprint_
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
@@ -497,7 +496,7 @@ from skbert_filter import SmallBertTextFilter
 from skbert_filter.bert.folder import save_over
 
 model = SmallBertTextFilter.from_pretrained(sys.argv[1])
-save_over(model, Path("disk/model"), "filter", overwrite=False)
+save_over(model.save_pretrained, Path("disk/model"), "filter", overwrite=False)
 """
 
 

@@ -135,7 +135,10 @@ def test_a_bool_is_known_as_spreadsheets_write_it(tmp_path, written):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("text,label\nMenu,1\n", r"list\.csv has no column 'first_row'\. Its columns are: text"),
+        (
+            "text,label\nMenu,1\n",
+            r"list\.csv has no column 'first_row'\. Check the name",
+        ),
         ("text,label,first_row\nHome,1,1\nMenu,1,x\n", r"Row 2 of .*list\.csv \(.*has 'x' in the"),
         ("text,label,first_row\nMenu,1,0.5\n", "'0.5' in the column 'first_row', which is not the"),
         ("text,label,first_row\nMenu,1,\n", "has '' in the column 'first_row'"),

@@ -103,7 +103,7 @@ def test_each_line_is_a_row_of_a_file_without_quoting(tmp_path, name, row, end):
         (
             "a.tsv",
             'text\tn\n"We began.\t1\nMenu\t0\nand never stopped"\t1\n',
-            "Line 2 of .* goes on in the next line",
+            "Line 2 of .* continues on the next line",
         ),
         ("a.csv", 'text,n\nView,1\n"Best" shop,in town,1\n', "Line 3 of .* does not end with one"),
         ("a.csv", '"text","n"\n"Best" shop,1\n', "Line 2 of .* does not end with one"),

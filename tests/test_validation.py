@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from sklearn.exceptions import DataConversionWarning
 
-from skbert_filter.validation import check_labels, check_texts, find_texts, take_rows
+from skbert_filter.duplicates.rows import take_rows
+from skbert_filter.validation import check_labels, check_texts, find_texts
 
 TEXTS = ["View All", "", "  ", "naïve ☕", "مرحبا", "a\0b"]
 

@@ -110,7 +110,7 @@ def load_folder(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
         if not (path / name).is_file() or is_link:
             raise ValueError(f"{owner} is incomplete: {name} is not a regular file.")
 
-    metadata = checked_metadata(path)
+    metadata = checked_metadata(path, FILES)
     _check_fields(path, metadata, _FIELDS_OF_A_FILTER)
     config, architecture = _read_config(path, owner)
     names = config.get("id2label")
@@ -158,6 +158,12 @@ def _read_encoder(
     folder: Path, source: str, owner: str
 ) -> tuple[PretrainedEncoder, dict[str, np.ndarray]]:
     """Return an encoder, and the head that guesses tokens if a pretrainer has saved it."""
+    if not (folder / "config.json").is_file():
+        raise FileNotFoundError(
+            f"{owner} has no config.json. Pass a folder written by save_pretrained of "
+            "this package or of transformers."
+        )
+
     kind = kind_of(folder)
     if kind == "filter":
         state, _ = load_folder(folder)
@@ -165,7 +171,7 @@ def _read_encoder(
         tokenizer_json = state.tokenizer_json
     else:
         if kind == "encoder":
-            checked_metadata(folder)
+            checked_metadata(folder, FILES)
         _, architecture = _read_config(folder, owner)
         shapes = architecture.weight_shapes()
         if kind == "encoder":
@@ -213,12 +219,6 @@ def _downloaded(source: str | os.PathLike, owner: str) -> Path:
 
 def _read_config(folder: Path, owner: str) -> tuple[dict[str, Any], Architecture]:
     """Return the config.json, and the size in it, unless the weights' files cannot hold it."""
-    if not (folder / "config.json").is_file():
-        raise FileNotFoundError(
-            f"{owner} has no config.json. Pass a folder written by save_pretrained of "
-            "this package or of transformers."
-        )
-
     config = read_json(folder / "config.json")
     architecture = architecture_of(config, owner)
     n_bytes = sum(file.stat().st_size for file in _weight_files(folder, owner))

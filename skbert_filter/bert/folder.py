@@ -7,8 +7,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import gettempdir, mkdtemp
@@ -80,7 +80,20 @@ def _save(
     max_length: int,
     own: Mapping[str, Any],
 ) -> None:
-    """Write a folder, which takes its name once it is complete and on the disk."""
+    tokenizer = Tokenizer.from_str(model.tokenizer_json)
+    sizes = asdict(model.architecture)
+    del sizes["n_logits"]
+    with new_folder(folder) as path:
+        write_config(path, model_class, {**sizes, **config}, tokenizer)
+        # safetensors' own writer gives its file to the owner alone, and hides that a disk is full
+        (path / WEIGHTS).write_bytes(save(dict(weights), {"format": "pt"}))
+        write_tokenizer(path, tokenizer, max_length)
+        write_metadata(path, own)
+
+
+@contextmanager
+def new_folder(folder: str | os.PathLike) -> Iterator[Path]:
+    """Lend an empty folder, which takes its name once it is complete and on the disk."""
     target = Path(folder)
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise FileExistsError(
@@ -88,16 +101,9 @@ def _save(
         )
 
     target.parent.mkdir(parents=True, exist_ok=True)
-    tokenizer = Tokenizer.from_str(model.tokenizer_json)
-    sizes = asdict(model.architecture)
-    del sizes["n_logits"]
     with written_aside(target) as made:
         made.mkdir()
-        write_config(made, model_class, {**sizes, **config}, tokenizer)
-        # safetensors' own writer gives its file to the owner alone, and hides that a disk is full
-        (made / WEIGHTS).write_bytes(save(dict(weights), {"format": "pt"}))
-        write_tokenizer(made, tokenizer, max_length)
-        write_metadata(made, own)
+        yield made
 
 
 def write_config(
@@ -113,7 +119,7 @@ def write_config(
         "pad_token_id": None if pad is None else tokenizer.token_to_id(pad),
         "dtype": "float32",
     }
-    _write_json(folder / "config.json", whole)
+    write_json(folder / "config.json", whole)
 
 
 def write_tokenizer(folder: Path, tokenizer: Tokenizer, max_length: int) -> None:
@@ -126,7 +132,7 @@ def write_tokenizer(folder: Path, tokenizer: Tokenizer, max_length: int) -> None
         "model_max_length": max_length,
         **{f"{part}_token": name for part, name in special_tokens(tokenizer).items()},
     }
-    _write_json(folder / "tokenizer_config.json", config)
+    write_json(folder / "tokenizer_config.json", config)
 
 
 def write_metadata(folder: Path, own: Mapping[str, Any]) -> None:
@@ -137,11 +143,11 @@ def write_metadata(folder: Path, own: Mapping[str, Any]) -> None:
         **own,
     }
     metadata["sha256"][METADATA] = _own_sha256(metadata)
-    _write_json(folder / METADATA, metadata)
+    write_json(folder / METADATA, metadata)
 
 
-def checked_metadata(folder: Path) -> dict[str, Any]:
-    """Read our own metadata, after a check of all the hashes in it."""
+def checked_metadata(folder: Path, files: Sequence[str] = ()) -> dict[str, Any]:
+    """Read our own metadata, after a check of the hashes in it, those of ``files`` included."""
     metadata = read_json(folder / METADATA)
     version, hashes = metadata.get("format_version"), metadata.get("sha256")
     if version != _FORMAT_VERSION:
@@ -166,7 +172,7 @@ def checked_metadata(folder: Path) -> dict[str, Any]:
                 "differs. Copy the folder again from its source, or save the model again."
             )
 
-    if unhashed := {METADATA, *FILES} - hashes.keys():
+    if unhashed := {METADATA, *files} - hashes.keys():
         raise ValueError(damaged(folder, f"has no hash of {min(unhashed)}"))
     return metadata
 
@@ -204,17 +210,16 @@ def check_can_save(folder: Path, kind: Kind, *, overwrite: bool) -> None:
         raise FileExistsError(f"{folder} is a file. Name a folder for the {kind}.")
     check_can_create(folder)
 
-    held = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if not held:
+    if not folder.is_dir() or not any(folder.iterdir()):
         return
 
     if kind_of(folder) != kind:
         raise FileExistsError(
             f"The folder {folder} holds files other than a saved {kind}. Name another folder."
         )
-    if others := held - {METADATA, *read_json(folder / METADATA).get("sha256", ())}:
+    if (other := _foreign(folder)) is not None:
         raise FileExistsError(
-            f"The folder {folder} holds {min(others)}, which is not part of the saved {kind} and "
+            f"The folder {folder} holds {other}, which is not part of the saved {kind} and "
             "would be lost. Move it away, or name another folder."
         )
 
@@ -225,8 +230,20 @@ def check_can_save(folder: Path, kind: Kind, *, overwrite: bool) -> None:
         )
 
 
-def save_over(model: Any, folder: Path, kind: Kind, *, overwrite: bool) -> None:
-    """Call `save_pretrained` of a model, in place of what the folder may hold.
+def _foreign(folder: Path) -> str | None:
+    """Return the name of something in a saved folder that is not part of it."""
+    metadata = read_json(folder / METADATA)
+    for path in sorted(folder.iterdir()):
+        if path.name in metadata.get("members", ()) and (path / METADATA).is_file():
+            if (other := _foreign(path)) is not None:
+                return f"{path.name}/{other}"
+        elif path.name not in (METADATA, *metadata.get("sha256", ())):
+            return path.name
+    return None
+
+
+def save_over(save: Callable[[Path], None], folder: Path, kind: Kind, *, overwrite: bool) -> None:
+    """Save a model, in place of what the folder may hold.
 
     Where that fails, for instance because the disk is full, the model is saved elsewhere, and the
     error says where: a training must not be lost.
@@ -234,11 +251,11 @@ def save_over(model: Any, folder: Path, kind: Kind, *, overwrite: bool) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with written_aside(folder, overwrite=overwrite) as made:
-            model.save_pretrained(made)
+            save(made)
             # It may have been filled during the training.
             check_can_save(folder, kind, overwrite=overwrite)
     except OSError as error:
-        elsewhere = _save_elsewhere(model, folder.name)
+        elsewhere = _save_elsewhere(save, folder.name)
         error.add_note(
             f"The {kind} could not be saved anywhere else either."
             if elsewhere is None
@@ -247,13 +264,13 @@ def save_over(model: Any, folder: Path, kind: Kind, *, overwrite: bool) -> None:
         raise
 
 
-def _save_elsewhere(model: Any, name: str) -> Path | None:
+def _save_elsewhere(save: Callable[[Path], None], name: str) -> Path | None:
     # /dev/shm is memory, and may have room when all disks are full.
     for place in (gettempdir(), "/dev/shm", Path.home()):
         with suppress(OSError):
             folder = Path(mkdtemp(prefix="skbert_filter-", dir=place))
             try:
-                model.save_pretrained(folder / name)
+                save(folder / name)
             except OSError:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
@@ -272,7 +289,8 @@ def read_json(file: Path) -> dict[str, Any]:
     return value
 
 
-def _write_json(file: Path, value: Mapping[str, Any]) -> None:
+def write_json(file: Path, value: Mapping[str, Any]) -> None:
+    """Write an object of JSON as people can read it."""
     file.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""The commands and options of `skbert-filter` that reach Comet."""
+"""The command and the options of `skbert-filter` that reach Comet."""
 
 import os
 from collections.abc import Iterator
@@ -6,18 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-from rich.console import Console
+from typer import Argument, Option
 
-from skbert_filter.cli.shared import user_errors
-from skbert_filter.cli.tables import print_line
-
-Offline = Annotated[
-    bool, typer.Option("--offline", help="Write Comet's data to an archive for `comet upload`.")
-]
-EnvFile = Annotated[
-    Path | None, typer.Option(help="A .env file with COMET_API_KEY, or its folder.")
-]
+from skbert_filter.cli.console import print_line
+from skbert_filter.cli.options import EnvFile, Offline
 
 # What Comet would record of a script: a command has nothing of it to show.
 _QUIET: dict[str, Any] = {
@@ -35,6 +27,7 @@ def comet_experiment(comet: str | None, offline: bool, env_file: Path | None) ->
             raise ValueError("--offline and --env-file are for --comet. Add --comet PROJECT.")
         yield None
         return
+
     _quieten_comet()
     from skbert_filter.integrations.comet import start
 
@@ -47,17 +40,15 @@ def comet_experiment(comet: str | None, offline: bool, env_file: Path | None) ->
 
 
 def register(
-    model: Annotated[Path, typer.Argument(help="A folder written by train.")],
-    name: Annotated[str, typer.Argument(help="Its name in the registry, such as web-filter.")],
+    model: Annotated[Path, Argument(help="A folder written by train.")],
+    name: Annotated[str, Argument(help="Its name in the registry, such as web-filter.")],
     version: Annotated[
         str | None,
-        typer.Option(
-            help="Such as 1.2.0; or major, minor or patch, to count up.  [default: minor]"
-        ),
+        Option(help="Such as 1.2.0; or major, minor or patch, to count up.  [default: minor]"),
     ] = None,
-    tag: Annotated[list[str] | None, typer.Option(help="A tag; may be repeated.")] = None,
-    status: Annotated[str | None, typer.Option(help="Such as Production.")] = None,
-    project: Annotated[str | None, typer.Option(help="The project for its experiment.")] = None,
+    tag: Annotated[list[str] | None, Option(help="A tag; may be repeated.")] = None,
+    status: Annotated[str | None, Option(help="Such as Production.")] = None,
+    project: Annotated[str | None, Option(help="The project for its experiment.")] = None,
     offline: Offline = False,
     env_file: EnvFile = None,
 ) -> None:
@@ -65,23 +56,13 @@ def register(
 
     In Python: skbert_filter.integrations.comet.register_folder(...)
     """
-    with user_errors():
-        _quieten_comet()
-        from skbert_filter.integrations.comet import register_folder
+    _quieten_comet()
+    from skbert_filter.integrations.comet import register_folder
 
-        registration = register_folder(
-            model,
-            name,
-            version,
-            tags=tag,
-            status=status,
-            project_name=project,
-            offline=offline,
-            env_file=env_file,
-            **_QUIET,
-        )
+    run: dict[str, Any] = {"project_name": project, "offline": offline, "env_file": env_file}
+    registration = register_folder(model, name, version, tags=tag, status=status, **run, **_QUIET)
     start = "After `comet upload` it is" if registration.archived else "Registered as"
-    print_line(Console(), f"{start} {registration.uri}")
+    print_line(f"{start} {registration.uri}")
 
 
 def _quieten_comet() -> None:

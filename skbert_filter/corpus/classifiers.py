@@ -56,9 +56,9 @@ def _load(path: Path, *, trust: bool) -> Any:
     from skbert_filter.bert.folder import find_folder
 
     if find_folder(path).is_dir():
-        from skbert_filter.text_filter import SmallBertTextFilter
+        from skbert_filter.saved_models import load_saved
 
-        return SmallBertTextFilter.from_pretrained(path)
+        return load_saved(path)
     if not path.is_file():
         raise FileNotFoundError(
             f"There is no model folder {path}. Give a folder written by save_pretrained "

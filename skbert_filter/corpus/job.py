@@ -26,7 +26,7 @@ from skbert_filter.io.decoding import check_encoding
 from skbert_filter.io.formats import LINES, Format, file_format, table_format
 from skbert_filter.io.lines import TEXT
 from skbert_filter.io.reading import TableReader
-from skbert_filter.io.writing import check_can_hold, check_destination
+from skbert_filter.io.writing import check_can_hold, check_new_file
 
 
 @dataclass(frozen=True)
@@ -267,9 +267,10 @@ def check_outputs(
     if names is not None:
         check_folder(destination, names, overwrite=overwrite)
     elif destination != STANDARD:
-        check_destination(destination, overwrite=overwrite)
+        file_format(destination)
+        check_new_file(destination, overwrite=overwrite)
     if audit is not None:
-        check_destination(audit, overwrite=overwrite or resumed)
+        check_new_file(audit, overwrite=overwrite or resumed)
 
 
 def check_engine(engine: str, job: Job, store: str | Path | None) -> None:

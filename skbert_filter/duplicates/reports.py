@@ -15,6 +15,7 @@ from sklearn.utils import check_scalar
 
 from skbert_filter.duplicates.keys import Key, first_rows, first_seen, number_inputs
 from skbert_filter.duplicates.label_counts import Votes, count_votes
+from skbert_filter.duplicates.rows import take_rows
 from skbert_filter.io.mojibake import looks_misdecoded
 from skbert_filter.printing import (
     Columns,
@@ -23,7 +24,7 @@ from skbert_filter.printing import (
     label_lines,
     shown_text,
 )
-from skbert_filter.validation import check_labels, check_texts, find_texts, take_rows
+from skbert_filter.validation import check_labels, check_texts, find_texts
 
 
 @dataclass(frozen=True, eq=False)

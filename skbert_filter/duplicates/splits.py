@@ -24,7 +24,8 @@ from sklearn.utils import check_consistent_length, check_random_state, check_sca
 
 from skbert_filter.duplicates.keys import Key, first_rows, number_inputs
 from skbert_filter.duplicates.label_counts import count_votes
-from skbert_filter.validation import check_labels, take_rows
+from skbert_filter.duplicates.rows import take_rows
+from skbert_filter.validation import check_labels
 
 _LOGGER = logging.getLogger("skbert_filter")
 

@@ -16,8 +16,9 @@ from sklearn.utils.validation import _check_sample_weight
 
 from skbert_filter.duplicates.keys import Key, first_rows, first_seen, number_inputs, text_keys
 from skbert_filter.duplicates.label_counts import Votes, count_votes
+from skbert_filter.duplicates.rows import take_rows
 from skbert_filter.duplicates.splits import DedupStratifiedShuffleSplit
-from skbert_filter.validation import check_labels, check_texts, find_texts, take_rows
+from skbert_filter.validation import check_labels, check_texts, find_texts
 
 Duplicates = Literal["drop", "weight", "keep"]
 Conflicts = Literal["majority", "drop", "soft", "raise"]

@@ -129,26 +129,34 @@ def next_to_label(
     unlabelled = [rows[row] for row in first]
     counts = np.bincount(codes, minlength=len(distinct))[left]
     proba = np.asarray(estimator.predict_proba(unlabelled))
-    ranked = np.sort(proba, axis=1)
-    score = (1 - (ranked[:, -1] - ranked[:, -2])) * np.log2(1 + counts)
-
-    candidates = np.argsort(-score, kind="stable")[: _CANDIDATES * n]
-    places = _spread_out([unlabelled[i] for i in candidates], score[candidates], n, random_state)
-    chosen = candidates[np.sort(places)]
+    chosen, score = most_informative(unlabelled, counts, proba, n, random_state)
     return pd.DataFrame(
         {
             # pandas would make a column of str of these, and fail on lone surrogates.
             "text": pd.Series([unlabelled[i] for i in chosen], dtype=object),
             "suggested": estimator.classes_[proba[chosen].argmax(axis=1)],
-            "probability": ranked[chosen, -1],
+            "probability": proba[chosen].max(axis=1),
             "rows": counts[chosen],
-            "score": score[chosen],
+            "score": score,
             "first_row": first[chosen],
         }
     )
 
 
-def _spread_out(texts: list[str], weights: np.ndarray, n: int, random_state: Any) -> np.ndarray:
+def most_informative(
+    texts: list[str], counts: np.ndarray, proba: np.ndarray, n: int, random_state: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the places and scores of `n` distinct texts, the highest score first."""
+    ranked = np.sort(proba, axis=1)
+    score = (1 - (ranked[:, -1] - ranked[:, -2])) * np.log2(1 + counts)
+
+    candidates = np.argsort(-score, kind="stable")[: _CANDIDATES * n]
+    places = spread_out([texts[i] for i in candidates], score[candidates], n, random_state)
+    chosen = candidates[np.sort(places)]
+    return chosen, score[chosen]
+
+
+def spread_out(texts: list[str], weights: np.ndarray, n: int, random_state: Any) -> np.ndarray:
     """Return the places of `n` texts that differ from each other, likelier those of weight."""
     everything = np.arange(len(texts))
     if n >= len(texts):

@@ -1,48 +1,41 @@
-"""The text column of a table: that it is there, what it holds, and its distinct texts."""
+"""The columns of a table: that they are there, what they hold, and types that Arrow can filter."""
 
 from difflib import get_close_matches
 from pathlib import Path
 
 import pyarrow as pa
 
+# What people call the columns that have these names by default.
+_ALSO_CALLED = {
+    "text": ("snippet", "sentence", "content", "line", "body", "string", "title", "value"),
+    "label": ("class", "category", "target", "tag", "y", "keep", "useful", "relevant"),
+}
+_PLAIN = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
+
 
 def check_column(schema: pa.Schema, column: str, path: Path) -> None:
-    """Refuse a column name that a table does not have exactly once.
-
-    Raises
-    ------
-    ValueError
-        If it is missing (naming the columns and the closest one) or ambiguous.
-
-    Examples
-    --------
-    >>> import pyarrow as pa
-    >>> from pathlib import Path
-    >>> from skbert_filter.io.columns import check_column
-    >>> check_column(pa.schema({"texts": pa.string()}), "text", Path("a.csv"))
-    Traceback (most recent call last):
-        ...
-    ValueError: a.csv has no column 'text'. Did you mean 'texts'? Its columns are: texts.
-    """
+    """Refuse a column name that a table does not have exactly once, naming the likely one."""
     if schema.names.count(column) > 1:
         raise ValueError(f"{path} has several columns {column!r}. Rename all but one.")
-    if column not in schema.names:
-        close = get_close_matches(column.lower(), [name.lower() for name in schema.names], n=1)
-        match = next((name for name in schema.names if close and name.lower() == close[0]), None)
-        hint = f" Did you mean {match!r}?" if match is not None else ""
-        raise ValueError(
-            f"{path} has no column {column!r}.{hint} Its columns are: {', '.join(schema.names)}."
-        )
+    if column in schema.names:
+        return
+
+    by_lower = {name.lower(): name for name in reversed(schema.names)}
+    likely = get_close_matches(column.lower(), by_lower, n=1)
+    likely += [name for name in _ALSO_CALLED.get(column, ()) if name in by_lower]
+    if likely:
+        hint = f"Did you mean {by_lower[likely[0]]!r}?"
+    elif column in _ALSO_CALLED:
+        hint = "Name it; its first line must hold the names of the columns."
+    else:
+        hint = "Check the name."
+    raise ValueError(
+        f"{path} has no column {column!r}. {hint} Its columns are: {', '.join(schema.names)}."
+    )
 
 
 def check_text_column(schema: pa.Schema, column: str, path: Path) -> None:
-    """Refuse a text column that is missing or holds something else.
-
-    Raises
-    ------
-    ValueError
-        As `check_column`, or if the column does not hold strings.
-    """
+    """Refuse a text column that is missing or holds something else."""
     check_column(schema, column, path)
     kind = schema.field(column).type
     if pa.types.is_dictionary(kind):
@@ -53,16 +46,18 @@ def check_text_column(schema: pa.Schema, column: str, path: Path) -> None:
         )
 
 
+def check_no_nulls(values: pa.Array, column: str, path: Path, *, first_row: int) -> None:
+    """Refuse missing values, naming the row: `first_row` is that of the first value, from 1."""
+    if values.null_count:
+        row = first_row + values.is_null().index(True).as_py()
+        raise ValueError(
+            f"Row {row} of {path} (the first is 1) has no value in column {column!r}. "
+            "Fill or remove such rows."
+        )
+
+
 def valid_texts(values: pa.Array, column: str, path: Path, *, first_row: int) -> pa.Array:
-    """Return some rows of a text column as large strings, if they are UTF-8; nulls are allowed.
-
-    `first_row` is the number of the first of them in the file, counted from 1.
-
-    Raises
-    ------
-    ValueError
-        If a text is not UTF-8, naming its row: a Parquet file may hold anything.
-    """
+    """Return texts as large strings, if they are UTF-8: a Parquet file may hold anything."""
     texts = values.cast(pa.large_string())
     try:
         texts.validate(full=True)
@@ -79,16 +74,31 @@ def valid_texts(values: pa.Array, column: str, path: Path, *, first_row: int) ->
     return texts
 
 
-def check_no_nulls(values: pa.Array, column: str, path: Path, *, first_row: int) -> None:
-    """Refuse missing values of a column of any type, naming the row as `valid_texts` does.
+def plain_schema(schema: pa.Schema) -> pa.Schema:
+    """Return an Arrow schema with strings in place of views of them."""
+    return pa.schema(map(_plain_field, schema), schema.metadata)
 
-    Raises
-    ------
-    ValueError
-    """
-    if values.null_count:
-        row = first_row + values.is_null().index(True).as_py()
-        raise ValueError(
-            f"Row {row} of {path} (the first is 1) has no value in column {column!r}. "
-            "Fill or remove such rows."
-        )
+
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """Return a type with strings in place of views of them, of which Arrow takes no rows."""
+    types = pa.types
+    if kind in _PLAIN:
+        return _PLAIN[kind]
+    if types.is_dictionary(kind):
+        return pa.dictionary(kind.index_type, plain_type(kind.value_type), kind.ordered)
+    if types.is_struct(kind):
+        return pa.struct(map(_plain_field, kind))
+    if types.is_map(kind):
+        inner = map(_plain_field, (kind.key_field, kind.item_field))
+        return pa.map_(*inner, keys_sorted=kind.keys_sorted)
+    if types.is_fixed_size_list(kind):
+        return pa.list_(_plain_field(kind.value_field), kind.list_size)
+    if types.is_list(kind):
+        return pa.list_(_plain_field(kind.value_field))
+    if types.is_large_list(kind):
+        return pa.large_list(_plain_field(kind.value_field))
+    return kind
+
+
+def _plain_field(field: pa.Field) -> pa.Field:
+    return field.with_type(plain_type(field.type))

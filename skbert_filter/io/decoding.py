@@ -1,7 +1,4 @@
-"""Bytes of a text as UTF-8: decoded where they are not, and where that is not possible.
-
-Knows nothing of tables.
-"""
+"""Bytes of a text as UTF-8: decoded where they are not, and refused where that is not possible."""
 
 import codecs
 from collections.abc import Iterable, Iterator
@@ -22,11 +19,9 @@ def blocks_of(stream: Any) -> Iterator[bytes]:
 
 
 def check_encoding(encoding: str | None) -> None:
-    """Refuse the name of an encoding that Python does not know, with a ValueError."""
-    if encoding is None:
-        return
+    """Refuse the name of an encoding that Python does not know."""
     try:
-        "".encode(encoding)
+        "".encode("utf-8" if encoding is None else encoding)
     except LookupError as error:
         raise ValueError(
             f"There is no encoding {encoding!r}. Name one that Python knows, such as 'cp1252', "
@@ -39,17 +34,12 @@ def is_utf8(blocks: Iterable[bytes], encoding: str) -> bool:
 
     Bytes that are valid as UTF-8 may be those of the other encoding: UTF-16 has NULs, and all bytes
     of an encoding of seven bits, such as ISO-2022-JP, are ASCII.
-
-    Examples
-    --------
-    >>> from skbert_filter.io.decoding import is_utf8
-    >>> [is_utf8([text.encode("iso2022_jp")], "iso2022_jp") for text in ("Tea", "お茶")]
-    [True, False]
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
     other = codecs.getincrementaldecoder(encoding)("replace")
     is_wide = b"a\0".decode(encoding, "replace") != "a\0"
     is_ascii = is_same = True
+
     try:
         for block in chain(blocks, [b""]):
             text = decoder.decode(block, final=not block)
@@ -68,20 +58,7 @@ def utf8_blocks(
 ) -> Iterator[bytes]:
     """Turn the blocks of a text into UTF-8, without a byte order mark.
 
-    A letter may be in two blocks. Where a byte cannot be decoded, or the text begins like another
-    kind of file, a ValueError names the line.
-
-    Examples
-    --------
-    >>> from skbert_filter.io.decoding import utf8_blocks
-    >>> b"".join(utf8_blocks([b"caf\\xe9"], "a.txt", encoding="latin-1")).decode()
-    'café'
-    >>> b"".join(utf8_blocks([b"Tea\\n", b"caf\\xe9\\n"], "a.txt"))
-    Traceback (most recent call last):
-        ...
-    ValueError: a.txt is not UTF-8: byte 4 of line 2 is 0xe9 (byte 8 of the file). If all such files
-    have another encoding, name it, as in encoding="cp1252" (--encoding cp1252)
-    (docs: files, "Encodings").
+    Where a byte cannot be decoded, or the text begins like another kind of file, the line is named.
     """
     decoder = codecs.getincrementaldecoder(encoding or "utf-8")()
     n_bytes, line, line_start = 0, 1, 0
@@ -96,7 +73,7 @@ def utf8_blocks(
             # Some encodings can write half a pair of surrogates, which UTF-8 cannot.
             decoded = block if encoding is None else text.encode()
         except UnicodeDecodeError as error:
-            # What was left of the block before is a part of the object.
+            # A letter may be in two blocks: the object begins with what was left of the one before.
             first = n_bytes + len(block) - len(error.object)
             before = error.object[: error.start]
             if b"\n" in before:
@@ -141,6 +118,6 @@ def _check_is_text(block: bytes, path: Path | str) -> None:
     if (place := block[:_HEAD_BYTES].find(b"\0")) >= 0:
         raise ValueError(
             f"{path} does not seem to be text: line {block.count(bytes([10]), 0, place) + 1} has a "
-            f"NUL (byte {place + 1} of the file). Take it away, or pass its encoding if it is "
+            f"NUL (byte {place + 1} of the file). Remove it, or pass its encoding if it is "
             "text in UTF-16 or UTF-32."
         )

@@ -15,30 +15,35 @@ import pyarrow.csv as pacsv
 
 from skbert_filter.io.lines import whole_lines
 
+# Of European spreadsheets, and of what people write by hand.
+_OTHER_DELIMITERS = ";\t|"
 # What is held in memory where a quotation mark is never closed.
 _LONGEST_ROW = 1 << 26
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a file is to be read.
-
-    Attributes
-    ----------
-    header : bytes
-        All before the first row.
-    names : list of str
-    parts : list of int or None
-        The lengths of parts of whole rows, one after the other. None: each line is a row, and a
-        quotation mark is a character like others.
-    is_doubtful : bool
-        Whether texts of a single column span lines, each of which could be a row as well.
-    """
+    """How a file is to be read."""
 
     header: bytes
     names: list[str]
+    # The lengths of parts of whole rows. None: each line is a row, and a quotation mark is a
+    # character like others.
     parts: list[int] | None
+    # Texts of a single column span lines, each of which could be a row as well.
     is_doubtful: bool = False
+
+
+def find_delimiter(start: bytes, usual: str) -> str:
+    """Return the delimiter of the column names: another only where the usual one is not there."""
+    header = re.sub(
+        rb'"[^"]*"', b"", start.lstrip(b"\r\n").splitlines()[0] if start.strip() else b""
+    )
+    if usual.encode() in header:
+        return usual
+    counts = {other: header.count(other.encode()) for other in _OTHER_DELIMITERS}
+    most = max(counts, key=lambda other: counts[other])
+    return most if counts[most] else usual
 
 
 def find_layout(read: Callable[[], Iterable[bytes]], delimiter: str, path: Path) -> Layout:
@@ -47,17 +52,12 @@ def find_layout(read: Callable[[], Iterable[bytes]], delimiter: str, path: Path)
     Where a value begins with a quotation mark and does not end with one, the file was written
     without quoting: each line is a row, if all have a value for each column. Arrow and pandas
     read such a value to the next quotation mark, and merge rows in silence.
-
-    Raises
-    ------
-    ValueError
-        If there are no column names, or quotation marks can mean nothing or two things; the line
-        is named.
     """
     header, parts, spans_at, fault_at = _scan(read(), delimiter)
     if not header and not fault_at:
         raise pa.ArrowInvalid("it is empty, without even a line of column names")
     names = next(csv.reader([header.decode().strip("\r\n")], delimiter=delimiter), [])
+
     if not (spans_at or fault_at):
         return Layout(header, names, parts)
 
@@ -67,6 +67,7 @@ def find_layout(read: Callable[[], Iterable[bytes]], delimiter: str, path: Path)
     is_line_a_row = b'"' not in header and all(
         line.replace(of_text, b"").count(delimiter.encode()) == len(names) - 1 for line in lines
     )
+
     if fault_at:
         if is_line_a_row and (len(names) > 1 or not spans_at):
             return Layout(header, names, None)
@@ -77,9 +78,9 @@ def find_layout(read: Callable[[], Iterable[bytes]], delimiter: str, path: Path)
         )
     if is_line_a_row and len(names) > 1:
         raise ValueError(
-            f"Line {spans_at} of {path} begins a value in quotation marks that goes on in the next "
-            f"line, but each line by itself has {len(names)} values too. Write the file so that it "
-            'says which is meant (docs: files, "Quotation marks").'
+            f"Line {spans_at} of {path} begins a value in quotation marks that continues on the "
+            f"next line, but each line by itself has {len(names)} values too. Write the file so "
+            'that it says which is meant (docs: files, "Quotation marks").'
         )
     return Layout(header, names, parts, is_doubtful=is_line_a_row)
 
@@ -87,7 +88,7 @@ def find_layout(read: Callable[[], Iterable[bytes]], delimiter: str, path: Path)
 def _scan(blocks: Iterable[bytes], delimiter: str) -> tuple[bytes, list[int], int, int]:
     """Find the header and the lengths of parts of whole rows.
 
-    Return too the first line in which a value in quotation marks goes on in the next one, where
+    Return too the first line in which a value in quotation marks continues on the next one, where
     the header has none, and the line of a row that is not well-formed; 0 if there is none.
     """
     d = re.escape(delimiter.encode())
@@ -126,14 +127,6 @@ def csv_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Read the rows of a file; one of too many values or too few is a ValueError that names it."""
     first_row = 1
-    for part in _rows(blocks, layout):
-        batch = _parse(part, layout, delimiter, first_row, path)
-        yield batch
-        first_row += batch.num_rows
-
-
-def _rows(blocks: Iterable[bytes], layout: Layout) -> Iterator[bytes]:
-    """Give the rows of a file, in parts of whole ones that are not empty."""
     to_skip = len(layout.header)
     for part in whole_lines(blocks) if layout.parts is None else _cut(blocks, layout.parts):
         rows = part[to_skip:]
@@ -141,8 +134,11 @@ def _rows(blocks: Iterable[bytes], layout: Layout) -> Iterator[bytes]:
         if layout.header.endswith(b"\r\r\n"):
             # Written as text on Windows when it had ends of lines of Windows already.
             rows = rows.replace(b"\r\r\n", b"\r\n")
+
         if rows:
-            yield rows
+            batch = _parse(rows, layout, delimiter, first_row, path)
+            yield batch
+            first_row += batch.num_rows
 
 
 def _cut(blocks: Iterable[bytes], lengths: list[int]) -> Iterator[bytes]:

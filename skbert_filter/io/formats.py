@@ -1,32 +1,19 @@
 """The kinds of files that are read and written, by their extensions."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
 
-Kind = Literal["csv", "parquet", "lines", "json"]
-
 
 @dataclass(frozen=True)
 class Format:
-    """What an extension says of a file.
-
-    Attributes
-    ----------
-    extension : str
-    kind : {"csv", "parquet", "lines", "json"}
-    name : str
-        For messages.
-    delimiter : str
-        Between the values of a row of kind "csv".
-    compression : {"gzip", "zstd"} or None
-    """
+    """What an extension says of a file; `name` is for messages."""
 
     extension: str
-    kind: Kind
+    kind: Literal["csv", "parquet", "lines", "json"]
     name: str
     delimiter: str = ","
     compression: str | None = None
@@ -37,45 +24,29 @@ class Format:
         return self.kind in ("csv", "parquet")
 
 
-_TEXT_FORMATS = (
+LINES = Format(".txt", "lines", "lines of UTF-8 text")
+_TEXTS = (
     Format(".csv", "csv", "comma-separated UTF-8 text"),
     Format(".tsv", "csv", "tab-separated UTF-8 text", "\t"),
     Format(".jsonl", "json", "JSON Lines"),
-    Format(".txt", "lines", "lines of UTF-8 text"),
+    LINES,
 )
 _COMPRESSIONS = (("", None, ""), (".gz", "gzip", "gzipped "), (".zst", "zstd", "zstd-compressed "))
-LINES = _TEXT_FORMATS[-1]
-FORMATS = (
-    *(
-        Format(text.extension + end, text.kind, prefix + text.name, text.delimiter, compression)
-        for end, compression, prefix in _COMPRESSIONS
-        for text in _TEXT_FORMATS
-    ),
-    Format(".parquet", "parquet", "Parquet"),
-)
+_FORMATS = [
+    replace(text, extension=text.extension + end, name=prefix + text.name, compression=compression)
+    for end, compression, prefix in _COMPRESSIONS
+    for text in _TEXTS
+] + [Format(".parquet", "parquet", "Parquet")]
 
 
 def find_format(path: Path) -> Format | None:
     """Return the format of a file by its name, None if the extension is unknown."""
     name = path.name.lower()
-    return next((known for known in FORMATS if name.endswith(known.extension)), None)
+    return next((known for known in _FORMATS if name.endswith(known.extension)), None)
 
 
 def file_format(path: Path) -> Format:
-    """Return the format of a file by its name.
-
-    Raises
-    ------
-    ValueError
-        If the extension is unknown.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> from skbert_filter.io.formats import file_format
-    >>> file_format(Path("crawl.CSV.gz")).name
-    'gzipped comma-separated UTF-8 text'
-    """
+    """Return the format of a file by its name, and refuse an unknown extension."""
     if (known := find_format(path)) is None:
         raise ValueError(
             f"{path} has an unknown extension. Supported are .csv, .tsv, .jsonl and .txt, each "

@@ -1,4 +1,4 @@
-"""Lines of a text, and JSON Lines: each kept as it is in the file, beside the text in it."""
+"""Lines of a text, and JSON Lines: each kept as it is in the file, next to the text in it."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +19,7 @@ LINES_SCHEMA = pa.schema({LINE: pa.large_string(), TEXT: pa.large_string()})
 
 
 def whole_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Cut a text anew, so that each block but the last ends with a line feed."""
+    """Cut a text again, so that each block but the last ends with a line feed."""
     rest: list[bytes] = []
     for block in blocks:
         head, end, tail = block.rpartition(b"\n")
@@ -36,12 +36,6 @@ def line_batches(blocks: Iterable[bytes]) -> Iterator[pa.RecordBatch]:
     r"""Cut a text in UTF-8 after each line feed, and at no other character.
 
     The column "line" has the lines with their ends, "text" without ``\r\n``.
-
-    Examples
-    --------
-    >>> from skbert_filter.io.lines import line_batches
-    >>> [batch.to_pydict() for batch in line_batches([b"a\r\nb", b"\n"])]
-    [{'line': ['a\r\n'], 'text': ['a']}, {'line': ['b\n'], 'text': ['b']}]
     """
     for data in whole_lines(blocks):
         ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")) + 1
@@ -56,16 +50,9 @@ def line_batches(blocks: Iterable[bytes]) -> Iterator[pa.RecordBatch]:
 def json_batches(
     batches: Iterable[pa.RecordBatch], text: str, path: Path
 ) -> Iterator[pa.RecordBatch]:
-    """Take the text out of lines of JSON, which `line_batches` gives, and leave out blank lines.
+    """Take the text out of lines of JSON, which `line_batches` gives, and drop blank lines.
 
-    An object without the member `text` has a null. Half a surrogate pair, which no Arrow array
-    can hold, becomes U+FFFD in the column "text".
-
-    Raises
-    ------
-    ValueError
-        If a line is not one JSON object or its text is not text, naming the line; or if no
-        object of the first batch has the member.
+    An object without the member `text` has a null.
     """
     n_lines = 0
     for batch in batches:
@@ -100,13 +87,7 @@ def joined(lines: pa.Array) -> pa.Buffer:
 
 
 def with_members(lines: pa.Array, members: dict[str, Sequence[Any]]) -> pa.Array:
-    """Add members to the objects of JSON Lines, each line being kept as it is otherwise.
-
-    Raises
-    ------
-    ValueError
-        If an object has such a member already.
-    """
+    """Add members to the objects of JSON Lines, each line being kept as it is otherwise."""
     added = []
     for i, line in enumerate(lines.to_pylist()):
         content = line.strip()
@@ -124,6 +105,7 @@ def with_members(lines: pa.Array, members: dict[str, Sequence[Any]]) -> pa.Array
                     f"An object has a member {taken.pop()!r} already: {content[:80]}. Name other "
                     "columns to add."
                 )
+
         separator = ", " if content[1:-1].strip() else ""
         new = json.dumps({name: values[i] for name, values in members.items()}, ensure_ascii=False)
         added.append(line.rstrip()[:-1].rstrip() + separator + new[1:] + "\n")
@@ -138,6 +120,7 @@ def _texts(lines: pa.Array, text: str) -> pa.Array | None:
     has_braces = pc.and_(pc.starts_with(trimmed, "{"), pc.ends_with(trimmed, "}"))
     if not pc.all(has_braces).as_py():
         return None
+
     data = joined(lines)
     try:
         table = pajson.read_json(
@@ -169,12 +152,13 @@ def _text(line: str, text: str, where: str) -> str | None:
             f"{where} has {json.dumps(value)[:80]} in {text!r}, which is not text. Name the "
             "member with the texts, or correct it."
         )
+    # No Arrow array can hold half a surrogate pair.
     return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _object(line: str, where: str) -> dict[str, Any]:
     try:
-        # Python makes no number of 5,000 digits, and none is needed.
+        # Python refuses a number of 5,000 digits, and none is needed.
         found = json.loads(line, parse_int=lambda digits: int(digits[:80]))
     except ValueError as error:
         raise ValueError(f"{where} is not JSON: {error}. Correct or remove it.") from error

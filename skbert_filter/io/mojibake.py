@@ -1,7 +1,4 @@
-"""Texts that were decoded wrongly: UTF-8 read as Windows-1252 or Latin-1.
-
-Knows nothing of models or files.
-"""
+"""Texts that were decoded wrongly: UTF-8 read as Windows-1252 or Latin-1."""
 
 import re
 from collections.abc import Iterable
@@ -26,60 +23,21 @@ _UNMISTAKABLE = re.compile(
 
 
 def looks_misdecoded(text: str) -> bool:
-    """Tell whether a text is UTF-8 that was read as Windows-1252 or Latin-1.
-
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    misdecoded : bool
-        True for a text such as "donâ€™t" or "cafÃ©".
-
-    Notes
-    -----
-    Two signs count: sequences that no language writes, such as "â€™"; or that the
-    text as a whole, written as Windows-1252, is valid UTF-8 in which at least two
-    letters are not ASCII, as for "Ð¿Ñ€". One such letter proves nothing: "MARCHÉ"
-    before a no-break space is French and valid UTF-8 at once.
-
-    Examples
-    --------
-    >>> from skbert_filter.io.mojibake import looks_misdecoded
-    >>> looks_misdecoded("We donâ€™t sell cafÃ© tables")
-    True
-    >>> looks_misdecoded("We don’t sell café tables")
-    False
-    """
+    """Tell whether a text is UTF-8 that was read as Windows-1252 or Latin-1, as "donâ€™t" is."""
     if not _LEAD.search(text):
         return False
+    # No language writes these.
     if _UNMISTAKABLE.search(text):
         return True
     try:
         repaired = text.translate(_WINDOWS_1252).encode("latin-1").decode("utf-8")
     except UnicodeError:
         return False
+    # One letter proves nothing: "MARCHÉ" before a no-break space is French and valid UTF-8 at once.
     return sum(char.isalpha() and not char.isascii() for char in repaired) > 1
 
 
 def misdecoded_share(texts: Iterable[str]) -> float:
-    """Return the share of texts that look mis-decoded.
-
-    Parameters
-    ----------
-    texts : iterable of str
-
-    Returns
-    -------
-    share : float
-        Between 0 and 1; 0 for no text at all.
-
-    Examples
-    --------
-    >>> from skbert_filter.io.mojibake import misdecoded_share
-    >>> misdecoded_share(["View All", "Itâ€™s new", "Contact", "Café"])
-    0.25
-    """
+    """Return the share of texts that look mis-decoded, 0 for no text at all."""
     flags = [looks_misdecoded(text) for text in texts]
     return sum(flags) / max(len(flags), 1)

@@ -1,6 +1,6 @@
 """Tables and lines, read in bounded memory. Knows nothing of models.
 
-A line of a text or JSON Lines file is kept as it is, beside the text in it.
+A line of a text or JSON Lines file is kept as it is, next to the text in it.
 """
 
 import sys
@@ -13,12 +13,13 @@ from typing import TypeAlias
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from skbert_filter.io.columns import plain_schema
 from skbert_filter.io.decoding import blocks_of, is_utf8, utf8_blocks
-from skbert_filter.io.delimited import csv_batches, find_layout
+from skbert_filter.io.delimited import csv_batches, find_delimiter, find_layout
 from skbert_filter.io.formats import LINES, Format, file_format, open_file, table_format
 from skbert_filter.io.lines import LINES_SCHEMA, json_batches, line_batches
-from skbert_filter.validation import plain_schema
 
+# Rows with the share of the file that has been read with them, NaN where that is unknown.
 Batches: TypeAlias = Iterator[tuple[pa.RecordBatch, float]]
 
 # A batch of Parquet has this many rows, or fewer where they are large. Repeats within a batch are
@@ -32,29 +33,15 @@ STANDARD_INPUT = Path("-")
 
 @dataclass(frozen=True)
 class TableReader:
-    """An open table.
-
-    Attributes
-    ----------
-    path : Path
-    format : Format
-    schema : pyarrow.Schema
-        The columns as stored. All of a CSV file are strings; those of lines are "line" and "text".
-    batches : iterator of (pyarrow.RecordBatch, float)
-        The rows, in order, with the share of the file that has been read with them: NaN
-        where that is unknown. Views of strings come as strings, which Arrow can filter.
-    encoding : str or None
-        What a text file was decoded from, None for UTF-8.
-    is_doubtful : bool
-        Whether the lines of its texts could be rows as well, for all that their quotation marks
-        say.
-    """
+    """An open table, with its columns as stored; views of strings in `batches` are strings."""
 
     path: Path
     format: Format
     schema: pa.Schema
     batches: Batches
+    # What a text file was decoded from, None for UTF-8.
     encoding: str | None = None
+    # The lines of its texts could be rows as well, whatever their quotation marks say.
     is_doubtful: bool = False
 
 
@@ -72,24 +59,7 @@ def open_rows(
 ) -> Iterator[TableReader]:
     """Open a table, or a file of lines or JSON Lines, or standard input (``-``).
 
-    Parameters
-    ----------
-    path : Path
-        A row of a CSV file may have 64 MiB.
-    text : str, default="text"
-        The member with the texts of JSON Lines, which becomes the column "text". Lines of text
-        have no other.
-    encoding : str, default=None
-        What to decode a text file from that is not UTF-8, and standard input if it is given.
-        None: such a file is refused.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If the extension is unknown, or the content is not what it says, also later,
-        while batches are read.
+    The texts of JSON Lines are in the member `text`, and become the column "text".
     """
     if path == STANDARD_INPUT:
         blocks = utf8_blocks(blocks_of(sys.stdin.buffer), "standard input", encoding=encoding)
@@ -101,7 +71,7 @@ def open_rows(
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}. Check the path.")
     with ExitStack() as files:
-        with reading_errors(path, known):
+        with _errors_named(path, known):
             if known.kind == "parquet":
                 table = _open_parquet(path, known, files)
             else:
@@ -110,17 +80,12 @@ def open_rows(
 
 
 @contextmanager
-def reading_errors(path: Path, known: Format) -> Iterator[None]:
+def _errors_named(path: Path, known: Format) -> Iterator[None]:
     """Turn what goes wrong in reading a file into a ValueError that names it."""
     try:
         yield
     except (pa.ArrowException, OSError, EOFError) as error:
         raise ValueError(f"{path} cannot be read as {known.name}: {error}") from error
-
-
-def _in_order(path: Path, known: Format, batches: Batches) -> Batches:
-    with reading_errors(path, known):
-        yield from batches
 
 
 def _open_text(
@@ -141,16 +106,22 @@ def _open_text(
 
     schema, is_doubtful = LINES_SCHEMA, False
     if known.kind == "csv":
-        layout = find_layout(read, known.delimiter, path)
+        delimiter = find_delimiter(next(read(), b""), known.delimiter)
+        layout = find_layout(read, delimiter, path)
         schema = pa.schema([(name, pa.string()) for name in layout.names])
         is_doubtful = layout.is_doubtful
-        rows = csv_batches(read(), layout, known.delimiter, path)
+        rows = csv_batches(read(), layout, delimiter, path)
     elif known.kind == "json":
         rows = json_batches(line_batches(read()), text, path)
     else:
         rows = line_batches(read())
-    batches = ((batch, raw.tell() / max(raw.size(), 1)) for batch in rows)
-    return TableReader(path, known, schema, _in_order(path, known, batches), encoding, is_doubtful)
+
+    def batches() -> Batches:
+        with _errors_named(path, known):
+            for batch in rows:
+                yield batch, raw.tell() / max(raw.size(), 1)
+
+    return TableReader(path, known, schema, batches(), encoding, is_doubtful)
 
 
 def _open_parquet(path: Path, known: Format, files: ExitStack) -> TableReader:
@@ -162,19 +133,19 @@ def _open_parquet(path: Path, known: Format, files: ExitStack) -> TableReader:
         buffer_size=_PARQUET_BUFFER_BYTES,
         coerce_int96_timestamp_unit=_int96_unit(raw),
     )
-    metadata = file.metadata
+    metadata, schema = file.metadata, file.schema_arrow
     n_bytes = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
     batch_rows = min(_BATCH_ROWS, max(1, _BATCH_BYTES * metadata.num_rows // max(n_bytes, 1)))
-    schema = file.schema_arrow
     plain = plain_schema(schema)
 
     def batches() -> Batches:
         rows = 0
-        for batch in file.iter_batches(batch_rows):
-            rows += batch.num_rows
-            yield batch.cast(plain) if plain != schema else batch, rows / metadata.num_rows
+        with _errors_named(path, known):
+            for batch in file.iter_batches(batch_rows):
+                rows += batch.num_rows
+                yield batch.cast(plain) if plain != schema else batch, rows / metadata.num_rows
 
-    return TableReader(path, known, schema, _in_order(path, known, batches()))
+    return TableReader(path, known, schema, batches())
 
 
 def _int96_unit(raw: pa.OSFile) -> str:
@@ -196,6 +167,7 @@ def _int96_unit(raw: pa.OSFile) -> str:
             coarse.cast(fine.schema)
         except pa.ArrowInvalid:
             is_fine = False
+
     if not is_fine and not is_coarse:
         raise pa.ArrowInvalid(
             f"the timestamps in {', '.join(names)} (INT96) have nanoseconds, and lie beyond the "

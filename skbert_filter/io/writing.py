@@ -16,9 +16,9 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from skbert_filter.io.atomic import check_can_create, written_aside
+from skbert_filter.io.columns import plain_schema
 from skbert_filter.io.formats import Format, file_format, open_file, table_format
 from skbert_filter.io.lines import LINE, TEXT, joined, with_members
-from skbert_filter.validation import plain_schema
 
 Write: TypeAlias = Callable[[pa.RecordBatch], None]
 
@@ -32,19 +32,18 @@ _FORMULA = r"^[=+\-@\t\r\n＝＋－＠]"
 _NUMBER = r"^[+\-]?[0-9][0-9.,]*([eE][+\-]?[0-9]+)?$"
 
 
+def write_table(table: pa.Table, path: Path, **options: bool) -> None:
+    """Write a table to a file, with the options of `create_table`."""
+    with create_table(path, table.schema, **options) as write:
+        for batch in table.to_batches():
+            write(batch)
+
+
 @contextmanager
 def create_table(
     path: Path, schema: pa.Schema, *, overwrite: bool = False, escape_formulas: bool = False
 ) -> Iterator[Write]:
-    """Give a function that writes record batches; the file is complete when it appears.
-
-    Raises
-    ------
-    FileExistsError
-        If the file exists by then, and `overwrite` is False.
-    ValueError
-        If the extension is unknown, or CSV cannot hold a column of `schema`.
-    """
+    """Give a function that writes record batches; the file is complete when it appears."""
     known = table_format(path)
     check_can_hold(schema, path)
     with (
@@ -60,9 +59,7 @@ def open_writer(
 ) -> Iterator[Write]:
     """Give a function that writes record batches to a file, at once and under its name.
 
-    `schema` has the columns as they are to be stored, `known` says how, whatever the name of the
-    file. Of lines only "line" is written; further columns of JSON Lines become members. With
-    `escape_formulas`, texts in CSV that a spreadsheet would compute get an apostrophe in front.
+    Of lines only "line" is written; further columns of JSON Lines become members.
     """
     plain = plain_schema(schema)
     with open_file(path, "wb") as raw:
@@ -77,14 +74,15 @@ def open_writer(
                     stored = {"ARROW:schema": b64encode(schema.serialize())}
                     writer.add_key_value_metadata((schema.metadata or {}) | stored)
             return
+
         with pa.output_stream(raw, compression=known.compression) as stream:
-            if known.kind == "csv":
-                written = _escaped_schema(plain) if escape_formulas else plain
-                options = pacsv.WriteOptions(delimiter=known.delimiter)
-                with pacsv.CSVWriter(stream, written, write_options=options) as writer:
-                    yield _csv_writer(writer, written if escape_formulas else None)
-            else:
+            if known.kind != "csv":
                 yield _line_writer(stream.write)
+                return
+            written = _escaped_schema(plain) if escape_formulas else plain
+            options = pacsv.WriteOptions(delimiter=known.delimiter)
+            with pacsv.CSVWriter(stream, written, write_options=options) as writer:
+                yield _csv_writer(writer, written if escape_formulas else None)
 
 
 @contextmanager
@@ -96,32 +94,8 @@ def standard_output() -> Iterator[Write]:
     sys.stdout.buffer.flush()
 
 
-def check_destination(path: Path, *, overwrite: bool) -> None:
-    """Refuse a file that cannot be created, or of an unknown extension, before work is spent on it.
-
-    Raises
-    ------
-    FileExistsError, FileNotFoundError, OSError, ValueError
-        As `check_new_file`, or if the extension is unknown.
-    """
-    file_format(path)
-    check_new_file(path, overwrite=overwrite)
-
-
 def check_new_file(path: Path, *, overwrite: bool) -> None:
-    """Refuse a file of any format that cannot be created, before work is spent on it.
-
-    Raises
-    ------
-    FileExistsError
-        If the file exists and `overwrite` is False.
-    FileNotFoundError
-        If its folder does not exist.
-    OSError
-        If nothing can be written there.
-    ValueError
-        If `path` is a folder.
-    """
+    """Refuse a file that cannot be created, before work is spent on it."""
     if path.is_dir():
         raise ValueError(f"{path} is a folder. Name a file in it.")
     if not path.parent.is_dir():
@@ -134,13 +108,7 @@ def check_new_file(path: Path, *, overwrite: bool) -> None:
 
 
 def check_can_hold(schema: pa.Schema, path: Path) -> None:
-    """Refuse a file whose format cannot hold the columns of a table.
-
-    Raises
-    ------
-    ValueError
-        If `path` is a CSV file and a column is, for instance, of lists or bytes.
-    """
+    """Refuse a CSV file for columns that it cannot hold, for instance of lists or bytes."""
     if file_format(path).kind != "csv":
         return
     for field in plain_schema(schema):
@@ -167,21 +135,19 @@ def _csv_writer(writer: pacsv.CSVWriter, escaped: pa.Schema | None) -> Write:
                     f"Column {name!r} has text that is not UTF-8, which CSV cannot hold: {error}. "
                     "Give the destination the extension .parquet."
                 ) from error
-        writer.write_batch(batch if escaped is None else _escaped(batch, escaped))
+        if escaped is not None:
+            columns = map(pa.Array.cast, batch.columns, escaped.types)
+            batch = pa.record_batch(list(map(_without_formulas, columns)), schema=escaped)
+        writer.write_batch(batch)
 
     return write
 
 
 def _escaped_schema(schema: pa.Schema) -> pa.Schema:
-    """Return a schema with escaped names, and texts in place of numbers for them."""
+    """Return a schema with escaped names, and texts in place of codes for them."""
     names = _without_formulas(pa.array(schema.names, pa.string())).to_pylist()
     types = [t.value_type if pa.types.is_dictionary(t) else t for t in schema.types]
     return pa.schema(list(zip(names, types, strict=True)))
-
-
-def _escaped(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    columns = [column.cast(kind) for column, kind in zip(batch.columns, schema.types, strict=True)]
-    return pa.record_batch(list(map(_without_formulas, columns)), schema=schema)
 
 
 def _without_formulas(column: pa.Array) -> pa.Array:

@@ -20,7 +20,7 @@ from skbert_filter.inspection.displays import (
 )
 from skbert_filter.io.atomic import written_aside
 from skbert_filter.io.writing import check_new_file
-from skbert_filter.labelling.train import read_labels
+from skbert_filter.labelling.label_table import read_labels
 from skbert_filter.printing import counted, printable
 
 _PAGE = Template("""\
@@ -41,18 +41,11 @@ pre { overflow-x: auto; font-size: 0.8rem; line-height: 1.35; }
 </head>
 <body>
 <h1>$title</h1>
-$pictures
+$plots
 <h2>What repeats</h2>
-<pre>$report</pre>
+$report
 </body>
 </html>
-""")
-
-_PICTURE = Template("""\
-<figure>
-<figcaption>$caption</figcaption>
-<img alt="$alt" src="data:image/svg+xml;base64,$svg">
-</figure>
 """)
 
 
@@ -69,14 +62,10 @@ def explore_labels(
 
     Parameters
     ----------
-    source : str or Path
-        A CSV or Parquet file with a row for each label, of two classes or more.
+    source, text, label, encoding
+        As for `train_filter`. There must be two classes or more.
     destination : str or Path
-        The HTML file to write. It holds its pictures, and loads nothing.
-    text, label : str, default="text" and "label"
-        The columns.
-    encoding : str, default=None
-        What to decode a CSV file from that is not UTF-8, such as "cp1252".
+        The HTML file to write. It holds its plots, and loads nothing.
     overwrite : bool, default=False
         Whether to replace a `destination` that exists.
 
@@ -89,7 +78,7 @@ def explore_labels(
     ------
     FileNotFoundError, FileExistsError, ValueError
         If a file is missing or damaged, lacks a column or a value, `destination` exists or
-        is `source`, or there is one class only.
+        is `source`, or there is only one class.
     ImportError
         If matplotlib is not installed.
 
@@ -111,22 +100,24 @@ def explore_labels(
     source, destination = Path(source), Path(destination)
     check_apart(source, destination)
     check_new_file(destination, overwrite=overwrite)
-    texts, labels = read_labels(source, text=text, label=label, encoding=encoding)
+    table = read_labels(source, text=text, label=label, encoding=encoding)
+    texts, labels = table.texts, table.labels
     report = duplicate_report(texts, labels)
-    pictures = [
-        _picture(
+
+    plots = [
+        _plot(
             "How many words the texts of each label have",
             "Each distinct text counts once. With two labels, the dotted line is where a rule on "
             "the number of words does best: what a model has to beat.",
             lambda: TextLengthDisplay.from_texts(texts, labels),
         ),
-        _picture(
+        _plot(
             "The terms that set the labels apart",
             "What the texts of a label use more than the others do, the surest first; lines are "
             "95 % intervals.",
             lambda: DistinctiveTermsDisplay.from_texts(texts, labels),
         ),
-        _picture(
+        _plot(
             "How often texts repeat",
             "The most frequent text has rank 1. The dashed line is the share of all rows that "
             "the texts up to a rank make.",
@@ -135,31 +126,35 @@ def explore_labels(
     ]
     page = _PAGE.substitute(
         title=html.escape(f"{printable(source.name)}: {counted(report.rows, 'label')}"),
-        pictures="".join(pictures),
-        report=html.escape(str(report)),
+        plots="".join(plots),
+        report=report._repr_html_(),
     )
     with written_aside(destination, overwrite=overwrite) as made:
         made.write_text(page, encoding="utf-8")
     return report
 
 
-def _picture(title: str, explanation: str, draw: Callable[[], Any]) -> str:
+def _plot(title: str, explanation: str, draw: Callable[[], Any]) -> str:
+    """Return a plot as a figure of the page, the same for the same labels."""
     import matplotlib as mpl
     from matplotlib import pyplot as plt
 
-    # The same labels give the same page. The browser has letters for every language, which
-    # matplotlib's font, by which the room for a text is measured, lacks.
+    drawn = io.BytesIO()
     with (
         mpl.rc_context({"svg.hashsalt": "skbert_filter", "svg.fonttype": "none"}),
-        io.BytesIO() as file,
         warnings.catch_warnings(),
     ):
+        # The browser has letters for every language, which matplotlib's font, by which the room for
+        # a text is measured, lacks.
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from")
         figure = draw().figure_
         try:
-            figure.savefig(file, format="svg", metadata={"Date": None})
+            figure.savefig(drawn, format="svg", metadata={"Date": None})
         finally:
             plt.close(figure)
-        svg = base64.b64encode(file.getvalue()).decode()
-    caption = f"<strong>{html.escape(title)}.</strong> {html.escape(explanation)}"
-    return _PICTURE.substitute(caption=caption, alt=html.escape(title), svg=svg)
+
+    svg, title = base64.b64encode(drawn.getvalue()).decode(), html.escape(title)
+    return (
+        f"<figure>\n<figcaption><strong>{title}.</strong> {html.escape(explanation)}</figcaption>\n"
+        f'<img alt="{title}" src="data:image/svg+xml;base64,{svg}">\n</figure>\n'
+    )

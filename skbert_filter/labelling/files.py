@@ -21,8 +21,8 @@ from skbert_filter.inspection.suspects import apply_corrections, suspect_labels
 from skbert_filter.io.columns import check_column
 from skbert_filter.io.formats import table_format
 from skbert_filter.io.reading import open_table
-from skbert_filter.io.writing import check_destination, create_table
-from skbert_filter.labelling.train import read_labels
+from skbert_filter.io.writing import check_new_file, create_table, write_table
+from skbert_filter.labelling.label_table import read_labels
 
 
 def report_duplicates(
@@ -40,10 +40,8 @@ def report_duplicates(
     ----------
     source : str or Path
         What `filter_corpus` reads; with `label`, a table.
-    text : str, default="text"
-        The column with the texts.
-    label : str, default=None
-        The column with labels. None: there are none.
+    text, label : str, default="text" and None
+        The columns with the texts, and with the labels if there are any.
     encoding : str, default=None
         What to decode text files from that are not UTF-8, such as "cp1252".
     key, n_top
@@ -64,16 +62,16 @@ def report_duplicates(
     >>> from pathlib import Path
     >>> from skbert_filter.labelling.files import report_duplicates
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     source = Path(folder, "lines.txt")
-    ...     _ = source.write_text("View All\\nWe make soap\\nView All\\n")
-    ...     report = report_duplicates(source)
+    ...     _ = Path(folder, "lines.txt").write_text("View All\\nWe make soap\\nView All\\n")
+    ...     report = report_duplicates(f"{folder}/lines.txt")
     >>> report.rows, report.distinct
     (3, 2)
     """
     if label is None:
         texts, labels = read_texts(source, text=text, encoding=encoding), None
     else:
-        texts, labels = read_labels(source, text=text, label=label, encoding=encoding)
+        table = read_labels(source, text=text, label=label, encoding=encoding)
+        texts, labels = table.texts, table.labels
     return duplicate_report(texts, labels, key=key, n_top=n_top)
 
 
@@ -91,21 +89,12 @@ def report_leakage(
     ----------
     train, test : str or Path
         What `filter_corpus` reads.
-    text : str, default="text"
-        The column with the texts, in both.
-    encoding : str, default=None
-        What to decode text files from that are not UTF-8, such as "cp1252".
-    n_top : int, default=3
-        As for :func:`~skbert_filter.leakage_report`.
+    text, encoding, n_top
+        As for `report_duplicates`.
 
     Returns
     -------
     report : LeakageReport
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        As `report_duplicates`.
 
     Examples
     --------
@@ -113,10 +102,9 @@ def report_leakage(
     >>> from pathlib import Path
     >>> from skbert_filter.labelling.files import report_leakage
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     train, test = Path(folder, "train.csv"), Path(folder, "test.csv")
-    ...     _ = train.write_text("text\\nView All\\nWe make soap\\n")
-    ...     _ = test.write_text("text\\nView all\\nTea\\n")
-    ...     report = report_leakage(train, test)
+    ...     _ = Path(folder, "train.txt").write_text("View All\\nWe make soap\\n")
+    ...     _ = Path(folder, "test.txt").write_text("View all\\nTea\\n")
+    ...     report = report_leakage(f"{folder}/train.txt", f"{folder}/test.txt")
     >>> int(report.leaks.loc["casefold", "test_rows"])
     1
     """
@@ -141,24 +129,16 @@ def list_suspects(
 
     Parameters
     ----------
-    source : str or Path
-        A CSV or Parquet file with a row for each label.
+    source, text, label, encoding
+        As for `train_filter`.
     destination : str or Path
-        The file to write. Correct its column "label", and give it to `correct_labels`.
-    text, label : str, default="text" and "label"
-        The columns.
-    encoding : str, default=None
-        What to decode text files from that are not UTF-8, such as "cp1252".
+        The table to write. Correct its column "label", and give it to `correct_labels`.
     estimator : classifier, default=None
         What to fit on parts of the labels; None for TF-IDF with logistic regression.
-    n : int, default=None
-        How many texts to write. None: all.
-    n_jobs : int, default=None
-        How many fits at a time.
-    overwrite : bool, default=False
-        Whether to replace a `destination` that exists.
-    escape_formulas : bool, default=False
-        As for `filter_corpus`: the list can be opened in a spreadsheet.
+    n, n_jobs : int, default=None
+        How many texts to write, None for all, and how many fits to run at a time.
+    overwrite, escape_formulas
+        As for `filter_corpus`: with the latter the list can be opened in a spreadsheet.
 
     Returns
     -------
@@ -168,8 +148,7 @@ def list_suspects(
     Raises
     ------
     FileNotFoundError, FileExistsError, ValueError
-        As `report_duplicates`, or if `destination` exists or is `source`, or there are too few
-        labels.
+        As `report_duplicates`, or if `destination` exists or there are too few labels.
 
     Examples
     --------
@@ -189,9 +168,12 @@ def list_suspects(
     2
     """
     source, destination = _check_paths(source, destination, overwrite=overwrite)
-    texts, labels = read_labels(source, text=text, label=label, encoding=encoding)
+    known = read_labels(source, text=text, label=label, encoding=encoding)
     estimator = tfidf_baseline() if estimator is None else estimator
-    table = suspect_labels(estimator, texts, labels, n_jobs=n_jobs).head(n or len(texts))
+    table = suspect_labels(estimator, known.texts, known.labels, n_jobs=n_jobs)
+    table = table.head(n or len(table))
+    # Of the file, whose blank labels were dropped.
+    table["first_row"] = known.rows[table["first_row"]]
     _write(table, destination, overwrite=overwrite, escape_formulas=escape_formulas)
     return table
 
@@ -210,17 +192,15 @@ def correct_labels(
 
     Parameters
     ----------
-    source : str or Path
+    source, text, label
         The labels, as given to `list_suspects`.
     corrections : str or Path
         What that wrote, with the column "label" corrected. Lines may be missing. It may have
         been saved by a spreadsheet, in its encoding and with semicolons.
     destination : str or Path
-        The file to write, with all columns of `source`.
-    text, label : str, default="text" and "label"
-        The columns of `source`.
+        The table to write, with all columns of `source`.
     encoding : str, default=None
-        What to decode a CSV file from that is not UTF-8. None: such a `source` is refused, and
+        What to decode a file from that is not UTF-8. None: such a `source` is refused, and
         `corrections` are taken for Windows-1252.
     overwrite : bool, default=False
         Whether to replace a `destination` that exists.
@@ -240,23 +220,27 @@ def correct_labels(
     See `list_suspects`.
     """
     source, destination = _check_paths(source, destination, overwrite=overwrite)
-    check_apart(Path(corrections), destination)
-    texts, labels = read_labels(source, text=text, label=label, encoding=encoding)
-    table = _read_corrections(Path(corrections), texts, encoding)
+    corrections = Path(corrections)
+    check_apart(corrections, destination)
+    known = read_labels(source, text=text, label=label, encoding=encoding)
+    whole, schema = _read(source, encoding)
+    table = _read_corrections(corrections, whole[text].to_pylist(), encoding)
+    place = {row: i for i, row in enumerate(known.rows.tolist())}
+    table["first_row"] = [place.get(row, -1) for row in table["first_row"]]
     try:
-        corrected = apply_corrections(texts, labels, table)
+        corrected = apply_corrections(known.texts, known.labels, table)
     except ValueError as error:
         raise ValueError(f"{error} (The table is {corrections}; its first row is 1.)") from error
 
     # A label comes from another row that has it: so it is written as there.
-    changed = np.flatnonzero(corrected != labels)
-    row_with = dict(zip(labels.tolist(), range(len(labels)), strict=True))
-    rows = np.arange(len(labels))
-    rows[changed] = [row_with[new] for new in corrected[changed].tolist()]
-    whole, schema = _read(source, encoding)
-    place = schema.get_field_index(label)
-    column = whole.column(place).take(pa.array(rows))
-    whole = whole.set_column(place, whole.schema.field(place), column)
+    changed = np.flatnonzero(corrected != known.labels)
+    row_with = dict(zip(known.labels.tolist(), known.rows, strict=True))
+    rows = np.arange(len(whole))
+    rows[known.rows[changed]] = [row_with[new] for new in corrected[changed].tolist()]
+
+    index = schema.get_field_index(label)
+    column = whole.column(index).take(pa.array(rows))
+    whole = whole.set_column(index, whole.schema.field(index), column)
     with create_table(destination, schema, overwrite=overwrite) as write:
         for batch in whole.to_batches():
             write(batch)
@@ -281,26 +265,14 @@ def list_next_to_label(
 
     Parameters
     ----------
-    model : classifier or str or Path
-        As for `filter_corpus`.
-    source : str or Path
-        What `filter_corpus` reads.
+    model, source, text, encoding, trust, overwrite, escape_formulas
+        As for :func:`~skbert_filter.filter_corpus`.
     destination : str or Path
-        The CSV or Parquet file to write, with an empty column "label" to fill.
+        The table to write, with an empty column "label" to fill.
     n : int, default=100
         How many texts.
-    text : str, default="text"
-        The column with the texts, also of `labelled`.
-    encoding : str, default=None
-        What to decode text files from that are not UTF-8, such as "cp1252".
     labelled : str or Path, default=None
-        What has labels already, and is left out.
-    trust : bool, default=False
-        As for `filter_corpus`.
-    overwrite : bool, default=False
-        Whether to replace a `destination` that exists.
-    escape_formulas : bool, default=False
-        As for `filter_corpus`: the list can be opened in a spreadsheet.
+        What has labels already, and is dropped. Its texts are in the column `text` too.
     random_state : int, default=None
         The seed of the choice.
 
@@ -308,11 +280,6 @@ def list_next_to_label(
     -------
     table : DataFrame
         As written; see :func:`~skbert_filter.inspection.next_to_label`.
-
-    Raises
-    ------
-    FileNotFoundError, FileExistsError, ValueError
-        As `list_suspects` and `filter_corpus`, or if the model has no `predict_proba`.
 
     Examples
     --------
@@ -322,9 +289,8 @@ def list_next_to_label(
     >>> from skbert_filter.labelling.files import list_next_to_label
     >>> rule = WordCountRule().fit(["View All", "We make steel tools"], [0, 1])
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     source = Path(folder, "lines.txt")
-    ...     _ = source.write_text("Contact us now\\nMenu\\nWe build large boats for you\\n")
-    ...     table = list_next_to_label(rule, source, Path(folder, "next.csv"), n=2)
+    ...     _ = Path(folder, "lines.txt").write_text("Contact us now\\nMenu\\nWe build boats\\n")
+    ...     table = list_next_to_label(rule, f"{folder}/lines.txt", f"{folder}/next.csv", n=2)
     >>> table.columns.tolist()
     ['text', 'label', 'suggested', 'probability', 'rows', 'score', 'first_row']
     """
@@ -334,15 +300,14 @@ def list_next_to_label(
     classifier = load_classifier(model, trust=trust)
     if not hasattr(classifier, "predict_proba"):
         raise ValueError(
-            f"{model_name(model)} has no predict_proba, which tells how sure it is of a text. Pass "
-            "one that has, such as CalibratedClassifierCV(FrozenEstimator(model)), fitted."
+            f"{model_name(model)} lacks predict_proba, which says how sure it is of a text. Pass "
+            "one that has it, such as CalibratedClassifierCV(FrozenEstimator(model)), fitted."
         )
-    done = None
-    if labelled is not None:
-        done = read_texts(labelled, text=text, encoding=encoding)
+
+    done = None if labelled is None else read_texts(labelled, text=text, encoding=encoding)
     corpus = read_texts(source, text=text, encoding=encoding)
     table = next_to_label(classifier, corpus, n, labelled=done, random_state=random_state)
-    table.insert(1, "label", pd.Series([None] * len(table), dtype=object))
+    table.insert(1, "label", None)
     _write(table, destination, overwrite=overwrite, escape_formulas=escape_formulas)
     return table
 
@@ -354,21 +319,12 @@ def read_texts(
 
     Parameters
     ----------
-    source : str or Path
-        What `filter_corpus` reads.
-    text : str, default="text"
-        The column with the texts.
-    encoding : str, default=None
-        What to decode text files from that are not UTF-8, such as "cp1252".
+    source, text, encoding
+        As for `filter_corpus`.
 
     Returns
     -------
     texts : pyarrow.ChunkedArray of str
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        As `report_duplicates`.
     """
     return pa.chunked_array(list(text_arrays(source, text, encoding=encoding)), pa.large_string())
 
@@ -379,7 +335,7 @@ def _check_paths(
     source, destination = Path(source), Path(destination)
     table_format(destination)
     check_apart(source, destination)
-    check_destination(destination, overwrite=overwrite)
+    check_new_file(destination, overwrite=overwrite)
     return source, destination
 
 
@@ -393,25 +349,7 @@ def _read(path: Path, encoding: str | None = None) -> tuple[pa.Table, pa.Schema]
 
 def _read_corrections(path: Path, texts: list[str], encoding: str | None) -> pd.DataFrame:
     """Return a list of `list_suspects`, numbered from 1, as whatever program has saved it."""
-    saved_as = "utf-8"
-    if table_format(path).kind == "parquet":
-        table = _read(path)[0].to_pandas()
-    else:
-        content = _decompressed(path)
-        try:
-            text = content.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-            saved_as = encoding or ("utf-16" if is_utf16 else "cp1252")
-            text = content.decode(saved_as, "replace")
-        header = text.partition("\n")[0]
-        delimiter = max(",;\t", key=header.count)
-        try:
-            table = pd.read_csv(
-                io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, index_col=False
-            )
-        except ValueError as error:
-            raise ValueError(f"{path} is not a table: {error}") from error
+    table, saved_as = _read_saved(path, encoding)
     for name in ("text", "label", "first_row"):
         check_column(pa.schema([(str(column), pa.null()) for column in table]), name, path)
 
@@ -437,21 +375,37 @@ def _read_corrections(path: Path, texts: list[str], encoding: str | None) -> pd.
     return table
 
 
-def _decompressed(path: Path) -> bytes:
+def _read_saved(path: Path, encoding: str | None) -> tuple[pd.DataFrame, str]:
+    """Return a table as a spreadsheet may have saved it, and its encoding."""
+    known = table_format(path)
+    if known.kind == "parquet":
+        return _read(path)[0].to_pandas(), "utf-8"
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}. Check the path.")
-    with pa.input_stream(str(path), compression=table_format(path).compression) as stream:
-        return stream.read()
+    with pa.input_stream(str(path), compression=known.compression) as stream:
+        content = stream.read()
+
+    saved_as = "utf-8-sig"
+    try:
+        text = content.decode(saved_as)
+    except UnicodeDecodeError:
+        is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        saved_as = encoding or ("utf-16" if is_utf16 else "cp1252")
+        text = content.decode(saved_as, "replace")
+
+    header = text.partition("\n")[0]
+    delimiter = max(",;\t", key=header.count)
+    try:
+        table = pd.read_csv(
+            io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, index_col=False
+        )
+    except ValueError as error:
+        raise ValueError(f"{path} is not a table: {error}") from error
+    return table, saved_as
 
 
-def _write(frame: pd.DataFrame, path: Path, *, overwrite: bool, escape_formulas: bool) -> None:
+def _write(frame: pd.DataFrame, path: Path, **options: bool) -> None:
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
-    nothing = [i for i, field in enumerate(table.schema) if pa.types.is_null(field.type)]
-    for i in nothing:
-        name = table.schema.field(i).name
-        table = table.set_column(i, name, table.column(i).cast(pa.string()))
-    with create_table(
-        path, table.schema, overwrite=overwrite, escape_formulas=escape_formulas
-    ) as write:
-        for batch in table.to_batches():
-            write(batch)
+    # A column without any value has no type.
+    fields = [f.with_type(pa.string()) if pa.types.is_null(f.type) else f for f in table.schema]
+    write_table(table.cast(pa.schema(fields)), path, **options)

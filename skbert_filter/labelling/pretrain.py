@@ -12,6 +12,7 @@ from sklearn.base import clone
 from skbert_filter.bert.folder import Kind, check_can_save, save_over
 from skbert_filter.corpus.sources import check_apart, list_sources
 from skbert_filter.corpus.texts import text_arrays
+from skbert_filter.labelling.label_table import read_labels
 from skbert_filter.pretrainer import distinct_texts
 from skbert_filter.printing import Report, counted, printable
 
@@ -24,16 +25,13 @@ class PretrainingSummary(Report):
     ----------
     source, destination : str
         The file or folder of texts, and the folder of the encoder.
-    rows, distinct : int
-        Texts read, and how many different ones they are.
+    rows, distinct, labelled : int
+        Texts read, how many different ones they are, and how many of these have a label.
     epochs, steps : int
         Passes over the distinct texts, the last one perhaps in part, and training steps.
-    labelled : int
-        Distinct texts with a label.
     loss : float
         Mean cross-entropy of the words to guess, in the last epoch.
     seconds : float
-        Time from opening the source to the saved encoder.
     pretrainer : SmallBertPretrainer
         Fitted, as saved.
     """
@@ -86,19 +84,17 @@ def pretrain_encoder(
     Parameters
     ----------
     corpus : str or Path
-        Texts without labels, in what `filter_corpus` reads: a ``.txt``, ``.csv``, ``.tsv``,
-        ``.jsonl`` (also with ``.gz`` or ``.zst``) or ``.parquet`` file, a folder of them, or ``-``
-        for lines of standard input.
+        Texts without labels, in what `filter_corpus` reads: a file, a folder of files, or ``-``.
     destination : str or Path
         The folder to save the encoder in, for ``SmallBertTextFilter(checkpoint=destination)``. It
         appears when it is complete.
     text : str, default="text"
-        The column with the texts; a file of lines has none.
+        The column with the texts, also of `labelled`; a file of lines has none.
     labelled : str or Path, default=None
         A table of labelled texts, as `train_filter` reads it: the encoder learns them too, and
         what is saved is a filter that knows these labels, which also serves as a checkpoint.
     label : str, default="label"
-        The column of `labelled` with the labels; its texts are in the column `text`.
+        The column of `labelled` with the labels.
     encoding : str, default=None
         What to decode text files from that are not UTF-8, such as "cp1252".
     estimator : SmallBertPretrainer, default=None
@@ -116,34 +112,27 @@ def pretrain_encoder(
 
     Raises
     ------
-    FileNotFoundError
-        If `corpus` does not exist.
-    FileExistsError
-        If `destination` is a file, holds other files than a saved encoder, or holds an encoder
-        and `overwrite` is False. This is seen before training.
-    ValueError
-        If `corpus` is of an unknown kind, damaged, lacks the column or a text, or has no words to
-        guess, or `destination` lies in it.
+    FileNotFoundError, FileExistsError, ValueError
+        If `corpus` is missing, of an unknown kind or damaged, lacks the column or a text, or has no
+        words to guess; or, before training, if `destination` lies in it, or holds anything but,
+        with `overwrite`, a saved encoder.
 
     Examples
     --------
     >>> import tempfile
-    >>> from pathlib import Path
     >>> import pandas as pd
     >>> from skbert_filter import SmallBertPretrainer, pretrain_encoder
     >>> from skbert_filter.datasets import make_website_corpus
     >>> texts = make_website_corpus(500, random_state=0)
     >>> small = SmallBertPretrainer(
-    ...     hidden_size=16, intermediate_size=32, num_hidden_layers=1, vocab_size=300, epochs=1,
-    ...     random_state=0)
+    ...     hidden_size=16, intermediate_size=32, num_hidden_layers=1, vocab_size=300, epochs=1)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     corpus, encoder = Path(folder, "corpus.parquet"), Path(folder, "encoder")
+    ...     corpus, encoder = f"{folder}/corpus.parquet", f"{folder}/encoder"
     ...     pd.DataFrame({"text": texts}).to_parquet(corpus)
     ...     summary = pretrain_encoder(corpus, encoder, estimator=small)
-    ...     SmallBertPretrainer.from_pretrained(encoder).encoder_ == summary.pretrainer.encoder_
-    True
-    >>> summary.rows, summary.epochs
-    (500, 1)
+    ...     loaded = SmallBertPretrainer.from_pretrained(encoder)
+    >>> summary.rows, summary.epochs, loaded.encoder_ == summary.pretrainer.encoder_
+    (500, 1, True)
     """
     start = perf_counter()
     corpus, destination = Path(corpus), Path(destination)
@@ -151,7 +140,9 @@ def pretrain_encoder(
         from skbert_filter.pretrainer import SmallBertPretrainer
 
         estimator = SmallBertPretrainer(random_state=random_state)
-    list_sources(corpus)  # whether there are any, before all else
+
+    # All that can be refused before the training.
+    list_sources(corpus)
     kind: Kind = "encoder" if labelled is None else "filter"
     check_can_save(destination, kind, overwrite=overwrite)
     check_apart(corpus, destination)
@@ -165,18 +156,13 @@ def pretrain_encoder(
     X: Any = text_arrays(corpus, text, encoding=encoding)
     y = None
     if labelled is not None:
-        from skbert_filter.labelling.train import read_labels
-
-        known, labels = read_labels(labelled, text=text, label=label, encoding=encoding)
+        known = read_labels(labelled, text=text, label=label, encoding=encoding)
         unlabelled, _ = distinct_texts(X)
-        X, y = unlabelled + known, [None] * len(unlabelled) + labels.tolist()
+        X, y = unlabelled + known.texts, [None] * len(unlabelled) + known.labels.tolist()
     pretrainer = clone(estimator).set_callbacks(*callbacks).fit(X, y).set_callbacks()
-    save_over(
-        pretrainer if labelled is None else pretrainer.filter_,
-        destination,
-        kind,
-        overwrite=overwrite,
-    )
+
+    saved = pretrainer if labelled is None else pretrainer.filter_
+    save_over(saved.save_pretrained, destination, kind, overwrite=overwrite)
     record = pretrainer.training_record_
     return PretrainingSummary(
         source=str(corpus),

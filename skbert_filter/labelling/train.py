@@ -1,33 +1,27 @@
 """From a table of labels to a saved filter with an honest score, and the score of a saved one."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
-from math import isfinite
+from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 from scipy.stats import chi2_contingency
 from sklearn.base import clone
 
 from skbert_filter.bert.folder import check_can_save, save_over
 from skbert_filter.corpus import load_classifier
 from skbert_filter.duplicates.splits import dedup_train_test_split
+from skbert_filter.inspection.baselines import tfidf_shape_baseline
 from skbert_filter.inspection.evaluation import Evaluation, evaluate, merge_repeats
-from skbert_filter.io.columns import check_column, check_no_nulls, check_text_column
-from skbert_filter.io.decoding import check_encoding
 from skbert_filter.io.mojibake import misdecoded_share
-from skbert_filter.io.reading import open_table
+from skbert_filter.labelling.choice import BERT, TFIDF, VOTE, ModelChoice, choose_model
+from skbert_filter.labelling.label_table import LabelTable, read_labels, useful_label
 from skbert_filter.printing import Report, counted, label_lines, printable
-
-# As int() writes it: "01" is a code, and would become equal to "1".
-_WHOLE_NUMBER = re.compile("0|-?[1-9][0-9]{0,17}")
+from skbert_filter.saved_models import mean_of, remember, save_classifier
 
 
 @dataclass(frozen=True)
@@ -38,10 +32,9 @@ class LabelCount:
     ----------
     label : label
     rows : int
-        Rows with this label.
     distinct : int
-        Different texts with this label; a text with several counts for the most
-        frequent one, and for none if two are equally frequent.
+        Different texts; one with several labels counts for the most frequent of them, and for
+        none if two are equally frequent.
     misdecoded : float
         The share of these texts that look mis-decoded ("â€™").
     """
@@ -73,8 +66,15 @@ class TrainingSummary(Report):
     refit : bool
         Whether the saved model learnt from the held-out texts too, afterwards.
     seconds : float
-    model : SmallBertTextFilter
-        The fitted filter, as saved.
+    model : classifier
+        The fitted classifier, as saved.
+    notes : tuple of str
+        Sentences on blank labels and on labels of several spellings, and on how texts were held
+        out.
+    choice : ModelChoice or None
+        How the classifier was chosen, if it was to be.
+    keep : label or None
+        The label of useful texts; None if it is not known.
     """
 
     source: str
@@ -89,13 +89,16 @@ class TrainingSummary(Report):
     refit: bool
     seconds: float
     model: Any = field(repr=False, compare=False)
+    notes: tuple[str, ...] = ()
+    choice: ModelChoice | None = None
+    keep: Any = None
 
     @property
     def misdecoding_tells_labels(self) -> bool:
-        """Whether mis-decoded texts are so unevenly spread that a model may learn from them.
+        """Whether the shares of mis-decoded texts differ enough for a model to learn from them.
 
-        True where their shares differ by a percentage point or more between two classes,
-        and by more than chance (chi-squared test, p < 0.01).
+        That is by a percentage point between two classes, and by more than chance (chi-squared
+        test, p < 0.01).
         """
         shares = [count.misdecoded for count in self.labels]
         if max(shares) - min(shares) < 0.01:
@@ -110,8 +113,10 @@ class TrainingSummary(Report):
             f"{counted(self.distinct, 'distinct text')}, {self.conflicts:,} of them with several "
             "labels."
         )
+
         labels = pd.DataFrame(map(vars, self.labels)).set_index("label")
-        parts = [f"{head}\n{label_lines(labels)}"]
+        parts = ["\n".join([head, label_lines(labels), *map(printable, self.notes)])]
+
         if self.misdecoding_tells_labels:
             parts.append(
                 "Warning: mis-decoded texts (such as “â€™” for ’) are more frequent in some "
@@ -124,10 +129,13 @@ class TrainingSummary(Report):
             f"{self.n_test:,} held out:"
         )
         parts.append(f"{scored}\n{self.evaluation.score_lines()}")
+
         sentences = [self.evaluation.verdict, *map(str, self.evaluation.tests)]
         parts.append("\n".join(map(printable, sentences)))
+
         learnt_from = "all texts" if self.refit else "the training texts"
-        parts.append(f"The filter in {printable(self.destination)} has learnt from {learnt_from}.")
+        saved = f"The model in {printable(self.destination)} has learnt from {learnt_from}."
+        parts.append("\n".join([*([str(self.choice)] if self.choice else []), saved]))
         return "\n\n".join(parts)
 
     def to_frame(self) -> pd.DataFrame:
@@ -136,12 +144,16 @@ class TrainingSummary(Report):
 
 
 def train_filter(
-    source: str | Path,
+    source: str | Path | Sequence[str | Path],
     destination: str | Path,
     *,
     text: str = "text",
     label: str = "label",
+    groups: str | None = None,
     encoding: str | None = None,
+    labels_as_is: bool = False,
+    keep: str | None = None,
+    model: Literal["best", "bert", "tfidf", "vote"] = "best",
     estimator: Any = None,
     test_size: float = 0.2,
     refit: bool = True,
@@ -150,41 +162,52 @@ def train_filter(
     callbacks: Sequence[Any] = (),
     experiment: Any = None,
 ) -> TrainingSummary:
-    """Fit a filter on a table of labelled texts, score it, and save it.
+    """Choose and fit a classifier on tables of labelled texts, score it, and save it.
 
-    A part of the distinct texts is held out. The filter and the baselines learn from the
-    other texts and are scored on the held-out ones, each of which counts once with its most
-    frequent label. Then the filter is fitted again on all labels, and saved.
+    A part of the distinct texts is held out. On folds of the others the classifier is chosen;
+    it and the baselines learn from them, and are scored on the held-out ones, each of which
+    counts once with its most frequent label. Then it is fitted again on all labels, and saved.
 
     Parameters
     ----------
-    source : str or Path
-        A ``.parquet``, ``.csv`` or ``.tsv`` file (the last two also with ``.gz`` or ``.zst``)
-        with a row for each label.
+    source : str or Path, or a sequence of them
+        Files with a row for each label; see
+        :func:`~skbert_filter.labelling.label_table.read_labels`.
     destination : str or Path
-        The folder to save the filter in.
+        The folder to save the classifier in.
     text, label : str, default="text" and "label"
-        The columns. Labels that are text become int if all are whole numbers, written without
-        leading zeros.
+        The columns. Rows with a blank label are dropped, and counted. Where there is a column
+        "held_out", as `label_texts` writes it, the rows that it marks are those to score on.
+    groups : str, default=None
+        A column with the page, firm or other source of each text. Whole groups are held out, so
+        that the score speaks for new ones.
     encoding : str, default=None
-        What to decode the files from that are not UTF-8, such as "cp1252".
+        What to decode a file from that is not UTF-8, such as "cp1252".
+    labels_as_is : bool, default=False
+        Whether "Keep", "keep " and "KEEP" are different labels.
+    keep : str, default=None
+        The label of useful texts, remembered in the model. None: the one with a usual name, such
+        as 1, "keep" or "yes".
+    model : {"best", "bert", "tfidf", "vote"}, default="best"
+        What to fit: the filter, `tfidf_shape_baseline`, or the mean of their probabilities. "best":
+        the filter, unless another is more accurate by more than chance.
     estimator : SmallBertTextFilter, default=None
         The filter to fit a clone of; None for the default with `random_state`.
     test_size : float, default=0.2
         The share of distinct texts to hold out.
     refit : bool, default=True
-        Whether the saved filter learns from the held-out texts too. With False it is the
+        Whether the saved classifier learns from the held-out texts too. With False it is the
         one that was scored.
     overwrite : bool, default=False
-        Whether to replace a filter that `destination` holds.
+        Whether to replace a model that `destination` holds.
     random_state : int, default=None
-        The seed of the split, and of the default `estimator`.
+        The seed of the splits, and of the default `estimator`.
     callbacks : sequence of scikit-learn callbacks, default=()
         Such as ``sklearn.callback.ProgressBar()``, for each fit of the filter.
     experiment : comet_ml.CometExperiment, default=None
-        Where to log the filter that was scored with its scores, and the saved one as ``model``;
+        Where to log what was scored with its scores, and the saved model as ``model``;
         if that has learnt from all labels, the names of its fit begin with ``refit_``. If Comet
-        fails, the filter is trained and saved nevertheless.
+        fails, the model is trained and saved nevertheless.
 
     Returns
     -------
@@ -192,19 +215,13 @@ def train_filter(
 
     Raises
     ------
-    FileNotFoundError
-        If `source` does not exist.
-    FileExistsError
-        If `destination` is a file, holds other files than a saved filter, or holds a filter
-        and `overwrite` is False.
-    ValueError
-        If a table is damaged, or lacks a column or a value, or `source` has too few texts of a
-        class.
+    FileNotFoundError, FileExistsError, ValueError
+        If `source` is missing or damaged, lacks a column or a text, or has too few texts of a
+        class; or if `destination` holds anything but, with `overwrite`, a saved model.
 
     Examples
     --------
     >>> import tempfile
-    >>> from pathlib import Path
     >>> import pandas as pd
     >>> from skbert_filter import SmallBertTextFilter
     >>> from skbert_filter.datasets import make_website_snippets
@@ -212,16 +229,17 @@ def train_filter(
     >>> X, y = make_website_snippets(300, random_state=0)
     >>> small = SmallBertTextFilter(hidden_size=16, num_hidden_layers=1, random_state=0)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     source, model = Path(folder, "labels.csv"), Path(folder, "model")
-    ...     pd.DataFrame({"text": X, "label": y}).to_csv(source, index=False)
-    ...     summary = train_filter(source, model, estimator=small, random_state=0)
+    ...     labels, model = f"{folder}/labels.csv", f"{folder}/model"
+    ...     pd.DataFrame({"text": X, "label": y}).to_csv(labels, index=False)
+    ...     summary = train_filter(labels, model, model="bert", estimator=small)
     ...     SmallBertTextFilter.from_pretrained(model).predict(["View All"])
     array([0])
     >>> summary.to_frame().index.tolist()
     ['SmallBertTextFilter', 'TF-IDF and shape', 'TF-IDF', 'word-count rule']
     """
     start = perf_counter()
-    source, destination = Path(source), Path(destination)
+    sources = [source] if isinstance(source, str | Path) else list(source)
+    destination = Path(destination)
     check_can_save(destination, "filter", overwrite=overwrite)
     if experiment is not None:
         from skbert_filter.integrations import comet
@@ -229,48 +247,107 @@ def train_filter(
 
         check_experiment(experiment)
 
-    texts, y = read_labels(source, text=text, label=label, encoding=encoding)
-    distinct, distinct_y = merge_repeats(texts, y)
-    if estimator is None:
-        from skbert_filter.text_filter import SmallBertTextFilter
-
-        estimator = SmallBertTextFilter(random_state=random_state)
-
-    def fit(X: list[str], y: np.ndarray) -> Any:
-        return clone(estimator).set_callbacks(*callbacks).fit(X, y).set_callbacks()
-
-    X_train, X_test, y_train, y_test = dedup_train_test_split(
-        texts, y, test_size=test_size, random_state=random_state
+    table = read_labels(
+        *sources, text=text, label=label, groups=groups, encoding=encoding, as_is=labels_as_is
     )
-    model = fit(X_train, y_train)
-    evaluation = evaluate(model, X_test, y_test, X_train=X_train, y_train=y_train)
+    useful = _useful(keep, table.labels)
+    candidates = _candidates(estimator, random_state)
+
+    def fit(name: str, X: list[str], y: np.ndarray) -> Any:
+        rows, distinct_y = merge_repeats(X, y)
+        if name == TFIDF:
+            return clone(candidates[TFIDF]).fit(rows.texts, distinct_y)
+        bert = clone(candidates[BERT]).set_callbacks(*callbacks)
+        if name == VOTE:
+            return mean_of(bert, clone(candidates[TFIDF])).fit(rows.texts, distinct_y)
+        return bert.fit(X, y).set_callbacks()
+
+    X_train, y_train, train_groups, X_test, y_test, held = _split(table, test_size, random_state)
+    choice = None
+    if model == "best":
+        choice = choose_model(
+            candidates, X_train, y_train, groups=train_groups, random_state=random_state
+        )
+    chosen = model if choice is None else choice.chosen
+    fitted = fit(chosen, X_train, y_train)
+    evaluation = evaluate(fitted, X_test, y_test, X_train=X_train, y_train=y_train)
     if experiment is not None:
-        comet.log_fit(experiment, model)
-        comet.log_evaluation(experiment, model, X_test, y_test, evaluation=evaluation)
+        comet.log_fit(experiment, fitted)
+        comet.log_evaluation(experiment, fitted, X_test, y_test, evaluation=evaluation)
 
     if refit:
-        model = fit(texts, y)
-    save_over(model, destination, "filter", overwrite=overwrite)
+        fitted = fit(chosen, table.texts, table.labels)
+    remember(fitted, keep=useful)
+    save_over(partial(save_classifier, fitted), destination, "filter", overwrite=overwrite)
     if experiment is not None:
         with logging_to(experiment, "the saved filter"):
             if refit:
-                comet.log_fit(experiment, model, prefix="refit_")
-            comet.log_model(experiment, model)
+                comet.log_fit(experiment, fitted, prefix="refit_")
+            comet.log_model(experiment, fitted)
 
+    distinct, distinct_y = merge_repeats(table.texts, table.labels)
     return TrainingSummary(
-        source=str(source),
+        source=", ".join(table.sources),
         destination=str(destination),
-        rows=len(texts),
+        rows=len(table.texts),
         distinct=distinct.n_distinct,
         conflicts=distinct.n_conflicts,
-        labels=_count_labels(y, np.array(distinct.texts, dtype=object), distinct_y),
+        labels=_count_labels(table.labels, np.array(distinct.texts, dtype=object), distinct_y),
         n_train=len(merge_repeats(X_train, y_train)[0].texts),
         n_test=evaluation.n_distinct,
         evaluation=evaluation,
         refit=refit,
         seconds=perf_counter() - start,
-        model=model,
+        model=fitted,
+        notes=(*table.notes(), held),
+        choice=choice,
+        keep=useful,
     )
+
+
+def _candidates(estimator: Any, random_state: int | None) -> dict[str, Any]:
+    if estimator is None:
+        from skbert_filter.text_filter import SmallBertTextFilter
+
+        estimator = SmallBertTextFilter(random_state=random_state)
+    return {BERT: estimator, TFIDF: tfidf_shape_baseline()}
+
+
+def _useful(keep: str | None, labels: np.ndarray) -> Any:
+    """Return the label of useful texts, as it is in the table."""
+    classes = np.unique(labels).tolist()
+    if keep is None:
+        return useful_label(classes)
+    by_name = {str(known).casefold(): known for known in classes}
+    if keep.casefold() not in by_name:
+        raise ValueError(
+            f"keep={keep!r} is not one of the labels: {', '.join(map(str, classes[:10]))}."
+        )
+    return by_name[keep.casefold()]
+
+
+def _split(table: LabelTable, test_size: float, random_state: int | None) -> tuple[Any, ...]:
+    """Return texts, labels and groups to learn from, those to score on, and how they were split."""
+    texts, y, groups = np.array(table.texts, dtype=object), table.labels, table.groups
+    # A text that is held out is not learnt from, whatever its other rows say.
+    is_test = np.isin(texts, texts[table.held_out]) if table.held_out.any() else table.held_out
+    if is_test.any() and set(y[is_test]) == set(y) == set(y[~is_test]):
+        left = None if groups is None else groups[~is_test]
+        how = "Scored on the texts that are marked in the column 'held_out'."
+        return texts[~is_test].tolist(), y[~is_test], left, texts[is_test].tolist(), y[is_test], how
+
+    row_numbers = np.arange(len(y))
+    X_train, X_test, y_train, y_test, train_rows, _ = dedup_train_test_split(
+        table.texts, y, row_numbers, test_size=test_size, groups=groups, random_state=random_state
+    )
+    if groups is None:
+        how = (
+            "Held out at random: the score is for texts like these. Pass --groups (groups=) with "
+            "the column of the page or firm, if there is one, for that of new pages or firms."
+        )
+        return X_train, y_train, None, X_test, y_test, how
+    how = "Whole groups are held out: the score is for new ones."
+    return X_train, y_train, groups[train_rows], X_test, y_test, how
 
 
 def evaluate_filter(
@@ -290,21 +367,16 @@ def evaluate_filter(
     ----------
     model : classifier or str or Path
         As for :func:`~skbert_filter.filter_corpus`.
-    source : str or Path
-        A ``.parquet``, ``.csv`` or ``.tsv`` file (the last two also with ``.gz`` or ``.zst``)
-        with a row for each label.
-    text, label : str, default="text" and "label"
-        The columns, of `train` too. A label that differs from the model's in type only,
-        as it may in a CSV file, is taken for it.
-    encoding : str, default=None
-        What to decode the files from that are not UTF-8, such as "cp1252".
+    source, text, label, encoding
+        As for `train_filter`. A label that differs from the model's in type only, as it may in a
+        CSV file, is taken for it.
     train : str or Path, default=None
-        The table that the model was trained on, to find leaked texts and to compare with
-        baselines that learn from it.
+        The table that the model was trained on, with the same columns, to find leaked texts and
+        to compare with baselines that learn from it.
     n_errors : int, default=10
         How many errors to list.
     trust : bool, default=False
-        Whether to load a `model` that is a pickle, as a file or registered: it runs the code in it.
+        As for :func:`~skbert_filter.filter_corpus`.
 
     Returns
     -------
@@ -312,11 +384,9 @@ def evaluate_filter(
 
     Raises
     ------
-    FileNotFoundError
-        If a file or the model folder does not exist.
-    ValueError
-        If a file is damaged, lacks a column or a value, or holds a label that the model
-        does not know.
+    FileNotFoundError, ValueError
+        If a file or the model is missing or damaged, or a file lacks a column or a value, or
+        holds a label that the model does not know.
 
     See Also
     --------
@@ -337,88 +407,18 @@ def evaluate_filter(
     0  Tea      1          0
     """
     model = load_classifier(model, trust=trust)
-    texts, y = read_labels(source, text=text, label=label, encoding=encoding)
-    y = _as_known(y, model.classes_)
+    test = read_labels(source, text=text, label=label, encoding=encoding)
+    y = _as_known(test.labels, model.classes_)
 
     X_train = y_train = None
     if train is not None:
-        X_train, y_train = read_labels(train, text=text, label=label, encoding=encoding)
-        y_train = _as_known(y_train, model.classes_)
-    return evaluate(model, texts, y, X_train=X_train, y_train=y_train, n_errors=n_errors)
-
-
-def read_labels(
-    source: str | Path, *, text: str = "text", label: str = "label", encoding: str | None = None
-) -> tuple[list[str], np.ndarray]:
-    """Read labelled texts from a table.
-
-    Parameters
-    ----------
-    source, text, label, encoding
-        As for `train_filter`.
-
-    Returns
-    -------
-    texts : list of str
-    labels : ndarray of shape (n_rows,)
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        As `train_filter`.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from skbert_filter.labelling.train import read_labels
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     _ = Path(folder, "a.csv").write_text("text,label\\nView All,0\\nNA,1\\n")
-    ...     read_labels(Path(folder, "a.csv"))
-    (['View All', 'NA'], array([0, 1]))
-    """
-    source = Path(source)
-    check_encoding(encoding)
-    texts: list[str] = []
-    labels: list[Any] = []
-    with open_table(source, encoding=encoding) as table:
-        check_text_column(table.schema, text, source)
-        check_column(table.schema, label, source)
-        kind = table.schema.field(label).type
-        for batch, _ in table.batches:
-            first_row = len(texts) + 1
-            check_no_nulls(batch.column(text), text, source, first_row=first_row)
-            values = batch.column(label)
-            if pa.types.is_string(values.type):
-                # An empty field is how CSV writes that there is no label.
-                values = pc.if_else(pc.equal(values, ""), None, values)
-            check_no_nulls(values, label, source, first_row=first_row)
-            texts += batch.column(text).to_pylist()
-            labels += values.to_pylist()
-    if not texts:
-        raise ValueError(f"{source} has no rows. Label some texts first.")
-
-    wrong = [value for value in labels if not _is_label(value)]
-    if wrong:
-        raise ValueError(
-            f"Column {label!r} of {source} holds {kind}, such as {wrong[0]!r}, which is not a "
-            "label. Name the column with the labels."
-        )
-    if not isinstance(labels[0], str):
-        return texts, np.array([int(v) if isinstance(v, Decimal) else v for v in labels])
-    if all(map(_WHOLE_NUMBER.fullmatch, labels)):
-        return texts, np.array(list(map(int, labels)))
-    return texts, np.array(labels, dtype=object)
-
-
-def _is_label(value: Any) -> bool:
-    if isinstance(value, float | Decimal):
-        return isfinite(value) and value == int(value) and -(2**63) <= value < 2**63
-    return isinstance(value, str | int)
+        learnt = read_labels(train, text=text, label=label, encoding=encoding)
+        X_train, y_train = learnt.texts, _as_known(learnt.labels, model.classes_)
+    return evaluate(model, test.texts, y, X_train=X_train, y_train=y_train, n_errors=n_errors)
 
 
 def _as_known(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Return labels in the type of a model's, which a CSV file does not tell."""
+    """Return labels in the type of a model's, which a CSV file does not have."""
     by_name = {str(known): known for known in classes.tolist()}
     names = list(map(str, y.tolist()))
     if set(y.tolist()) <= set(classes.tolist()) or not set(names) <= set(by_name):

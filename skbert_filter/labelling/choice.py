@@ -1,0 +1,96 @@
+"""Which classifier to save: the filter, unless another is better by more than chance."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import average_precision_score, f1_score
+
+from skbert_filter.duplicates.splits import DedupStratifiedKFold
+from skbert_filter.inspection.significance import (
+    McNemarTest,
+    is_more_than_chance,
+    mcnemar_test,
+    p_text,
+)
+from skbert_filter.inspection.suspects import out_of_fold
+from skbert_filter.printing import Report
+
+BERT, TFIDF, VOTE = "bert", "tfidf", "vote"
+NAMES = {BERT: "the filter", TFIDF: "TF-IDF and shape", VOTE: "the mean of both"}
+_FOLDS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class ModelChoice(Report):
+    """The classifiers that were compared out of fold, and which of them is saved.
+
+    Attributes
+    ----------
+    chosen : {"bert", "tfidf", "vote"}
+    scores : DataFrame
+        "accuracy", "f1" and "average_precision" of each, where every distinct text counts once.
+    test : McNemarTest
+        The filter against the most accurate of the others.
+    """
+
+    chosen: str
+    scores: pd.DataFrame
+    test: McNemarTest
+
+    def __str__(self) -> str:
+        scores = ", ".join(f"{NAMES[str(n)]} {a:.3f}" for n, a in self.scores["accuracy"].items())
+        reason = "the difference is within chance, and it is the fastest to apply"
+        if self.chosen != BERT:
+            reason = "more accurate than the filter by more than chance"
+        elif self.scores["accuracy"].idxmax() == BERT:
+            reason = "the most accurate"
+        return (
+            f"Chosen: {NAMES[self.chosen]}, {reason} (accuracy out of fold: {scores}; "
+            f"{p_text(self.test.p_value)})."
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the scores as a table, one row for each classifier."""
+        return self.scores
+
+
+def choose_model(
+    candidates: Mapping[str, Any],
+    texts: list[str],
+    y: np.ndarray,
+    *,
+    groups: np.ndarray | None = None,
+    random_state: int | None = None,
+) -> ModelChoice:
+    """Compare a filter, TF-IDF and the mean of their probabilities over folds."""
+    folds = DedupStratifiedKFold(_FOLDS, shuffle=True, random_state=random_state)
+    found = {
+        name: out_of_fold(candidates[name], texts, y, cv=folds, groups=groups)
+        for name in (BERT, TFIDF)
+    }
+    # As sklearn's VotingClassifier would do, without fitting both again.
+    proba = {name: each.pred_probs for name, each in found.items()}
+    proba[VOTE] = (proba[BERT] + proba[TFIDF]) / 2
+
+    answers = found[BERT]
+    scores = pd.DataFrame({name: _scores(answers.labels, each) for name, each in proba.items()}).T
+    right = {name: each.argmax(axis=1) == answers.labels for name, each in proba.items()}
+    other = str(scores["accuracy"].drop(BERT).idxmax())
+    test = mcnemar_test(right[BERT], right[other], names=(NAMES[BERT], NAMES[other]))
+
+    is_better = test.only_second > test.only_first and is_more_than_chance(test.p_value)
+    return ModelChoice(other if is_better else BERT, scores, test)
+
+
+def _scores(codes: np.ndarray, proba: np.ndarray) -> dict[str, float]:
+    """Score probabilities of classes that are numbered; the second of two is the useful one."""
+    predicted = proba.argmax(axis=1)
+    accuracy = float((predicted == codes).mean())
+    if proba.shape[1] > 2:
+        f1 = f1_score(codes, predicted, average="macro")
+        return {"accuracy": accuracy, "f1": f1, "average_precision": np.nan}
+    precision = average_precision_score(codes, proba[:, 1])
+    return {"accuracy": accuracy, "f1": f1_score(codes, predicted), "average_precision": precision}

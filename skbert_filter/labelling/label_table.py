@@ -1,0 +1,264 @@
+"""Labelled texts as people keep them: in which files, under which names, in which spelling."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.json as pajson
+
+from skbert_filter.io.columns import check_column, check_no_nulls, check_text_column
+from skbert_filter.io.decoding import check_encoding
+from skbert_filter.io.formats import find_format
+from skbert_filter.io.reading import open_table
+from skbert_filter.printing import counted, printable
+
+HELD_OUT = "held_out"
+
+# As int() writes it: "01" is a code, and would become equal to "1". "1.0" is what pandas writes of
+# whole numbers in a column with blanks.
+_WHOLE_NUMBER = re.compile(r"(0|-?[1-9][0-9]{0,17})(?:\.0+)?")
+# What the useful class is usually called, in any case.
+_USEFUL = ("keep", "kept", "useful", "good", "relevant", "main", "yes", "y", "true", "1")
+_TRUE = ("true", "1", "yes")
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """Labelled texts from one file or several.
+
+    Attributes
+    ----------
+    sources : tuple of str
+        The files.
+    texts : list of str
+    labels : ndarray of shape (n_rows,)
+        Of one type: int if all are whole numbers, also as text.
+    rows : ndarray of int of shape (n_rows,)
+        Which row of its file each is, from 0; blank labels are not among these.
+    blank : int
+        Rows without a label, which are dropped.
+    held_out : ndarray of bool of shape (n_rows,)
+        What the column "held_out" says, as `label_texts` writes it; False without one.
+    groups : ndarray of str of shape (n_rows,) or None
+        The page, firm or other source of each text.
+    spellings : dict of label to dict of str to int
+        How often each spelling of a label occurs, for labels with several of them.
+    """
+
+    sources: tuple[str, ...]
+    texts: list[str]
+    labels: np.ndarray
+    rows: np.ndarray
+    blank: int
+    held_out: np.ndarray
+    groups: np.ndarray | None = None
+    spellings: dict[Any, dict[str, int]] = field(default_factory=dict)
+
+    def notes(self) -> list[str]:
+        """Return a sentence on the blank labels, and one for each label of several spellings."""
+        sentences = []
+        if self.blank:
+            sentences.append(f"{counted(self.blank, 'row has', 'rows have')} no label: dropped.")
+        for label, spellings in self.spellings.items():
+            found = ", ".join(f"{text!r} ({n:,})" for text, n in spellings.items())
+            sentences.append(f"Read as {printable(label)}: {found}.")
+        return sentences
+
+
+def read_labels(
+    *sources: str | Path,
+    text: str = "text",
+    label: str = "label",
+    groups: str | None = None,
+    encoding: str | None = None,
+    as_is: bool = False,
+) -> LabelTable:
+    """Read labelled texts from tables.
+
+    Parameters
+    ----------
+    *sources : str or Path
+        One file or several: ``.csv``, ``.tsv``, ``.jsonl`` (also with ``.gz`` or ``.zst``),
+        ``.parquet``, or, with the extra ``excel``, the first sheet of an ``.xlsx`` file.
+    text, label : str, default="text" and "label"
+        The columns. Rows without a label are dropped.
+    groups : str, default=None
+        A column with the page, firm or other source of each text.
+    encoding : str, default=None
+        What to decode files from that are not UTF-8, such as "cp1252".
+    as_is : bool, default=False
+        Whether "Keep", "keep " and "KEEP" are different labels.
+
+    Returns
+    -------
+    table : LabelTable
+
+    Raises
+    ------
+    FileNotFoundError, ImportError, ValueError
+        If a file is missing or damaged, lacks a column or a text, or has no labels.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skbert_filter.labelling.label_table import read_labels
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "a.csv").write_text("text;label\\nView All;Keep\\nNA;keep\\nTea;\\n")
+    ...     table = read_labels(Path(folder, "a.csv"))
+    >>> table.texts, table.labels.tolist(), table.blank
+    (['View All', 'NA'], ['Keep', 'Keep'], 1)
+    """
+    check_encoding(encoding)
+    columns: dict[str, list[Any]] = defaultdict(list)
+    for source in map(Path, sources):
+        found = _read(source, text, label, groups, encoding)
+        for name, values in found.items():
+            columns[name] += values
+
+    names = ", ".join(map(str, sources))
+    labels = columns["label"]
+    kept = [i for i, value in enumerate(labels) if not _is_blank(value)]
+    if not kept:
+        what = f"no label in column {label!r}" if labels else "no rows"
+        raise ValueError(f"{names} has {what}. Label some texts first: skbert-filter label.")
+    taken = {name: [values[i] for i in kept] for name, values in columns.items() if values}
+
+    if wrong := [value for value in taken["label"] if not _is_label(value)]:
+        raise ValueError(
+            f"Column {label!r} of {names} holds {wrong[0]!r}, which is not a label. Name the "
+            "column with the labels."
+        )
+    typed, spellings = _typed(taken["label"], as_is=as_is)
+    return LabelTable(
+        sources=tuple(map(str, sources)),
+        texts=taken["text"],
+        labels=typed,
+        rows=np.array(taken["row"]),
+        blank=len(labels) - len(kept),
+        held_out=np.array([str(value).lower() in _TRUE for value in taken["held_out"]]),
+        groups=np.array(list(map(str, taken["groups"]))) if groups is not None else None,
+        spellings=spellings,
+    )
+
+
+def useful_label(classes: Iterable[Any]) -> Any:
+    """Return the class whose name says that its texts are useful; None if not exactly one does."""
+    found = [known for known in classes if str(known).strip().casefold() in _USEFUL]
+    return found[0] if len(found) == 1 else None
+
+
+def _read(
+    source: Path, text: str, label: str, groups: str | None, encoding: str | None
+) -> dict[str, list[Any]]:
+    """Return the columns of one file as lists, its rows numbered."""
+    names = [text, label] + ([] if groups is None else [groups])
+    found: dict[str, list[Any]] = {"text": [], "label": [], "groups": [], "held_out": [], "row": []}
+    for schema, batch in _batches(source, text, encoding):
+        check_text_column(schema, text, source)
+        for name in names[1:]:
+            check_column(schema, name, source)
+        first_row = len(found["row"])
+        check_no_nulls(batch.column(text), text, source, first_row=first_row + 1)
+
+        found["text"] += batch.column(text).to_pylist()
+        found["label"] += batch.column(label).to_pylist()
+        if groups is not None:
+            check_no_nulls(batch.column(groups), groups, source, first_row=first_row + 1)
+            found["groups"] += batch.column(groups).to_pylist()
+        is_marked = HELD_OUT in schema.names
+        held = batch.column(HELD_OUT).to_pylist() if is_marked else [None] * batch.num_rows
+        found["held_out"] += held
+        found["row"] += range(first_row, first_row + batch.num_rows)
+    return found
+
+
+def _batches(
+    source: Path, text: str, encoding: str | None
+) -> Iterable[tuple[pa.Schema, pa.RecordBatch]]:
+    known = find_format(source)
+    if source.suffix.lower() == ".xlsx":
+        table = _read_sheet(source, text)
+    elif known is not None and known.kind == "json":
+        table = _read_json(source, text, known.compression)
+    else:
+        with open_table(source, encoding=encoding) as reader:
+            batches = [batch for batch, _ in reader.batches]
+            table = pa.Table.from_batches(batches, batches[0].schema if batches else reader.schema)
+    # An empty table has its columns checked too.
+    for batch in table.to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]:
+        yield table.schema, batch
+
+
+def _read_sheet(source: Path, text: str) -> pa.Table:
+    import pandas as pd
+
+    try:
+        frame = pd.read_excel(source, dtype=object, keep_default_na=False)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"There is no file {source}. Check the path.") from None
+    except ImportError as error:
+        raise ImportError(
+            f"{source} is read by openpyxl, which is missing: pip install openpyxl"
+        ) from error
+    except Exception as error:  # whatever openpyxl raises
+        raise ValueError(f"{source} cannot be read as an Excel workbook: {error}") from error
+
+    columns = {}
+    for name in frame:
+        values = [None if value == "" else value for value in frame[name]]
+        if str(name) == text:
+            values = ["" if value is None else str(value) for value in values]
+        kinds = {type(value) for value in values if value is not None}
+        columns[str(name)] = values if len(kinds) <= 1 else [v and str(v) for v in values]
+    return pa.table(columns)
+
+
+def _read_json(source: Path, text: str, compression: str | None) -> pa.Table:
+    if not source.is_file():
+        raise FileNotFoundError(f"There is no file {source}. Check the path.")
+    # Arrow would read a column of dates as such.
+    options = pajson.ParseOptions(explicit_schema=pa.schema([(text, pa.string())]))
+    try:
+        with pa.input_stream(str(source), compression=compression) as stream:
+            return pajson.read_json(stream, parse_options=options)
+    except pa.ArrowException as error:
+        raise ValueError(f"{source} cannot be read as JSON Lines: {error}") from error
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _is_label(value: Any) -> bool:
+    if isinstance(value, float | Decimal):
+        return isfinite(value) and value == int(value) and -(2**63) <= value < 2**63
+    return isinstance(value, str | int)
+
+
+def _typed(labels: Sequence[Any], *, as_is: bool) -> tuple[np.ndarray, dict[Any, dict[str, int]]]:
+    """Return labels as an array, and the spellings that were merged.
+
+    Words are as most rows write them, numbers that are written as text are int.
+    """
+    if not isinstance(labels[0], str):
+        return np.array([int(v) if isinstance(v, Decimal) else v for v in labels]), {}
+    numbers = list(map(_WHOLE_NUMBER.fullmatch, map(str.strip, map(str, labels))))
+    if all(numbers) and not as_is:
+        return np.array([int(number[1]) for number in numbers if number]), {}
+    if as_is:
+        return np.array(labels, dtype=object), {}
+
+    by_name: dict[str, Counter[str]] = defaultdict(Counter)
+    for label in labels:
+        by_name[label.strip().casefold()][label] += 1
+    usual = {name: found.most_common(1)[0][0].strip() for name, found in by_name.items()}
+    spellings = {usual[name]: dict(found) for name, found in by_name.items() if len(found) > 1}
+    return np.array([usual[label.strip().casefold()] for label in labels], dtype=object), spellings

@@ -1,0 +1,369 @@
+"""Label texts one at a time: which is asked next, what was answered, and how good the model is.
+
+Knows nothing of the terminal that shows the texts, and nothing of corpora in files.
+"""
+
+from collections import Counter, deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.metrics import average_precision_score
+from sklearn.utils import check_random_state
+
+from skbert_filter.duplicates.keys import first_seen
+from skbert_filter.inspection.labelling import most_informative, spread_out
+from skbert_filter.inspection.scores import wilson_interval
+from skbert_filter.labelling.answers import Answer, AnswerFile
+from skbert_filter.printing import counted, printable
+from skbert_filter.validation import check_texts
+
+# A text is chosen among so many distinct ones at most: half the most frequent, half drawn.
+_POOL = 20_000
+# The model learns again after so many answers.
+_REFIT_EVERY = 25
+# With fewer answers to the held-out texts, an estimate says nothing.
+_LEAST_HELD_OUT = 10
+_RESAMPLES = 500
+
+# A score and its interval, if there are enough answers.
+Score = tuple[float | None, tuple[float, float] | None]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A text to label.
+
+    Attributes
+    ----------
+    text : str
+    rows : int
+        How many rows of the corpus have it.
+    probability : float or None
+        That of the first label, by the model so far; None before there is a model.
+    held_out : bool
+        Whether its answer is for scoring, and never learnt from.
+    """
+
+    text: str
+    rows: int
+    probability: float | None
+    held_out: bool
+
+
+@dataclass(frozen=True)
+class SessionStatus:
+    """How far the labelling has come.
+
+    Attributes
+    ----------
+    counts : dict
+        Answers of each label, held-out ones included.
+    held_out : int
+        Answers that are held out.
+    score : float or None
+        Average precision of two classes, or accuracy of more, of the model on the held-out answers;
+        None for fewer than ten of them, or if they lack a label.
+    interval : tuple of float or None
+        95 % confidence interval of `score`.
+    covered : float
+        Share of the rows of the corpus whose text has an answer.
+    """
+
+    counts: dict[Any, int]
+    held_out: int
+    score: float | None
+    interval: tuple[float, float] | None
+    covered: float
+
+    def __str__(self) -> str:
+        answers = counted(sum(self.counts.values()), "answer")
+        balance = ", ".join(f"{n:,} {printable(label)}" for label, n in self.counts.items())
+        score = "no score yet"
+        if self.score is not None and self.interval is not None:
+            name = "average precision" if len(self.counts) == 2 else "accuracy"
+            low, high = self.interval
+            score = f"{name} {self.score:.2f} ({low:.2f} to {high:.2f})"
+        return f"{answers} ({balance}) · {score} · {self.covered:.0%} of all rows"
+
+
+class LabellingSession:
+    """Ask for the labels of the texts that teach a filter most.
+
+    Every answer is in the file before the next question, and a file that is there is continued.
+
+    Parameters
+    ----------
+    texts : container of str of shape (n_rows,)
+        The corpus, repeats included: a text stands for all rows that have it.
+    path : str or Path
+        The label file, .csv, .tsv or .parquet. If it exists, its blank labels are asked for first,
+        and new answers are added to its rows.
+    labels : sequence of str, default=None
+        The labels to choose from, the useful one first. None: those of the file, or "keep" and
+        "discard".
+    order : {"informative", "random"}, default="informative"
+        "informative": texts that the model is least sure of, frequent ones first, that differ from
+        each other. "random": distinct texts in random order.
+    held_out : float, default=0.1
+        Share of the questions that are drawn at random, and never learnt from, so that the score is
+        honest. The column "held_out" marks them.
+    text, label : str, default="text", "label"
+        The columns of the file.
+    estimator : classifier, default=None
+        What learns from the answers. None: a `SmallBertTextFilter`, which has a score from the
+        start, by the bundled filter, where that can read the texts and there are two labels.
+    background : bool, default=True
+        Whether to learn in a thread while questions are answered.
+    random_state : int, RandomState instance or None, default=None
+        Determines what is drawn.
+
+    Raises
+    ------
+    ValueError
+        If the file lacks a column, or holds other labels.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skbert_filter.inspection import WordCountRule
+    >>> from skbert_filter.labelling.session import LabellingSession
+    >>> corpus = ["View All", "View All", "We make steel tools", "Menu"]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "labels.csv")
+    ...     session = LabellingSession(corpus, path, estimator=WordCountRule(), random_state=0)
+    ...     while (question := session.question) is not None:
+    ...         session.answer("keep" if len(question.text) > 8 else "discard")
+    ...     print(session.status())
+    3 answers (1 keep, 2 discard) · no score yet · 100% of all rows
+    """
+
+    def __init__(
+        self,
+        texts: Any,
+        path: str | Path,
+        *,
+        labels: Sequence[str] | None = None,
+        order: Literal["informative", "random"] = "informative",
+        held_out: float = 0.1,
+        text: str = "text",
+        label: str = "label",
+        estimator: Any = None,
+        background: bool = True,
+        random_state: Any = None,
+    ):
+        rows = check_texts(texts, name="texts")
+        codes, self._texts = first_seen(rows)
+        self._counts = np.bincount(codes, minlength=len(self._texts))
+        self._index = {text: i for i, text in enumerate(self._texts)}
+        self._rng = check_random_state(random_state)
+
+        self._file = AnswerFile(Path(path), text=text, label=label, labels=labels)
+        self.labels = self._file.labels
+        self._blank = deque(self._file.blank)
+        self._informative = order == "informative"
+        self._every = round(1 / held_out) if held_out else 0
+        self._given: list[str] = []
+        self._skipped: set[str] = set()
+        self._random = deque(self._rng.permutation(len(self._texts)).tolist())
+
+        self._estimator, self._model = estimator, None
+        if estimator is None:
+            self._estimator, self._model = _bundled(self._texts, len(self.labels), self._rng)
+        self._worker = ThreadPoolExecutor(1) if background else None
+        self._fitting: Future | None = None
+        self._learnt_from = 0
+        self._scored: tuple[Any, Score] = None, (None, None)
+
+        self._pool = self._drawn_pool()
+        self._queue: deque[int] = deque()
+        self._rank()
+        self.question = self._next()
+
+    @property
+    def answers(self) -> dict[str, Answer]:
+        """The answer to each text, those of the file included."""
+        return self._file.answers
+
+    def answer(self, label: str) -> None:
+        """Write the label of the question to the file, and go on to the next."""
+        if self.question is None:
+            raise ValueError("There is no question: every text is labelled or was skipped.")
+        if label not in self.labels:
+            raise ValueError(f"label={label!r} must be one of {', '.join(map(repr, self.labels))}.")
+
+        self._file.write(self.question.text, label, held_out=self.question.held_out)
+        self._given.append(self.question.text)
+        self._learn()
+        self.question = self._next()
+
+    def skip(self) -> None:
+        """Go on to the next question; this text is not asked for again in this session."""
+        if self.question is not None:
+            self._skipped.add(self.question.text)
+            self.question = self._next()
+
+    def undo(self) -> bool:
+        """Take the last answer of this session back, and ask again; say whether there was one."""
+        if not self._given:
+            return False
+
+        if self.question is not None:
+            self._blank.appendleft(self.question.text)
+        text = self._given.pop()
+        held_out = self._file.remove(text)
+        self.question = self._asked(text, held_out=held_out)
+        return True
+
+    def close(self) -> None:
+        """Wait for what is being learnt."""
+        if self._worker is not None:
+            self._worker.shutdown(cancel_futures=True)
+
+    def status(self) -> SessionStatus:
+        """Return how many answers there are, and how good the model is on the held-out ones."""
+        answers = self._file.answers
+        counts = Counter(answer.label for answer in answers.values())
+        scored = (id(self._model), sum(answer.held_out for answer in answers.values()))
+        if scored != self._scored[0]:
+            self._scored = scored, self._score()
+        score, interval = self._scored[1]
+        covered = sum(self._counts[self._index[text]] for text in answers if text in self._index)
+        return SessionStatus(
+            counts={label: counts[label] for label in self.labels},
+            held_out=scored[1],
+            score=score,
+            interval=interval,
+            covered=float(covered / self._counts.sum()),
+        )
+
+    def _next(self) -> Question | None:
+        self._take_over()
+        while self._blank:
+            text = self._blank.popleft()
+            if self._is_open(text):
+                return self._asked(text, held_out=False)
+
+        n_answers = len(self._file.answers)
+        held_out = bool(self._every) and n_answers % self._every == self._every - 1
+        orders = [self._random] if held_out or not self._informative else [self._queue]
+        for queue in [*orders, self._random]:
+            while queue:
+                text = self._texts[queue.popleft()]
+                if self._is_open(text):
+                    return self._asked(text, held_out=held_out)
+        return None
+
+    def _is_open(self, text: str) -> bool:
+        return text not in self._file.answers and text not in self._skipped
+
+    def _asked(self, text: str, *, held_out: bool) -> Question:
+        probability = None
+        if self._model is not None:
+            probability = float(_keep_probability(self._model, [text], self.labels)[0])
+        i = self._index.get(text)
+        return Question(text, 0 if i is None else int(self._counts[i]), probability, held_out)
+
+    def _drawn_pool(self) -> np.ndarray:
+        by_frequency = np.argsort(-self._counts, kind="stable")
+        if len(by_frequency) <= _POOL:
+            return by_frequency
+        rest = self._rng.permutation(by_frequency[_POOL // 2 :])
+        return np.concatenate([by_frequency[: _POOL // 2], rest[: _POOL // 2]])
+
+    def _rank(self) -> None:
+        """Choose the next texts: those of which the model is least sure, or a spread sample."""
+        self._queue = deque(self._ranked(self._model))
+
+    def _ranked(self, model: Any) -> list[int]:
+        left = np.array([i for i in self._pool if self._is_open(self._texts[i])], int)
+        if not len(left) or not self._informative:
+            return []
+        texts, counts = [self._texts[i] for i in left], self._counts[left]
+        n = 2 * _REFIT_EVERY  # some are answered while the model learns
+        if model is not None:
+            proba = np.asarray(model.predict_proba(texts))
+            places, _ = most_informative(texts, counts, proba, n, self._rng)
+        else:
+            # Longer texts differ more, and short ones are many.
+            weights = np.log2(1 + counts) * np.log2(2 + np.array(list(map(len, texts))))
+            places = self._rng.permutation(spread_out(texts, weights, n, self._rng))
+        return left[places].tolist()
+
+    def _learn(self) -> None:
+        """Start to learn again, if there are enough new answers of two labels."""
+        learnt = {
+            text: answer.label for text, answer in self._file.answers.items() if not answer.held_out
+        }
+        too_few = len(learnt) < self._learnt_from + _REFIT_EVERY or len(set(learnt.values())) < 2
+        if too_few or self._fitting is not None:
+            return
+
+        self._learnt_from = len(learnt)
+        texts, labels = list(learnt), np.array(list(learnt.values()), dtype=object)
+        if self._worker is None:
+            self._model = clone(self._estimator).fit(texts, labels)
+            self._rank()
+        else:
+            self._fitting = self._worker.submit(self._fit_and_rank, texts, labels)
+
+    def _fit_and_rank(self, texts: list[str], labels: np.ndarray) -> tuple[Any, list[int]]:
+        model = clone(self._estimator).fit(texts, labels)
+        return model, self._ranked(model)
+
+    def _take_over(self) -> None:
+        """Use what was learnt meanwhile."""
+        if self._fitting is not None and self._fitting.done():
+            self._model, ranked = self._fitting.result()
+            self._queue, self._fitting = deque(ranked), None
+
+    def _score(self) -> Score:
+        held = {text: a.label for text, a in self._file.answers.items() if a.held_out}
+        found = set(held.values())
+        if self._model is None or len(held) < _LEAST_HELD_OUT or found != set(self.labels):
+            return None, None
+
+        if len(self.labels) > 2:
+            right = self._model.predict(list(held)) == np.array(list(held.values()), dtype=object)
+            return float(right.mean()), wilson_interval(float(right.mean()), len(held))
+        useful = np.array([label == self.labels[0] for label in held.values()])
+        probabilities = _keep_probability(self._model, list(held), self.labels)
+        return average_precision_score(useful, probabilities), _interval(useful, probabilities)
+
+
+def _keep_probability(model: Any, texts: list[str], labels: Sequence[str]) -> np.ndarray:
+    """Return the probability of the first label; the bundled filter's useful class is 1."""
+    classes = list(model.classes_)
+    column = classes.index(labels[0]) if labels[0] in classes else len(classes) - 1
+    return np.asarray(model.predict_proba(texts))[:, column]
+
+
+def _interval(useful: np.ndarray, probabilities: np.ndarray) -> tuple[float, float]:
+    """Return the 95 % percentile bootstrap interval of the average precision."""
+    rng = np.random.RandomState(0)
+    drawn = rng.randint(len(useful), size=(_RESAMPLES, len(useful)))
+    scores = [
+        average_precision_score(useful[rows], probabilities[rows])
+        for rows in drawn
+        if useful[rows].any()
+    ]
+    low, high = np.percentile(scores, [2.5, 97.5]).tolist()
+    return low, high
+
+
+def _bundled(texts: list[str], n_labels: int, rng: np.random.RandomState) -> tuple[Any, Any]:
+    """Return the filter to fit, and the bundled one if it can score the texts already."""
+    from skbert_filter.bert.checkpoint import bundled_checkpoint
+    from skbert_filter.bert.tokenizer import Reading
+    from skbert_filter.text_filter import SmallBertTextFilter
+
+    reads = Reading.of(bundled_checkpoint("web").tokenizer_json, texts).is_good
+    seed = int(rng.randint(np.iinfo(np.int32).max))
+    estimator = SmallBertTextFilter(checkpoint="web" if reads else None, random_state=seed)
+    has_score = reads and n_labels == 2
+    return estimator, SmallBertTextFilter.from_pretrained("web") if has_score else None

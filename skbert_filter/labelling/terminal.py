@@ -1,0 +1,220 @@
+"""A labelling session in the terminal: one text at a time, one key for each answer."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.text import Text
+
+from skbert_filter.labelling.files import read_texts
+from skbert_filter.labelling.session import LabellingSession, Question, SessionStatus
+from skbert_filter.printing import counted, printable
+
+# Letters of a text that are shown until it is opened.
+_FOLDED = 600
+_COMMANDS = {"s": "skip", "u": "undo", "o": "open", "q": "quit"}
+
+
+def label_texts(
+    source: str | Path,
+    output: str | Path,
+    *,
+    text: str = "text",
+    label: str = "label",
+    labels: Sequence[str] | None = None,
+    order: Literal["informative", "random"] = "informative",
+    held_out: float = 0.1,
+    encoding: str | None = None,
+    random_state: Any = None,
+) -> SessionStatus:
+    """Label the texts of a corpus in the terminal, those first that teach a filter most.
+
+    Where standard input is no terminal, or a dumb one, a line is read for each answer.
+
+    Parameters
+    ----------
+    source : str or Path
+        What `filter_corpus` reads.
+    output : str or Path
+        The label file, .csv, .tsv or .parquet, which is continued if it exists. It is complete
+        after every answer.
+    text, label : str, default="text", "label"
+        The columns with the texts, in both, and with the labels.
+    labels : sequence of str, default=None
+        The labels to choose from, the useful one first. None: those of the file, or "keep" and
+        "discard".
+    order : {"informative", "random"}, default="informative"
+        "informative": what the model is least sure of among frequent texts, spread out. "random":
+        distinct texts at random.
+    held_out : float, default=0.1
+        Share of the questions, drawn at random, that the model never learns from. They give the
+        score, and have "true" in the column "held_out".
+    encoding : str, default=None
+        What to decode text files from that are not UTF-8, such as "cp1252".
+    random_state : int, RandomState instance or None, default=None
+        Determines what is drawn.
+
+    Returns
+    -------
+    status : SessionStatus
+        How many answers there are, and how good the model is on the held-out ones.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If a file is missing or damaged, lacks a column, or holds other labels.
+
+    See Also
+    --------
+    skbert_filter.labelling.session.LabellingSession : The same without a terminal.
+    """
+    with Console(stderr=True).status("Reading the texts"):
+        session = LabellingSession(
+            read_texts(source, text=text, encoding=encoding),
+            output,
+            labels=labels,
+            order=order,
+            held_out=held_out,
+            text=text,
+            label=label,
+            random_state=random_state,
+        )
+    keys = answer_keys(session.labels)
+    try:
+        if sys.stdin is not None and sys.stdin.isatty() and os.environ.get("TERM") != "dumb":
+            make_screen(session, keys).run()
+        else:
+            _line_by_line(session, keys)
+    except KeyboardInterrupt:
+        pass  # every answer is in the file
+    finally:
+        session.close()
+    return session.status()
+
+
+def answer_keys(labels: Sequence[str]) -> dict[str, str]:
+    """Return the label of each key: its number, and its first letter where that is free."""
+    keys = {str(number): name for number, name in enumerate(labels, 1) if number <= 9}
+    first = [name[:1].lower() for name in labels]
+    for letter, name in zip(first, labels, strict=True):
+        if letter.isalpha() and letter not in _COMMANDS and first.count(letter) == 1:
+            keys[letter] = name
+    return keys
+
+
+def hint(keys: dict[str, str]) -> str:
+    """Return the keys and what they do, the shorter way for each label."""
+    by_label = {name: key for key, name in keys.items()}
+    shown = [*((key, printable(name)) for name, key in by_label.items()), *_COMMANDS.items()]
+    return "  ".join(f"[{key}] {what}" for key, what in shown)
+
+
+def shown(question: Question, *, opened: bool) -> str:
+    """Return the text of a question, escaped, its end folded away unless it is opened."""
+    lines = "\n".join(map(printable, question.text.split("\n"))) or "(an empty text)"
+    if opened or len(lines) <= _FOLDED:
+        return lines
+    return f"{lines[:_FOLDED]}… ({counted(len(lines) - _FOLDED, 'more letter')}: [o] open)"
+
+
+def about(question: Question, labels: Sequence[str]) -> str:
+    """Return what is known of a text: its rows, and the model's probability."""
+    parts = [counted(question.rows, "row")]
+    if question.probability is not None:
+        parts.append(f"{printable(labels[0])} {question.probability:.2f}")
+    if question.held_out:
+        parts.append("held out for the score")
+    return " · ".join(parts)
+
+
+def act(session: LabellingSession, keys: dict[str, str], key: str) -> bool:
+    """Do what a key stands for; return False if it stands for nothing."""
+    if key == "u":
+        session.undo()
+    elif session.question is None:
+        return False
+    elif key in keys:
+        session.answer(keys[key])
+    elif key == "s":
+        session.skip()
+    else:
+        return False
+    return True
+
+
+def _line_by_line(session: LabellingSession, keys: dict[str, str]) -> None:
+    console = Console(highlight=False)
+    by_name = {name.lower(): key for key, name in keys.items()}
+    console.print(Text(hint(keys)))
+    while (question := session.question) is not None:
+        console.print(Text(f"\n{about(question, session.labels)}"), style="dim")
+        console.print(Text(shown(question, opened=False)), overflow="fold")
+        opened, done = False, False
+        while not done:
+            line = sys.stdin.readline()
+            key = line.strip().lower()
+            if not line or key in ("q", "quit"):
+                return
+            key = by_name.get(key, key[:1])
+            if key == "o":
+                opened = True
+                console.print(Text(shown(question, opened=opened)), overflow="fold")
+            elif act(session, keys, key):
+                done = True
+            else:
+                console.print(Text(f"{printable(line.strip())!r} is not a key: {hint(keys)}"))
+    console.print("\nEvery text is labelled or was skipped.")
+
+
+def make_screen(session: LabellingSession, keys: dict[str, str], **options: Any) -> Any:
+    """Return the terminal program; `options` are those of prompt_toolkit's `Application`."""
+    from prompt_toolkit.application import Application, get_app
+    from prompt_toolkit.key_binding import KeyBindings
+    from prompt_toolkit.layout import HSplit, Layout, Window
+    from prompt_toolkit.layout.controls import FormattedTextControl
+
+    opened = False
+
+    def wrapped(text: str) -> str:
+        """Break lines between words, where prompt_toolkit would break them anywhere."""
+        width = get_app().output.get_size().columns
+        return "\n".join(line.plain for line in Text(text).wrap(Console(width=width), width))
+
+    def body() -> str:
+        if session.question is None:
+            return wrapped("Every text is labelled or was skipped. [q] quit")
+        return wrapped(shown(session.question, opened=opened))
+
+    def header() -> str:
+        return "" if session.question is None else about(session.question, session.labels)
+
+    bindings = KeyBindings()
+
+    def pressed(event: Any) -> None:
+        nonlocal opened
+        key = event.key_sequence[0].key
+        opened = key == "o" and not opened
+        act(session, keys, key)
+
+    for key in [*keys, "s", "u", "o"]:
+        bindings.add(key)(pressed)
+    for key in ("q", "c-c", "c-d"):
+        bindings.add(key)(lambda event: event.app.exit())
+
+    rows = [
+        Window(FormattedTextControl(header), height=1),
+        Window(height=1),
+        Window(FormattedTextControl(body)),
+        Window(FormattedTextControl(lambda: wrapped(hint(keys))), dont_extend_height=True),
+        Window(
+            FormattedTextControl(lambda: wrapped(str(session.status()))),
+            dont_extend_height=True,
+            style="reverse",
+        ),
+    ]
+    return Application(
+        layout=Layout(HSplit(rows)), key_bindings=bindings, full_screen=True, **options
+    )

@@ -1,0 +1,140 @@
+"""Classifiers as folders of JSON and safetensors: the filter, TF-IDF with shape, and their mean.
+
+Nothing that is read here can run code.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+from sklearn.ensemble import VotingClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import LabelEncoder
+from sklearn.utils import Bunch
+
+from skbert_filter.bert.folder import (
+    METADATA,
+    checked_metadata,
+    find_folder,
+    new_folder,
+    read_json,
+    write_json,
+    write_metadata,
+)
+from skbert_filter.inspection.baselines import tfidf_shape_baseline
+from skbert_filter.text_filter import SmallBertTextFilter
+
+_TFIDF, _MEAN = "tfidf", "mean"
+_MEMBERS = ("bert", "tfidf")
+_ARRAYS, _VOCABULARIES = "tfidf.safetensors", "vocabularies.json"
+_VECTORIZERS = ("words", "characters")
+
+
+def mean_of(bert: SmallBertTextFilter, tfidf: Pipeline) -> VotingClassifier:
+    """Return the unfitted mean of the probabilities of two classifiers."""
+    return VotingClassifier(list(zip(_MEMBERS, (bert, tfidf), strict=True)), voting="soft")
+
+
+def remember(model: Any, **facts: Any) -> None:
+    """Add facts to the training record of a fitted classifier, which is saved with it."""
+    model.training_record_ = {**getattr(model, "training_record_", {}), **facts}
+
+
+def save_classifier(model: Any, folder: str | os.PathLike[str]) -> None:
+    """Save a fitted filter, `tfidf_shape_baseline` or the mean of both to a new folder."""
+    if isinstance(model, SmallBertTextFilter):
+        model.save_pretrained(folder)
+    elif isinstance(model, VotingClassifier):
+        with new_folder(folder) as path:
+            write_metadata(path, {"kind": _MEAN, "members": _MEMBERS, **_facts(model)})
+            for name, member in zip(_MEMBERS, model.estimators_, strict=True):
+                save_classifier(member, path / name)
+    else:
+        with new_folder(folder) as path:
+            _write_tfidf(model, path)
+
+
+def load_saved(folder: str | os.PathLike[str]) -> Any:
+    """Load a classifier saved by `save_classifier`."""
+    path = find_folder(folder)
+    kind = read_json(path / METADATA).get("kind") if (path / METADATA).is_file() else None
+    if kind == _TFIDF:
+        return _read_tfidf(path)
+    if kind == _MEAN:
+        return _read_mean(path)
+    return SmallBertTextFilter.from_pretrained(folder)
+
+
+def _write_tfidf(model: Pipeline, path: Path) -> None:
+    features, regression = model.named_steps["features"], model.named_steps["classifier"]
+    vectorizers = {name: features.named_transformers[name] for name in _VECTORIZERS}
+    scaler = features.named_transformers["shape"][-1]
+    arrays = {
+        **{f"{name}.idf": vectorizer.idf_ for name, vectorizer in vectorizers.items()},
+        "shape.mean": scaler.mean_,
+        "shape.scale": scaler.scale_,
+        "coef": regression.coef_,
+        "intercept": regression.intercept_,
+    }
+    (path / _ARRAYS).write_bytes(
+        save({name: np.ascontiguousarray(a) for name, a in arrays.items()})
+    )
+    terms = {name: each.get_feature_names_out().tolist() for name, each in vectorizers.items()}
+    write_json(path / _VOCABULARIES, terms)
+    write_metadata(path, {"kind": _TFIDF, **_facts(model)})
+
+
+def _read_tfidf(path: Path) -> Pipeline:
+    metadata, vocabularies = checked_metadata(path), read_json(path / _VOCABULARIES)
+    model = tfidf_shape_baseline()
+    features, regression = model.named_steps["features"], model.named_steps["classifier"]
+    try:
+        arrays = load_file(path / _ARRAYS)
+        for name in _VECTORIZERS:
+            vectorizer = features.named_transformers[name]
+            vectorizer.vocabulary_ = {term: i for i, term in enumerate(vocabularies[name])}
+            vectorizer.idf_ = arrays[f"{name}.idf"]
+
+        scaler = features.named_transformers["shape"][-1]
+        scaler.mean_, scaler.scale_ = arrays["shape.mean"], arrays["shape.scale"]
+        scaler.var_, scaler.n_features_in_ = scaler.scale_**2, len(scaler.scale_)
+        regression.coef_, regression.intercept_ = arrays["coef"], arrays["intercept"]
+        regression.classes_ = _classes(metadata)
+        regression.n_features_in_ = regression.coef_.shape[1]
+        model.training_record_ = metadata["training_record"]
+        model.predict_proba([""])
+    except (KeyError, TypeError, ValueError, SafetensorError) as error:
+        raise ValueError(
+            f"{os.fspath(path)!r} is not a saved TF-IDF classifier: {error}. Copy the folder again "
+            "from its source, or save the model again."
+        ) from error
+    return model
+
+
+def _read_mean(path: Path) -> VotingClassifier:
+    metadata = checked_metadata(path)
+    classes = _classes(metadata)
+    members = [load_saved(path / name) for name in _MEMBERS]
+    model = mean_of(*members)
+    # as after its own fit
+    model.estimators_ = members
+    model.named_estimators_ = Bunch(**dict(zip(_MEMBERS, members, strict=True)))
+    model.le_ = LabelEncoder().fit(classes)
+    model.classes_ = classes
+    model.training_record_ = metadata["training_record"]
+    return model
+
+
+def _facts(model: Any) -> dict[str, Any]:
+    return {
+        "classes": model.classes_.tolist(),
+        "classes_dtype": model.classes_.dtype.str,
+        "training_record": getattr(model, "training_record_", {}),
+    }
+
+
+def _classes(metadata: dict[str, Any]) -> np.ndarray:
+    return np.array(metadata["classes"], dtype=np.dtype(metadata["classes_dtype"]))

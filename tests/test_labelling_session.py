@@ -1,0 +1,282 @@
+"""Labelling in the terminal: what is asked, what is on the disk, what the model learns from."""
+
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from skbert_filter.inspection import WordCountRule, tfidf_baseline
+from skbert_filter.labelling.session import LabellingSession
+from skbert_filter.labelling.terminal import answer_keys, label_texts, make_screen, shown
+
+TEXTS_N = range(200)
+TEXTS = [f"Text number {i}" for i in TEXTS_N]
+
+
+class Recorder(ClassifierMixin, BaseEstimator):
+    """Remember all texts that were learnt; be sure of none but those of even number."""
+
+    learnt: list[list[str]] = []  # noqa: RUF012 - clones are to share it
+
+    def fit(self, X, y):
+        self.learnt.append(list(X))
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X):
+        is_even = np.array([int(text.split()[-1]) % 2 == 0 for text in X])
+        proba = np.where(is_even, 0.99, 0.5)
+        return np.column_stack([1 - proba, proba])
+
+
+@pytest.fixture
+def recorder():
+    Recorder.learnt.clear()
+    return Recorder()
+
+
+def start(path, texts=TEXTS, estimator=None, **options):
+    estimator = estimator or WordCountRule()
+    options = {"background": False, "random_state": 0, **options}
+    return LabellingSession(texts, path, estimator=estimator, **options)
+
+
+def answer(session, n):
+    """Answer so that half is kept, and return what was asked."""
+    asked = []
+    for _ in range(n):
+        asked.append(session.question)
+        number = int(session.question.text.split()[-1])
+        session.answer("keep" if number % 4 < 2 else "discard")
+    return asked
+
+
+def test_every_answer_is_in_the_file_before_the_next_question(tmp_path):
+    path = tmp_path / "labels.csv"
+    session = start(path)
+    for n in range(1, 13):
+        [question] = answer(session, 1)
+        table = pd.read_csv(path)
+        assert len(table) == n
+        assert table.text.iloc[-1] == question.text
+    assert list(table.columns) == ["text", "label", "held_out"]
+
+
+def test_a_session_that_was_killed_is_continued(tmp_path):
+    corpus, path = tmp_path / "corpus.csv", tmp_path / "labels.csv"
+    pd.DataFrame({"text": TEXTS}).to_csv(corpus, index=False)
+    command = [sys.executable, "-m", "skbert_filter", "label", str(corpus), "-o", str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        process.stdin.write(b"k\nd\nk\n")
+        process.stdin.flush()
+        deadline = time.monotonic() + 120
+        while not path.exists() or len(pd.read_csv(path)) < 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        process.kill()
+
+    session = start(path)
+    assert sum(session.status().counts.values()) == 3
+    known = set(pd.read_csv(path).text)
+    assert known.isdisjoint(question.text for question in answer(session, 150))
+    assert [entry.name for entry in tmp_path.iterdir() if "partial" in entry.name] == []
+
+
+def test_each_distinct_text_is_asked_for_once_with_its_rows(tmp_path):
+    session = start(tmp_path / "labels.csv", ["Menu 1", "Menu 1", "Tea 2", "Menu 1"])
+    asked = answer(session, 2)
+    assert {question.text: question.rows for question in asked} == {"Menu 1": 3, "Tea 2": 1}
+    assert session.question is None
+    assert session.status().covered == 1
+    with pytest.raises(ValueError, match="There is no question"):
+        session.answer("keep")
+
+
+def test_every_tenth_text_is_held_out_and_never_learnt_from(tmp_path, recorder):
+    path = tmp_path / "labels.csv"
+    session = start(path, estimator=recorder)
+    asked = answer(session, 100)
+    held_out = {question.text for question in asked if question.held_out}
+    assert len(held_out) == 10
+    assert recorder.learnt
+    assert all(held_out.isdisjoint(texts) for texts in recorder.learnt)
+    table = pd.read_csv(path)
+    assert set(table.text[table.held_out]) == held_out
+    assert start(path, held_out=0).question.held_out is False
+
+
+def test_what_the_model_is_least_sure_of_is_asked_first(tmp_path, recorder):
+    session = start(tmp_path / "labels.csv", estimator=recorder)
+    answer(session, 30)
+    later = [q for q in answer(session, 20) if not q.held_out]
+    assert all(int(question.text.split()[-1]) % 2 for question in later)
+
+
+def test_frequent_texts_come_before_rare_ones(tmp_path, recorder):
+    texts = TEXTS + [f"Text number {i}" for i in range(101, 200, 2)] * 20
+    session = start(tmp_path / "labels.csv", texts, estimator=recorder)
+    answer(session, 30)
+    later = [q for q in answer(session, 10) if not q.held_out]
+    assert min(question.rows for question in later) > 1
+
+
+def test_random_order_asks_for_any_text(tmp_path, recorder):
+    session = start(tmp_path / "labels.csv", estimator=recorder, order="random")
+    even = [int(question.text.split()[-1]) % 2 == 0 for question in answer(session, 100)]
+    assert 30 < sum(even) < 70
+
+
+def test_an_answer_is_taken_back(tmp_path):
+    path = tmp_path / "labels.csv"
+    session = start(path)
+    assert session.undo() is False
+    [first, second] = answer(session, 2)
+    following = session.question
+    assert session.undo() is True
+    assert session.question.text == second.text
+    assert pd.read_csv(path).text.tolist() == [first.text]
+    session.answer("discard")
+    assert pd.read_csv(path).label.tolist()[-1] == "discard"
+    assert session.question.text == following.text
+
+
+def test_a_skipped_text_is_not_asked_for_again(tmp_path):
+    session = start(tmp_path / "labels.csv", TEXTS[:3])
+    skipped = session.question.text
+    session.skip()
+    assert skipped not in [question.text for question in answer(session, 2)]
+    assert session.question is None
+
+
+def test_blank_labels_of_a_file_come_first_and_other_columns_stay(tmp_path):
+    path = tmp_path / "labels.csv"
+    given = {
+        "id": ["007", "008", "009"],
+        "text": ["Text number 4", "Not in the corpus 5", "Text number 6"],
+        "label": ["keep", "", "discard"],
+    }
+    pd.DataFrame(given).to_csv(path, index=False)
+    session = start(path)
+    assert session.question.text == "Not in the corpus 5"
+    assert session.question.rows == 0
+    session.answer("keep")
+    answer(session, 1)
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    assert table.label.tolist()[:3] == ["keep", "keep", "discard"]
+    assert table.id.tolist() == ["007", "008", "009", ""]
+
+
+@pytest.mark.parametrize(
+    ("values", "type_", "labels"),
+    [([1, 0], pa.int64(), ("1", "0")), ([False, True], pa.bool_(), ("True", "False"))],
+)
+def test_labels_keep_the_type_of_a_parquet_file(tmp_path, values, type_, labels):
+    path = tmp_path / "labels.parquet"
+    columns = {"text": ["Text number 0", "Text number 1"], "label": pa.array(values, type_)}
+    pq.write_table(pa.table(columns), path)
+    session = start(path)
+    assert session.labels == labels  # the useful one first
+    session.answer(labels[0])
+    table = pq.read_table(path)
+    assert table.schema.field("label").type == type_
+    assert table["label"].to_pylist() == [*values, type(values[0])(1)]
+
+
+def test_a_file_with_other_labels_is_refused(tmp_path):
+    path = tmp_path / "labels.csv"
+    content = "text,label\nTea,good\n"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=r"labels\.csv holds the label 'good', which is not one"):
+        start(path, labels=["keep", "discard"])
+    with pytest.raises(ValueError, match="has no column 'note'"):
+        start(path, label="note")
+    assert path.read_text() == content
+
+
+def test_the_score_is_that_of_the_held_out_answers(tmp_path):
+    texts = [f"{'We make steel tools and boats since' if i % 2 else 'Menu'} {i}" for i in TEXTS_N]
+    session = LabellingSession(
+        texts,
+        tmp_path / "labels.csv",
+        estimator=WordCountRule(),
+        background=False,
+        random_state=0,
+    )
+    for _ in range(120):
+        session.answer("keep" if session.question.text.startswith("We") else "discard")
+    status = session.status()
+    assert status.held_out == 12
+    assert status.score == 1
+    assert status.interval == (1, 1)
+    assert "average precision 1.00 (1.00 to 1.00)" in str(status)
+
+
+def test_more_than_two_labels_are_scored_by_accuracy(tmp_path):
+    tfidf = tfidf_baseline()
+    session = start(tmp_path / "labels.csv", estimator=tfidf, labels=["a", "b", "c"], held_out=0.5)
+    for _ in range(80):
+        session.answer("abc"[int(session.question.text.split()[-1]) % 3])
+    assert 0 <= session.status().interval[0] < session.status().score
+    assert "accuracy" in str(session.status())
+
+
+def test_the_bundled_filter_has_a_probability_at_once_and_learns_meanwhile(tmp_path):
+    texts = [f"We make pumps of steel for {i} farms" for i in range(40)]
+    texts += [f"View all {i} items" for i in range(40)]
+    session = LabellingSession(texts, tmp_path / "labels.csv", random_state=0)
+    before = session.question.probability
+    assert 0 < before < 1
+    bundled = session._model
+    for _ in range(70):
+        session.answer("keep" if session.question.text.startswith("We") else "discard")
+    session.close()
+    session.skip()
+    assert session._model is not bundled
+    assert set(session._model.classes_) == {"keep", "discard"}
+
+
+def test_the_screen_takes_keys(tmp_path):
+    path = tmp_path / "labels.csv"
+    session = start(path)
+    with create_pipe_input() as keys:
+        screen = make_screen(session, answer_keys(session.labels), input=keys, output=DummyOutput())
+        keys.send_text("k2xsdouq")
+        screen.run()
+    assert pd.read_csv(path).label.tolist() == ["keep", "discard"]
+
+
+def test_lines_are_read_where_there_is_no_terminal(tmp_path, capsys, monkeypatch):
+    import io
+
+    corpus, path = tmp_path / "corpus.txt", tmp_path / "labels.csv"
+    corpus.write_text("Menu \x1b[2J 1\nTea 2\nHome 3\n")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("k\nwhat\nDiscard\n"))
+    status = label_texts(corpus, path, random_state=0)
+    assert status.counts == {"keep": 1, "discard": 1}
+    out = capsys.readouterr().out
+    assert "\x1b[2J" not in out
+    assert "'what' is not a key" in out
+
+
+def test_a_long_text_is_folded_until_it_is_opened(tmp_path):
+    session = start(tmp_path / "labels.csv", ["word " * 500 + "end 1"])
+    assert "more letters: [o] open" in shown(session.question, opened=False)
+    assert shown(session.question, opened=True).endswith("end 1")
+
+
+def test_each_label_has_a_number_and_its_first_letter_where_that_is_free():
+    assert answer_keys(["keep", "discard"]) == {
+        "1": "keep",
+        "2": "discard",
+        "k": "keep",
+        "d": "discard",
+    }
+    assert answer_keys(["news", "nav", "spam"]) == {"1": "news", "2": "nav", "3": "spam"}
