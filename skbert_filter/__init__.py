@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from skbert_filter.corpus import FilterSummary, filter_corpus
     from skbert_filter.dedup_predictor import DedupPredictor
-    from skbert_filter.duplicates.cache import CacheInfo
     from skbert_filter.duplicates.leakage import LeakageReport, leakage_report
     from skbert_filter.duplicates.reports import DuplicateReport, duplicate_report
     from skbert_filter.duplicates.splits import (
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
         DedupStratifiedShuffleSplit,
         dedup_train_test_split,
     )
+    from skbert_filter.duplicates.stores import CacheInfo
     from skbert_filter.duplicates.training_rows import resolve_conflicts
     from skbert_filter.labelling.pretrain import PretrainingSummary, pretrain_encoder
     from skbert_filter.pretrainer import SmallBertPretrainer
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __version__ = version("skbert_filter")
 
 _MODULE_OF = {
-    "CacheInfo": "skbert_filter.duplicates.cache",
+    "CacheInfo": "skbert_filter.duplicates.stores",
     "DedupPredictor": "skbert_filter.dedup_predictor",
     "DedupStratifiedKFold": "skbert_filter.duplicates.splits",
     "DedupStratifiedShuffleSplit": "skbert_filter.duplicates.splits",

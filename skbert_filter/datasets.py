@@ -1,14 +1,13 @@
 """Generated texts in the style of scraped company sites, labelled or as a corpus.
 
-Everything is invented here from seeded random numbers: nothing is downloaded, and no module
-of the filter is known. The words and templates are in ``website.toml``.
+Everything is invented from seeded random numbers and the words and templates of
+``website.toml``; nothing is downloaded.
 """
 
 import re
 import tomllib
 from bisect import bisect
 from collections.abc import Iterator, Sequence
-from functools import cache
 from importlib.resources import files
 from itertools import accumulate
 from numbers import Integral, Real
@@ -47,63 +46,19 @@ _CONFLICTS = 0.003
 _MOJIBAKE = 0.05
 _CUT_MARKS = ("", "", "", "...", "...", "…", " ...", " […]", "... Read more")
 _SMALL_WORDS = frozenset(_WEBSITE["small_words"])
-
-
-@cache
-def _split(template: str) -> list[str]:
-    """Literals at the even places, names of slots at the odd ones."""
-    return re.split(r"\{(\w+)\}", template)
+_SLOT = re.compile(r"\{(\w+)\}")
 
 
 class _Writer:
     """Draws texts from templates; each random number comes from one seeded stream."""
 
     def __init__(self, rng: RandomState, ambiguous: float) -> None:
-        self._uniform = self._stream(rng)
+        self._uniform = _uniform(rng)
         uncertain = np.array([0 < kind["keep"] < 1 for kind in _KINDS])
         weights = np.array([kind["weight"] for kind in _KINDS], dtype=float)
         weights[uncertain] *= ambiguous / weights[uncertain].sum()
         weights[~uncertain] *= (1 - ambiguous) / weights[~uncertain].sum()
         self._bounds = list(accumulate(weights.tolist()))[:-1]
-
-    @staticmethod
-    def _stream(rng: RandomState) -> Iterator[float]:
-        while True:
-            # One number at a time costs ten times as much.
-            yield from rng.random_sample(4096).tolist()
-
-    def _choose(self, options: Sequence[str]) -> str:
-        return options[int(next(self._uniform) * len(options))]
-
-    def _expand(self, template: str) -> str:
-        parts = _split(template).copy()
-        for place in range(1, len(parts), 2):
-            name = parts[place]
-            text = self._expand(self._choose(_SLOTS[name.lower()]))
-            parts[place] = text[0].upper() + text[1:] if name[0].isupper() else text
-        return "".join(parts)
-
-    def _cut(self, text: str) -> str:
-        stop = int(len(text) * (0.3 + 0.6 * next(self._uniform)))
-        if next(self._uniform) < 0.7 and " " in text[:stop]:
-            stop = text.rindex(" ", 0, stop)
-        return text[:stop].rstrip(" ,.;") + self._choose(_CUT_MARKS)
-
-    def _finish(self, text: str, finish: str | None) -> str:
-        if finish == "cut":
-            text = self._cut(text)
-        elif finish == "bare":
-            text = text.rstrip(".")
-        elif finish == "title":
-            text = " ".join(
-                word if word in _SMALL_WORDS else word[0].upper() + word[1:]
-                for word in text.rstrip(".").split()
-            )
-        if next(self._uniform) < 0.5:
-            text = text.replace("'", "’")
-        if not text.isascii() and next(self._uniform) < _MOJIBAKE:
-            text = text.encode().decode("cp1252", errors="ignore")
-        return text
 
     def write(self) -> tuple[str, int]:
         """Return a text and its label."""
@@ -112,15 +67,53 @@ class _Writer:
         text = self._finish(text, kind.get("finish"))
         return text, int(next(self._uniform) < kind["keep"])
 
+    def _choose(self, options: Sequence[str]) -> str:
+        return options[int(next(self._uniform) * len(options))]
+
+    def _expand(self, template: str) -> str:
+        return _SLOT.sub(self._fill, template)
+
+    def _fill(self, slot: re.Match[str]) -> str:
+        text = self._expand(self._choose(_SLOTS[slot[1].lower()]))
+        return text[0].upper() + text[1:] if slot[1][0].isupper() else text
+
+    def _finish(self, text: str, finish: str | None) -> str:
+        if finish == "cut":
+            stop = int(len(text) * (0.3 + 0.6 * next(self._uniform)))
+            if next(self._uniform) < 0.7 and " " in text[:stop]:
+                stop = text.rindex(" ", 0, stop)
+            text = text[:stop].rstrip(" ,.;") + self._choose(_CUT_MARKS)
+        elif finish == "bare":
+            text = text.rstrip(".")
+        elif finish == "title":
+            text = " ".join(
+                word if word in _SMALL_WORDS else word[0].upper() + word[1:]
+                for word in text.rstrip(".").split()
+            )
+
+        if next(self._uniform) < 0.5:
+            text = text.replace("'", "’")
+        if not text.isascii() and next(self._uniform) < _MOJIBAKE:
+            text = text.encode().decode("cp1252", errors="ignore")
+        return text
+
+
+def _uniform(rng: RandomState) -> Iterator[float]:
+    while True:
+        # One number at a time costs ten times as much.
+        yield from rng.random_sample(4096).tolist()
+
 
 def _repeat(n_rows: int, rng: RandomState) -> tuple[np.ndarray, np.ndarray]:
     """Number the invented texts of the rows; return the numbers and how often each occurs."""
     row = np.arange(n_rows)
     is_new = rng.random_sample(n_rows) < (1 + row / _NOVELTY) ** -0.5
+
     # A row that is not new copies any earlier one: the frequent grow, as in a crawl (Simon 1955).
     source = np.where(is_new, row, (rng.random_sample(n_rows) * row).astype(np.intp))
     while not np.array_equal(source, source[source]):
         source = source[source]
+
     _, number, count = np.unique(source, return_inverse=True, return_counts=True)
     return number, count
 
@@ -129,34 +122,32 @@ def _draw(
     n_rows: int, ambiguous: float, rng: RandomState
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return texts, their labels and which text each row holds."""
-    rank = np.arange(len(_BOILERPLATE))
-    popularity = 1 / (rank + 8)
+    popularity = 1 / (np.arange(len(_BOILERPLATE)) + 8)
     fixed = rng.choice(
         len(_BOILERPLATE), rng.binomial(n_rows, _BOILERPLATE_ROWS), p=popularity / popularity.sum()
     )
+
     number, count = _repeat(n_rows - len(fixed), rng)
     n_distinct = len(count) + len(np.unique(fixed))
-    share = min(1.0, ambiguous * n_distinct / max(1, len(count)))
-    writer = _Writer(rng, share)
+    writer = _Writer(rng, min(1.0, ambiguous * n_distinct / max(1, len(count))))
     written = [writer.write() for _ in count]
+
     # Short texts are those that a site repeats.
     length = np.array([len(text) for text, _ in written])
-    by_length = np.argsort(length * rng.random_sample(len(count)), kind="stable")
-    by_count = np.argsort(-count, kind="stable")
     place = np.empty(len(count), dtype=np.intp)
-    place[by_count] = by_length
+    place[np.argsort(-count, kind="stable")] = np.argsort(
+        length * rng.random_sample(len(count)), kind="stable"
+    )
 
     label_of = dict.fromkeys(_BOILERPLATE, 0)
     for text, label in written:
         label_of.setdefault(text, label)
+
     code_of = {text: code for code, text in enumerate(label_of)}
     invented = np.array([code_of[text] for text, _ in written], dtype=np.intp)
     rows = np.concatenate([fixed, invented[place[number]]])
-    return (
-        np.array(list(label_of), dtype=object),
-        np.array(list(label_of.values()), dtype=np.int64),
-        rng.permutation(rows),
-    )
+    texts, labels = np.array(list(label_of), dtype=object), np.array(list(label_of.values()))
+    return texts, labels, rng.permutation(rows)
 
 
 @validate_params(
@@ -175,19 +166,18 @@ def make_website_snippets(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Generate labelled snippets in the style of scraped company sites.
 
-    Navigation, buttons, addresses, notices, lists, headlines and truncated sentences have
-    label 0; whole statements on products, people, history, jobs and news have label 1. Both
-    classes share their words and much of their lengths; form tells them apart. Most texts are
-    English, some German, French, Spanish, Italian, Polish, Dutch, Russian, Chinese or Japanese,
-    and a few are mis-decoded.
+    Navigation, buttons, addresses, lists, headlines and truncated sentences have label 0; whole
+    statements on products, people, history, jobs and news have label 1. The classes share their
+    words and much of their lengths, and differ in form. Most texts are English, some are in one
+    of nine other languages, and a few are mis-decoded.
 
     Parameters
     ----------
     n_samples : int, default=5600
         Number of rows, repeats included.
     ambiguous : float, default=0.06
-        Share of the distinct texts whose label is truly uncertain, such as slogans, captions
-        and sentences without their final stop: label 1 with a probability near one half.
+        Share of the distinct texts whose label is truly uncertain, such as slogans and captions:
+        label 1 with a probability near one half.
     random_state : int, RandomState instance or None, default=None
         Determines the texts, their order and their labels. Pass an int for reproducible output.
 
@@ -206,12 +196,9 @@ def make_website_snippets(
     Notes
     -----
     One row in five is boilerplate with Zipf-like frequencies. The other rows follow the growth
-    process of [1]_ with a falling share of new texts, so that repeats become more frequent
-    as the data grow. No model can be right on more than about 97 % of the distinct texts.
-
-    References
-    ----------
-    .. [1] H. A. Simon, "On a class of skew distribution functions", Biometrika 42, 1955.
+    process of H. A. Simon, "On a class of skew distribution functions", Biometrika 42, 1955, with
+    a falling share of new texts, so that repeats become more frequent as the data grow. No model
+    can be right on more than about 97 % of the distinct texts.
 
     Examples
     --------
@@ -225,6 +212,7 @@ def make_website_snippets(
     rng = check_random_state(random_state)
     texts, labels, rows = _draw(n_samples, ambiguous, rng)
     y = labels[rows]
+
     _, first, count = np.unique(rows, return_index=True, return_counts=True)
     repeated = first[count > 1]
     n_conflicts = min(len(repeated), round(_CONFLICTS * len(count)))
@@ -272,7 +260,7 @@ def make_website_corpus(
     True
     """
     rng = check_random_state(random_state)
-    # A stream apart: with one seed for both, the corpus must not contain the snippets.
+    # Another stream: with one seed for both, the corpus must not contain the snippets.
     rng = RandomState(rng.randint(2**31 - 1, dtype=np.int64))
     texts, _, rows = _draw(n_rows, _AMBIGUOUS, rng)
     return texts[rows]

@@ -26,7 +26,6 @@ from sklearn.base import (
 )
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, check_scalar, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config, _safe_set_output
@@ -37,34 +36,52 @@ from sklearn.utils.metadata_routing import (
     process_routing,
 )
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import _estimator_has, _num_samples, check_is_fitted
+from sklearn.utils.validation import _estimator_has, check_is_fitted
 
 from skbert_filter._doc_links import DocLinkMixin
-from skbert_filter.duplicates.cache import Cache, CacheInfo
-from skbert_filter.duplicates.fingerprints import check_fingerprint, fingerprint, has_fingerprint
+from skbert_filter.distinct import compute_missing, last_step, predicts_most_probable_class
+from skbert_filter.duplicates.fingerprints import check_fingerprint, check_unchanged, fingerprint
 from skbert_filter.duplicates.keys import (
     Key,
-    find_keys,
+    factorize,
     first_rows,
     kind_of,
-    lasting_keys,
-    number_inputs,
+    stable_hashes,
 )
-from skbert_filter.duplicates.results import LISTS_OUTPUTS, from_bytes, spread, to_bytes
+from skbert_filter.duplicates.results import from_bytes, spread, to_bytes
 from skbert_filter.duplicates.rows import take_rows
-from skbert_filter.duplicates.stores import Store
+from skbert_filter.duplicates.stores import Cache, CacheInfo, Store
+
+
+def _of_distinct(name: str, result: str) -> Any:
+    """Return a method that calls that of the wrapped estimator on the distinct inputs."""
+
+    def method(self: "DedupPredictor", X: Any) -> Any:
+        return self._compute_distinct(name, X)
+
+    method.__name__, method.__qualname__ = name, f"DedupPredictor.{name}"
+    method.__doc__ = f"""Call the estimator's `{name}` on the distinct inputs.
+
+        Parameters
+        ----------
+        X : input of the estimator
+
+        Returns
+        -------
+        {result} : output of the estimator, n_samples rows
+            A pandas output has the index of `X`.
+        """
+    return available_if(_estimator_has(name))(method)
 
 
 class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
-    """Meta-estimator that computes each distinct input once, and remembers it if asked.
+    """Meta-estimator that computes each distinct input once, and remembers it if requested.
 
-    Most rows of scraped text are repeats. This predicts the distinct ones and copies
-    the results to all rows, so that the cost follows the number of distinct inputs.
-    With a `store`, later calls compute only what no earlier call has.
-
-    It works for any estimator whose results depend on one row at a time, of texts or of
-    the rows of an array or table: classifiers, regressors, outlier detectors,
-    transformers, and clusterers and density models that predict or score new rows.
+    Most rows of scraped text are repeats. This predicts the distinct ones and copies the results
+    to all rows. With a `store`, later calls compute only what no earlier call has. It works for any
+    estimator whose results depend on one row at a time, of texts or of the rows of an array or
+    table: classifiers, regressors, outlier detectors, transformers, and clusterers and density
+    models that predict or score new rows.
 
     Parameters
     ----------
@@ -72,30 +89,25 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         What to wrap. `fit` fits a clone. A fitted estimator is wrapped as
         ``DedupPredictor(FrozenEstimator(model))`` and may predict at once.
     key : {"exact", "whitespace", "casefold"} or callable, default="exact"
-        When two texts count as one; see
-        :func:`~skbert_filter.duplicates.keys.text_keys`. With any key but "exact" the
-        estimator is given the key itself (the folded text) to predict from, so that no
-        result depends on which variant came first. It is still fitted on the texts as
-        they are.
+        When two texts count as one; see :func:`~skbert_filter.duplicates.keys.text_keys`. With any
+        key but "exact" the estimator predicts from the key itself (the folded text), so that no
+        result depends on which variant came first. It is still fitted on the texts as they are.
     store : {"memory"} or path, default=None
-        Where results are kept for later calls. None: nowhere. "memory": in this object,
-        until it is fitted again, and not in its clones and pickles. A path: in an SQLite
-        file that is created if needed, and that processes may share at once. Its
-        results survive the process, and each chunk is safe when it is done, so that a
-        run that was killed goes on where it stopped.
+        Where results are kept for later calls. None: nowhere. "memory": in this object, until it is
+        fitted again, and not in its clones and pickles. A path: in an SQLite file that is created
+        if needed, and that processes may share at once. Each chunk is safe when it is done, so that
+        a run that was killed resumes where it stopped.
     items_limit : int or None, default=None
         How many results the store may hold; the oldest make room. None: no limit.
     fingerprint : str or None, default=None
-        What results are filed under in the store. None: a hash of all that the wrapped
-        estimator is (its class, parameters, what it has learnt, and the code of your own
-        functions in it), computed at each call, so that after a refit, a `set_params`
-        or with another model no old result is returned. An estimator that cannot be
-        hashed is refused; give it a name then, such as "v1", and change that with every
-        change of the model.
+        What results are filed under in the store. None: a hash of all that the wrapped estimator is
+        (its class, parameters, what it has learnt, and the code of your own functions in it),
+        computed at each call, so that a refit, a `set_params` or another model never gets an old
+        result. An estimator that cannot be hashed is refused; give it a name then, such as "v1",
+        and change that with every change of the model.
     chunk_size : int, default=65_536
-        How many distinct inputs to give to the estimator at a time. It bounds the
-        memory that the estimator needs; it is the step of the progress bar, and of what
-        is written to the store at once.
+        How many distinct inputs the estimator gets at a time: the bound of its memory, and the step
+        of the progress bar and of what is written to the store.
     verbose : int, default=0
         1 shows a progress bar of the distinct inputs on standard error.
 
@@ -112,30 +124,27 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
 
     Notes
     -----
-    `predict`, `predict_proba`, `predict_log_proba`, `decision_function`, `transform`,
-    `score_samples` and `score` exist where the wrapped estimator has them. `fit`
-    passes every row on, with its metadata. `fit_transform` is `fit`, then `transform`,
-    and `fit_predict` likewise; an estimator in which the two differ, such as
-    :class:`~sklearn.preprocessing.TargetEncoder`, is not one to wrap.
+    Methods of prediction exist where the wrapped estimator has them. `fit` passes every row on,
+    with its metadata. `fit_transform` is `fit`, then `transform`, and `fit_predict` likewise; do
+    not wrap an estimator in which the two differ, such as
+    :class:`~sklearn.preprocessing.TargetEncoder`.
 
-    With a store, `predict` of a classifier whose class sets ``predicts_most_probable_class =
-    True`` (`SmallBertTextFilter` does) takes the most probable class of `predict_proba`,
-    so that one entry serves both.
+    With a store, `predict` of a classifier whose class sets ``predicts_most_probable_class = True``
+    (`SmallBertTextFilter` does) takes the most probable class of `predict_proba`, so that one entry
+    serves both.
 
-    NaN counts as equal to NaN, and -0.0 to 0.0. What cannot be compared (sparse
-    matrices, lists of lists) is passed on as it is. Rows are given in `X`'s own kind
-    of container; folded texts as a list where that is neither of NumPy nor of pandas.
+    NaN counts as equal to NaN, and -0.0 to 0.0. What cannot be compared (sparse matrices, lists of
+    lists) is passed on as it is. Rows reach the estimator in `X`'s kind of container; folded texts
+    as a list where that is neither of NumPy nor of pandas.
 
-    A store keeps arrays of numbers, times and str, and tables of numbers and times, never
-    pickles. Sparse and
-    other results are refused with a store, and shared within the call without one. Its
-    keys are hashes of 128 bits of the input that the estimator is given, its texts
-    themselves are not in it. It does not see what lies outside the estimator: a file or
-    a service that it reads. After each call the file holds all results by itself. It can
-    be copied then, and used where it cannot be written, as long as nothing is missing.
+    A store keeps arrays of numbers, times and str, and tables of numbers and times, never pickles.
+    Other results are refused with a store. Its keys are hashes of 128 bits of the input; texts are
+    not in it. It does not see what lies outside the estimator: a file or a service that it reads.
+    Between calls the file holds all results by itself: it can be copied, and read where nothing
+    can be written.
 
-    Callbacks of scikit-learn see the fit of the wrapped estimator, and each call of a
-    prediction method as a task of its name with one subtask for each chunk.
+    Callbacks of scikit-learn see the fit of the wrapped estimator, and each call of a prediction
+    method as a task of its name with one subtask for each chunk.
 
     Examples
     --------
@@ -150,14 +159,11 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
 
     With a store, the second call computes nothing:
 
-    >>> import tempfile
-    >>> from pathlib import Path
     >>> from sklearn.frozen import FrozenEstimator
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     scorer = DedupPredictor(FrozenEstimator(model), store=Path(folder, "scores.sqlite"))
-    ...     for _ in range(2):
-    ...         _ = scorer.predict_proba(["View all", "View all", "We sell soap"])
-    ...     info = scorer.cache_info()
+    >>> scorer = DedupPredictor(FrozenEstimator(model), store="memory")
+    >>> for _ in range(2):
+    ...     _ = scorer.predict_proba(["View all", "View all", "We sell soap"])
+    >>> info = scorer.cache_info()
     >>> info.hits, info.misses, info.stored
     (4, 2, 2)
     """
@@ -217,6 +223,7 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         if _routing_enabled():
             params = process_routing(self, "fit", **params).estimator.fit
         estimator = clone(self.estimator)
+
         task = context.subcontext(task_name="fit-estimator")
         # A frozen estimator is shared by all its clones, and fits nothing to report.
         frozen = isinstance(estimator, FrozenEstimator)
@@ -224,6 +231,7 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
             task.call_on_fit_task_begin(estimator=self, X=X, y=y)
             estimator.fit(X, y, **params)
         task.call_on_fit_task_end(estimator=self, X=X, y=y)
+
         self.estimator_ = estimator
         self._remembered = Cache()
         context.call_on_fit_task_end(
@@ -237,11 +245,7 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
 
         Parameters
         ----------
-        X : input of the estimator
-            All rows, repeats included.
-        y : array-like of shape (n_samples,), default=None
-            The target.
-        **params : dict
+        X, y, **params
             As for `fit`.
 
         Returns
@@ -258,10 +262,7 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
 
         Parameters
         ----------
-        X : input of the estimator
-            All rows, repeats included.
-        y : Ignored
-        **params : dict
+        X, y, **params
             As for `fit`.
 
         Returns
@@ -282,80 +283,16 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         -------
         y_pred : output of the estimator, n_samples rows
         """
-        if self.store is not None and predicts_most_probable_class(self._wrapped):
-            return self._of_distinct("predict_proba", X, self._most_probable)
-        return self._of_distinct("predict", X)
+        if self.store is not None and self.predicts_most_probable_class:
+            proba = self._compute_distinct("predict_proba", X)
+            return self.classes_[proba.argmax(axis=1)]
+        return self._compute_distinct("predict", X)
 
-    @available_if(_estimator_has("predict_proba"))
-    def predict_proba(self, X: Any) -> Any:
-        """Call the estimator's `predict_proba` on the distinct inputs.
-
-        Parameters
-        ----------
-        X : input of the estimator
-
-        Returns
-        -------
-        proba : output of the estimator, n_samples rows
-        """
-        return self._of_distinct("predict_proba", X)
-
-    @available_if(_estimator_has("predict_log_proba"))
-    def predict_log_proba(self, X: Any) -> Any:
-        """Call the estimator's `predict_log_proba` on the distinct inputs.
-
-        Parameters
-        ----------
-        X : input of the estimator
-
-        Returns
-        -------
-        log_proba : output of the estimator, n_samples rows
-        """
-        return self._of_distinct("predict_log_proba", X)
-
-    @available_if(_estimator_has("decision_function"))
-    def decision_function(self, X: Any) -> Any:
-        """Call the estimator's `decision_function` on the distinct inputs.
-
-        Parameters
-        ----------
-        X : input of the estimator
-
-        Returns
-        -------
-        scores : output of the estimator, n_samples rows
-        """
-        return self._of_distinct("decision_function", X)
-
-    @available_if(_estimator_has("score_samples"))
-    def score_samples(self, X: Any) -> Any:
-        """Call the estimator's `score_samples` on the distinct inputs.
-
-        Parameters
-        ----------
-        X : input of the estimator
-
-        Returns
-        -------
-        scores : output of the estimator, n_samples rows
-        """
-        return self._of_distinct("score_samples", X)
-
-    @available_if(_estimator_has("transform"))
-    def transform(self, X: Any) -> Any:
-        """Call the estimator's `transform` on the distinct inputs.
-
-        Parameters
-        ----------
-        X : input of the estimator
-
-        Returns
-        -------
-        Xt : output of the estimator, n_samples rows
-            A pandas output has the index of `X`.
-        """
-        return self._of_distinct("transform", X)
+    predict_proba = _of_distinct("predict_proba", "proba")
+    predict_log_proba = _of_distinct("predict_log_proba", "log_proba")
+    decision_function = _of_distinct("decision_function", "scores")
+    score_samples = _of_distinct("score_samples", "scores")
+    transform = _of_distinct("transform", "Xt")
 
     @available_if(_estimator_has("score"))
     def score(self, X: Any, y: Any = None, **params: Any) -> float:
@@ -382,8 +319,9 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
             params = process_routing(self, "score", **params).estimator.score
         if (score := _default_score(self._wrapped)) is not None:
             return score(self, X, y, **params)
-        if self.key != "exact" and (keys := find_keys(X, self.key)) is not None:
-            X = _with_texts(X, keys)
+        if self.key != "exact" and (factorized := factorize(X, self.key)) is not None:
+            codes, distinct = factorized
+            X = _with_texts(X, [distinct[code] for code in codes])
         return self._wrapped.score(X, y, **params)
 
     @available_if(_estimator_has("set_output"))
@@ -426,13 +364,12 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         Returns
         -------
         info : CacheInfo
-            With the attributes `hits`, `misses`, `distinct`, `stored` and `bytes`.
         """
         self._validate_params()
         return self._cache().info(self.store)
 
     def cache_clear(self) -> None:
-        """Remove all results of the store, those of other estimators too; count anew."""
+        """Remove all results of the store, those of other estimators too, and the counts."""
         self._validate_params()
         with self._cache().open(self.store, create=False) as store:
             if store is not None:
@@ -448,8 +385,7 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
     ) -> None:
         """Remove the oldest results of the store, until all limits given are kept.
 
-        The limits are named as in :meth:`joblib.Memory.reduce_size`. A result's age
-        counts from when it was computed.
+        The limits are named as in :meth:`joblib.Memory.reduce_size`.
 
         Parameters
         ----------
@@ -458,20 +394,15 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         items_limit : int or None, default=None
             The number of results, of all estimators and methods.
         age_limit : timedelta or None, default=None
-            The age of a result.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a limit is of another type, or negative.
+            The time since a result was computed.
         """
         self._validate_params()
-        limits = {"bytes_limit": bytes_limit, "items_limit": items_limit}
-        for name, limit in limits.items():
+        for name, limit in {"bytes_limit": bytes_limit, "items_limit": items_limit}.items():
             if limit is not None:
                 check_scalar(limit, name, Integral, min_val=0)
         if age_limit is not None:
             check_scalar(age_limit, "age_limit", timedelta)
+
         with self._cache().open(self.store, create=False) as store:
             if store is not None:
                 store.prune(bytes_limit=bytes_limit, items_limit=items_limit, age_limit=age_limit)
@@ -486,12 +417,7 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         return getattr(self._wrapped, name)
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Return how metadata of `fit` and `score` is passed to the estimator.
-
-        Returns
-        -------
-        routing : MetadataRouter
-        """
+        """Return how metadata of `fit` and `score` is passed to the estimator."""
         return MetadataRouter(owner=self).add(
             estimator=self.estimator,
             method_mapping=MethodMapping()
@@ -500,7 +426,7 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        # Left out: counts, and results in the memory of this process; a file keeps its own.
+        # Counts and results in the memory of this process stay; a file keeps its results.
         return {k: v for k, v in super().__getstate__().items() if k != "_remembered"}
 
     def __sklearn_tags__(self) -> Tags:
@@ -513,6 +439,11 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         return frozen and self.estimator.__sklearn_is_fitted__()
 
     @property
+    def predicts_most_probable_class(self) -> bool:
+        """Whether `predict` is the argmax of `predict_proba`, as the wrapped estimator says."""
+        return predicts_most_probable_class(self._wrapped)
+
+    @property
     def _wrapped(self) -> Any:
         return getattr(self, "estimator_", self.estimator)
 
@@ -523,13 +454,11 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
             "%(name)s(FrozenEstimator(model)).",
         )
 
-    def _most_probable(self, proba: np.ndarray) -> np.ndarray:
-        return self.classes_[proba.argmax(axis=1)]
-
-    def _of_distinct(self, method: str, X: Any, finish: Callable[[Any], Any] | None = None) -> Any:
+    def _compute_distinct(self, method: str, X: Any) -> Any:
         self._check_ready()
         self._validate_params()
         cache = self._cache()
+
         # The callbacks' state is kept on the estimator. Each call has its own copy, so
         # that threads may predict with one object.
         call = copy(self)
@@ -538,66 +467,56 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
             call.set_callbacks()
             call.__dict__.pop("_parent_callback_ctx", None)
         with cache.open(self.store) as store:
-            return call._compute(method, X, cache, store, finish)
+            return call._compute(method, X, cache, store)
 
     @with_callbacks
-    def _compute(
-        self,
-        method: str,
-        X: Any,
-        cache: Cache,
-        store: Store | None,
-        finish: Callable[[Any], Any] | None,
-    ) -> Any:
+    def _compute(self, method: str, X: Any, cache: Cache, store: Store | None) -> Any:
         function = getattr(self._wrapped, method)
-        numbered = number_inputs(X, self.key)
-        if numbered is None or not numbered[1]:
-            return function(X) if finish is None else finish(function(X))
-        codes, distinct = numbered
+        factorized = factorize(X, self.key)
+        if factorized is None or not factorized[1]:
+            return function(X)
+        codes, distinct = factorized
         rows = first_rows(codes)
-        missing = np.arange(len(rows))
+
         parts: list[Any] = []
         places: list[np.ndarray] = []
+        missing = np.arange(len(rows))
         if store is not None:
             texts = isinstance(distinct[0], str)
-            ids = lasting_keys(distinct if texts else take_rows(X, rows))
+            ids = stable_hashes(distinct if texts else take_rows(X, rows))
             found = self._fingerprint(cache)
             space = f"{found} {method} {self._container(method)} of {kind_of(X)}"
             missing, parts, places = _recall(store, space, ids)
-        chunks = [
-            missing[start : start + self.chunk_size]
-            for start in range(0, len(missing), self.chunk_size)
-        ]
-        context = self._init_callback_context(task_name=method, max_subtasks=len(chunks))
+
+        n_chunks = -(-len(missing) // self.chunk_size)
+        context = self._init_callback_context(task_name=method, max_subtasks=n_chunks)
         context.call_on_fit_task_begin(estimator=self, X=X)
-        with _progress_bar(method, len(rows), len(rows) - len(missing), self.verbose) as advance:
-            for place in chunks:
-                task = context.subcontext(task_name="chunk")
-                task.call_on_fit_task_begin(estimator=self)
-                inputs = take_rows(X, rows[place])
-                if self.key != "exact":
-                    inputs = _with_texts(inputs, [distinct[i] for i in place])
-                part = function(inputs)
-                _check_length(part, len(place), method)
+
+        def compute(chunk: np.ndarray) -> Any:
+            task = context.subcontext(task_name="chunk")
+            task.call_on_fit_task_begin(estimator=self)
+            inputs = take_rows(X, rows[chunk])
+            if self.key != "exact":
+                inputs = _with_texts(inputs, [distinct[i] for i in chunk])
+            result = function(inputs)
+            task.call_on_fit_task_end(estimator=self)
+            return result
+
+        n_known = len(rows) - len(missing)
+        with _progress_bar(method, len(rows), n_known, self.verbose) as advance:
+            for chunk, part in compute_missing(compute, missing, self.chunk_size, method):
                 if store is not None:
-                    self._check_unchanged(found, method)
+                    if self.fingerprint is None:
+                        check_unchanged(self._wrapped, found, method)
                     layout, values = to_bytes(part, method)
-                    new = [ids[i] for i in place]
-                    store.put(space, layout, new, values, items_limit=self.items_limit)
+                    keys = [ids[i] for i in chunk]
+                    store.put(space, layout, keys, values, items_limit=self.items_limit)
                 parts.append(part)
-                places.append(place)
-                advance(len(place))
-                task.call_on_fit_task_end(estimator=self)
+                places.append(chunk)
+                advance(len(chunk))
         context.call_on_fit_task_end(estimator=self, X=X)
         cache.count(rows=len(codes), distinct=len(rows), computed=len(missing))
-        order = np.empty(len(rows), dtype=np.intp)
-        order[np.concatenate(places)] = np.arange(len(rows))
-        codes = order[codes]
-        if finish is not None:
-            parts = list(map(finish, parts))
-        if method in LISTS_OUTPUTS and isinstance(parts[0], list):
-            return [spread(list(output), codes, X) for output in zip(*parts, strict=True)]
-        return spread(parts, codes, X)
+        return spread(parts, places, codes, X, method)
 
     def _cache(self) -> Cache:
         # Of two threads that come first, both get the same.
@@ -612,81 +531,35 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
             cache.trusted.add(found)
         return found
 
-    def _check_unchanged(self, found: str, method: str) -> None:
-        """Refuse to store what a model has computed that is not the one of that fingerprint."""
-        if self.fingerprint is None and not has_fingerprint(self._wrapped, found):
-            frozen = isinstance(self._wrapped, FrozenEstimator)
-            model = self._wrapped.estimator if frozen else self._wrapped
-            raise RuntimeError(
-                f"{type(model).__name__} changed while it computed {method}, so that "
-                "nobody knows which model these results are of. Those of finished chunks are "
-                "stored. If another thread fits or changes it, wait for that, or wrap a copy of "
-                'it; if it changes by predicting, pass fingerprint="v1", and change that whenever '
-                "the model changes."
-            )
-
     def _container(self, method: str) -> str:
         """Return the container that `set_output` or the global configuration chooses."""
         if method != "transform":
             return "as returned"
-        return _get_output_config("transform", _last_step(self._wrapped))["dense"]
-
-
-def predicts_most_probable_class(estimator: Any) -> bool:
-    """Whether `predict` is known to be the argmax of `predict_proba`, so that one serves both.
-
-    Known it is of a class that says so by ``predicts_most_probable_class = True``, and of its
-    subclasses that override neither method.
-    """
-    estimator = _last_step(estimator)
-    while isinstance(estimator, DedupPredictor):
-        estimator = _last_step(estimator._wrapped)
-    for kind in type(estimator).__mro__:
-        if "predicts_most_probable_class" in vars(kind):
-            return vars(kind)["predicts_most_probable_class"]
-        if not {"predict", "predict_proba"}.isdisjoint(vars(kind)):
-            break
-    return False
-
-
-def _last_step(estimator: Any) -> Any:
-    while isinstance(estimator, FrozenEstimator | Pipeline):
-        frozen = isinstance(estimator, FrozenEstimator)
-        estimator = estimator.estimator if frozen else estimator[-1]
-    return estimator
+        return _get_output_config("transform", last_step(self._wrapped))["dense"]
 
 
 def _default_score(estimator: Any) -> Any:
     """Return accuracy or R² where that is the score of `estimator`, else None."""
-    score = getattr(type(_last_step(estimator)), "score", None)
+    score = getattr(type(last_step(estimator)), "score", None)
     return score if score in (ClassifierMixin.score, RegressorMixin.score) else None
 
 
 def _recall(
     store: Store, space: str, ids: list[bytes]
 ) -> tuple[np.ndarray, list[Any], list[np.ndarray]]:
-    """Return which results are not in the store, those that are, and where they belong."""
+    """Return which results are not in the store, those that are, and whose they are."""
     parts, places = [], []
     missing = np.ones(len(ids), dtype=bool)
     for layout, values in store.get(space, ids).items():
-        place = np.fromiter(map(values.__contains__, ids), dtype=bool, count=len(ids))
-        parts.append(from_bytes(layout, [values[key] for key in ids if key in values]))
-        places.append(np.flatnonzero(place))
+        place = np.flatnonzero([key in values for key in ids])
+        parts.append(from_bytes(layout, [values[ids[i]] for i in place]))
+        places.append(place)
         missing[place] = False
+
     if missing.any():
         # before hours of work that could not be kept
         store.begin_writing()
     return np.flatnonzero(missing), parts, places
-
-
-def _check_length(result: Any, n_inputs: int, method: str) -> None:
-    outputs = result if method in LISTS_OUTPUTS and isinstance(result, list) else [result]
-    for output in outputs:
-        if _num_samples(output) != n_inputs:
-            raise ValueError(
-                f"{method} of the wrapped estimator returned {_num_samples(output)} rows for "
-                f"{n_inputs} distinct inputs. DedupPredictor needs one result for each input."
-            )
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from skbert_filter.datasets import make_website_corpus, make_website_snippets
 from skbert_filter.io.atomic import written_aside
 from skbert_filter.io.writing import write_table
 from skbert_filter.labelling.train import TrainingSummary, train_filter
-from skbert_filter.printing import Columns, Report, aligned, shown_text
+from skbert_filter.printing import Report, aligned, shown_text
 
 _README = """\
 Written by `skbert-filter demo`, which replaces these files when it is run again:
@@ -45,7 +45,7 @@ class DemoSummary(Report):
 
     def __str__(self) -> str:
         table = self.to_frame()
-        numbers: Columns = {"probability": map("{:.2f}".format, table["probability"])}
+        numbers = {"probability": (".2f", table["probability"])}
         lines = aligned(numbers, {"text": map(shown_text, table["text"])})
         head = "Some texts of the corpus, and the probability that they are useful:"
         return f"{self.training}\n\n{self.filtering}\n\n{head}\n{lines}"

@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import version
 from itertools import chain, islice
 from numbers import Integral, Real
 from reprlib import repr as short_repr
@@ -26,9 +25,10 @@ from sklearn.utils.validation import check_is_fitted
 from skbert_filter._doc_links import DocLinkMixin
 from skbert_filter.bert import auto_settings
 from skbert_filter.bert.architecture import Weights
+from skbert_filter.bert.auto_settings import TrainingPlan
 from skbert_filter.bert.checkpoint import load_checkpoint, load_encoder
 from skbert_filter.bert.checkpointing import Snapshots
-from skbert_filter.bert.engine import check_not_forked, import_keras
+from skbert_filter.bert.engine import check_not_forked, import_keras, versions
 from skbert_filter.bert.folder import save_encoder
 from skbert_filter.bert.initialization import Start, start_at_random
 from skbert_filter.bert.pretrained import PretrainedEncoder
@@ -41,7 +41,6 @@ from skbert_filter.bert.pretraining_targets import (
 from skbert_filter.bert.pretraining_task import PretrainingTask
 from skbert_filter.bert.state import BertState
 from skbert_filter.bert.tokenizer import cut
-from skbert_filter.bert.training_config import EpochHooks, TrainingPlan
 from skbert_filter.duplicates.keys import first_seen
 from skbert_filter.text_filter import SmallBertTextFilter
 from skbert_filter.validation import PlainParameters, check_labels, check_texts
@@ -259,6 +258,7 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
                 f"hidden_size={self.hidden_size} is not a multiple of "
                 f"num_attention_heads={self.num_attention_heads}. Change one of them."
             )
+
         teacher, layer = self._teacher()
         read = partial(cut, max_length=self.max_length)
         texts, n_texts = distinct_texts(X, read)
@@ -300,20 +300,7 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
 
         import_keras()
         from skbert_filter.bert.pretraining import pretrain
-
-        epochs = []
-
-        def begin_epoch() -> None:
-            epochs.append(context.subcontext(task_name="epoch"))
-            epochs[-1].call_on_fit_task_begin(estimator=self, X=seen, y=y)
-
-        def end_epoch(read: Callable[[], Weights]) -> bool:
-            return epochs[-1].call_on_fit_task_end(
-                estimator=self,
-                X=seen,
-                y=y,
-                reconstruction_attributes=lambda: {"encoder_": task.encoder(read())},
-            )
+        from skbert_filter.bert.training import EpochTasks
 
         done = pretrain(
             task,
@@ -323,15 +310,17 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
                 learning_rate=auto_settings.pretraining_rate(
                     self.learning_rate, hidden_size=self.hidden_size
                 ),
-                lr_scheduler_type="cosine",
-                warmup_ratio=0.1,
-                patience=None,
                 max_length=self.max_length,
-                longest=True,
                 seed=seeds["training"],
                 verbose=int(self.verbose),
             ),
-            EpochHooks(begin_epoch, end_epoch),
+            EpochTasks(
+                context,
+                lambda weights: {"encoder_": task.encoder(weights)},
+                estimator=self,
+                X=seen,
+                y=y,
+            ),
             started=started,
             max_steps=self.max_steps,
             max_seconds=self.max_seconds,
@@ -355,10 +344,7 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
             "steps": done.n_steps,
             "seconds": done.seconds,
             "vocab_size": task.architecture.vocab_size,
-            "versions": {
-                name: version(name)
-                for name in ("skbert_filter", "scikit-learn", "keras", "tokenizers", "numpy")
-            },
+            "versions": versions(),
         }
         self._head = {n: w for n, w in done.weights.items() if n.startswith("cls.")}
         for learnt in ("classes_", "filter_"):
@@ -441,9 +427,6 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
             {**self.encoder_.weights, **task.classifier(weights)},
             task.tokenizer,
             max_length=self.max_length,
-            gamma=0.0,
-            label_smoothing=0.0,
-            precision="float32",
         )
         return model
 

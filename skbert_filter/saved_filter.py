@@ -16,6 +16,12 @@ from skbert_filter.validation import PlainParameters
 if TYPE_CHECKING:
     from skbert_filter.bert.state import BertState
 
+# Parameters of earlier versions, on which no answer depends.
+_DROPPED = {
+    *("duplicates_key", "embedding_learning_rate", "lr_scheduler_type", "patience", "precision"),
+    *("probabilities", "validation_fraction", "warmup_ratio"),
+}
+
 
 class SavedFilterMixin(PlainParameters):
     """`save_pretrained`, `from_pretrained` and `export_onnx` of a filter."""
@@ -24,7 +30,6 @@ class SavedFilterMixin(PlainParameters):
         classes_: np.ndarray
         history_: dict[str, list[float]]
         training_record_: dict[str, Any]
-        probabilities: str
         n_iter_: int
         _state: BertState
 
@@ -50,9 +55,9 @@ class SavedFilterMixin(PlainParameters):
 
         Notes
         -----
-        Parameters that JSON has not (an encoder, a tokenizer, a key function, a dict of weights, a
-        generator) and `verbose` are left out, and are at their defaults in the filter that is
-        loaded. Its answers do not depend on them; a new fit does.
+        Parameters that JSON cannot hold (an encoder, a tokenizer, a dict of weights, a generator)
+        and `verbose` are not saved, and are at their defaults in the filter that is loaded. Its
+        answers do not depend on them; a new fit does.
         """
         check_is_fitted(self)
         labels = self._plain_labels()
@@ -88,21 +93,17 @@ class SavedFilterMixin(PlainParameters):
         The inputs are ``input_ids`` and ``attention_mask``, int64 of shape (n_texts, n_tokens),
         and the output is ``logits``, float32 of shape (n_texts, n_logits): what
         `decision_function` returns. The metadata of the file are text: ``classes`` (JSON),
-        ``probabilities``, ``gamma`` and ``label_smoothing`` (by which
-        ``skbert_filter.bert.losses`` makes probabilities of logits), ``tokenizer`` (the content
-        of a tokenizer.json), ``max_length``, and ``fingerprint``.
+        ``gamma`` and ``label_smoothing`` (by which ``skbert_filter.bert.losses`` makes
+        probabilities of logits), ``tokenizer`` (the content of a tokenizer.json), ``max_length``,
+        and ``fingerprint``.
         """
         check_is_fitted(self)
         if Path(path).exists():
             raise FileExistsError(f"{os.fspath(path)} exists. Remove it, or name another file.")
-        from skbert_filter.bert.onnx_engine import export_onnx
+        from skbert_filter.bert.onnx_graph import export_onnx
 
-        metadata = {
-            "classes": json.dumps(self._plain_labels()),
-            "probabilities": self.probabilities,
-            "fingerprint": self.fingerprint_,
-        }
-        export_onnx(path, self._state, metadata)
+        classes = json.dumps(self._plain_labels())
+        export_onnx(path, self._state, {"classes": classes, "fingerprint": self.fingerprint_})
 
     @classmethod
     def from_pretrained(cls, folder):
@@ -128,8 +129,16 @@ class SavedFilterMixin(PlainParameters):
         from skbert_filter.bert.folder import METADATA
 
         state, own = load_folder(folder)
+        if own["parameters"].get("probabilities") == "sigmoid":
+            raise ValueError(
+                f"{os.fspath(folder)!r} was saved with probabilities='sigmoid', which is gone: "
+                "predict_proba gives the posterior. Fit the filter again, and take "
+                "scipy.special.expit(model.decision_function(X)); or install the version of "
+                "skbert_filter that saved it."
+            )
+
         try:
-            model = cls(**own["parameters"])
+            model = cls(**{k: v for k, v in own["parameters"].items() if k not in _DROPPED})
             model._validate_params()
             model.classes_ = np.array(own["classes"], dtype=np.dtype(own["classes_dtype"]))
             model.n_iter_ = len(own["history"]["loss"])
@@ -138,8 +147,9 @@ class SavedFilterMixin(PlainParameters):
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{METADATA} in {os.fspath(folder)!r} is not that of a filter: {error}. "
-                "Copy the folder again from its source, or save the model anew."
+                "Copy the folder again from its source, or save the model again."
             ) from error
+
         model.history_ = own["history"]
         model.training_record_ = own["training_record"]
         model._state = state

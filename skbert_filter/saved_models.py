@@ -88,7 +88,10 @@ def _write_tfidf(model: Pipeline, path: Path) -> None:
 
 
 def _read_tfidf(path: Path) -> Pipeline:
-    metadata, vocabularies = checked_metadata(path), read_json(path / _VOCABULARIES)
+    metadata, vocabularies = (
+        checked_metadata(path, [_ARRAYS, _VOCABULARIES]),
+        read_json(path / _VOCABULARIES),
+    )
     model = tfidf_shape_baseline()
     features, regression = model.named_steps["features"], model.named_steps["classifier"]
     try:
@@ -115,7 +118,7 @@ def _read_tfidf(path: Path) -> Pipeline:
 
 
 def _read_mean(path: Path) -> VotingClassifier:
-    metadata = checked_metadata(path)
+    metadata = checked_metadata(path, [])
     classes = _classes(metadata)
     members = [load_saved(path / name) for name in _MEMBERS]
     model = mean_of(*members)

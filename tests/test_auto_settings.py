@@ -32,8 +32,7 @@ def test_epochs_make_80_steps_for_each_class_and_half_for_two_from_a_checkpoint(
 
 
 def test_patience_and_rates():
-    assert [auto_settings.patience("auto", epochs=n) for n in (1, 4, 12, 35, 44)] == [2, 2, 2, 7, 9]
-    assert auto_settings.patience(0, epochs=44) == 0
+    assert [auto_settings.patience(n_epochs) for n_epochs in (1, 4, 12, 35, 44)] == [2, 2, 2, 7, 9]
     assert auto_settings.dropout("auto", n_classes=2, from_checkpoint=False) == 0.2
     assert auto_settings.dropout("auto", n_classes=3, from_checkpoint=False) == 0.1
     assert auto_settings.dropout("auto", n_classes=2, from_checkpoint=True) == 0.1
@@ -43,10 +42,6 @@ def test_patience_and_rates():
         assert auto_settings.learning_rate("auto", **asked) == rate
         assert auto_settings.learning_rate(5e-5, **asked) == 5e-5
     assert auto_settings.learning_rate("auto", n_classes=2, origin="score") == 7e-4
-    share = {"learning_rate": 2e-3, "from_checkpoint": True}
-    assert auto_settings.embedding_share("auto", **share) == 0.1
-    assert auto_settings.embedding_share(1e-3, **share) == 0.5
-    assert auto_settings.embedding_share(1e-3, learning_rate=2e-3, from_checkpoint=False) == 1
 
 
 @pytest.fixture(scope="module")

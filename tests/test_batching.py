@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from skbert_filter.bert.batching import WIDTHS, prediction_batches, training_batches, width_for
+from skbert_filter.bert.batching import WIDTHS, pad, prediction_batches, training_rows, width_for
 from skbert_filter.bert.tokenizer import TokenIds
 
 
@@ -26,21 +26,18 @@ def check_rows(batches, tokens):
             assert not ids[length:].any()
 
 
-@pytest.mark.parametrize("longest", [True, False])
-def test_training_batches_hold_each_text_once(tokens, longest):
-    rng = np.random.RandomState(0)
-    batches = list(training_batches(tokens, 64, rng, max_length=100, longest=longest))
-    check_rows(batches, tokens)
-    assert max(len(batch.rows) for batch in batches) == 64
-    widths = {batch.inputs["input_ids"].shape[1] for batch in batches}
-    assert widths <= set(WIDTHS) if longest else widths == {100}
+def test_training_batches_hold_each_text_once(tokens):
+    batches = training_rows(tokens.lengths, 64, np.random.RandomState(0))
+    check_rows([pad(tokens, rows, 100) for rows in batches], tokens)
+    assert max(map(len, batches)) == 64
+    lengths = [tokens.lengths[rows] for rows in batches]
+    assert np.mean(list(map(np.ptp, lengths))) < 20  # texts of similar length, of 2 to 100 tokens
 
 
 def test_training_batches_follow_the_seed(tokens):
     def order(seed):
-        rng = np.random.RandomState(seed)
-        batches = training_batches(tokens, 64, rng, max_length=100, longest=True)
-        return np.concatenate([batch.rows for batch in batches]).tolist()
+        batches = training_rows(tokens.lengths, 64, np.random.RandomState(seed))
+        return np.concatenate(batches).tolist()
 
     assert order(0) == order(0)
     assert order(0) != order(1)

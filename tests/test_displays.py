@@ -142,7 +142,7 @@ def test_dollar_signs_are_no_mathematics():
 
     display.figure_.draw_without_rendering()
     lengths.figure_.draw_without_rendering()
-    assert "$^$" in [text.get_text() for text in display.ax_.get_yticklabels()]
+    assert r"\$^\$" in [text.get_text() for text in display.ax_.get_yticklabels()]
 
 
 def test_frequencies_are_those_of_the_report():
@@ -179,7 +179,7 @@ def test_the_history_of_a_filter(binary):
     assert list(training.get_ydata()) == binary.history_["loss"]
     assert list(apart.get_ydata()) == binary.history_["val_loss"]
     assert best.get_xdata() == [binary.training_record_["best_epoch"]] * 2
-    names = ["training texts", "texts set apart"]
+    names = ["training texts", "held-out texts"]
     assert legend_of(display.axes_["loss"]) == [*names, f"best epoch: {best.get_xdata()[0]}"]
     assert display.axes_["learning_rate"].get_ylabel() == "learning rate"
 
@@ -207,7 +207,6 @@ def test_reliability_before_and_after_the_inverse_link(binary, snippets):
         },
         abs=1e-6,
     )
-    assert binary.probabilities == "posterior"
     assert display.ax_.get_xlabel() == "probability given to label keep"
 
 
@@ -438,7 +437,7 @@ def test_no_two_styles_differ_by_colour_only():
         ),
         (
             lambda: ScoreDistributionDisplay.from_predictions([0, 1], [0.1, 0.2], pos_label=2),
-            r"pos_label is 2, which is none of the classes \[0, 1\]",
+            r"pos_label is 2, which is not one of the classes \[0, 1\]",
         ),
         (
             lambda: ScoreDistributionDisplay.from_predictions([0, 1, 1], [0.1, 0.2]),
@@ -450,7 +449,7 @@ def test_no_two_styles_differ_by_colour_only():
         ),
         (
             lambda: ReliabilityDisplay.from_predictions([0, 1], {n: [0, 1] for n in range(7)}),
-            "There are 7 curves, of which a picture can show 6",
+            "There are 7 curves, of which a plot can show 6",
         ),
         (
             lambda: TrainingHistoryDisplay({"loss": [1]}).plot(plt.axes((0, 0, 1, 1))),

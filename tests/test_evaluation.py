@@ -91,7 +91,7 @@ def test_texts_with_several_labels_have_the_most_frequent_one_or_are_left_out():
     result = evaluate(Oracle([0, 1]), X, y)
     assert (result.n_conflicts, result.n_left_out, result.n_distinct) == (2, 1, 2)
     assert result.accuracy == 1
-    assert "several labels: 2, of which the most frequent counts; left out" in str(result)
+    assert "labels: 2, of which the most frequent counts; dropped for a tie: 1" in str(result)
 
 
 def test_a_ranking_is_enough_for_average_precision():

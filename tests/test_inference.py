@@ -11,10 +11,11 @@ import onnxruntime
 import pytest
 from tokenizers import Tokenizer
 
-from skbert_filter.bert import inference, onnx_engine
+from skbert_filter.bert import engine, inference, model_pool
 from skbert_filter.bert.architecture import Architecture
 from skbert_filter.bert.engine import import_keras
-from skbert_filter.bert.onnx_engine import export_onnx
+from skbert_filter.bert.inference import OnnxModel, predict_logits
+from skbert_filter.bert.onnx_graph import export_onnx
 from skbert_filter.bert.state import BertState
 from skbert_filter.bert.tokenizer import SPECIAL_TOKENS, build_wordpiece
 
@@ -107,52 +108,52 @@ def test_logits_of_every_length_are_those_of_the_padded_keras_model(sizes, seed)
     expected = padded_keras_logits(state, texts)
     assert np.ptp(expected, axis=0).min() > 0.1
     for longest in (True, False):
-        got = state.logits(texts, longest=longest, n_jobs=1)
+        got = predict_logits(state, texts, longest=longest, n_jobs=1)
         assert got.dtype == np.float32
         np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
 def test_keras_computes_the_same_where_a_gpu_is_at_hand(state, texts, monkeypatch):
-    expected = state.logits(texts, longest=True, n_jobs=2)
-    monkeypatch.setattr(inference, "_gpu_at_hand", lambda: True)
-    monkeypatch.setattr(onnx_engine, "_kept", None)
+    expected = predict_logits(state, texts, longest=True, n_jobs=2)
+    monkeypatch.setattr(inference, "gpu_at_hand", lambda: True)
+    monkeypatch.setattr(inference, "OnnxModel", None)
     for longest in (True, False):
-        got = state.logits(texts, longest=longest, n_jobs=2)
+        got = predict_logits(state, texts, longest=longest, n_jobs=2)
         np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
 def test_mixed_precision_is_computed_by_keras(texts, monkeypatch):
-    monkeypatch.setattr(onnx_engine, "_kept", None)
-    mixed = make_state(precision="mixed_bfloat16").logits(texts, longest=True, n_jobs=1)
+    monkeypatch.setattr(inference, "OnnxModel", None)
+    mixed = predict_logits(make_state(precision="mixed_bfloat16"), texts, longest=True, n_jobs=1)
     monkeypatch.undo()
-    full = make_state().logits(texts, longest=True, n_jobs=1)
+    full = predict_logits(make_state(), texts, longest=True, n_jobs=1)
     assert 1e-5 < np.abs(mixed - full).max() < 0.2
 
 
 def test_a_hidden_gpu_is_not_used(monkeypatch):
-    monkeypatch.setattr(inference.Path, "glob", lambda *_: iter(["/dev/nvidia0"]))
-    monkeypatch.setattr(inference, "backend_name", lambda: pytest.fail("looked for a GPU"))
+    monkeypatch.setattr(engine.Path, "glob", lambda *_: iter(["/dev/nvidia0"]))
+    monkeypatch.setattr(engine, "backend_name", lambda: pytest.fail("looked for a GPU"))
     for hidden in ("", "-1"):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
-        assert not inference._gpu_at_hand()
+        assert not engine.gpu_at_hand()
 
 
 def test_a_text_has_its_logits_in_any_company(state, texts):
-    together = state.logits(texts, longest=True, n_jobs=1)
-    np.testing.assert_array_equal(state.logits(texts, longest=True, n_jobs=1), together)
+    together = predict_logits(state, texts, longest=True, n_jobs=1)
+    np.testing.assert_array_equal(predict_logits(state, texts, longest=True, n_jobs=1), together)
     for rows in (slice(0, 1), slice(5, 6), slice(None, None, -1), slice(1, None, 7)):
-        alone = state.logits(texts[rows], longest=True, n_jobs=1)
+        alone = predict_logits(state, texts[rows], longest=True, n_jobs=1)
         np.testing.assert_allclose(alone, together[rows], atol=1e-5)
-    assert state.logits([], longest=True, n_jobs=1).shape == (0, 1)
+    assert predict_logits(state, [], longest=True, n_jobs=1).shape == (0, 1)
 
 
 @pytest.mark.parametrize("longest", [True, False])
 def test_threads_compute_the_same_and_end(state, texts, longest, monkeypatch):
     monkeypatch.setattr(inference, "TEXTS_AT_A_TIME", 100)
-    expected = state.logits(texts, longest=longest, n_jobs=1)
+    expected = predict_logits(state, texts, longest=longest, n_jobs=1)
     before = threading.active_count()
     for n_jobs in (2, 3, -1, None):
-        got = state.logits(texts, longest=longest, n_jobs=n_jobs)
+        got = predict_logits(state, texts, longest=longest, n_jobs=n_jobs)
         np.testing.assert_allclose(got, expected, atol=1e-5)
     assert threading.active_count() == before
 
@@ -161,14 +162,14 @@ def test_threads_compute_the_same_and_end(state, texts, longest, monkeypatch):
 def test_no_more_threads_than_granted(state, texts, granted, n_jobs, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", granted)
     used = set()
-    encode = onnx_engine.OnnxModel.encode
+    encode = OnnxModel.encode
 
     def watched(self, part):
         used.add(threading.get_ident())
         return encode(self, part)
 
-    monkeypatch.setattr(onnx_engine.OnnxModel, "encode", watched)
-    state.logits(texts, longest=True, n_jobs=n_jobs)
+    monkeypatch.setattr(OnnxModel, "encode", watched)
+    predict_logits(state, texts, longest=True, n_jobs=n_jobs)
     if n_jobs == 1 or granted in "01":
         assert used == {threading.get_ident()}
     else:
@@ -177,10 +178,11 @@ def test_no_more_threads_than_granted(state, texts, granted, n_jobs, monkeypatch
 
 def test_models_do_not_mix(texts):
     states = [make_state(seed) for seed in (1, 2)]
-    expected = [state.logits(texts, longest=True, n_jobs=1) for state in states]
+    expected = [predict_logits(state, texts, longest=True, n_jobs=1) for state in states]
     with ThreadPoolExecutor(4) as pool:
         calls = [
-            pool.submit(states[i % 2].logits, texts, longest=True, n_jobs=2) for i in range(12)
+            pool.submit(predict_logits, states[i % 2], texts, longest=True, n_jobs=2)
+            for i in range(12)
         ]
     for i, call in enumerate(calls):
         np.testing.assert_allclose(call.result(), expected[i % 2], atol=1e-5)
@@ -188,26 +190,27 @@ def test_models_do_not_mix(texts):
 
 def test_few_sessions_are_kept(texts):
     for seed in range(8):
-        make_state(seed).logits(texts[:5], longest=True, n_jobs=1)
-    newest = make_state(7)
-    assert len(onnx_engine._kept) == 4
-    kept = onnx_engine._kept[newest.digest, False]
-    assert onnx_engine.onnx_model(newest, masked=False) is kept
+        predict_logits(make_state(seed), texts[:5], longest=True, n_jobs=1)
+    kept = [model.key[0] for model in model_pool._kept[OnnxModel]]
+    assert kept == [make_state(seed).digest for seed in (4, 5, 6, 7)]
+    newest = model_pool._kept[OnnxModel][-1]
+    predict_logits(make_state(7), texts[:5], longest=True, n_jobs=1)
+    assert model_pool._kept[OnnxModel][-1] is newest
 
 
 def test_a_large_model_is_not_kept_beside_others(state, texts, monkeypatch):
-    monkeypatch.setattr(onnx_engine, "_MOST_BYTES_KEPT", 1)
+    monkeypatch.setattr(model_pool, "_MOST_BYTES_KEPT", 1)
     for _ in range(2):
-        state.logits(texts[:5], longest=True, n_jobs=1)
-        assert list(onnx_engine._kept) == [(state.digest, False)]
+        predict_logits(state, texts[:5], longest=True, n_jobs=1)
+        assert [model.key for model in model_pool._kept[OnnxModel]] == [(state.digest, False)]
 
 
 def _logits_in_worker(state, texts):
-    return state.logits(texts, longest=True, n_jobs=None)
+    return predict_logits(state, texts, longest=True, n_jobs=None)
 
 
 def test_workers_predict_the_same(state, texts):
-    expected = state.logits(texts, longest=True, n_jobs=1)
+    expected = predict_logits(state, texts, longest=True, n_jobs=1)
     for got in joblib.Parallel(2)(joblib.delayed(_logits_in_worker)(state, texts) for _ in "ab"):
         np.testing.assert_allclose(got, expected, atol=1e-5)
 
@@ -218,16 +221,17 @@ def test_a_forked_process_uses_the_sessions_it_got(tmp_path):
     code = (
         "import multiprocessing, pickle, sys\n"
         "import numpy as np\n"
+        "from skbert_filter.bert.inference import predict_logits\n"
         "state, texts, expected = pickle.load(open(sys.argv[1], 'rb'))\n"
         "def logits():\n"
-        "    return state.logits(texts, longest=True, n_jobs=2)\n"
+        "    return predict_logits(state, texts, longest=True, n_jobs=2)\n"
         "assert np.allclose(logits(), expected, atol=1e-5)\n"
         "with multiprocessing.get_context('fork').Pool(1) as pool:\n"
         "    assert np.allclose(pool.apply_async(logits).get(60), expected, atol=1e-5)\n"
         "assert not {'tensorflow', 'keras'} & set(sys.modules)\n"
     )
     state, texts = make_state(), make_texts(700)
-    expected = state.logits(texts, longest=True, n_jobs=1)
+    expected = predict_logits(state, texts, longest=True, n_jobs=1)
     (tmp_path / "state").write_bytes(pickle.dumps((state, texts, expected)))
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "state")], check=True)
 
@@ -255,7 +259,7 @@ def test_an_exported_file_runs_in_plain_onnxruntime(n_logits, tmp_path):
             "attention_mask": np.array([encoding.attention_mask for encoding in encodings]),
         },
     )
-    expected = state.logits(texts, longest=True, n_jobs=1)
+    expected = predict_logits(state, texts, longest=True, n_jobs=1)
     np.testing.assert_allclose(got, expected, atol=1e-5)
 
 

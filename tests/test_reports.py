@@ -166,6 +166,12 @@ def test_conflicts_of_labels_of_any_type(labels, majority):
     assert f"{majority!r}: 2, {minority!r}: 1  {majority!r}" in str(report)
 
 
+def test_misdecoded_texts_are_counted_for_each_label():
+    report = duplicate_report(["Itâ€™s", "Weâ€™re", "Menu", "Menu", "Tea"], [1, 1, 1, 0, 0])
+    assert report.by_label is not None
+    assert report.by_label["misdecoded"].tolist() == [0, 2 / 3]
+
+
 def test_a_tie_has_no_majority():
     report = duplicate_report(["Menu", "Menu", "Tea"], ["tie", "text", "text"])
     assert report.conflicts is not None

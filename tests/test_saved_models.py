@@ -73,7 +73,7 @@ def test_a_folder_that_was_changed_is_refused(tfidf, tmp_path):
     with pytest.raises(ValueError, match=r"vocabularies\.json in .* is not the file"):
         load_saved(tmp_path / "model")
     path.unlink()
-    with pytest.raises(ValueError, match=r"vocabularies\.json is not a regular file"):
+    with pytest.raises(ValueError, match=r"vocabularies.json is not a regular file"):
         load_saved(tmp_path / "model")
 
 

@@ -146,7 +146,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path):
     path = tmp_path / "labels.csv"
     path.write_text("text,label\nView All,0\n" * 100)
     before = path.read_bytes()
-    with pytest.raises(ValueError, match=r"labels.csv is damaged or no store .*not a database"):
+    with pytest.raises(ValueError, match=r"labels.csv is damaged or not a store .*not a database"):
         Store(path)
     assert path.read_bytes() == before
 

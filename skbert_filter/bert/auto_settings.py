@@ -1,11 +1,14 @@
-"""What the value "auto" of a parameter stands for; plain rules, found by measuring.
+"""How a model is trained, and what the value "auto" of a parameter stands for.
 
-They were chosen on validation folds of web snippets, from 300 to 7,600 of them, and on a tenth of
-the training texts of 77 intents; those of pretraining on 26,000 and 261,000 texts.
+The rules were found by measuring, on validation folds of web snippets, from 300 to 7,600 of them,
+and on a tenth of the training texts of 77 intents; those of pretraining on 26,000 and 261,000
+texts.
 """
 
 import math
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from skbert_filter.bert.pretrained import PretrainedEncoder
 
@@ -18,9 +21,51 @@ _LEAST_EPOCHS, _STEPS_PER_CLASS = 4, 80
 _EPOCHS_OF_FEW_TEXTS, _FEW_TEXTS = 8, 1000
 _LEAST_PATIENCE, _PATIENCE = 2, 0.2
 _LEARNING_RATE, _HIGHEST_LEARNING_RATE, _RATE_FROM_A_SCORE = 1e-3, 4e-3, 7e-4
-_CHECKPOINT_EMBEDDINGS = 0.1
 _PRETRAINING_STEPS, _MOST_PRETRAINING_EPOCHS = 2000, 10
 _PRETRAINING_RATE, _WIDTH_OF_THAT_RATE = 6e-3, 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingPlan:
+    """How to train; without ``patience`` the weights of the last epoch are kept."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    max_length: int
+    seed: int
+    verbose: int
+    longest: bool = True
+    patience: int | None = None
+    gamma: float = 0.0
+    label_smoothing: float = 0.0
+
+
+def plan_of_filter(
+    parameters: Mapping[str, Any], *, n_texts: int, n_classes: int, origin: Origin, seed: int
+) -> TrainingPlan:
+    """Return how a filter of some parameters is trained."""
+    n_epochs = epochs(
+        parameters["epochs"],
+        n_texts=n_texts,
+        n_classes=n_classes,
+        batch_size=parameters["batch_size"],
+        origin=origin,
+    )
+    return TrainingPlan(
+        epochs=n_epochs,
+        batch_size=parameters["batch_size"],
+        learning_rate=learning_rate(
+            parameters["learning_rate"], n_classes=n_classes, origin=origin
+        ),
+        max_length=parameters["max_length"],
+        seed=seed,
+        verbose=int(parameters["verbose"]),
+        longest=parameters["padding"] == "longest",
+        patience=patience(n_epochs) if parameters["early_stopping"] else None,
+        gamma=float(parameters["focal_gamma"]),
+        label_smoothing=float(parameters["label_smoothing"]),
+    )
 
 
 def dropout(asked: float | str, *, n_classes: int, from_checkpoint: bool) -> float:
@@ -56,11 +101,9 @@ def epochs(
     return max(_LEAST_EPOCHS, math.ceil(steps * batch_size / n_texts))
 
 
-def patience(asked: int | str, *, epochs: int) -> int:
+def patience(n_epochs: int) -> int:
     """Return the epochs without improvement that end a fit: a fifth of all, at least 2."""
-    if asked == "auto":
-        return max(_LEAST_PATIENCE, round(_PATIENCE * epochs))
-    return int(asked)
+    return max(_LEAST_PATIENCE, round(_PATIENCE * n_epochs))
 
 
 def learning_rate(asked: float | str, *, n_classes: int, origin: Origin) -> float:
@@ -68,30 +111,23 @@ def learning_rate(asked: float | str, *, n_classes: int, origin: Origin) -> floa
 
     At 4e-3 a fit of two classes is too short to be stable; one of 77 learns too little at 1e-3.
     """
-    if asked == "auto":
-        if origin == "score":
-            return _RATE_FROM_A_SCORE
-        return min(_LEARNING_RATE * math.sqrt(n_classes / 2), _HIGHEST_LEARNING_RATE)
-    return float(asked)
-
-
-def embedding_share(asked: float | str, *, learning_rate: float, from_checkpoint: bool) -> float:
-    """Return the learning rate of the embeddings as a share of that of the other weights."""
-    if not from_checkpoint:
-        return 1.0
-    return _CHECKPOINT_EMBEDDINGS if asked == "auto" else float(asked) / learning_rate
+    if asked != "auto":
+        return float(asked)
+    if origin == "score":
+        return _RATE_FROM_A_SCORE
+    return min(_LEARNING_RATE * math.sqrt(n_classes / 2), _HIGHEST_LEARNING_RATE)
 
 
 def pretraining_epochs(asked: int | str, *, n_texts: int, batch_size: int) -> int:
     """Return the passes over unlabelled texts: about 2,000 steps, at least 1, at most 10."""
-    if asked == "auto":
-        passes = round(_PRETRAINING_STEPS * batch_size / n_texts)
-        return min(max(passes, 1), _MOST_PRETRAINING_EPOCHS)
-    return int(asked)
+    if asked != "auto":
+        return int(asked)
+    passes = round(_PRETRAINING_STEPS * batch_size / n_texts)
+    return min(max(passes, 1), _MOST_PRETRAINING_EPOCHS)
 
 
 def pretraining_rate(asked: float | str, *, hidden_size: int) -> float:
     """Return the peak of the learning rate: 6e-3, and less for a wider encoder in proportion."""
-    if asked == "auto":
-        return _PRETRAINING_RATE * min(1.0, _WIDTH_OF_THAT_RATE / hidden_size)
-    return float(asked)
+    if asked != "auto":
+        return float(asked)
+    return _PRETRAINING_RATE * min(1.0, _WIDTH_OF_THAT_RATE / hidden_size)

@@ -74,20 +74,6 @@ def _equal_shares(lengths: np.ndarray, n_shares: int) -> np.ndarray:
     return np.maximum.accumulate(np.maximum(ends - number, 0)) + number
 
 
-def training_batches(
-    tokens: TokenIds,
-    batch_size: int,
-    rng: np.random.RandomState,
-    *,
-    max_length: int,
-    longest: bool,
-) -> Iterator[Batch]:
-    """Every text once, in random batches of texts of similar length."""
-    for rows in training_rows(tokens.lengths, batch_size, rng):
-        width = width_for(int(tokens.lengths[rows].max()), max_length) if longest else max_length
-        yield pad(tokens, rows, width)
-
-
 def prediction_batches(
     tokens: TokenIds, tokens_per_batch: int, width_of: Callable[[int], int]
 ) -> Iterator[Batch]:
@@ -106,16 +92,6 @@ def prediction_batches(
         )
         yield pad(tokens, order[start:stop], width)
         start = stop
-
-
-def fit_data(load: Callable[[], Iterator[Any]], n_batches: int, n_logits: int) -> Any:
-    """Wrap ``load() -> iterator of (inputs, target, weight)`` as data for ``keras.Model.fit``.
-
-    ``load`` is called anew for each epoch and gives ``n_batches``.
-    """
-    inputs = {"input_ids": np.empty((0, 0), np.int32), "length": np.empty(0, np.int32)}
-    target = np.empty((0, n_logits), np.float32)
-    return keras_data(load, n_batches, (inputs, target, np.empty(0, np.float32)))
 
 
 def keras_data(load: Callable[[], Iterator[Any]], n_batches: int, example: Any) -> Any:

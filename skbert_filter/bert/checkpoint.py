@@ -110,7 +110,7 @@ def load_folder(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
         if not (path / name).is_file() or is_link:
             raise ValueError(f"{owner} is incomplete: {name} is not a regular file.")
 
-    metadata = checked_metadata(path, FILES)
+    metadata = checked_metadata(path)
     _check_fields(path, metadata, _FIELDS_OF_A_FILTER)
     config, architecture = _read_config(path, owner)
     names = config.get("id2label")
@@ -171,7 +171,7 @@ def _read_encoder(
         tokenizer_json = state.tokenizer_json
     else:
         if kind == "encoder":
-            checked_metadata(folder, FILES)
+            checked_metadata(folder)
         _, architecture = _read_config(folder, owner)
         shapes = architecture.weight_shapes()
         if kind == "encoder":

@@ -8,6 +8,8 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib.metadata import version
+from pathlib import Path
 from types import ModuleType
 
 import joblib
@@ -101,6 +103,31 @@ def granted_threads() -> int:
 def backend_name() -> str:
     """Return the backend of Keras: tensorflow, jax or torch."""
     return import_keras().backend.backend()
+
+
+def gpu_at_hand() -> bool:
+    """Whether Keras's backend has a GPU; imports it only where the machine has one."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    if hidden or not any(Path("/dev").glob("nvidia[0-9]*")):
+        return False
+    backend = backend_name()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return bool(tf.config.list_physical_devices("GPU"))
+    if backend == "jax":
+        import jax
+
+        return jax.default_backend() == "gpu"
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that a fit depends on."""
+    names = ("skbert_filter", "scikit-learn", "keras", "tokenizers", "numpy")
+    return {name: version(name) for name in names}
 
 
 def traced_once(function: Callable) -> Callable:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +15,7 @@ from tempfile import gettempdir, mkdtemp
 from typing import Any, Literal
 
 import numpy as np
-from safetensors.numpy import save
+from safetensors.numpy import save as as_safetensors
 from tokenizers import Tokenizer
 
 from skbert_filter.bert.architecture import Weights
@@ -25,6 +25,7 @@ from skbert_filter.bert.tokenizer import ignores_case, special_tokens
 from skbert_filter.io.atomic import check_can_create, written_aside
 
 Kind = Literal["filter", "encoder"]
+Save = Callable[[Path], None]
 
 # Filters that are part of this package, by the names that stand for their folders.
 BUNDLED = {"web": Path(__file__).parents[1] / "pretrained" / "web"}
@@ -83,12 +84,12 @@ def _save(
     tokenizer = Tokenizer.from_str(model.tokenizer_json)
     sizes = asdict(model.architecture)
     del sizes["n_logits"]
-    with new_folder(folder) as path:
-        write_config(path, model_class, {**sizes, **config}, tokenizer)
+    with new_folder(folder) as made:
+        write_config(made, model_class, {**sizes, **config}, tokenizer)
         # safetensors' own writer gives its file to the owner alone, and hides that a disk is full
-        (path / WEIGHTS).write_bytes(save(dict(weights), {"format": "pt"}))
-        write_tokenizer(path, tokenizer, max_length)
-        write_metadata(path, own)
+        (made / WEIGHTS).write_bytes(as_safetensors(dict(weights), {"format": "pt"}))
+        write_tokenizer(made, tokenizer, max_length)
+        write_metadata(made, own)
 
 
 @contextmanager
@@ -146,8 +147,8 @@ def write_metadata(folder: Path, own: Mapping[str, Any]) -> None:
     write_json(folder / METADATA, metadata)
 
 
-def checked_metadata(folder: Path, files: Sequence[str] = ()) -> dict[str, Any]:
-    """Read our own metadata, after a check of the hashes in it, those of ``files`` included."""
+def checked_metadata(folder: Path, files: Iterable[str] = FILES) -> dict[str, Any]:
+    """Read our own metadata, after a check of the hashes in it, which must be of all `files`."""
     metadata = read_json(folder / METADATA)
     version, hashes = metadata.get("format_version"), metadata.get("sha256")
     if version != _FORMAT_VERSION:
@@ -233,16 +234,17 @@ def check_can_save(folder: Path, kind: Kind, *, overwrite: bool) -> None:
 def _foreign(folder: Path) -> str | None:
     """Return the name of something in a saved folder that is not part of it."""
     metadata = read_json(folder / METADATA)
+    own, members = {METADATA, *metadata.get("sha256", ())}, metadata.get("members", ())
     for path in sorted(folder.iterdir()):
-        if path.name in metadata.get("members", ()) and (path / METADATA).is_file():
+        if path.name in members and (path / METADATA).is_file():
             if (other := _foreign(path)) is not None:
                 return f"{path.name}/{other}"
-        elif path.name not in (METADATA, *metadata.get("sha256", ())):
+        elif path.name not in own:
             return path.name
     return None
 
 
-def save_over(save: Callable[[Path], None], folder: Path, kind: Kind, *, overwrite: bool) -> None:
+def save_over(save: Save, folder: Path, kind: Kind, *, overwrite: bool) -> None:
     """Save a model, in place of what the folder may hold.
 
     Where that fails, for instance because the disk is full, the model is saved elsewhere, and the
@@ -264,7 +266,7 @@ def save_over(save: Callable[[Path], None], folder: Path, kind: Kind, *, overwri
         raise
 
 
-def _save_elsewhere(save: Callable[[Path], None], name: str) -> Path | None:
+def _save_elsewhere(save: Save, name: str) -> Path | None:
     # /dev/shm is memory, and may have room when all disks are full.
     for place in (gettempdir(), "/dev/shm", Path.home()):
         with suppress(OSError):

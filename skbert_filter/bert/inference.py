@@ -5,18 +5,25 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import joblib
 import numpy as np
 from tokenizers import Tokenizer
 
 from skbert_filter.bert.batching import Batch, prediction_batches, width_for
-from skbert_filter.bert.engine import backend_name, granted_threads
-from skbert_filter.bert.model_pool import LiveKey, borrowed
-from skbert_filter.bert.onnx_engine import onnx_model
+from skbert_filter.bert.engine import backend_name, gpu_at_hand, granted_threads
+from skbert_filter.bert.model_pool import LiveKey, LiveModel, keep, keras_model, take
+from skbert_filter.bert.onnx_graph import build_graph
 from skbert_filter.bert.state import BertState
 from skbert_filter.bert.tokenizer import TokenIds, encode
+
+# ONNX Runtime sends usage data to Microsoft and keeps a device id in the home directory, unless
+# this is set before its first import. On Windows only the call below counts.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+import onnxruntime
+
+if os.environ["ORT_DISABLE_TELEMETRY"] != "0":
+    onnxruntime.disable_telemetry_events()
 
 # Texts that a thread takes at a time. It bounds the memory of a call; fewer would leave too few
 # texts of each length for full batches.
@@ -26,25 +33,17 @@ TEXTS_AT_A_TIME = 16_384
 _FEWEST_TEXTS = 64
 
 
-@dataclass(frozen=True)
-class _Engine:
-    """How to compute: ``forward`` gives the logits of batches padded to ``width_of(length)``."""
-
-    forward: Callable[[Batch], np.ndarray]
-    encode: Callable[[Sequence[str]], TokenIds]
-    width_of: Callable[[int], int]
-    tokens_per_batch: int
-    may_run_in_threads: bool = True
-
-
 def predict_logits(
     state: BertState, texts: Sequence[str], *, longest: bool, n_jobs: int | None
 ) -> np.ndarray:
-    """Logits ``(n_texts, n_logits)`` of texts, in their order."""
-    n_threads = granted_threads() if n_jobs is None else joblib.effective_n_jobs(n_jobs)
+    """Logits ``(n_texts, n_logits)`` of texts, float32, in their order."""
     logits = np.empty((len(texts), state.architecture.n_logits), np.float32)
-    on_keras = state.precision != "float32" or _gpu_at_hand()
-    with (_keras if on_keras else _onnx)(state, longest) as engine:
+    if not texts:
+        return logits
+
+    n_threads = granted_threads() if n_jobs is None else joblib.effective_n_jobs(n_jobs)
+    on_keras = state.precision != "float32" or gpu_at_hand()
+    with (_on_keras if on_keras else _on_onnx)(state, longest) as engine:
         if not engine.may_run_in_threads:
             n_threads = 1
         n_threads = min(n_threads, -(-len(texts) // _FEWEST_TEXTS))
@@ -68,28 +67,58 @@ def predict_logits(
     return logits
 
 
-def _gpu_at_hand() -> bool:
-    """Whether Keras's backend has a GPU; imports it only where the machine has one."""
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
-    if hidden or not any(Path("/dev").glob("nvidia[0-9]*")):
-        return False
-    backend = backend_name()
-    if backend == "tensorflow":
-        import tensorflow as tf
+@dataclass(frozen=True)
+class _Engine:
+    """How to compute: ``forward`` gives the logits of batches padded to ``width_of(length)``."""
 
-        return bool(tf.config.list_physical_devices("GPU"))
-    if backend == "jax":
-        import jax
+    forward: Callable[[Batch], np.ndarray]
+    encode: Callable[[Sequence[str]], TokenIds]
+    width_of: Callable[[int], int]
+    tokens_per_batch: int
+    may_run_in_threads: bool = True
 
-        return jax.default_backend() == "gpu"
-    import torch
 
-    return torch.cuda.is_available()
+class OnnxModel(LiveModel):
+    """A session and its tokenizer, usable from several threads at once."""
+
+    most_kept, is_shared = 4, True
+
+    def __init__(self, state: BertState, *, masked: bool):
+        self.key = state.digest, masked
+        self.n_bytes = sum(weight.nbytes for weight in state.weights.values())
+        self._masked, self._max_length = masked, state.max_length
+        self._tokenizer = Tokenizer.from_str(state.tokenizer_json)
+        self._known: dict[str, bytes] = {}
+
+        options = onnxruntime.SessionOptions()
+        # A session without its own threads: callers bring theirs, and none is left behind.
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        graph = build_graph(state.architecture, state.weights, masked=masked)
+        self._session = onnxruntime.InferenceSession(
+            graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+
+    def encode(self, texts: Sequence[str]) -> TokenIds:
+        """Token ids of texts; words stay known for a next call."""
+        return encode(self._tokenizer, texts, self._max_length, self._known)
+
+    def forward(self, batch: Batch) -> np.ndarray:
+        """Logits of a batch; without a mask all its texts must fill its width."""
+        ids = batch.inputs["input_ids"]
+        if not self._masked:
+            return self._session.run(None, {"input_ids": ids})[0]
+        mask = np.arange(ids.shape[1]) < batch.inputs["length"][:, None]
+        inputs = {"input_ids": ids.astype(np.int64), "attention_mask": mask.astype(np.int64)}
+        return self._session.run(None, inputs)[0]
 
 
 @contextmanager
-def _onnx(state: BertState, longest: bool) -> Iterator[_Engine]:
-    model = onnx_model(state, masked=not longest)
+def _on_onnx(state: BertState, longest: bool) -> Iterator[_Engine]:
+    masked = not longest
+    model = take(OnnxModel, (state.digest, masked)) or OnnxModel(state, masked=masked)
+    keep(model)
     yield _Engine(
         forward=model.forward,
         encode=model.encode,
@@ -102,23 +131,23 @@ def _onnx(state: BertState, longest: bool) -> Iterator[_Engine]:
 
 
 @contextmanager
-def _keras(state: BertState, longest: bool) -> Iterator[_Engine]:
+def _on_keras(state: BertState, longest: bool) -> Iterator[_Engine]:
     key = LiveKey(state.architecture, state.gamma, state.label_smoothing, state.precision)
-    with borrowed(key, state.digest) as live:
+    with keras_model(key, state.digest) as live:
         live.load(state.weights, state.digest)
         tokenizer = live.tokenizer = live.tokenizer or Tokenizer.from_str(state.tokenizer_json)
         if live.forward is None:
             from skbert_filter.bert.encoder import compiled_forward
 
             live.forward = compiled_forward(live.model)
-        forward = live.forward
+
         yield _Engine(
-            forward=lambda batch: forward(batch.inputs),
+            forward=lambda batch: live.forward(batch.inputs),
             encode=lambda texts: encode(tokenizer, texts, state.max_length),
             width_of=lambda length: (
                 width_for(length, state.max_length) if longest else state.max_length
             ),
-            tokens_per_batch=65_536 if _gpu_at_hand() else 8_192,
+            tokens_per_batch=65_536 if gpu_at_hand() else 8_192,
             # JAX and torch models of Keras keep state while they run.
             may_run_in_threads=backend_name() == "tensorflow",
         )

@@ -1,25 +1,136 @@
 """What training starts from: a tokenizer, an architecture and weights."""
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy.special import logit
+from sklearn.linear_model import LogisticRegression
 from tokenizers import Tokenizer
 
+from skbert_filter.bert import auto_settings
 from skbert_filter.bert.architecture import Architecture, Weights, random_weights
+from skbert_filter.bert.checkpoint import bundled_checkpoint, load_checkpoint
+from skbert_filter.bert.losses import posterior_probabilities
 from skbert_filter.bert.pretrained import PretrainedEncoder
-from skbert_filter.bert.tokenizer import cut, ignores_case, learn_wordpiece, load_tokenizer
+from skbert_filter.bert.state import BertState
+from skbert_filter.bert.tokenizer import (
+    Reading,
+    cut,
+    ignores_case,
+    learn_wordpiece,
+    load_tokenizer,
+)
+from skbert_filter.labelled_texts import LabelledTexts
+
+# The parameters that a checkpoint answers too.
+_SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+_OF_TOKENIZER = ("tokenizer", "vocab_size", "lowercase")
+
+# From random weights, where nothing else is requested: the size of the published filter.
+_PUBLISHED_WIDTH, _PUBLISHED_DEPTH, _PUBLISHED_HEADS = 32, 4, 4
+_VOCAB_SIZE = 8000
+
+# The learning rate of a checkpoint's embeddings, as a share of that of the other weights: they
+# keep what they know of words that the training texts lack.
+_EMBEDDING_RATE = 0.1
+
+# A fit that starts from a score learns all texts, and is surer of new ones than it is right. Found
+# on folds of web snippets, where 1.1 to 1.4 lower calibration error, Brier score and log loss, of
+# 300 labels as of 7,600, on new pages as on known ones.
+_TEMPERATURE = 1.2
 
 
 @dataclass(frozen=True)
 class Start:
-    """A model before its training."""
+    """A model before its training, and what its logits are divided by after it."""
 
     tokenizer: Tokenizer
     architecture: Architecture
     weights: Weights
+    embedding_rate: float = 1.0
+    temperature: float = 1.0
+
+
+def find_encoder(
+    parameters: Mapping[str, Any], texts: Sequence[str]
+) -> tuple[PretrainedEncoder | None, Reading | None]:
+    """Return the checkpoint of a filter's parameters, and how well the default one reads texts."""
+    checkpoint = parameters["checkpoint"]
+    if checkpoint is None:
+        return None, None
+    if checkpoint != "auto":
+        return load_checkpoint(checkpoint), None
+    if _requested(parameters):
+        return None, None
+    encoder = bundled_checkpoint("web")
+    if parameters["max_length"] > encoder.architecture.max_position_embeddings:
+        return None, None
+
+    reading = Reading.of(encoder.tokenizer_json, texts)
+    if reading.is_good:
+        return encoder, reading
+    warnings.warn(
+        f"The bundled encoder cannot read these texts: {reading}. The filter learns them from "
+        "random weights. Pass checkpoint=None to do so without this warning, or "
+        "checkpoint='web' to start from the bundled encoder all the same "
+        '(docs: guide_model, "Which texts can the bundled encoder read?").',
+        stacklevel=2,
+    )
+    return None, reading
+
+
+def start_of_filter(
+    encoder: PretrainedEncoder | None,
+    rows: LabelledTexts,
+    parameters: Mapping[str, Any],
+    rng: np.random.RandomState,
+) -> Start:
+    """Start from an encoder, and its score where there is one, or from random weights."""
+    n_classes = rows.shares.shape[1]
+    head: dict[str, Any] = {"n_logits": 1 if n_classes == 2 else n_classes}
+    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+        head[name] = auto_settings.dropout(
+            parameters[name], n_classes=n_classes, from_checkpoint=encoder is not None
+        )
+    if encoder is not None:
+        start = _start_at_checkpoint(encoder, parameters, head, rng)
+        if auto_settings.origin_of(encoder, n_classes=n_classes) == "score":
+            return _with_score(start, encoder, rows, parameters)
+        return start
+
+    requested = _requested(parameters)
+    width = requested.get("hidden_size", _PUBLISHED_WIDTH)
+    heads = requested.get("num_attention_heads", _PUBLISHED_HEADS)
+    if width % heads:
+        raise ValueError(
+            f"hidden_size={width} is not a multiple of num_attention_heads={heads}. Change one "
+            "of them."
+        )
+    sizes = {
+        "hidden_size": width,
+        "num_attention_heads": heads,
+        "intermediate_size": requested.get("intermediate_size", 4 * width),
+        "num_hidden_layers": requested.get("num_hidden_layers", _PUBLISHED_DEPTH),
+        "max_position_embeddings": parameters["max_length"],
+    }
+    return start_at_random(
+        rows.texts,
+        tokenizer=requested.get("tokenizer", "corpus"),
+        vocab_size=requested.get("vocab_size", _VOCAB_SIZE),
+        lowercase=requested.get("lowercase", False),
+        sizes={**{name: int(size) for name, size in sizes.items()}, **head},
+        rng=rng,
+    )
+
+
+def _requested(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of the size and tokenizer that the user has set."""
+    names = (*_SIZES, *_OF_TOKENIZER)
+    return {name: parameters[name] for name in names if parameters[name] is not None}
 
 
 def start_at_random(
@@ -41,37 +152,32 @@ def start_at_random(
     return Start(used, architecture, random_weights(architecture, rng))
 
 
-def start_at_checkpoint(
+def _start_at_checkpoint(
     encoder: PretrainedEncoder,
-    checkpoint: str | os.PathLike | PretrainedEncoder,
-    *,
-    asked: Mapping[str, Any],
-    max_length: int,
+    parameters: Mapping[str, Any],
     head: Mapping[str, Any],
     rng: np.random.RandomState,
 ) -> Start:
-    """An encoder with a new head, and with a new pooler if it has none.
-
-    ``checkpoint`` is what the user passed for it; ``asked`` are the parameters that the user set,
-    which must be those of the encoder; ``head`` the fields of the architecture that do not come
-    from it.
-    """
+    """An encoder with a new head, and with a new pooler if it has none."""
+    checkpoint, max_length = parameters["checkpoint"], parameters["max_length"]
+    name = repr(checkpoint if isinstance(checkpoint, PretrainedEncoder) else os.fspath(checkpoint))
     tokenizer = Tokenizer.from_str(encoder.tokenizer_json)
-    own = {**asdict(encoder.architecture), "lowercase": ignores_case(tokenizer)}
-    for name, value in asked.items():
-        found = own.get(name, "its own")
+    found = {**asdict(encoder.architecture), "lowercase": ignores_case(tokenizer)}
+    for parameter, value in _requested(parameters).items():
+        own = found.get(parameter, "its own")
         # vocab_size is a maximum
-        if value < found if name == "vocab_size" else value != found:
+        if value < own if parameter == "vocab_size" else value != own:
             raise ValueError(
-                f"{name}={value!r} contradicts checkpoint={_name(checkpoint)}, which has "
-                f"{found!r}. Leave out one of the two."
+                f"{parameter}={value!r} contradicts checkpoint={name}, which has {own!r}. "
+                "Leave out one of the two."
             )
     positions = encoder.architecture.max_position_embeddings
     if max_length > positions:
         raise ValueError(
-            f"max_length={max_length} contradicts checkpoint={_name(checkpoint)}, which has "
-            f"{positions} positions. Use a max_length of at most {positions}."
+            f"max_length={max_length} contradicts checkpoint={name}, which has {positions} "
+            f"positions. Use a max_length of at most {positions}."
         )
+
     architecture = replace(encoder.architecture, **head)
     # Of the weights that may be new, without drawing millions of others.
     small = replace(
@@ -86,10 +192,40 @@ def start_at_checkpoint(
         for name, weight in random_weights(small, rng).items()
         if name.startswith(("bert.pooler.", "classifier."))
     }
-    return Start(tokenizer, architecture, {**new, **encoder.weights})
+    return Start(tokenizer, architecture, {**new, **encoder.weights}, _EMBEDDING_RATE)
 
 
-def _name(checkpoint: str | os.PathLike | PretrainedEncoder) -> str:
-    if isinstance(checkpoint, PretrainedEncoder):
-        return repr(checkpoint)
-    return repr(os.fspath(checkpoint))
+def _with_score(
+    start: Start, encoder: PretrainedEncoder, rows: LabelledTexts, parameters: Mapping[str, Any]
+) -> Start:
+    """Begin with the score of the checkpoint's own head, scaled to the labels of this fit.
+
+    A head of few labels starts far from what the encoder knows. This one starts as the logistic
+    regression of the labels on that score (Platt, "Probabilistic outputs for support vector
+    machines", 1999), which also finds out which of the two classes the score speaks for.
+    """
+    from skbert_filter.bert.inference import predict_logits
+
+    weights = {**encoder.weights, **encoder.head}
+    scorer = BertState.of(
+        start.architecture, weights, start.tokenizer, max_length=parameters["max_length"]
+    )
+    score = predict_logits(scorer, rows.texts, longest=True, n_jobs=parameters["n_jobs"])
+    line = LogisticRegression().fit(
+        np.tile(score, (2, 1)),
+        np.repeat([0, 1], len(score)),
+        sample_weight=(rows.shares * rows.weights[:, None]).T.ravel(),
+    )
+
+    # The loss answers a probability with a smaller logit than its own.
+    [[_, of_1]] = posterior_probabilities(
+        np.ones((1, 1)),
+        gamma=parameters["focal_gamma"],
+        label_smoothing=parameters["label_smoothing"],
+    )
+    shrunk = 1 / logit(of_1)
+    slope, intercept = shrunk * line.coef_[0, 0], shrunk * line.intercept_[0]
+    head = {name: slope * part for name, part in encoder.head.items()}
+    head["classifier.bias"] = head["classifier.bias"] + intercept
+    new = {name: part.astype(np.float32) for name, part in head.items()}
+    return replace(start, weights={**start.weights, **new}, temperature=_TEMPERATURE)

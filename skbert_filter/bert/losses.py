@@ -32,54 +32,23 @@ def focal_loss(n_logits: int, *, gamma: float, label_smoothing: float) -> Any:
     )
 
 
-def raw_probabilities(logits: np.ndarray) -> np.ndarray:
-    """Sigmoid or softmax of logits ``(n, n_logits)``, as ``(n, n_classes)`` in float64."""
-    log_p = _log_probabilities(np.asarray(logits, np.float64))
-    p = np.exp(log_p)
-    return p / p.sum(axis=1, keepdims=True)
-
-
 def posterior_probabilities(
     logits: np.ndarray, *, gamma: float, label_smoothing: float
 ) -> np.ndarray:
     r"""Return the class probabilities for which the logits minimise the expected focal loss.
 
-    Parameters
-    ----------
-    logits : ndarray of shape (n, 1) or (n, n_classes)
-        Outputs of a model trained with `focal_loss`.
-    gamma : float
-        Focusing parameter of the loss.
-    label_smoothing : float
-        Smoothing of the loss, in [0, 1).
-
-    Returns
-    -------
-    ndarray of shape (n, n_classes), float64
-        Rows sum to 1; for two classes increasing in the logit, strictly so as far as float64
-        tells its values from 0 and 1, which it never reaches.
-
-    Notes
-    -----
-    Two classes: the expected loss :math:`q L_1(p) + (1 - q) L_0(p)` is least where its derivative
-    is 0, so that :math:`q = L_0' / (L_0' - L_1')`. Keras smooths the labels before it forms
-    :math:`p_t`, hence :math:`L_1` is the loss for the target :math:`1 - \epsilon / 2`.
-
-    More classes: the loss is :math:`\sum_c t_c \phi(p_c)` with smoothed targets :math:`t` and
-    :math:`\phi(p) = -(1 - p)^\gamma \log p`; on the simplex it is least where
-    :math:`t_c \phi'(p_c)` is the same for all :math:`c` (Charoenphakdee et al., 2021, "On focal
-    loss for class-posterior probability estimation", give the case without smoothing).
-
-    Examples
-    --------
-    >>> from skbert_filter.bert.losses import posterior_probabilities
-    >>> posterior_probabilities([[0.0], [1.0]], gamma=2.0, label_smoothing=0.2).round(3)
-    array([[0.5  , 0.5  ],
-           [0.094, 0.906]])
+    Of two classes, :math:`q = L_0' / (L_0' - L_1')`, where the derivative of
+    :math:`q L_1(p) + (1 - q) L_0(p)` is 0; Keras smooths the labels before it forms :math:`p_t`, so
+    that :math:`L_1` is the loss for the target :math:`1 - \epsilon / 2`. Of more classes, on the
+    simplex :math:`t_c \phi'(p_c)` is the same for all, with smoothed targets :math:`t` and
+    :math:`\phi(p) = -(1 - p)^\gamma \log p` (Charoenphakdee et al., 2021, "On focal loss for
+    class-posterior probability estimation", give the case without smoothing). Rows sum to 1, and
+    increase in the logit as far as float64 tells their values from 0 and 1.
     """
     logits = np.asarray(logits, np.float64)
     log_p = _log_probabilities(logits)
     raw = np.exp(log_p)
+
     if logits.shape[1] == 1:
         positive = _binary_posterior(logits[:, 0], gamma, label_smoothing)
         posterior = np.stack([1 - positive, positive], axis=1)
@@ -91,6 +60,7 @@ def posterior_probabilities(
         target /= target.sum(axis=1, keepdims=True)
         posterior = np.maximum(0.0, target - label_smoothing / n_classes)
         posterior /= posterior.sum(axis=1, keepdims=True)
+
     mixed = (1 - RAW_SHARE) * posterior + RAW_SHARE * raw
     return np.clip(mixed / mixed.sum(axis=1, keepdims=True), _TINY, _BELOW_1)
 

@@ -10,12 +10,16 @@ weights are formed here, in float64, wherever they can be:
   is ``(weights x) Wv Wo``, so that no key and no value is computed.
 """
 
+import os
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from skbert_filter.bert.architecture import Architecture, Weights
+from skbert_filter.bert.state import BertState
+from skbert_filter.io.atomic import written_aside
 
 # The first opset with Attention; files are read by ONNX Runtime 1.23 and later.
 OPSET, IR_VERSION = 23, 11
@@ -50,6 +54,22 @@ def build_graph(architecture: Architecture, weights: Weights, *, masked: bool) -
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
     )
+
+
+def export_onnx(path: str | os.PathLike, state: BertState, metadata: Mapping[str, str]) -> None:
+    """Write a classifier as one file, with its metadata and those given."""
+    graph = build_graph(state.architecture, state.weights, masked=True)
+    own = {
+        "max_length": str(state.max_length),
+        "gamma": repr(state.gamma),
+        "label_smoothing": repr(state.label_smoothing),
+        "digest": state.digest,
+        "tokenizer": state.tokenizer_json,
+    }
+    for key, value in {**own, **metadata}.items():
+        graph.metadata_props.add(key=key, value=value)
+    with written_aside(path) as made:
+        made.write_bytes(graph.SerializeToString())
 
 
 class _Graph:

@@ -15,6 +15,7 @@ import numpy as np
 from keras import ops
 
 from skbert_filter.bert.architecture import Architecture, Weights
+from skbert_filter.bert.auto_settings import TrainingPlan
 from skbert_filter.bert.batching import keras_data, pad, training_rows
 from skbert_filter.bert.checkpointing import Snapshot, Snapshots
 from skbert_filter.bert.encoder import NEVER, BertEncoder, dense
@@ -29,8 +30,7 @@ from skbert_filter.bert.pretraining_task import (
     at_usual_scale,
     head_shapes,
 )
-from skbert_filter.bert.training import WarmUpAndDecay, check_loss
-from skbert_filter.bert.training_config import EpochHooks, TrainingPlan
+from skbert_filter.bert.training import EpochTasks, WarmUpAndDecay, check_loss
 
 # Of the loss, whose other part is the cross-entropy of the guessed tokens. They are those of
 # a prototype that was measured on web snippets by page, and were not searched again.
@@ -274,7 +274,7 @@ def _variables(model: BertForPretraining) -> dict[str, Any]:
 def pretrain(
     task: PretrainingTask,
     plan: TrainingPlan,
-    hooks: EpochHooks,
+    hooks: EpochTasks,
     *,
     started: float,
     max_steps: int | None = None,

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -35,32 +34,17 @@ class BertState:
         tokenizer: "Tokenizer",
         *,
         max_length: int,
-        gamma: float,
-        label_smoothing: float,
-        precision: Precision,
+        gamma: float = 0.0,
+        label_smoothing: float = 0.0,
+        precision: Precision = "float32",
     ) -> "BertState":
-        """Make a state, its digest computed."""
+        """Make a state, its digest computed; by default of a classifier without focal loss."""
         tokenizer_json = tokenizer.to_str()
-        plain = [asdict(architecture), tokenizer_json, max_length, gamma, label_smoothing]
-        digest = hashlib.sha256(json.dumps([*plain, precision], sort_keys=True).encode())
+        numbers = (max_length, gamma, label_smoothing, precision)
+
+        plain = [asdict(architecture), tokenizer_json, *numbers]
+        digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
         for name in sorted(weights):
             digest.update(name.encode())
             digest.update(np.ascontiguousarray(weights[name]).tobytes())
-        return cls(
-            architecture=architecture,
-            weights=weights,
-            tokenizer_json=tokenizer_json,
-            max_length=max_length,
-            gamma=gamma,
-            label_smoothing=label_smoothing,
-            precision=precision,
-            digest=digest.hexdigest(),
-        )
-
-    def logits(self, texts: Sequence[str], *, longest: bool, n_jobs: int | None) -> np.ndarray:
-        """Logits ``(n_texts, n_logits)``, float32; imports an engine unless there are no texts."""
-        if not texts:
-            return np.empty((0, self.architecture.n_logits), np.float32)
-        from skbert_filter.bert.inference import predict_logits
-
-        return predict_logits(self, texts, longest=longest, n_jobs=n_jobs)
+        return cls(architecture, weights, tokenizer_json, *numbers, digest.hexdigest())

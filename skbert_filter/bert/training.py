@@ -1,80 +1,276 @@
-"""The fit of a BERT classifier on Keras's training API, the same on every backend.
+"""The fit of a classifier on Keras's training API, the same on every backend.
 
 Importing this module imports Keras.
 """
 
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from skbert_filter.bert.architecture import Weights
-from skbert_filter.bert.batching import fit_data, training_batches
+from skbert_filter.bert.architecture import Precision, Weights
+from skbert_filter.bert.auto_settings import TrainingPlan
+from skbert_filter.bert.batching import keras_data, pad, training_rows, width_for
+from skbert_filter.bert.engine import gpu_at_hand
+from skbert_filter.bert.initialization import Start
 from skbert_filter.bert.losses import focal_loss
-from skbert_filter.bert.model_pool import LiveModel
-from skbert_filter.bert.tokenizer import TokenIds
-from skbert_filter.bert.training_config import EpochHooks, Schedule, TrainingPlan
+from skbert_filter.bert.model_pool import KerasModel, LiveKey, keras_model
+from skbert_filter.bert.state import BertState
+from skbert_filter.bert.tokenizer import TokenIds, encode
+from skbert_filter.labelled_texts import LabelledTexts
+
+WARMUP_RATIO = 0.1
+
+
+class EpochTasks:
+    """Each epoch as a task of a fit, for the callbacks of scikit-learn.
+
+    ``attributes_of`` makes the attributes of a fitted estimator of what has been learnt so far.
+    """
+
+    def __init__(
+        self,
+        context: Any,
+        attributes_of: Callable[[Any], Mapping[str, Any]],
+        metadata: Mapping[str, Any] | None = None,
+        **of_fit: Any,
+    ):
+        self._context, self._attributes_of = context, attributes_of
+        self._metadata, self._of_fit = metadata, of_fit
+        self._task: Any = None
+
+    def begin(self) -> None:
+        """Report that an epoch begins."""
+        self._task = self._context.subcontext(task_name="epoch")
+        self._task.call_on_fit_task_begin(**self._of_fit)
+
+    def end(self, learnt: Callable[[], Any]) -> bool:
+        """Report that it is over; return whether the fit is to stop."""
+        return self._task.call_on_fit_task_end(
+            **self._of_fit,
+            metadata=self._metadata,
+            reconstruction_attributes=lambda: self._attributes_of(learnt()),
+        )
 
 
 @dataclass(frozen=True)
-class Examples:
-    """Tokenized texts with the share of each class and the weight of each."""
+class FittedBert:
+    """A trained state and how it came about; ``best_epoch`` counts from 0."""
 
-    tokens: TokenIds
-    shares: np.ndarray
-    weights: np.ndarray
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """Weights of the best epoch (of the last without validation), and all that was logged."""
-
-    weights: Weights
+    state: BertState
     history: dict[str, list[float]]
     best_epoch: int
 
 
+def fit_bert(
+    start: Start,
+    training: LabelledTexts,
+    validation: LabelledTexts | None,
+    plan: TrainingPlan,
+    epoch_tasks: EpochTasks,
+    callbacks: Sequence[Any],
+) -> FittedBert:
+    """Train, and return the state of the best epoch if there are validation texts."""
+    precision = _precision()
+    key = LiveKey(start.architecture, plan.gamma, plan.label_smoothing, precision)
+
+    def state_of(model: Any) -> BertState:
+        weights = dict(model.weights_by_name(start.architecture.vocab_size))
+        for name in ("classifier.weight", "classifier.bias"):
+            weights[name] = weights[name] / np.float32(start.temperature)
+        return BertState.of(
+            start.architecture,
+            _with_embeddings(weights, start.embedding_rate),
+            start.tokenizer,
+            max_length=plan.max_length,
+            gamma=plan.gamma,
+            label_smoothing=plan.label_smoothing,
+            precision=precision,
+        )
+
+    with keras_model(key) as live:
+        model = live.model
+        live.lent_out = bool(callbacks)
+        live.load(_with_embeddings(start.weights, 1 / start.embedding_rate))
+        _make_ready(live, plan.seed)
+
+        data = _EpochData(start, training, plan)
+        model.schedule.set(plan, data.n_batches * plan.epochs)
+        stopping = []
+        if validation is not None and plan.patience is not None:
+            stopping = [
+                keras.callbacks.EarlyStopping(
+                    monitor="val_loss", patience=plan.patience, restore_best_weights=True
+                )
+            ]
+        fitted = model.fit(
+            data.for_keras(),
+            validation_data=validation and _EpochData(start, validation, plan).for_keras(),
+            epochs=plan.epochs,
+            callbacks=[*stopping, _Epochs(data, epoch_tasks, state_of), *callbacks],
+            # Keras would fail at its first line in a program without a console.
+            verbose=plan.verbose if sys.stdout else 0,
+            shuffle=False,  # the data shuffles itself
+        )
+
+        state = state_of(model)
+        if start.embedding_rate == start.temperature == 1:
+            live.digest = state.digest
+
+    history = {name: [float(v) for v in values] for name, values in fitted.history.items()}
+    best = stopping[0].best_epoch if stopping else len(history["loss"]) - 1
+    return FittedBert(state, history, best)
+
+
+def _precision() -> Precision:
+    """Return the number format that Keras's dtype policy names, if it is a mixed one and on a GPU.
+
+    It is read before Keras computes in 32 bits: a policy that is not set yet is that of its floatx.
+    """
+    if gpu_at_hand():
+        match keras.config.dtype_policy().name:
+            case "mixed_float16" | "mixed_bfloat16" as precision:
+                return precision
+    return "float32"
+
+
+def _with_embeddings(weights: Weights, factor: float) -> Weights:
+    """Multiply the embeddings, which the normalization of their sum takes away again.
+
+    The steps of Adam have the size of the learning rate, so that they change larger embeddings by
+    less, as a lower rate would.
+    """
+    if factor == 1:
+        return weights
+    return {
+        name: np.float32(factor) * weight
+        if name.startswith("bert.embeddings.") and "LayerNorm" not in name
+        else weight
+        for name, weight in weights.items()
+    }
+
+
+def _make_ready(live: KerasModel, seed: int) -> None:
+    """Compile the model, or give a compiled one the optimizer and the random numbers of a new."""
+    model, key = live.model, live.key
+    if not model.compiled:
+        n_logits = key.architecture.n_logits
+        if n_logits == 1:
+            accuracy = keras.metrics.MeanMetricWrapper(_binary_agreement, name="accuracy")
+        else:
+            accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
+        model.schedule = WarmUpAndDecay()
+        model.compile(
+            optimizer=ScheduledAdam(model.schedule),
+            loss=focal_loss(n_logits, gamma=key.gamma, label_smoothing=key.label_smoothing),
+            weighted_metrics=[accuracy],
+            # On a CPU, XLA compiles each width of batch for seconds: more than it saves in a fit.
+            jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
+        )
+
+    optimizer = model.optimizer
+    if optimizer.built:
+        for variable in optimizer.variables:
+            variable.assign(ops.zeros(variable.shape, variable.dtype))
+    else:
+        optimizer.build(model.trainable_variables)
+    model.seed_generator.state.assign([seed, 0])
+
+
+def _binary_agreement(target: Any, logit: Any) -> Any:
+    """Whether the larger share of each text is the class predicted, as CategoricalAccuracy."""
+    return ops.mean(ops.cast(ops.equal(target > 0.5, logit > 0.0), "float32"), axis=-1)
+
+
+class _EpochData:
+    """Batches of a fit, drawn again for each epoch from the seed and the number of the epoch."""
+
+    def __init__(self, start: Start, texts: LabelledTexts, plan: TrainingPlan):
+        self.tokens: TokenIds = encode(start.tokenizer, texts.texts, plan.max_length)
+        # One logit is that of the second class.
+        self.target = texts.shares[:, 1:] if start.architecture.n_logits == 1 else texts.shares
+        self.weights = texts.weights.astype(np.float32)
+        self.plan = plan
+        self.epoch = 0
+        self.n_batches = math.ceil(len(self.weights) / plan.batch_size)
+
+    def __call__(self) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]]:
+        plan = self.plan
+        rng = np.random.RandomState([plan.seed, self.epoch])
+        for rows in training_rows(self.tokens.lengths, plan.batch_size, rng):
+            width = plan.max_length
+            if plan.longest:
+                width = width_for(int(self.tokens.lengths[rows].max()), width)
+            yield pad(self.tokens, rows, width).inputs, self.target[rows], self.weights[rows]
+
+    def for_keras(self) -> Any:
+        """Return what ``keras.Model.fit`` takes."""
+        inputs = {"input_ids": np.empty((0, 0), np.int32), "length": np.empty(0, np.int32)}
+        empty = (inputs, self.target[:0], self.weights[:0])
+        return keras_data(self, self.n_batches, empty)
+
+
+class _Epochs(keras.callbacks.Callback):
+    """Tell the data and the caller which epoch it is; log the learning rate."""
+
+    def __init__(self, data: _EpochData, tasks: EpochTasks, state_of: Callable[[Any], BertState]):
+        super().__init__()
+        self._data, self._tasks, self._state_of = data, tasks, state_of
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._data.epoch = epoch
+        self._tasks.begin()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if logs is not None:
+            check_loss(logs["loss"], epoch)
+            logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+        if self._tasks.end(lambda: self._state_of(self.model)):
+            self.model.stop_training = True
+
+
+def check_loss(loss: float, epoch: int) -> None:
+    """Stop a training that has come to nothing."""
+    if not math.isfinite(loss):
+        raise ValueError(
+            f"The loss of epoch {epoch + 1} is {loss}: the training has diverged. The usual cause "
+            "is a learning_rate that is too high; others are very large weights of samples or "
+            "classes. Lower them, and fit again."
+        )
+
+
 class WarmUpAndDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up from 0, then a constant rate or a linear or cosine decay to 0.
+    """Linear warm-up from 0, then a cosine decay to 0; or a rate that a callback has set.
 
     Its numbers are variables, so that a compiled training step serves a next fit with others.
     """
 
-    # The rate as a share of its peak is a + b * t + c * cos(pi * t), t being the share of the
-    # steps after the warm-up that are done.
-    _SHAPES: ClassVar[dict[Schedule, tuple[float, float, float]]] = {
-        "constant": (1.0, 0.0, 0.0),
-        "linear": (1.0, -1.0, 0.0),
-        "cosine": (0.5, 0.0, 0.5),
-    }
-
     def __init__(self) -> None:
-        self._numbers = keras.Variable(np.zeros(6), trainable=False, dtype="float32")
+        self._numbers = keras.Variable(np.zeros(5), trainable=False, dtype="float32")
 
     def set(self, plan: TrainingPlan, steps: int) -> None:
         """Take the numbers of a fit of so many steps."""
-        warmup = math.ceil(plan.warmup_ratio * steps)
-        numbers = [plan.learning_rate, warmup, max(steps - warmup, 1)]
-        self._numbers.assign([*numbers, *self._SHAPES[plan.lr_scheduler_type]])
+        warmup = math.ceil(WARMUP_RATIO * steps)
+        self._numbers.assign([plan.learning_rate, warmup, max(steps - warmup, 1), 0.5, 0.5])
 
     def hold(self, rate: float) -> None:
         """Give this rate from now on."""
-        self._numbers.assign([float(rate), 0, 1, *self._SHAPES["constant"]])
+        self._numbers.assign([float(rate), 0, 1, 1, 0])
 
     def get_config(self) -> dict[str, Any]:
         """Describe the schedule to a callback that saves the model: its numbers are of a fit."""
         return {}
 
     def __call__(self, step: Any) -> Any:
-        peak, warmup, rest, a, b, c = ops.unstack(ops.convert_to_tensor(self._numbers), 6)
+        peak, warmup, rest, mean, swing = ops.unstack(ops.convert_to_tensor(self._numbers), 5)
         step = ops.cast(step, "float32")
         done = ops.clip((step - warmup) / rest, 0.0, 1.0)
-        share = a + b * done + c * ops.cos(math.pi * done)
+        share = mean + swing * ops.cos(math.pi * done)
         return peak * ops.minimum((step + 1.0) / ops.maximum(warmup, 1.0), share)
 
 
@@ -88,138 +284,3 @@ class ScheduledAdam(keras.optimizers.Adam):
     @learning_rate.setter
     def learning_rate(self, rate: float) -> None:
         self._learning_rate.hold(rate)
-
-
-class _Epochs(keras.callbacks.Callback):
-    """Tell the data and the caller which epoch it is; log the learning rate."""
-
-    def __init__(self, live: LiveModel, n_words: int, data: Any, hooks: EpochHooks):
-        super().__init__()
-        self._live, self._n_words, self._data, self._hooks = live, n_words, data, hooks
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._data.epoch = epoch
-        self._hooks.begin()
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if logs is not None:
-            check_loss(logs["loss"], epoch)
-            logs["learning_rate"] = float(self.model.optimizer.learning_rate)
-        model = self._live.model
-        if self._hooks.end(lambda: model.weights_by_name(self._n_words)):
-            model.stop_training = True
-
-
-def check_loss(loss: float, epoch: int) -> None:
-    """Stop a training that has come to nothing."""
-    if not math.isfinite(loss):
-        raise ValueError(
-            f"The loss of epoch {epoch + 1} is {loss}: the training has diverged. The usual cause "
-            "is a learning_rate that is too high; others are very large weights of samples or "
-            "classes. Lower them, and fit again."
-        )
-
-
-class _EpochData:
-    """Batches of a fit, drawn anew for each epoch from the seed and the number of the epoch."""
-
-    def __init__(self, examples: Examples, n_logits: int, plan: TrainingPlan):
-        self.examples, self.n_logits, self.plan = examples, n_logits, plan
-        self.epoch = 0
-        self.n_batches = math.ceil(len(examples.shares) / plan.batch_size)
-
-    def __call__(self) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]]:
-        examples, plan = self.examples, self.plan
-        rng = np.random.RandomState([plan.seed, self.epoch])
-        for batch in training_batches(
-            examples.tokens,
-            plan.batch_size,
-            rng,
-            max_length=plan.max_length,
-            longest=plan.longest,
-        ):
-            target = examples.shares[batch.rows]
-            if self.n_logits == 1:
-                target = target[:, 1:]
-            yield batch.inputs, target, examples.weights[batch.rows]
-
-    def for_keras(self) -> Any:
-        """Return what ``keras.Model.fit`` takes."""
-        return fit_data(self, self.n_batches, self.n_logits)
-
-
-def train(
-    live: LiveModel,
-    weights: Weights,
-    examples: Examples,
-    validation: Examples | None,
-    plan: TrainingPlan,
-    hooks: EpochHooks,
-    callbacks: Sequence[Any],
-) -> TrainingResult:
-    """Train from the given weights; with validation texts, keep those of the best epoch."""
-    model, n_logits = live.model, live.key.architecture.n_logits
-    live.lent_out = bool(callbacks)
-    n_words = len(weights["bert.embeddings.word_embeddings.weight"])
-    live.load(weights)
-    if not model.compiled:
-        _compile(live)
-    optimizer = model.optimizer
-    if optimizer.built:
-        for variable in optimizer.variables:
-            variable.assign(ops.zeros(variable.shape, variable.dtype))
-    else:
-        optimizer.build(model.trainable_variables)
-    model.seed_generator.state.assign([plan.seed, 0])
-
-    data = _EpochData(examples, n_logits, plan)
-    model.schedule.set(plan, data.n_batches * plan.epochs)
-    all_callbacks: list[Any] = [_Epochs(live, n_words, data, hooks), *callbacks]
-    validation_data = None
-    stopping = None
-    if validation is not None:
-        validation_data = _EpochData(validation, n_logits, plan).for_keras()
-    if validation is not None and plan.patience is not None:
-        stopping = keras.callbacks.EarlyStopping(
-            monitor="val_loss", patience=plan.patience, restore_best_weights=True
-        )
-        all_callbacks.insert(0, stopping)
-    fitted = model.fit(
-        data.for_keras(),
-        validation_data=validation_data,
-        epochs=plan.epochs,
-        callbacks=all_callbacks,
-        # Keras would fail at its first line in a program without a console.
-        verbose=plan.verbose if sys.stdout else 0,
-        shuffle=False,  # the data shuffles itself
-    )
-    history = {name: [float(v) for v in values] for name, values in fitted.history.items()}
-    return TrainingResult(
-        weights=model.weights_by_name(n_words),
-        history=history,
-        best_epoch=stopping.best_epoch if stopping else len(history["loss"]) - 1,
-    )
-
-
-def _binary_agreement(target: Any, logit: Any) -> Any:
-    """Whether the larger share of each text is the class predicted, as CategoricalAccuracy."""
-    return ops.mean(ops.cast(ops.equal(target > 0.5, logit > 0.0), "float32"), axis=-1)
-
-
-def _compile(live: LiveModel) -> None:
-    key = live.key
-    model = live.model
-    model.schedule = WarmUpAndDecay()
-    if key.architecture.n_logits == 1:
-        accuracy = keras.metrics.MeanMetricWrapper(_binary_agreement, name="accuracy")
-    else:
-        accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
-    model.compile(
-        optimizer=ScheduledAdam(model.schedule),
-        loss=focal_loss(
-            key.architecture.n_logits, gamma=key.gamma, label_smoothing=key.label_smoothing
-        ),
-        weighted_metrics=[accuracy],
-        # On a CPU, XLA compiles each width of batch for seconds: more than it saves in a fit.
-        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
-    )

@@ -8,7 +8,7 @@ from typing import Any
 import joblib
 from sklearn.utils.validation import check_is_fitted
 
-from skbert_filter.decisions import check_classifier
+from skbert_filter.distinct import check_classifier
 
 
 def load_classifier(model: Any, *, trust: bool = False) -> Any:
@@ -18,11 +18,10 @@ def load_classifier(model: Any, *, trust: bool = False) -> Any:
     ----------
     model : classifier or str or Path
         A fitted classifier; "web" for the bundled filter; a folder written by
-        `SmallBertTextFilter.save_pretrained`;
-        ``registry://workspace/name:version`` of Comet's model registry; or a file written by
-        joblib or pickle.
+        `SmallBertTextFilter.save_pretrained`; ``registry://workspace/name:version`` of Comet's
+        model registry; or a file written by joblib or pickle.
     trust : bool, default=False
-        Whether to load a pickle, be it such a file or registered: it runs the code that is in it.
+        Whether to load a pickle, as a file or registered: it runs the code that is in it.
 
     Returns
     -------
@@ -33,8 +32,7 @@ def load_classifier(model: Any, *, trust: bool = False) -> Any:
     FileNotFoundError
         If there is no such folder or file.
     ValueError
-        If it is not a classifier, the path is that of a file and `trust` is False, or the file
-        cannot be read.
+        If it is not a classifier, is a pickle and `trust` is False, or cannot be read.
     """
     name = model_name(model)
     if isinstance(model, str | PathLike):
@@ -69,6 +67,7 @@ def _load(path: Path, *, trust: bool) -> Any:
             f"{path} is a file, not a folder of save_pretrained, and loading it would run the code "
             "in it. If you trust who wrote it, pass trust=True (--trust)."
         )
+
     try:
         model = joblib.load(path)
     except Exception as error:  # any may come: this runs what is in the file

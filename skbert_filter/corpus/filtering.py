@@ -1,22 +1,159 @@
-"""From files to files: the job itself, from its arguments to its summary."""
+"""From files to files: `filter_corpus`, from its arguments to its summary."""
 
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
 
-from skbert_filter.corpus.audit import kept_texts, write_audit
-from skbert_filter.corpus.job import Job, check_engine, check_job
-from skbert_filter.corpus.resume import Partial, partial_output
-from skbert_filter.corpus.rows import Outcome, Progress, filter_rows
-from skbert_filter.corpus.scores import TextScores
-from skbert_filter.corpus.sources import STANDARD
-from skbert_filter.corpus.summary import FilterSummary
-from skbert_filter.decisions import Nulls
+import pandas as pd
+from sklearn.frozen import FrozenEstimator
+
+from skbert_filter.corpus.classifiers import load_classifier
+from skbert_filter.corpus.job import Job, check_outputs, check_paths
+from skbert_filter.corpus.resume import Journal, Partial, partial_folder, partial_output
+from skbert_filter.corpus.rows import Outcome, Progress, audited, filter_rows
+from skbert_filter.corpus.sources import STANDARD, list_sources
+from skbert_filter.dedup_predictor import DedupPredictor
+from skbert_filter.distinct import Decider, Nulls, TextMemory, check_options
 from skbert_filter.io.atomic import no_room_named
+from skbert_filter.io.decoding import check_encoding
+from skbert_filter.printing import Report, counted, printable
+
+
+@dataclass(frozen=True)
+class FilterSummary(Report):
+    """What `filter_corpus` did.
+
+    Attributes
+    ----------
+    source, destination : str
+        What was read and written; "-" for standard input or output.
+    audit : str or None
+        The file with what was decided for each distinct text.
+    keep : label
+        The label whose rows were kept.
+    threshold : float or None
+        The probability from which on a text has this label; None: `predict` decides.
+    columns : tuple of str or None
+        The columns that were added, with all rows written; None: rows were kept.
+    files, rows, distinct : int
+        Files and rows read, and how many different texts the rows hold.
+    kept, discarded : int
+        Rows with a text of the label to keep, and of the others.
+    nulls, written : int
+        Rows without a text, which count in neither, and rows written.
+    misdecoded : int
+        Distinct texts that look mis-decoded ("â€™").
+    decoded : int
+        Files that were not UTF-8, and were read in the encoding that was named.
+    doubtful : int
+        CSV files of one column whose texts span lines that could be rows as well.
+    recovered : int
+        Distinct texts that an interrupted run had computed; 0 on a cluster, where finished files
+        are kept.
+    seconds : float
+        Time from opening the source to the finished destination.
+    """
+
+    source: str
+    destination: str
+    audit: str | None
+    keep: Any
+    threshold: float | None
+    columns: tuple[str, str] | None
+    files: int
+    rows: int
+    distinct: int
+    kept: int
+    discarded: int
+    nulls: int
+    written: int
+    misdecoded: int
+    decoded: int
+    doubtful: int
+    recovered: int
+    seconds: float
+
+    @property
+    def rows_per_second(self) -> float:
+        """Rows read in a second, on average."""
+        return self.rows / self.seconds
+
+    @property
+    def decision(self) -> str:
+        """What was decided by, in words."""
+        if self.threshold is None:
+            return f"the label {self.keep!r}"
+        return f"the label {self.keep!r} with a probability of {self.threshold:g} or more"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What else a user should know, a sentence each."""
+        notes = []
+        if self.misdecoded:
+            notes.append(
+                f"{counted(self.misdecoded, 'distinct text looks', 'distinct texts look')} "
+                "mis-decoded (such as “â€™” for ’): what made the corpus has read UTF-8 as another "
+                "encoding. Nothing of it was changed."
+            )
+
+        if self.nulls:
+            of_texts = self.kept if self.columns is None else self.kept + self.discarded
+            done = "kept" if self.written > of_texts else "discarded"
+            notes.append(f"{counted(self.nulls, 'row')} without a text: {done}.")
+
+        if self.decoded:
+            files = counted(self.decoded, "file is", "files are")
+            notes.append(f"{files} not UTF-8: decoded as you said.")
+
+        if self.doubtful:
+            notes.append(
+                f"{counted(self.doubtful, 'CSV file has', 'CSV files have')} texts in quotation "
+                "marks that span lines, each of which could be a row as well: see that they are "
+                'whole (docs: files, "Quotation marks").'
+            )
+
+        if self.recovered:
+            notes.append(
+                f"{counted(self.recovered, 'distinct text')} had been computed by an interrupted "
+                "run."
+            )
+        return tuple(notes)
+
+    def __str__(self) -> str:
+        source = "standard input" if self.source == "-" else self.source
+        destination = "Standard output" if self.destination == "-" else self.destination
+        files = f" ({self.files:,} files)" if self.files > 1 else ""
+        share = self.kept / max(self.rows, 1)
+        found = f"{counted(self.kept, 'row')} ({share:.1%}) with {self.decision}"
+
+        if self.columns is None:
+            done = f"{destination} has {found}; discarded: {self.discarded:,}."
+        else:
+            added = " and ".join(map(repr, self.columns))
+            done = f"{destination} has all, with the columns {added}: {found}."
+
+        lines = [
+            f"{counted(self.rows, 'row')} of {source}{files}: "
+            f"{counted(self.distinct, 'distinct text')}.",
+            done,
+            *self.notes,
+            f"{self.seconds:.1f} seconds, {self.rows_per_second:,.0f} rows per second.",
+        ]
+
+        if self.audit is not None:
+            lines.insert(2, f"{self.audit} has each distinct text and what was decided.")
+        return "\n".join(map(printable, lines))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures, ready for JSON."""
+        return asdict(self) | {"rows_per_second": self.rows_per_second}
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the summary as a table of one row."""
+        return pd.DataFrame([self.to_dict()])
 
 
 def filter_corpus(
@@ -47,29 +184,27 @@ def filter_corpus(
     Parameters
     ----------
     model : classifier or str or Path
-        Any fitted text classifier; a folder written by
-        `SmallBertTextFilter.save_pretrained`; ``registry://workspace/name:version`` of Comet's
-        model registry (with `trust`, if it is no filter); or, with `trust`, a file of joblib.
+        Any fitted text classifier, or where one is kept, as for
+        :func:`~skbert_filter.corpus.load_classifier`.
     source : str or Path
         A ``.parquet``, ``.csv``, ``.tsv``, ``.jsonl`` or ``.txt`` file, all but the first also
         with ``.gz`` or ``.zst``; a folder of such files, at any depth; or ``"-"`` for lines on
-        standard input. Of a ``.txt`` file each line is a row. Values of CSV files are taken as
+        standard input. Each line of a ``.txt`` file is a row. Values of CSV files are taken as
         they are written: ``NA`` is a text of two letters.
     destination : str or Path
         The file to write: a table as any table, lines as lines (or as a table), JSON Lines as
         such. For a folder, a folder with files of the same names. ``"-"`` for lines on
-        standard output. It appears when it is complete; see Notes.
+        standard output. It appears when it is complete.
     text : str, default="text"
-        The column, or the member of JSON objects, with the texts. Lines have none.
+        The column, or the member of JSON objects, with the texts. Lines need none.
     keep : label, default=1
         The label to keep: one of ``model.classes_``, or its text form.
     threshold : float, default=None
         Keep texts for which the probability of `keep` is this or more. None: those for which
-        ``model.predict`` gives it: of two classes the more probable one, or what a tuned
-        threshold says.
+        ``model.predict`` gives it.
     columns : (str, str), default=None
-        Write all rows, with two more columns (or members): the label, and the probability of
-        `keep`. These are their names, such as ``("label", "probability")``.
+        The names of two columns (or members) to add to all rows, instead of keeping some: the
+        label and the probability of `keep`, such as ``("label", "probability")``.
     nulls : {"error", "discard", "keep"}, default="error"
         What to do with rows that have no text.
     encoding : str, default=None
@@ -91,7 +226,7 @@ def filter_corpus(
         formula, such as ``=1+1`` or ``@SUM``, in the output and in the audit file.
     engine : {"local", "dask"}, default="local"
         "dask": the files of a folder are filtered by the workers of the
-        ``distributed.Client`` that is open, which must see both folders. See Notes.
+        ``distributed.Client`` that is open, which must see both folders.
     progress : callable, default=None
         Called now and then as ``progress(share, rows, distinct)``: the share of the work
         that is done, between 0 and 1 (NaN of standard input), and the rows and distinct texts
@@ -111,10 +246,8 @@ def filter_corpus(
     BlockingIOError
         If another job is writing `destination`.
     ValueError
-        If `model` is no classifier, or has no probabilities for a `threshold`; if `destination`
-        is `source` or in it; if an extension is unknown, the text column is missing or holds no
-        text, a text is null, a file is damaged or not UTF-8; if no class is `keep`, or an
-        argument is not what is allowed.
+        If an argument is not what is allowed, or a file cannot be read: its text column is missing,
+        a text is null, it is damaged or not UTF-8.
     OSError
         If the disk is full.
 
@@ -122,20 +255,18 @@ def filter_corpus(
     -----
     Until the output is complete it is in the folder ``<destination>.partial``, with the
     results of the model, which are safe as soon as they are computed. A job that was
-    interrupted, killed even, is finished by calling it again: it reads the source anew, asks
-    the model only for what it had not computed, and writes what an uninterrupted run would
-    have written, to the last byte. Nothing is left of it then. Standard output gets lines as
-    they are decided.
+    interrupted, killed even, is finished by calling it again: it reads the source again,
+    computes only what is missing, and writes what an uninterrupted run would have written, to
+    the last byte. Lines on standard output come as they are decided.
 
     With ``engine="dask"`` a file is the work of one worker, and each worker remembers the texts
-    that it has computed. The output is the same. A worker that is lost is survived. A job that
-    was interrupted goes on with the files that were not finished. `audit` and `store` are for
+    that it has computed. The output is the same. A worker that is lost is survived; an
+    interrupted job resumes with the files that were not finished. `audit` and `store` are for
     one machine.
 
     Examples
     --------
-    >>> import tempfile
-    >>> from pathlib import Path
+    >>>     >>> from pathlib import Path
     >>> from skbert_filter import filter_corpus
     >>> from skbert_filter.inspection.baselines import tfidf_baseline
     >>> texts = ["View All", "View more", "We make steel tools", "We build tools"]
@@ -151,68 +282,99 @@ def filter_corpus(
     (3, 2, 1, 2)
     """
     start = perf_counter()
-    job = check_job(
-        model,
-        source,
-        destination,
+    source, destination = Path(source), Path(destination)
+    audit = None if audit is None else Path(audit)
+    names = check_options(threshold, columns, nulls)
+    check_encoding(encoding)
+    files = list_sources(source)
+    check_paths(source, destination, audit, {"model": model, "store": store})
+    _check_engine(engine, source, destination, {"audit": audit, "store": store})
+
+    check = partial(check_outputs, source, destination, files, audit, overwrite=overwrite)
+    # all that can fail before the model, since to load it takes longest
+    check(resumed=destination != STANDARD and partial_folder(destination).exists())
+
+    classifier = load_classifier(model, trust=trust)
+    if store is not None:
+        if isinstance(classifier, DedupPredictor):
+            raise ValueError(
+                "The model is a DedupPredictor, which may have a store: set that with "
+                "model.set_params(store=...), and omit store here."
+            )
+        classifier = DedupPredictor(FrozenEstimator(classifier), store=str(store))
+
+    wanted = names is not None or audit is not None
+    decider = Decider(classifier, keep, threshold, with_probabilities=wanted)
+    job = Job(
+        source=source,
+        destination=destination,
+        files=files,
         text=text,
-        keep=keep,
-        threshold=threshold,
-        columns=columns,
+        decider=decider,
+        columns=names,
         nulls=nulls,
         encoding=encoding,
         audit=audit,
-        store=store,
-        trust=trust,
-        overwrite=overwrite,
         escape_formulas=escape_formulas,
     )
-    check_engine(engine, job, store)
-    of_workers = engine == "dask"
-    with no_room_named(job.target), _work_folder(job, keep_files=of_workers) as (folder, partial):
-        if of_workers:
-            from skbert_filter.corpus.dask_engine import filter_files
 
-            assert partial is not None
-            outcome = filter_files(job, partial, progress)
+    with no_room_named("standard output" if destination == STANDARD else destination):
+        if destination == STANDARD:
+            outcome = _run(job, None, overwrite, progress)
         else:
-            outcome = _run(job, folder, partial, progress)
+            with partial_output(
+                destination,
+                job.manifest(),
+                lambda resumed: check(resumed=resumed),
+                overwrite=overwrite,
+                keep_files=engine == "dask",
+            ) as place:
+                if engine == "dask":
+                    from skbert_filter.corpus.dask_engine import filter_files
+
+                    outcome = filter_files(job, place, progress)
+                else:
+                    outcome = _run(job, place, overwrite or place.resumed, progress)
+
     return FilterSummary(
         source=str(source),
         destination=str(destination),
         audit=None if audit is None else str(audit),
-        keep=job.decider.keep,
+        keep=decider.keep,
         threshold=threshold,
-        columns=job.columns,
-        files=len(job.files),
+        columns=names,
+        files=len(files),
         **asdict(outcome),
         discarded=outcome.rows - outcome.nulls - outcome.kept,
         seconds=perf_counter() - start,
     )
 
 
-def _run(job: Job, folder: Path, partial: Partial | None, progress: Progress | None) -> Outcome:
+def _check_engine(
+    engine: str, source: Path, destination: Path, of_one_machine: dict[str, Any]
+) -> None:
+    """Refuse an engine that does not exist, and what the workers of a cluster cannot do."""
+    if engine == "local":
+        return
+    if engine != "dask":
+        raise ValueError(f"engine is {engine!r}. It must be 'local' or 'dask'.")
+    if not source.is_dir() or destination == STANDARD:
+        raise ValueError(
+            f'engine="dask" is for a folder of files, each of which is the work of one worker, but '
+            f"{source} is not one. Cut it into files, or omit the engine (--dask) "
+            '(docs: cluster, "A folder of files").'
+        )
+    for name, given in of_one_machine.items():
+        if given is not None:
+            raise ValueError(f'{name} is for one machine. Omit it, or engine="dask" (--dask).')
+
+
+def _run(job: Job, place: Partial | None, overwrite: bool, progress: Progress | None) -> Outcome:
     """Do a job in this process, and write its output and audit file."""
-    with kept_texts(job, folder) as keep_texts:
-        scores = TextScores(job.decider, partial, keep_texts)
-        output = None if partial is None else partial.output
-        outcome = filter_rows(job, scores, output, progress)
-    resumed = partial is not None and partial.resumed
-    write_audit(job, scores, folder, overwrite=job.overwrite or resumed)
+    journal = None if place is None else Journal(job.decider, place)
+    memory = TextMemory(journal or job.decider)
+    output = None if place is None else place.output
+    with audited(job, memory, overwrite=overwrite) as on_texts:
+        outcome = filter_rows(job, memory, output, on_texts, progress)
+    outcome.recovered = journal.recovered if journal else 0
     return outcome
-
-
-@contextmanager
-def _work_folder(job: Job, *, keep_files: bool) -> Iterator[tuple[Path, Partial | None]]:
-    if job.destination == STANDARD:
-        with tempfile.TemporaryDirectory() as folder:
-            yield Path(folder), None
-    else:
-        with partial_output(
-            job.destination,
-            job.manifest(),
-            job.check_outputs,
-            overwrite=job.overwrite,
-            keep_files=keep_files,
-        ) as partial:
-            yield partial.folder, partial

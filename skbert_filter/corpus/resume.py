@@ -9,9 +9,13 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from skbert_filter.distinct import DECISION
 from skbert_filter.duplicates.stores import Store
 from skbert_filter.io.atomic import publish
 
@@ -26,36 +30,51 @@ _OUTPUT = "output"
 _RECORDS = "records"
 
 
+class Journal:
+    """Decisions that outlive the process: those of a chunk are found again by its texts."""
+
+    def __init__(self, decide: Callable[[list[str]], np.ndarray], partial: "Partial") -> None:
+        self._decide = decide
+        self._store, self._space = partial.store, partial.space
+        self.recovered = 0
+
+    def __call__(self, texts: list[str]) -> np.ndarray:
+        """Return what an interrupted run has decided, or decide now; kept when this returns."""
+        key = _chunk_key(texts)
+        known = self._store.get(self._space, [key]).get(_LAYOUT, {})
+        if key in known:
+            self.recovered += len(texts)
+            return np.frombuffer(known[key], DECISION)
+
+        decisions = self._decide(texts)
+        self._store.put(self._space, _LAYOUT, [key], [decisions.tobytes()])
+        return decisions
+
+
+def _chunk_key(texts: list[str]) -> bytes:
+    """Return a hash of some texts in their order; their lengths tell them apart."""
+    lengths = np.fromiter(map(len, texts), "<i8", len(texts))
+    digest = blake2b(lengths.tobytes(), digest_size=16)
+    # One by one: long texts are not to be in memory three times.
+    for text in texts:
+        digest.update(text.encode("utf-8", "surrogatepass"))
+    return digest.digest()
+
+
 @dataclass(frozen=True)
 class Partial:
     """An output that is being written.
 
-    Attributes
-    ----------
-    folder : Path
-        For whatever else the job has to put down.
-    output : Path
-        The file or folder to write, which does not exist yet; but see `partial_output`.
-    records : Path
-        A folder for what is known of finished files of the output, made by who needs it.
-    resumed : bool
-        Whether an interrupted run of the same job has been here.
+    `output` and `records`, for what is known of its finished files, do not exist yet, unless files
+    are kept. `resumed` says whether an interrupted run of the same job has been here.
     """
 
     folder: Path
     output: Path
     records: Path
     resumed: bool
-    _store: Store
-    _space: str
-
-    def get(self, key: bytes) -> bytes | None:
-        """Return what this or an interrupted run has put under a key."""
-        return self._store.get(self._space, [key]).get(_LAYOUT, {}).get(key)
-
-    def put(self, key: bytes, value: bytes) -> None:
-        """Keep a result, safe from a kill when this returns."""
-        self._store.put(self._space, _LAYOUT, [key], [value])
+    store: Store
+    space: str
 
 
 def partial_folder(destination: Path) -> Path:
@@ -74,32 +93,13 @@ def partial_output(
 ) -> Iterator[Partial]:
     """Give a place to write to, which becomes `destination` when the block ends well.
 
-    When it does not, results that were put stay in the folder, and the next job with the same
-    manifest finds them. What was written is removed, unless it is to be kept: it is cheap to
-    write again.
-
-    Parameters
-    ----------
-    destination : Path
-        A file or folder.
-    manifest : dict
-        What the job is, for JSON. Results are kept by its members "model" and "decision".
-    check : callable
-        Raises an error if the job must not write. It is called while no other job can write
-        there, with whether an interrupted run of this job may have written something.
-    overwrite : bool
-        Whether a folder of another job may be taken over, and the destination be replaced.
-    keep_files : bool, default=False
-        Whether the next job with the same manifest finds the output and the records too.
-
-    Raises
-    ------
-    BlockingIOError
-        If a living job is writing there.
-    FileExistsError
-        If the folder is of another job, or holds other things.
+    When it does not, decisions stay in the folder for the next job of the same manifest, and
+    written files only with `keep_files`: they are cheap to write again. `check` raises an error if
+    the job must not write; it is called while no other job can write there, with whether an
+    interrupted run of this job may have written something.
     """
     folder = partial_folder(destination)
+    manifest = json.loads(json.dumps(manifest, default=str))
     _check_is_ours(folder)
     folder.mkdir(exist_ok=True)
 
@@ -108,20 +108,24 @@ def partial_output(
         is_known = _is_of(folder, manifest, overwrite=overwrite)
         check(is_known)
         if not is_known:
-            _write_manifest(folder, manifest)
+            # In ASCII: names of files may hold what UTF-8 cannot.
+            (folder / _NEW_MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="ascii")
+            publish(folder / _NEW_MANIFEST, folder / _MANIFEST, overwrite=True)
+
         kept = (_MANIFEST, _SCORES, *((_OUTPUT, _RECORDS) if keep_files else ()))
         _clean(folder, *(kept if is_known else kept[:2]))
 
-        has_results = False
         output, records = folder / _OUTPUT, folder / _RECORDS
+        space = json.dumps([manifest["model"], manifest["decision"]])
+        has_results = False
         try:
             with closing(Store(folder / _SCORES)) as store:
                 store.begin_writing()
-                decided_by = json.dumps([manifest["model"], manifest["decision"]])
                 try:
-                    yield Partial(folder, output, records, is_known, store, decided_by)
+                    yield Partial(folder, output, records, is_known, store, space)
                 finally:
                     has_results = store.size().results > 0 or any(records.glob("*"))
+
             check(True)
         except BaseException as error:
             if has_results:
@@ -167,6 +171,7 @@ def _locked(folder: Path, destination: Path) -> Iterator[None]:
             if getattr(error, "sqlite_errorname", "") != "SQLITE_BUSY":
                 raise OSError(f"{folder} cannot be locked: {error}.") from error
             is_there = False
+
         if not is_there:
             raise BlockingIOError(
                 f"Another job is writing {destination}. Wait until it has ended, or name another "
@@ -205,26 +210,15 @@ def _is_of(folder: Path, manifest: dict[str, Any], *, overwrite: bool) -> bool:
         known = json.loads(path.read_bytes())
     except ValueError:
         return False
-    wanted = json.loads(_as_json(manifest))
-    if known != wanted and not overwrite:
+
+    if known != manifest and not overwrite:
         raise FileExistsError(
             f"{folder} is what an interrupted job left, and that was another: "
-            f"{_difference(known, wanted)}. Run that job again to finish it, delete {folder}, or "
+            f"{_difference(known, manifest)}. Run that job again to finish it, delete {folder}, or "
             "pass overwrite=True (--overwrite) to begin this one "
             '(docs: files, "If it is interrupted").'
         )
-    return known == wanted
-
-
-def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
-    written = folder / _NEW_MANIFEST
-    written.write_text(_as_json(manifest), encoding="utf-8")
-    written.replace(folder / _MANIFEST)
-
-
-def _as_json(manifest: dict[str, Any]) -> str:
-    # In ASCII: names of files may hold what UTF-8 cannot.
-    return json.dumps(manifest, indent=1, default=str)
+    return known == manifest
 
 
 def _difference(known: dict[str, Any], wanted: dict[str, Any]) -> str:

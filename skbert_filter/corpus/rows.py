@@ -3,10 +3,13 @@
 Knows nothing of where a job may write, and of what an interrupted one has left.
 """
 
+from array import array
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -14,17 +17,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from skbert_filter.corpus.job import Job
-from skbert_filter.corpus.scores import TextScores
 from skbert_filter.corpus.sources import SourceFile
+from skbert_filter.distinct import TextMemory
+from skbert_filter.io.atomic import remove_leftovers
 from skbert_filter.io.columns import check_no_nulls, valid_texts
+from skbert_filter.io.mojibake import looks_misdecoded
 from skbert_filter.io.reading import TableReader, open_rows
-from skbert_filter.io.writing import Write, open_writer, standard_output
+from skbert_filter.io.writing import Write, create_table, open_writer, standard_output
 
 # Batches of a corpus are decided together, so that small files make no small calls of the model.
 _GROUP_ROWS = 1 << 17
 _GROUP_BYTES = 1 << 23
 
 Progress = Callable[[float, int, int], None]
+# Takes the texts that are new, the numbers of all texts of a group, and which of them each row has.
+OnTexts = Callable[[list[str], np.ndarray, pa.Array], None]
 
 
 @dataclass
@@ -57,36 +64,26 @@ class _Piece:
 
 def filter_rows(
     job: Job,
-    scores: TextScores,
+    memory: TextMemory,
     output: Path | None,
+    on_texts: OnTexts | None = None,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Read the files of a job, and write what is to be written of each.
-
-    Parameters
-    ----------
-    job : Job
-    scores : TextScores
-    output : Path or None
-        The file or folder to write. None: standard output.
-    progress : callable, default=None
-        As for `filter_corpus`.
-
-    Returns
-    -------
-    outcome : Outcome
-    """
+    """Read the files of a job, and write what is to be written of each; None is standard output."""
     outcome = Outcome()
-    share_before = 0.0
     written: SourceFile | None = None
     write: Any = None
+    share_before = 0.0
+
+    def advance(start: float, stop: float, share: float) -> None:
+        if progress is not None:
+            progress(start + share * (stop - start), outcome.rows, len(memory))
+
     with ExitStack() as writer:
         for group in _groups(_pieces(job)):
-            for part in _decide(job, group, scores, outcome):
-                if progress:
-                    share = share_before + part * (group[-1].share - share_before)
-                    progress(share, outcome.rows, len(scores))
-            share_before = group[-1].share
+            share = group[-1].share
+            _decide(job, group, memory, outcome, on_texts, partial(advance, share_before, share))
+            share_before = share
 
             for piece in group:
                 if written is not piece.file:
@@ -100,8 +97,7 @@ def filter_rows(
             # Not kept while the next one is read.
             group.clear()
 
-    outcome.distinct = len(scores)
-    outcome.misdecoded, outcome.recovered = scores.misdecoded, scores.recovered
+    outcome.distinct = len(memory)
     return outcome
 
 
@@ -113,10 +109,10 @@ def _pieces(job: Job) -> Iterator[_Piece]:
             schema = job.schema_of(table)
             first_row = 1
             for batch, share in table.batches:
-                yield _Piece(
-                    file, table, schema, first_row, (done + share * file.bytes) / total, batch
-                )
+                share = (done + share * file.bytes) / total
+                yield _Piece(file, table, schema, first_row, share, batch)
                 first_row += batch.num_rows
+
             done += file.bytes
             yield _Piece(file, table, schema, first_row, done / total, None)
 
@@ -135,8 +131,15 @@ def _groups(pieces: Iterator[_Piece]) -> Iterator[list[_Piece]]:
     yield group
 
 
-def _decide(job: Job, group: list[_Piece], scores: TextScores, outcome: Outcome) -> Iterator[float]:
-    """Set what is to be written of each piece; give the share that is done."""
+def _decide(
+    job: Job,
+    group: list[_Piece],
+    memory: TextMemory,
+    outcome: Outcome,
+    on_texts: OnTexts | None,
+    advance: Callable[[float], None],
+) -> None:
+    """Set what is to be written of each piece."""
     finished = [piece.table for piece in group if piece.rows is None]
     outcome.decoded += sum(table.encoding is not None for table in finished)
     outcome.doubtful += sum(table.is_doubtful for table in finished)
@@ -144,17 +147,20 @@ def _decide(job: Job, group: list[_Piece], scores: TextScores, outcome: Outcome)
     if not filled:
         return
 
-    texts = pa.concat_arrays([_texts(job, piece) for piece in filled]).dictionary_encode()
-    codes = texts.indices
-    numbers = np.empty(len(texts.dictionary), np.intp)
+    column = pa.concat_arrays([_texts(job, piece) for piece in filled]).dictionary_encode()
+    codes, texts = column.indices, column.dictionary.to_pylist()
     outcome.rows += len(codes)
     outcome.nulls += codes.null_count
-    yield from scores.fill(numbers, texts.dictionary.to_pylist())
-    if job.audit is not None:
-        rows = np.bincount(codes.drop_null().to_numpy(), minlength=len(numbers))
-        scores.count(numbers, rows)
 
-    labels = pa.array(scores.labels_of(numbers))
+    n_known = len(memory)
+    numbers = memory.numbers_of(texts, advance)
+    new = [texts[i] for i in np.flatnonzero(numbers >= n_known)]
+    outcome.misdecoded += sum(map(looks_misdecoded, new))
+    if on_texts is not None:
+        on_texts(new, numbers, codes)
+
+    decisions = memory[numbers]
+    labels = pa.array(decisions["label"])
     is_kept = pc.equal(labels, job.decider.keep_number).take(codes)
     outcome.kept += is_kept.true_count
     added = {}
@@ -162,7 +168,7 @@ def _decide(job: Job, group: list[_Piece], scores: TextScores, outcome: Outcome)
         chosen = is_kept.fill_null(job.nulls == "keep")
     else:
         chosen = pc.or_(is_kept.is_valid(), job.nulls == "keep")
-        probabilities = pa.array(scores.probabilities_of(numbers), from_pandas=True)
+        probabilities = pa.array(decisions["probability"], from_pandas=True)
         values = (pa.array(job.labels).take(labels).take(codes), probabilities.take(codes))
         added = dict(zip(job.columns, values, strict=True))
 
@@ -173,8 +179,8 @@ def _decide(job: Job, group: list[_Piece], scores: TextScores, outcome: Outcome)
         names = set(piece.schema.names).difference(added)
         places = [i for i, name in enumerate(piece.rows.schema.names) if name in names]
         result = piece.rows.select(places)
-        for name, column in added.items():
-            result = result.append_column(name, column.slice(start, n_rows))
+        for name, values_of_rows in added.items():
+            result = result.append_column(name, values_of_rows.slice(start, n_rows))
         piece.result = result.filter(chosen.slice(start, n_rows))
         start += n_rows
 
@@ -198,4 +204,66 @@ def _open_writer(job: Job, piece: _Piece, output: Path | None) -> AbstractContex
         piece.schema,
         job.format_of(piece.table.format),
         escape_formulas=job.escape_formulas,
+    )
+
+
+@contextmanager
+def audited(job: Job, memory: TextMemory, *, overwrite: bool) -> Iterator[OnTexts | None]:
+    """Give what notes texts and counts while a job runs, and write its audit file at the end."""
+    if job.audit is None:
+        yield None
+        return
+
+    # Distinct texts are too many for memory. A file without a name is gone even after a kill.
+    schema = pa.schema({"text": pa.large_string()})
+    rows = array("q")
+    with TemporaryFile(dir=job.audit.absolute().parent) as file:
+        with pa.ipc.new_stream(file, schema) as stream:
+
+            def note(new: list[str], numbers: np.ndarray, codes: pa.Array) -> None:
+                stream.write_batch(pa.record_batch([new], schema=schema))
+                rows.frombytes(bytes(rows.itemsize * len(new)))
+                n_rows = np.bincount(codes.drop_null().to_numpy(), minlength=len(numbers))
+                np.frombuffer(rows, np.int64)[numbers] += n_rows
+
+            yield note
+
+        file.seek(0)
+        if overwrite:
+            # A run of this job may have been killed while it wrote this.
+            remove_leftovers(job.audit)
+        counts = np.frombuffer(rows, np.int64)
+        empty = _audit_rows(job, pa.array([], pa.large_string()), memory[np.arange(0)], counts[:0])
+        with (
+            pa.ipc.open_stream(file) as batches,
+            create_table(
+                job.audit,
+                empty.schema,
+                overwrite=overwrite,
+                escape_formulas=job.escape_formulas,
+            ) as write,
+        ):
+            first = 0
+            for batch in batches:
+                numbers = np.arange(first, first + len(batch))
+                write(_audit_rows(job, batch.column(0), memory[numbers], counts[numbers]))
+                first += len(batch)
+
+
+def _audit_rows(
+    job: Job, texts: pa.Array, decisions: np.ndarray, rows: np.ndarray
+) -> pa.RecordBatch:
+    labels = pa.array(job.labels)
+    keep = job.labels[job.decider.keep_number]
+    is_kept = decisions["label"] == job.decider.keep_number
+    return pa.record_batch(
+        {
+            "text": texts,
+            "label": labels.take(pa.array(decisions["label"])),
+            "probability": pa.array(decisions["probability"], from_pandas=True),
+            "rows": pa.array(rows),
+            "decision": pa.array(np.where(is_kept, "keep", "discard"), pa.string()),
+            "keep": pa.array([keep] * len(texts), labels.type),
+            "threshold": pa.array([job.decider.threshold] * len(texts), pa.float64()),
+        }
     )

@@ -49,27 +49,9 @@ _ABSENT = object()
 
 
 def code_parts(value: Any) -> tuple[str, dict[str, Any]] | None:
-    """Take apart a function, class, module, method, property or code object.
+    """Return a label and the parts of a function, class, module, method, property or code object.
 
-    Returns
-    -------
-    label : str
-        What kind of code it is; for code of a library its name and version, which say all.
-    parts : dict of str to object
-        What it consists of: instructions, defaults, closure, and the globals that the
-        instructions name; for a class its bases and attributes.
-
-        None in place of both where `value` is not code.
-
-    Examples
-    --------
-    >>> from skbert_filter.duplicates.code_parts import code_parts
-    >>> suffix = "!"
-    >>> def shout(text):
-    ...     return text.upper() + suffix
-    >>> label, parts = code_parts(shout)
-    >>> label, parts["__globals__['suffix']"]
-    ('function', '!')
+    The label of library code, its name and version, says all. None for what is not code.
     """
     kind = type(value)
     if kind in _FIELDS:
@@ -77,6 +59,7 @@ def code_parts(value: Any) -> tuple[str, dict[str, Any]] | None:
     if kind is np.ufunc:
         name = _ufunc_name(value)
         return (name, {}) if name else None
+
     if not isinstance(value, type | FunctionType | BuiltinFunctionType | ModuleType):
         return None
 
@@ -84,6 +67,7 @@ def code_parts(value: Any) -> tuple[str, dict[str, Any]] | None:
         return name, {}
     if isinstance(value, FunctionType):
         return "function", _function_parts(value)
+
     if isinstance(value, type):
         parts = {name: part for name, part in vars(value).items() if name not in _CLASS_NOISE}
         return "class", parts | {"__bases__": value.__bases__, "__class__": type(value)}
@@ -95,18 +79,8 @@ def code_parts(value: Any) -> tuple[str, dict[str, Any]] | None:
 def library_name(value: Any, name: str | None = None) -> str | None:
     """Return name and version of what a library defines, None for code of users.
 
-    `value` is a module, or an object that knows its module; `name` is its name there, if that is
-    not its qualified name. None is returned too for what cannot be imported by its name, such as
-    a function made by another function: its code and closure have to count.
-
-    Examples
-    --------
-    >>> from sklearn.linear_model import Ridge
-    >>> from skbert_filter.duplicates.code_parts import library_name
-    >>> library_name(Ridge)
-    'sklearn.linear_model._ridge:Ridge ...'
-    >>> library_name(lambda text: text) is None
-    True
+    `name` is its name in its module, if that is not its qualified name. None too for what cannot be
+    imported by its name, such as a function made by another: its code and closure have to count.
     """
     if isinstance(value, ModuleType):
         version = _library_version(value.__name__)
@@ -145,6 +119,7 @@ def _library_version(module: str) -> str | None:
         # To import a library only to learn its version could take seconds.
         spec = None if top in sys.modules else importlib.util.find_spec(top)
         file = spec.origin if spec else getattr(sys.modules.get(top), "__file__", None)
+
     if file is None or file in ("built-in", "frozen"):
         return _PYTHON if top in sys.stdlib_module_names else None
     return _file_version(top, file)
@@ -187,6 +162,7 @@ def _function_parts(function: FunctionType) -> dict[str, Any]:
         "__kwdefaults__": function.__kwdefaults__,
         "__dict__": vars(function),
     }
+
     names = function.__code__.co_freevars
     for name, cell in zip(names, function.__closure__ or (), strict=True):
         # An empty cell is a variable of the outer function that has no value yet.
@@ -216,6 +192,7 @@ def _names_in(code: CodeType) -> list[tuple[str, ...]]:
         elif step.opname == "IMPORT_NAME":
             module = "." * steps[i - 2].argval + step.argval
             chains += [(module, name) for name in steps[i - 1].argval or ("",)]
+
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             chains += _names_in(constant)

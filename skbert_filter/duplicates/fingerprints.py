@@ -62,103 +62,50 @@ _COUNTING = ("sklearn.neighbors._kd_tree", "sklearn.neighbors._ball_tree")
 
 
 def fingerprint(estimator: Any) -> str:
-    """Return a hash of all that an estimator's answers depend on.
+    """Return a hash of all that an estimator's answers depend on, as 32 hexadecimal digits.
 
-    Parameters
-    ----------
-    estimator : object
-        Usually a fitted estimator.
-
-    Returns
-    -------
-    fingerprint : str
-        32 hexadecimal digits.
-
-    Raises
-    ------
-    TypeError
-        If something in it cannot be hashed, such as a lock, a generator, an open file
-        or a live Keras model. The message names the attribute.
-
-    Notes
-    -----
-    Counted are classes, parameters and learnt attributes down to the last bit, in the
-    form in which they are pickled. Code of libraries counts by name and version, code
-    of users (notebooks, scripts, own modules, editable installs) by its instructions
-    and all that it names, so that redefining a helper changes the fingerprint.
-
-    An object whose class defines `fingerprint_`, or that has it as an attribute of its
-    own, counts by its class and that str. A
-    :class:`~sklearn.frozen.FrozenEstimator` counts as what it holds.
-
-    Not seen are a function of a library that was replaced at run time, modules that
-    are imported by a computed name, files that are read while predicting, settings such
-    as :func:`sklearn.set_config`, and the versions of libraries that a library uses. A
-    module of users that a function imports when it runs is imported here.
-
-    Examples
-    --------
-    >>> from sklearn.linear_model import LogisticRegression
-    >>> from skbert_filter.duplicates.fingerprints import fingerprint
-    >>> model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
-    >>> before = fingerprint(model)
-    >>> model.coef_[0, 0] += 1e-9
-    >>> fingerprint(model) == before
-    False
+    Counted are classes, parameters and learnt attributes to the last bit, as they are pickled. Code
+    of libraries counts by name and version, that of users by its instructions and all that it
+    names. An object with `fingerprint_` counts by its class and that str. Not seen are a function
+    of a library that was replaced at run time, modules that are imported by a computed name, files
+    that are read while predicting, settings, and the versions of libraries that a library uses.
     """
-    return _Walk("estimator", _REMEDY).root(estimator).hex()
-
-
-def has_fingerprint(estimator: Any, found: str) -> bool:
-    """Whether an estimator still has the fingerprint that it had, and is not being changed now."""
-    try:
-        return fingerprint(estimator) == found
-    except Exception:
-        # Another thread has done half of something: it could be hashed before.
-        return False
+    return _Walk("estimator").root(estimator).hex()
 
 
 def check_fingerprint(estimator: Any) -> None:
-    """Refuse an estimator whose fingerprint does not survive pickling.
-
-    Raises
-    ------
-    TypeError
-        If its state changes by itself, because it holds a time or an address say, or
-        cannot be hashed. The message names the attribute.
-
-    Examples
-    --------
-    >>> from sklearn.linear_model import Ridge
-    >>> from skbert_filter.duplicates.fingerprints import check_fingerprint
-    >>> check_fingerprint(Ridge())
-    """
+    """Refuse an estimator whose fingerprint does not survive pickling, naming the attribute."""
     before: _Trace = []
     after: _Trace = []
-    digest = _Walk("estimator", _REMEDY, before).root(estimator)
-    if _Walk("estimator", _REMEDY, after).root(_copied(estimator)) != digest:
+    digest = _Walk("estimator", trace=before).root(estimator)
+    if _Walk("estimator", trace=after).root(_copied(estimator)) != digest:
         path = next(p for (p, d), (_, again) in zip(before, after, strict=False) if d != again)
         raise TypeError(
             f"{path} changes when it is pickled, so no result could be found again. {_REMEDY}"
         )
 
 
+def check_unchanged(estimator: Any, found: str, method: str) -> None:
+    """Refuse results of an estimator that no longer has the fingerprint that it had."""
+    try:
+        if fingerprint(estimator) == found:
+            return
+    except Exception:  # any may come: another thread has done half of something
+        pass
+    frozen = isinstance(estimator, FrozenEstimator)
+    raise RuntimeError(
+        f"{type(estimator.estimator if frozen else estimator).__name__} changed while it computed "
+        f"{method}, so that nobody knows which model these results are of. Those of finished "
+        "chunks are stored. If another thread fits or changes it, wait for that, or wrap a copy of "
+        'it; if it changes by predicting, pass fingerprint="v1", and change that whenever the '
+        "model changes."
+    )
+
+
 def content_digest(value: Any) -> bytes:
-    """Return 16 bytes for a cell of a table (str, number, None, date, NumPy scalar and so on).
+    """Return 16 bytes for a cell of a table, the same in every process for equal cells of a type.
 
-    They are the same in every process for equal values of one type. NaN counts as equal to NaN,
-    and -0.0 to 0.0; 1, 1.0 and True differ.
-
-    Raises
-    ------
-    TypeError
-        If the value cannot be hashed.
-
-    Examples
-    --------
-    >>> from skbert_filter.duplicates.fingerprints import content_digest
-    >>> content_digest(-0.0) == content_digest(0.0) != content_digest(0)
-    True
+    NaN counts as equal to NaN, and -0.0 to 0.0; 1, 1.0 and True differ.
     """
     if type(value) in (float, complex) or isinstance(value, np.inexact):
         value = value + 0.0 if value == value else type(value)("nan")
@@ -171,14 +118,14 @@ def _copied(estimator: Any) -> Any:
     for copied in (lambda: pickle.loads(pickle.dumps(estimator)), lambda: copy.deepcopy(estimator)):
         with suppress(Exception):  # any may come: this calls code of users
             return copied()
-    # It vouches for itself by `fingerprint_`, or cannot be pickled for a reason of its own.
+    # It vouches for itself by `fingerprint_`, or cannot be pickled for its own reasons.
     return estimator
 
 
 class _Walk:
     """One pass over an object and all that it holds, each object once."""
 
-    def __init__(self, name: str, remedy: str, trace: _Trace | None = None) -> None:
+    def __init__(self, name: str, remedy: str = _REMEDY, trace: _Trace | None = None) -> None:
         self._path = [name]
         self._remedy = remedy
         self._trace = trace
@@ -230,6 +177,7 @@ class _Walk:
             return label, contents, [("", list(value)), *parts]
         if kind in (set, frozenset):
             return kind.__name__, sorted(self.digest(item, "{...}") for item in value), []
+
         # joblib's workers are given large arrays as memory maps.
         if kind in (np.ndarray, np.memmap):
             return _cells(value)
@@ -240,6 +188,7 @@ class _Walk:
             return code[0], [], _attributes(code[1])
         if (table := _table_parts(value)) is not None:
             return "table", [], [("", kind), ("", table)]
+
         # An inherited property knows nothing of parameters that a subclass adds.
         if "fingerprint_" in vars(kind) or "fingerprint_" in getattr(value, "__dict__", ()):
             own = getattr(value, "fingerprint_", None)
@@ -356,11 +305,13 @@ def _cells(array: np.ndarray) -> _Apart:
         # Between and after the fields lies padding, of any content.
         label = f"array {dtype.names} {array.shape}"
         return label, [], [(f"[{name!r}]", array[name]) for name in dtype.names]
+
     if dtype.hasobject or dtype.kind == "T":
         return label, [], [("", array.ravel().tolist())]
     if dtype.char in "gG":
         # Padded, too.
         return label, [], [("", list(map(repr, array.ravel())))]
+
     flat = np.ascontiguousarray(array).reshape(-1)
     return label, [flat.view(np.uint8)] if flat.nbytes else [], []
 

@@ -1,7 +1,6 @@
 """Keys that tell which rows are the same, in one hashing pass without sorting.
 
-Those of `text_keys` and `row_keys` hold within a call, `lasting_keys` in every process.
-
+Those of `text_keys` and `row_keys` hold within a call, `stable_hashes` in every process.
 Knows nothing of estimators or models.
 """
 
@@ -69,43 +68,22 @@ def text_keys(texts: Sequence[str], key: Key = "exact") -> Sequence[str]:
     """
     if key == "exact":
         return texts
+
     codes, distinct = first_seen(texts)
     folded = _fold(distinct, key, lambda i: texts.index(distinct[i]))
     return [folded[code] for code in codes.tolist()]
 
 
 def first_seen(values: Sequence[_H]) -> tuple[np.ndarray, list[_H]]:
-    """Number distinct values in the order in which they are first seen.
-
-    Parameters
-    ----------
-    values : sequence of hashable
-        The values.
-
-    Returns
-    -------
-    codes : ndarray of intp of shape (len(values),)
-        The number of each value: ``distinct[codes[i]] == values[i]``.
-    distinct : list
-        The distinct values.
-
-    Notes
-    -----
-    Arrow's hash table does it for str and bytes, in about the time of
-    `pandas.factorize`; that of Python for all else, and for lone surrogates.
-
-    Examples
-    --------
-    >>> from skbert_filter.duplicates.keys import first_seen
-    >>> first_seen(["b", "a", "b"])
-    (array([0, 1, 0]), ['b', 'a'])
-    """
+    """Return codes of values in first-seen order, and the distinct values that they number."""
     kinds = set(map(type, values))
     if kinds in ({str}, {bytes}):
-        # "large": the others hold 2 GB in one piece at most
+        # Arrow's hash table, as fast as that of pandas; large, as others hold 2 GB in one piece
         arrow_type = pa.large_string() if kinds == {str} else pa.large_binary()
         with suppress(UnicodeError, pa.ArrowException):
             return _encode(pa.array(values, arrow_type))
+
+    # all else, and lone surrogates
     numbers: defaultdict[_H, int] = defaultdict()
     numbers.default_factory = numbers.__len__
     codes = np.fromiter(map(numbers.__getitem__, values), np.intp, len(values))
@@ -113,58 +91,47 @@ def first_seen(values: Sequence[_H]) -> tuple[np.ndarray, list[_H]]:
 
 
 def first_rows(codes: np.ndarray) -> np.ndarray:
-    """Return the first row of each distinct value.
-
-    Parameters
-    ----------
-    codes : ndarray of intp of shape (n_rows,)
-        As `first_seen` returns them.
-
-    Returns
-    -------
-    rows : ndarray of intp of shape (n_distinct,)
-        In ascending order.
-
-    Examples
-    --------
-    >>> from skbert_filter.duplicates.keys import first_rows, first_seen
-    >>> codes, _ = first_seen(["b", "b", "a", "b"])
-    >>> first_rows(codes)
-    array([0, 2])
-    """
+    """Return the first row of each distinct value, in ascending order."""
     return np.flatnonzero(np.diff(np.maximum.accumulate(codes), prepend=-1))
+
+
+def factorize(X: Any, key: Key = "exact") -> tuple[np.ndarray, list[Any]] | None:
+    """Return `first_seen` of the keys of texts, or of the rows of an array or table.
+
+    None where `X` is neither, such as a sparse matrix, or has cells that cannot be hashed.
+    """
+    if (in_arrow := _arrow_texts(X)) is not None:
+        # Only the distinct ones become Python's str.
+        codes, distinct = _encode(in_arrow)
+    elif (texts := find_texts(X)) is not None:
+        codes, distinct = first_seen(texts)
+    elif _columns(X) is None:
+        return None
+    elif key != "exact":
+        raise ValueError(
+            f"key is {key!r}, which is for texts, but X is of type {type(X).__name__} and shape "
+            f"{tuple(X.shape)}. Use key='exact', or pass one column of str."
+        )
+    else:
+        try:
+            return first_seen(row_keys(X))
+        except TypeError:
+            return None
+
+    folded = _fold(distinct, key, lambda i: int(codes.tolist().index(i)))
+    if folded is distinct:
+        return codes, distinct
+    of_distinct, distinct = first_seen(folded)
+    return of_distinct[codes], distinct
 
 
 def row_keys(X: Any) -> list[bytes]:
     """Return a key for each row of a two-dimensional array or table.
 
-    Rows have equal keys where every cell is equal and of the same type. NaN equals
-    NaN, and -0.0 equals 0.0.
-
-    Parameters
-    ----------
-    X : ndarray or table of shape (n_rows, n_columns)
-        A NumPy array, a pandas or polars DataFrame, or an Arrow table.
-
-    Returns
-    -------
-    keys : list of bytes
-        To be compared with keys of the same `X` only.
-
-    Raises
-    ------
-    TypeError
-        If `X` is neither, or a cell is not hashable.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skbert_filter.duplicates.keys import first_seen, row_keys
-    >>> first_seen(row_keys(np.array([[np.nan, 0.0], [1.0, 0.0], [np.nan, -0.0]])))[0]
-    array([0, 1, 0])
+    Cells are equal if they are of one type too; NaN equals NaN, and -0.0 equals 0.0.
     """
     if (numbers := _numbers(X)) is not None:
-        return _bytes_of_rows(_canonical(numbers))
+        return bytes_of_rows(_canonical(numbers))
     columns = _columns(X)
     if columns is None:
         raise TypeError(
@@ -172,63 +139,29 @@ def row_keys(X: Any) -> list[bytes]:
         )
     if not columns:
         return [b""] * X.shape[0]
-    return _bytes_of_rows(np.column_stack([_column_codes(column) for column in columns]))
+    return bytes_of_rows(np.column_stack([_column_codes(column) for column in columns]))
 
 
-def lasting_keys(X: Any) -> list[bytes]:
-    """Return a key of 128 bits for each input, the same in every call and process.
+def stable_hashes(X: Any) -> list[bytes]:
+    """Return 128 bits for each text of a list, or row of a table, the same in every process.
 
-    Parameters
-    ----------
-    X : list of str, or ndarray or table of shape (n_rows, n_columns)
-        Texts, or rows as for `row_keys`.
-
-    Returns
-    -------
-    keys : list of bytes of length 16
-        To be compared with keys of the same `kind_of` input only.
-
-    Raises
-    ------
-    TypeError
-        If a cell cannot be told from others in another process.
-
-    Examples
-    --------
-    >>> from skbert_filter.duplicates.keys import lasting_keys
-    >>> lasting_keys(["View All"])[0].hex()
-    '16c3d451ff90d1b720a76de4c88bec21'
+    They compare inputs of one `kind_of` only.
     """
     if isinstance(X, list):
-        return [_digest(text.encode("utf-8", "surrogatepass")) for text in X]
-    if (numbers := _numbers(X)) is not None:
-        rows = _canonical(numbers)
+        contents = [text.encode("utf-8", "surrogatepass") for text in X]
+    elif (numbers := _numbers(X)) is not None:
+        contents = bytes_of_rows(_canonical(numbers))
     else:
         cells = [_cell_contents(column) for column in _columns(X) or ()]
         rows = np.hstack(cells) if cells else np.empty((X.shape[0], 0), np.uint8)
-    return list(map(_digest, _bytes_of_rows(rows)))
+        contents = bytes_of_rows(rows)
+    return [blake2b(content, digest_size=16).digest() for content in contents]
 
 
 def kind_of(X: Any) -> str:
     """Return what an estimator can see of an input besides the contents of its rows.
 
-    Parameters
-    ----------
-    X : object
-        Any input of an estimator.
-
-    Returns
-    -------
-    kind : str
-        For arrays and tables: the types and names of the columns, and their categories.
-        For all else that holds texts: "text".
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from skbert_filter.duplicates.keys import kind_of
-    >>> kind_of(["About"]), kind_of(pd.DataFrame({"a": [0.5]}))
-    ('text', "pandas table of [('a', 'float64')]")
+    For arrays and tables these are the types, names and categories of the columns.
     """
     columns = [] if (numbers := _numbers(X)) is not None else _columns(X)
     if columns is None:
@@ -236,6 +169,7 @@ def kind_of(X: Any) -> str:
         return f"text {categories}" if categories else "text"
     if isinstance(X, np.ndarray):
         return f"array of {X.shape[1]} columns of {X.dtype.str}"
+
     names = list(X.columns) if hasattr(X, "dtypes") else X.column_names
     if numbers is None:
         types = [f"{_type_of(column)}{_categories(column)}" for column in columns]
@@ -243,101 +177,6 @@ def kind_of(X: Any) -> str:
         types = [str(numbers.dtype)] * len(names)
     library = type(X).__module__.split(".")[0]
     return f"{library} table of {list(zip(names, types, strict=True))}"
-
-
-def find_keys(X: Any, key: Key = "exact") -> Sequence[Hashable] | None:
-    """Return the keys of texts, or of the rows of an array or table.
-
-    Parameters
-    ----------
-    X : object
-        Any input of an estimator.
-    key : {"exact", "whitespace", "casefold"} or callable, default="exact"
-        As for `text_keys`; rows that are not texts have exact keys only.
-
-    Returns
-    -------
-    keys : sequence of hashable or None
-        None where `X` is neither, such as a sparse matrix or an empty list, or has
-        cells that cannot be hashed, such as lists.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `skbert_filter.validation.check_texts` and `text_keys`, and if another key
-        than "exact" is asked for rows that are not texts.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skbert_filter.duplicates.keys import find_keys
-    >>> find_keys(np.array(["About", " About"]), key="whitespace")
-    ['About', 'About']
-    >>> find_keys([[1.0, 2.0]]) is None
-    True
-    """
-    texts = find_texts(X)
-    if texts is not None:
-        return text_keys(texts, key)
-    if _columns(X) is None:
-        return None
-    if key != "exact":
-        raise ValueError(
-            f"key is {key!r}, which is for texts, but X is of type {type(X).__name__} and shape "
-            f"{tuple(X.shape)}. Use key='exact', or pass one column of str."
-        )
-    try:
-        return row_keys(X)
-    except TypeError:
-        return None
-
-
-def number_inputs(X: Any, key: Key = "exact") -> tuple[np.ndarray, list[Any]] | None:
-    """Number the distinct inputs of an estimator in the order in which they are first seen.
-
-    This is ``first_seen(find_keys(X, key))``, each distinct text folded once, and without
-    making Python's str of those that are in Arrow's memory (Arrow, polars, pandas).
-
-    Parameters
-    ----------
-    X : object
-        Any input of an estimator.
-    key : {"exact", "whitespace", "casefold"} or callable, default="exact"
-        As for `text_keys`; rows that are not texts have exact keys only.
-
-    Returns
-    -------
-    codes : ndarray of intp of shape (n_rows,)
-        The number of each row.
-    distinct : list
-        The distinct keys.
-
-        None in place of both where `find_keys` returns None.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `find_keys`.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from skbert_filter.duplicates.keys import number_inputs
-    >>> number_inputs(pd.Series(["About", "Menu", "About  "]), key="whitespace")
-    (array([0, 1, 0]), ['About', 'Menu'])
-    """
-    if (in_arrow := _arrow_texts(X)) is not None:
-        codes, distinct = _encode(in_arrow)
-    elif (texts := find_texts(X)) is not None:
-        codes, distinct = first_seen(texts)
-    else:
-        keys = find_keys(X, key)
-        return None if keys is None else first_seen(keys)
-    folded = _fold(distinct, key, lambda i: int(codes.tolist().index(i)))
-    if folded is distinct:
-        return codes, distinct
-    of_distinct, distinct = first_seen(folded)
-    return of_distinct[codes], distinct
 
 
 def _encode(values: Any) -> tuple[np.ndarray, list[Any]]:
@@ -367,6 +206,7 @@ def _fold(texts: Sequence[str], key: Key, row_of: Callable[[int], int]) -> Seque
             f"key is {key!r}. It must be 'exact', 'whitespace', 'casefold', or a function that "
             "takes a str and returns a str."
         )
+
     folded = list(map(key if callable(key) else _FOLDS[key], texts))
     for i, value in enumerate(folded):
         if not isinstance(value, str):
@@ -440,7 +280,8 @@ def _canonical(array: np.ndarray) -> np.ndarray:
     return copied
 
 
-def _bytes_of_rows(rows: np.ndarray) -> list[bytes]:
+def bytes_of_rows(rows: np.ndarray) -> list[bytes]:
+    """Return the bytes of each row of a C-contiguous array."""
     if not rows.shape[1]:
         return [b""] * len(rows)
     whole_row = np.dtype((np.void, rows.itemsize * rows.shape[1]))
@@ -461,6 +302,7 @@ def _cell_contents(column: Any) -> np.ndarray:
     if _is_numeric(column):
         return _canonical(np.asarray(column)[:, np.newaxis]).view(np.uint8)
     codes, distinct = first_seen(_cells(column))
+
     contents = b"".join(
         content_digest(cell[1] if isinstance(cell, tuple) else ("missing", cell))
         for cell in distinct
@@ -472,16 +314,14 @@ def _cells(column: Any) -> list[Hashable]:
     values = next(getattr(column, way) for way in LIST_METHODS if hasattr(column, way))()
     # 1, 1.0 and True are equal to Python, but not to every estimator.
     cells: list[Hashable] = list(zip(map(type, values), values, strict=True))
+
     if _type_of(column) == "object":
         # Nor are equal times of two zones, or Decimals of two precisions.
         for row, (kind, value) in enumerate(zip(map(type, values), values, strict=True)):
             if kind not in _PLAIN_CELLS:
                 cells[row] = (kind, content_digest(value))
+
     # Missing cells of one type are equal, also NaN.
     for row in np.flatnonzero(pd.Series(values, dtype=object).isna()).tolist():
         cells[row] = type(values[row]).__name__
     return cells
-
-
-def _digest(contents: bytes) -> bytes:
-    return blake2b(contents, digest_size=16).digest()

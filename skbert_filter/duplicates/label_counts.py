@@ -1,81 +1,46 @@
-"""How often each distinct text has which label, and which of them prevails.
-
-Knows nothing of texts: they are numbers here.
-"""
+"""How often each distinct text has which label, and which of them prevails."""
 
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
+from scipy.sparse import csr_array
 
 
 @dataclass(frozen=True)
-class Votes:
-    """How much each distinct text weighs in each of its classes.
+class LabelCounts:
+    """The weight of each class (a column) of each distinct text (a row), and what prevails.
 
-    Attributes
-    ----------
-    texts, classes : ndarray of int of shape (n_pairs,)
-        The numbers of the text and of the class of each pair that occurs.
-    weights : ndarray of float64 of shape (n_pairs,)
-        The weight of the rows of each pair.
-    conflicting : ndarray of bool of shape (n_distinct,)
-        Whether a text has several classes.
-    majority : ndarray of int of shape (n_distinct,)
-        The class of the most weight of each text, the lowest of several.
-    tied : ndarray of bool of shape (n_distinct,)
-        Whether there are several.
+    `majority` is the class of the most weight of each text, the lowest of several, where the text
+    is `tied`; `agreeing` is this weight. A text of more than one class is `conflicting`.
     """
 
-    texts: np.ndarray
-    classes: np.ndarray
-    weights: np.ndarray
+    table: csr_array
     conflicting: np.ndarray
     majority: np.ndarray
     tied: np.ndarray
+    agreeing: np.ndarray
+
+    def prevailing(self, names: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the majorities as codes of the classes that prevail anywhere, and their names."""
+        present, labels = np.unique(self.majority, return_inverse=True)
+        return labels, names[present]
 
 
-def count_votes(
-    codes: np.ndarray, classes: np.ndarray, weights: np.ndarray, n_distinct: int, n_classes: int
-) -> Votes:
-    """Count the classes of each distinct text.
+def count_labels(
+    codes: np.ndarray, classes: np.ndarray, weights: np.ndarray | None = None
+) -> LabelCounts:
+    """Count the classes of each distinct text, given the codes of both for each row."""
+    shape = codes.max(initial=-1) + 1, classes.max(initial=-1) + 1
+    weights = np.ones(len(codes)) if weights is None else weights
+    table = csr_array((weights, (codes, classes)), shape=shape)
 
-    Parameters
-    ----------
-    codes : ndarray of int of shape (n_rows,)
-        The number of each row's distinct text.
-    classes : ndarray of int of shape (n_rows,)
-        The number of each row's class, below `n_classes`.
-    weights : ndarray of float of shape (n_rows,)
-        Positive weight of each row.
-    n_distinct, n_classes : int
-        How many distinct texts and classes there are.
-
-    Returns
-    -------
-    Votes
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skbert_filter.duplicates.label_counts import count_votes
-    >>> votes = count_votes(np.array([0, 1, 0, 0]), np.array([1, 1, 0, 1]), np.ones(4), 2, 2)
-    >>> votes.conflicting, votes.majority
-    (array([ True, False]), array([1, 1]))
-    """
-    pair_of_row, pairs = pd.factorize(codes * n_classes + classes)
-    mass = np.bincount(pair_of_row, weights=weights, minlength=len(pairs))
-    text, label = np.divmod(pairs, n_classes)
-    most = np.zeros(n_distinct)
-    np.maximum.at(most, text, mass)
-    leading = mass == most[text]
-    majority = np.full(n_distinct, n_classes)
-    np.minimum.at(majority, text[leading], label[leading])
-    return Votes(
-        texts=text,
-        classes=label,
-        weights=mass,
-        conflicting=np.bincount(text, minlength=n_distinct) > 1,
-        majority=majority,
-        tied=np.bincount(text[leading], minlength=n_distinct) > 1,
+    n_classes, starts = np.diff(table.indptr), table.indptr[:-1]
+    most = np.maximum.reduceat(table.data, starts)
+    leading = table.data == np.repeat(most, n_classes)
+    return LabelCounts(
+        table=table,
+        conflicting=n_classes > 1,
+        majority=np.minimum.reduceat(np.where(leading, table.indices, shape[1]), starts),
+        tied=np.add.reduceat(leading, starts, dtype=np.intp) > 1,
+        agreeing=most,
     )

@@ -16,13 +16,7 @@ from sklearn.utils import check_scalar
 
 from skbert_filter.duplicates.keys import Key, first_rows, first_seen, row_keys, text_keys
 from skbert_filter.duplicates.reports import as_frame, key_name, row_tuples, share_of
-from skbert_filter.printing import (
-    Columns,
-    Report,
-    aligned,
-    counted,
-    shown_text,
-)
+from skbert_filter.printing import Report, aligned, counted, shown_text
 from skbert_filter.validation import check_texts, find_texts
 
 _POLICIES: tuple[Key, ...] = ("exact", "whitespace", "casefold")
@@ -39,15 +33,14 @@ class LeakageReport(Report):
     test_rows, test_distinct : int
         The same of the test set.
     leaks : DataFrame
-        One line for each key: "test_rows" (that have a twin in the training set under
-        this key), "test_rows_share" (of all test rows), "test_texts" (exactly distinct
-        texts of the test set that have a twin) and "test_texts_share" (of them all).
+        One row for each key: "test_rows" (with a match in the training set under this key),
+        "test_rows_share" (of all test rows), "test_texts" (exactly distinct ones with a match) and
+        "test_texts_share" (of them all).
     examples : DataFrame
-        The leaked texts that the test set has most often, up to `n_top` for each key:
-        "key" (the first in the order of `leaks` under which there is a twin), "text",
-        "twin" (the first text of the training set that is equal under this key),
-        "test_rows" (with this very text) and "train_rows" (with any twin). Rows of arrays
-        and tables are shown as tuples.
+        The leaked texts that the test set has most often, up to `n_top` for each key: "key" (the
+        first that finds a match), "text", "match" (the first match in the training set),
+        "test_rows" (with this very text) and "train_rows" (with any match). Rows of arrays and
+        tables are shown as tuples.
 
     See Also
     --------
@@ -62,75 +55,61 @@ class LeakageReport(Report):
     examples: pd.DataFrame = field(repr=False)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a copy of `leaks`.
-
-        Returns
-        -------
-        table : DataFrame
-            One row for each key, indexed by it.
-        """
+        """Return a copy of `leaks`, indexed by the key."""
         return self.leaks.copy()
 
     def __str__(self) -> str:
-        head = (
+        leaks, examples = self.leaks, self.examples
+        numbers = {
+            "rows": (",", leaks["test_rows"]),
+            "of all": (".1%", leaks["test_rows_share"]),
+            "distinct": (",", leaks["test_texts"]),
+            "of distinct": (".1%", leaks["test_texts_share"]),
+        }
+
+        lines = (
             f"{counted(self.train_rows, 'training row')} ({self.train_distinct:,} distinct), "
             f"{counted(self.test_rows, 'test row')} ({self.test_distinct:,} distinct).\n"
-            "In the test set, with a twin in the training set:"
+            "In the test set, with a match in the training set:\n"
+            f"{aligned(numbers, {'key': map(short_repr, leaks.index)})}"
         )
-        leaks = self.leaks
-        numbers: Columns = {
-            "rows": map("{:,}".format, leaks["test_rows"]),
-            "of all": map("{:.1%}".format, leaks["test_rows_share"]),
-            "distinct": map("{:,}".format, leaks["test_texts"]),
-            "of distinct": map("{:.1%}".format, leaks["test_texts_share"]),
+        if examples.empty:
+            return lines
+
+        numbers = {
+            "in test": (",", examples["test_rows"]),
+            "in train": (",", examples["train_rows"]),
         }
-        parts = [f"{head}\n{aligned(numbers, {'key': map(short_repr, leaks.index)})}"]
-        if len(self.examples):
-            examples = self.examples
-            in_test, in_train = examples["test_rows"], examples["train_rows"]
-            strings: Columns = {
-                "key": map(short_repr, examples["key"]),
-                "text": map(shown_text, examples["text"]),
-                "twin": map(shown_text, examples["twin"]),
-            }
-            numbers = {
-                "in test": map("{:,}".format, in_test),
-                "in train": map("{:,}".format, in_train),
-            }
-            head = "The most frequent of them, each under the first key that finds its twin:"
-            parts.append(f"{head}\n{aligned(numbers, strings)}")
-        return "\n\n".join(parts)
+        strings = {
+            "key": map(short_repr, examples["key"]),
+            "text": map(shown_text, examples["text"]),
+            "match": map(shown_text, examples["match"]),
+        }
+        return (
+            f"{lines}\n\nThe most frequent of them, each under the first key that finds a match:\n"
+            f"{aligned(numbers, strings)}"
+        )
 
 
 def leakage_report(
     X_train: Any, X_test: Any, *, key: Callable[[str], str] | None = None, n_top: int = 3
 ) -> LeakageReport:
-    """Report how many test rows have a twin in the training set, under each key.
+    """Report how many test rows have a match in the training set, under each key.
 
     Parameters
     ----------
     X_train, X_test : container of str, or array or table of shape (n_samples, n_features)
-        Texts, in any containers of :func:`~skbert_filter.validation.check_texts`, or two
-        arrays or tables with the same columns, whose rows are compared exactly. They may
-        be empty.
+        Texts, in any containers of :func:`~skbert_filter.validation.check_texts`, or two arrays or
+        tables with the same columns, whose rows are compared exactly. They may be empty.
     key : callable, default=None
-        A function that takes a text and returns its key as a str, to be reported after
-        "exact", "whitespace" and "casefold".
+        A function that takes a text and returns its key as a str, to be reported after "exact",
+        "whitespace" and "casefold".
     n_top : int, default=3
         How many examples to list for each key.
 
     Returns
     -------
     report : LeakageReport
-
-    Raises
-    ------
-    TypeError
-        If an input is neither texts nor rows that can be compared, `key` is not a
-        function, or it returns something that is not a str, or `n_top` is no int.
-    ValueError
-        If a text is missing, the columns of two tables differ, a `key` is given for
-        them, or `n_top` is negative.
 
     See Also
     --------
@@ -143,14 +122,14 @@ def leakage_report(
     >>> report = leakage_report(X_train, ["View All", "view  all", "view  all", "Tea"])
     >>> print(report)
     3 training rows (2 distinct), 4 test rows (3 distinct).
-    In the test set, with a twin in the training set:
+    In the test set, with a match in the training set:
       rows  of all  distinct  of distinct  key
          1   25.0%         1        33.3%  'exact'
          1   25.0%         1        33.3%  'whitespace'
          3   75.0%         2        66.7%  'casefold'
     <BLANKLINE>
-    The most frequent of them, each under the first key that finds its twin:
-      in test  in train  key         text         twin
+    The most frequent of them, each under the first key that finds a match:
+      in test  in train  key         text         match
             1         2  'exact'     'View All'   'View All'
             2         2  'casefold'  'view  all'  'View All'
     >>> int(report.leaks.loc["casefold", "test_rows"])
@@ -166,22 +145,25 @@ def leakage_report(
     in_train = np.bincount(codes[:n_train], minlength=len(texts))
     in_test = np.bincount(codes[n_train:], minlength=len(texts))
     n_rows, n_texts = int(in_test.sum()), int(np.count_nonzero(in_test))
+
     leaks, examples = [], []
     unexplained = in_test > 0
     for name, group in groups:
-        twins = np.bincount(group, weights=in_train, minlength=len(texts)).astype(np.intp)[group]
-        leaked = (in_test > 0) & (twins > 0)
+        matches = np.bincount(group, in_train, minlength=len(texts)).astype(np.intp)[group]
+        leaked = (in_test > 0) & (matches > 0)
         rows = int(in_test[leaked].sum())
         leaks.append((rows, share_of(rows, n_rows), leaked.sum(), share_of(leaked.sum(), n_texts)))
+
         new = np.flatnonzero(leaked & unexplained)
         new = new[np.argsort(-in_test[new], kind="stable")][:n_top]
-        # Training rows are numbered first: the first of a group with a leak is one of them.
-        twin = first_rows(group)[group[new]]
-        examples += [
-            (name, texts[i], texts[j], in_test[i], twins[i])
-            for i, j in zip(new.tolist(), twin.tolist(), strict=True)
-        ]
         unexplained &= ~leaked
+        # Training rows are numbered first: the first of a group with a leak is one of them.
+        first = first_rows(group)[group[new]]
+        examples += [
+            (name, texts[i], texts[j], in_test[i], matches[i])
+            for i, j in zip(new.tolist(), first.tolist(), strict=True)
+        ]
+
     return LeakageReport(
         train_rows=n_train,
         train_distinct=int(np.count_nonzero(in_train)),
@@ -193,7 +175,7 @@ def leakage_report(
             index=pd.Index([name for name, _ in groups], name="key"),
         ),
         examples=pd.DataFrame(
-            examples, columns=["key", "text", "twin", "test_rows", "train_rows"], dtype=object
+            examples, columns=["key", "text", "match", "test_rows", "train_rows"], dtype=object
         ).astype({"test_rows": np.intp, "train_rows": np.intp}),
     )
 
@@ -203,8 +185,8 @@ def _number_both(
 ) -> tuple[np.ndarray, int, list[Any], list[tuple[str, np.ndarray]]]:
     """Number the distinct texts of two sets, then these by what they are under each key.
 
-    Returns the number of each row, training rows first; how many these are; the distinct
-    texts; and the name of each key with the number of each distinct text under it.
+    Returns the code of each row, training rows first; how many these are; the distinct texts; and
+    the name of each key with the code of each distinct text under it.
     """
     train, test = find_texts(X_train, name="X_train"), find_texts(X_test, name="X_test")
     if train is None and test is None and _is_table(X_train) and _is_table(X_test):
@@ -213,16 +195,18 @@ def _number_both(
                 "key is for texts, but X_train and X_test are arrays or tables, whose rows are "
                 "compared exactly. Leave it out, or pass one column of str."
             )
+
         rows = _stack(X_train, X_test)
         codes, _ = first_seen(row_keys(rows))
         tuples = row_tuples(rows.iloc[first_rows(codes)])
         return codes, len(X_train), tuples, [("exact", np.arange(len(tuples)))]
+
     # What holds no texts is right if it is empty, and else refused here.
     train = check_texts(X_train, name="X_train") if train is None else train
     test = check_texts(X_test, name="X_test") if test is None else test
     codes, texts = first_seen(train + test)
     keys = _POLICIES if key is None else (*_POLICIES, key)
-    groups = [(key_name(policy), first_seen(text_keys(texts, policy))[0]) for policy in keys]
+    groups = [(key_name(each), first_seen(text_keys(texts, each))[0]) for each in keys]
     return codes, len(train), texts, groups
 
 

@@ -13,17 +13,11 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_scalar
 
-from skbert_filter.duplicates.keys import Key, first_rows, first_seen, number_inputs
-from skbert_filter.duplicates.label_counts import Votes, count_votes
+from skbert_filter.duplicates.keys import Key, factorize, first_rows, first_seen
+from skbert_filter.duplicates.label_counts import LabelCounts, count_labels
 from skbert_filter.duplicates.rows import take_rows
 from skbert_filter.io.mojibake import looks_misdecoded
-from skbert_filter.printing import (
-    Columns,
-    Report,
-    aligned,
-    label_lines,
-    shown_text,
-)
+from skbert_filter.printing import Report, aligned, label_lines, shown_text
 from skbert_filter.validation import check_labels, check_texts, find_texts
 
 
@@ -31,9 +25,8 @@ from skbert_filter.validation import check_labels, check_texts, find_texts
 class DuplicateReport(Report):
     """What repeats among texts, or among the rows of an array or table.
 
-    A distinct text stands for all that are equal to it under the key, and is shown as it
-    was first seen. Where the rows of an array or table were compared, a text is such a
-    row, shown as a tuple.
+    A distinct text stands for all that are equal to it under the key, and is shown as it was first
+    seen. Where the rows of an array or table were compared, a text is such a row, as a tuple.
 
     Attributes
     ----------
@@ -42,24 +35,22 @@ class DuplicateReport(Report):
     rows, distinct : int
         How many rows there are, and how many distinct texts they hold.
     misdecoded : float or None
-        The share of distinct texts that look mis-decoded ("â€™"); repeats do not count.
-        None for rows of arrays and tables.
+        The share of distinct texts that look mis-decoded ("â€™"). None for rows of arrays and
+        tables.
     most_frequent : DataFrame
-        The most frequent texts, with the columns "text", "rows", "share" (of all rows)
-        and, with labels, "rows_<label>" for each; equally frequent ones as first seen.
+        The most frequent texts: "text", "rows", "share" (of all rows) and, with labels,
+        "rows_<label>" for each.
     frequencies : DataFrame
-        How many texts occur how often, one line for each number of occurrences, the
-        highest first: "occurrences", "texts" (that occur so often), "rows" (these make),
-        "top_texts" (that occur so often or more) and "coverage" (the share of all rows
-        that those make). "occurrences" against "top_texts" is the frequency curve, to be
-        drawn with two logarithmic axes.
+        How many texts occur how often, the most frequent first: "occurrences", "texts" (that occur
+        so often), "rows" (these make), "top_texts" (that occur so often or more) and "coverage"
+        (the share of all rows that those make).
     by_label : DataFrame or None
-        For each label, sorted: "rows", "distinct" (texts that have it, even if they have
-        others), "ratio" and "misdecoded" (of these texts). None without labels.
+        For each label, sorted: "rows", "distinct" (texts that have it, even if they have others),
+        "ratio" and "misdecoded" (of these texts). None without labels.
     conflicts : DataFrame or None
-        Every text with several labels, the most frequent first: "text", "rows",
-        "rows_<label>" for each, and "majority", the most frequent of its labels, or None
-        in a tie. None without labels.
+        Every text with several labels, the most frequent first: "text", "rows", "rows_<label>" for
+        each, and "majority", the most frequent of its labels, or None in a tie. None without
+        labels.
 
     See Also
     --------
@@ -96,11 +87,6 @@ class DuplicateReport(Report):
         Parameters
         ----------
         n_texts : int
-
-        Returns
-        -------
-        share : float
-            Between 0 and 1.
         """
         # Texts between two points of the curve are equally frequent: this is exact.
         curve = self.frequencies
@@ -112,17 +98,10 @@ class DuplicateReport(Report):
         Returns
         -------
         table : DataFrame
-            With the columns "rows", "distinct", "ratio", "misdecoded", "conflicts" and
-            "conflicting_rows"; None where there is nothing to count.
+            "rows", "distinct", "ratio", "misdecoded", "conflicts" and "conflicting_rows".
         """
-        figures = {
-            "rows": self.rows,
-            "distinct": self.distinct,
-            "ratio": self.ratio,
-            "misdecoded": self.misdecoded,
-            "conflicts": self.n_conflicts,
-            "conflicting_rows": self.n_conflicting_rows,
-        }
+        names = ["rows", "distinct", "ratio", "misdecoded", "n_conflicts", "n_conflicting_rows"]
+        figures = {name.removeprefix("n_"): getattr(self, name) for name in names}
         return pd.DataFrame([figures], index=pd.Index([self.key], name="key"))
 
     def __str__(self) -> str:
@@ -130,36 +109,36 @@ class DuplicateReport(Report):
             return "0 rows: nothing to report."
         unit = "row" if self.misdecoded is None else "text"
         parts = [self._figures(unit)]
+
         sizes = [10**power for power in range(10) if 10**power < self.distinct]
         if sizes and self.distinct < self.rows:
-            coverage: Columns = {f"{size:,}": [f"{self.coverage(size):.1%}"] for size in sizes}
-            head = f"Share of all rows that the most frequent {unit}s make:"
-            parts.append(f"{head}\n{aligned(coverage, {})}")
+            coverage = aligned({f"{n:,}": (".1%", [self.coverage(n)]) for n in sizes}, {})
+            parts.append(f"Share of all rows that the most frequent {unit}s make:\n{coverage}")
+
+        labels = []
         if self.by_label is not None:
+            labels = self.by_label.index.tolist()
             parts.append(label_lines(self.by_label))
-        labels = [] if self.by_label is None else self.by_label.index.tolist()
-        shown = len(self.most_frequent)
-        if shown:
+
+        if shown := len(self.most_frequent):
             lines = _text_lines(self.most_frequent, labels)
             parts.append(f"The most frequent {unit}s:\n{lines}")
-        if shown and self.conflicts is not None and len(self.conflicts):
-            lines = _text_lines(self.conflicts[:shown], labels)
-            parts.append(f"The most frequent {unit}s with several labels:\n{lines}")
+            if self.conflicts is not None and len(self.conflicts):
+                lines = _text_lines(self.conflicts[:shown], labels)
+                parts.append(f"The most frequent {unit}s with several labels:\n{lines}")
         return "\n\n".join(parts)
 
     def _figures(self, unit: str) -> str:
         repeats = self.rows - self.distinct
         repeated = self.frequencies["texts"][self.frequencies["occurrences"] > 1].sum()
+        of_distinct = f"{repeated / self.distinct:.1%} of the distinct {unit}s"
         figures = [
             ("rows", self.rows, f"compared with key {self.key!r}"),
             (f"distinct {unit}s", self.distinct, f"{self.ratio:.2f} rows for each"),
             ("repeats", repeats, f"{repeats / self.rows:.1%} of the rows repeat an earlier one"),
-            (
-                f"repeated {unit}s",
-                repeated,
-                f"{repeated / self.distinct:.1%} of the distinct {unit}s occur more than once",
-            ),
+            (f"repeated {unit}s", repeated, f"{of_distinct} occur more than once"),
         ]
+
         if self.misdecoded is not None:
             share = f"{self.misdecoded:.1%} of the distinct texts"
             figures.append(("mis-decoded texts", round(self.misdecoded * self.distinct), share))
@@ -177,13 +156,13 @@ def duplicate_report(
     Parameters
     ----------
     X : container of str, or array or table of shape (n_samples, n_features)
-        The texts, in any container of :func:`~skbert_filter.validation.check_texts`,
-        or rows to compare. It may be empty.
+        The texts, in any container of :func:`~skbert_filter.validation.check_texts`, or rows to
+        compare. It may be empty.
     y : array-like of shape (n_samples,), default=None
         The class labels.
     key : {"exact", "whitespace", "casefold"} or callable, default="exact"
-        Which texts are equal; see :func:`~skbert_filter.duplicates.keys.text_keys`.
-        Rows that are not texts have exact keys only.
+        Which texts are equal; see :func:`~skbert_filter.duplicates.keys.text_keys`. Rows that are
+        not texts have exact keys only.
     n_top : int, default=10
         How many of the most frequent texts to list, and of the conflicts to print.
 
@@ -191,16 +170,9 @@ def duplicate_report(
     -------
     report : DuplicateReport
 
-    Raises
-    ------
-    TypeError
-        If `X` is neither texts nor rows that can be compared, or `n_top` is no int.
-    ValueError
-        If a text or a label is missing, the lengths differ, or `n_top` is negative.
-
     See Also
     --------
-    resolve_conflicts : Gives equal texts one label, or leaves them out.
+    resolve_conflicts : Gives equal texts one label, or drops them.
     leakage_report : How much of a test set is in a training set.
 
     Examples
@@ -233,22 +205,13 @@ def duplicate_report(
     The most frequent texts with several labels:
       rows  labels                majority  text
          3  'drop': 2, 'keep': 1  'drop'    'View All'
-    >>> report.conflicts
-           text  rows  rows_drop  rows_keep majority
-    0  View All     3          2          1     drop
-    >>> report.frequencies
-       occurrences  texts  rows  top_texts  coverage
-    0            3      1     3          1       0.6
-    1            1      2     2          3       1.0
     """
     check_scalar(n_top, "n_top", Integral, min_val=0)
-    numbered = number_inputs(X, key)
-    if numbered is None:
-        # nothing to compare: right if X is empty, and else refused here
-        numbered = first_seen(check_texts(X))
-    codes, distinct = numbered
+    # What has neither texts nor rows is right if it is empty, and else refused here.
+    codes, distinct = factorize(X, key) or first_seen(check_texts(X))
     occurrences = np.bincount(codes, minlength=len(distinct))
     by_frequency = np.argsort(-occurrences, kind="stable")
+
     first = first_rows(codes)
     as_seen = find_texts(take_rows(X, first)) if len(first) else []
     misdecoded = None
@@ -267,16 +230,17 @@ def duplicate_report(
     by_label = conflicts = None
     if y is not None:
         classes, labels = pd.factorize(check_labels(y, len(codes)), sort=True)
-        votes = count_votes(codes, classes, np.ones(len(codes)), len(distinct), len(labels))
-        by_label = _label_table(votes, labels, misdecoded)
-        most_frequent = most_frequent.join(_label_counts(votes, top, labels))
-        conflicting = by_frequency[votes.conflicting[by_frequency]]
-        conflicts = table_of(conflicting).join(_label_counts(votes, conflicting, labels))
-        majority = labels[votes.majority[conflicting]].tolist()
-        conflicts["majority"] = _column(
-            None if tied else label
-            for tied, label in zip(votes.tied[conflicting], majority, strict=True)
-        )
+        counts = count_labels(codes, classes)
+        by_label = _label_table(counts, labels, misdecoded)
+        rows_of = counts.table.astype(np.intp)
+        names = _count_columns(labels.tolist())
+        most_frequent = most_frequent.join(pd.DataFrame(rows_of[top].toarray(), columns=names))
+
+        found = by_frequency[counts.conflicting[by_frequency]]
+        conflicts = table_of(found).join(pd.DataFrame(rows_of[found].toarray(), columns=names))
+        majority = zip(labels[counts.majority[found]].tolist(), counts.tied[found], strict=True)
+        conflicts["majority"] = _column(None if tied else label for label, tied in majority)
+
     return DuplicateReport(
         key=key_name(key),
         rows=len(codes),
@@ -290,8 +254,7 @@ def duplicate_report(
 
 
 def _frequencies(occurrences: np.ndarray) -> pd.DataFrame:
-    times, texts = np.unique(occurrences, return_counts=True)
-    times, texts = times[::-1], texts[::-1]
+    times, texts = (each[::-1] for each in np.unique(occurrences, return_counts=True))
     rows = times * texts
     return pd.DataFrame(
         {
@@ -304,28 +267,16 @@ def _frequencies(occurrences: np.ndarray) -> pd.DataFrame:
     )
 
 
-def _label_table(votes: Votes, labels: np.ndarray, misdecoded: np.ndarray | None) -> pd.DataFrame:
-    rows = np.bincount(votes.classes, weights=votes.weights).astype(np.intp)
-    distinct = np.bincount(votes.classes)
+def _label_table(
+    counts: LabelCounts, labels: np.ndarray, misdecoded: np.ndarray | None
+) -> pd.DataFrame:
+    has = counts.table.astype(bool).astype(np.intp)
+    rows, distinct = counts.table.sum(axis=0).astype(np.intp), has.sum(axis=0)
     table = pd.DataFrame(
         {"rows": rows, "distinct": distinct, "ratio": rows / distinct},
         index=pd.Index(labels, name="label", dtype=object),
     )
-    if misdecoded is None:
-        return table
-    wrong = np.bincount(votes.classes, weights=misdecoded[votes.texts])
-    return table.assign(misdecoded=wrong / distinct)
-
-
-def _label_counts(votes: Votes, texts: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
-    """Return how many rows each of some texts has with each label."""
-    position = np.full(len(votes.majority), -1)
-    position[texts] = np.arange(len(texts))
-    place = position[votes.texts]
-    chosen = place >= 0
-    counts = np.zeros((len(texts), len(labels)), dtype=np.intp)
-    counts[place[chosen], votes.classes[chosen]] = votes.weights[chosen]
-    return pd.DataFrame(counts, columns=_count_columns(labels.tolist()))
+    return table if misdecoded is None else table.assign(misdecoded=misdecoded @ has / distinct)
 
 
 def _count_columns(labels: list[Any]) -> list[str]:
@@ -338,10 +289,11 @@ def _column(values: Iterable[Any]) -> pd.Series:
 
 
 def _text_lines(texts: pd.DataFrame, labels: list[Any]) -> str:
-    numbers: Columns = {"rows": map("{:,}".format, texts["rows"])}
+    numbers: dict[str, Any] = {"rows": (",", texts["rows"])}
     if "share" in texts:
-        numbers["share"] = map("{:.1%}".format, texts["share"])
-    strings: Columns = {}
+        numbers["share"] = (".1%", texts["share"])
+
+    strings: dict[str, Any] = {}
     if labels:
         counts = texts[_count_columns(labels)].to_numpy()
         strings["labels"] = [_shown_counts(row, labels) for row in counts]
@@ -349,8 +301,7 @@ def _text_lines(texts: pd.DataFrame, labels: list[Any]) -> str:
         strings["majority"] = [
             "tie" if label is None else short_repr(label) for label in texts["majority"]
         ]
-    strings["text"] = map(shown_text, texts["text"])
-    return aligned(numbers, strings)
+    return aligned(numbers, strings | {"text": map(shown_text, texts["text"])})
 
 
 def _shown_counts(counts: np.ndarray, labels: list[Any]) -> str:

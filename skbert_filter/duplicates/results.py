@@ -10,107 +10,71 @@ from collections.abc import Sequence
 from functools import reduce
 from importlib import import_module
 from itertools import chain
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import issparse, vstack
 from sklearn.utils import _safe_indexing
 
+from skbert_filter.duplicates.keys import bytes_of_rows
+
 # Arrays of these are their bytes: numbers, times, and text of a fixed width. Objects are not.
 _PLAIN_KINDS = "biufcmMSU"
 _TABLES = ("pandas", "polars")
 # With several outputs these methods return a list of arrays, one for each output.
-LISTS_OUTPUTS = ("predict_proba", "predict_log_proba", "decision_function")
+_LISTS_OUTPUTS = ("predict_proba", "predict_log_proba", "decision_function")
 
 
-def spread(parts: list[Any], codes: np.ndarray, X: Any) -> Any:
-    """Join the results of the chunks, and copy them to all rows.
+def has_outputs(result: Any, method: str) -> bool:
+    """Whether a result is a list with an array for each of several outputs."""
+    return method in _LISTS_OUTPUTS and isinstance(result, list)
 
-    Parameters
-    ----------
-    parts : list of results
-        Of one kind: arrays, tables, sparse matrices or lists.
-    codes : ndarray of int of shape (n_rows,)
-        Which of the results, counted through all parts, each row has.
-    X : object
-        The input; a result of pandas gets its index.
 
-    Returns
-    -------
-    result : as the parts, of n_rows rows
+def spread(
+    parts: list[Any], places: list[np.ndarray], codes: np.ndarray, X: Any, method: str
+) -> Any:
+    """Join results of distinct inputs, and copy them to all rows; pandas gets the index of `X`.
+
+    Results come in parts; places are which of the distinct inputs each part is of.
     """
+    order = np.empty(sum(map(len, places)), dtype=np.intp)
+    order[np.concatenate(places)] = np.arange(len(order))
+    if has_outputs(parts[0], method):
+        return [_copied(list(output), order[codes], X) for output in zip(*parts, strict=True)]
+    return _copied(parts, order[codes], X)
+
+
+def _copied(parts: list[Any], rows: np.ndarray, X: Any) -> Any:
     result = parts[0] if len(parts) == 1 else _concatenate(parts)
     if issparse(result):
-        return result.tocsr()[codes].asformat(result.format)
-    result = _safe_indexing(result, codes)
+        return result.tocsr()[rows].asformat(result.format)
+
+    result = _safe_indexing(result, rows)
     if isinstance(result, pd.DataFrame | pd.Series):
         has_index = isinstance(X, pd.DataFrame | pd.Series)
-        result.index = X.index if has_index else pd.RangeIndex(len(codes))
+        result.index = X.index if has_index else pd.RangeIndex(len(rows))
     return result
 
 
 def to_bytes(result: Any, method: str) -> tuple[str, list[bytes]]:
-    """Write each row of a result as bytes.
+    """Return the layout of a result, as JSON that says how to read it, and each row as bytes.
 
-    Parameters
-    ----------
-    result : ndarray, table, or list of ndarray for several outputs
-        Arrays of numbers, times or str; tables of numbers and times.
-    method : str
-        What messages say has returned it.
-
-    Returns
-    -------
-    layout : str
-        How to read the bytes, as JSON.
-    values : list of bytes
-        One for each row.
-
-    Raises
-    ------
-    TypeError
-        If it is anything else, such as a sparse matrix.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skbert_filter.duplicates.results import from_bytes, to_bytes
-    >>> layout, values = to_bytes(np.array(["keep", "drop"]), "predict")
-    >>> layout
-    '{"type": "array", "dtype": "<U4", "shape": []}'
-    >>> from_bytes(layout, values)
-    array(['keep', 'drop'], dtype='<U4')
+    Results are arrays of numbers, times or str, tables of numbers and times, or lists of arrays
+    for several outputs; any other is refused in the name of `method`.
     """
     if isinstance(result, np.ndarray) and result.dtype == object:
         if set(map(type, result.flat)) != {str}:
             raise _refusal(method, result)
         layout = {"type": "str", "shape": list(result.shape[1:])}
         return json.dumps(layout), [json.dumps(row).encode() for row in result.tolist()]
+
     layout, cells = _to_cells(result, method)
-    return json.dumps(layout), _rows(cells)
+    return json.dumps(layout), bytes_of_rows(cells)
 
 
 def from_bytes(layout: str, values: Sequence[bytes]) -> Any:
-    """Read what `to_bytes` has written.
-
-    Parameters
-    ----------
-    layout : str
-        As `to_bytes` returned it.
-    values : sequence of bytes
-        Rows of that layout.
-
-    Returns
-    -------
-    result : as given to `to_bytes`
-        It is not writable.
-
-    Raises
-    ------
-    ValueError
-        If the layout is of no kind that `to_bytes` writes.
-    """
+    """Return the rows that `to_bytes` has written, as they were but not writable."""
     how = json.loads(layout)
     if how["type"] == "str":
         rows = [json.loads(value) for value in values]
@@ -127,7 +91,8 @@ def _to_cells(result: Any, method: str) -> tuple[dict[str, Any], np.ndarray]:
             return layout, np.empty((len(result), 0), np.uint8)
         rows = np.ascontiguousarray(result).reshape(len(result), -1)
         return layout, rows.view(np.uint8)
-    if isinstance(result, list) and method in LISTS_OUTPUTS:
+
+    if has_outputs(result, method):
         kind, names, parts = "list", None, result
     else:
         kind = type(result).__module__.split(".")[0]
@@ -135,6 +100,7 @@ def _to_cells(result: Any, method: str) -> tuple[dict[str, Any], np.ndarray]:
         if not names:
             raise _refusal(method, result)
         parts = [_column(result[name], method) for name in names]
+
     layouts, cells = zip(*(_to_cells(part, method) for part in parts), strict=True)
     return {"type": kind, "names": names, "parts": list(layouts)}, np.hstack(cells)
 
@@ -143,11 +109,13 @@ def _from_cells(layout: dict[str, Any], cells: np.ndarray) -> Any:
     if layout["type"] == "array":
         rows = np.ascontiguousarray(cells).view(layout["dtype"]) if cells.size else cells
         return rows.astype(layout["dtype"], copy=False).reshape(len(cells), *layout["shape"])
+
     widths = [_width(part) for part in layout["parts"]]
     pieces = np.split(cells, np.cumsum(widths)[:-1], axis=1)
     parts = [_from_cells(*pair) for pair in zip(layout["parts"], pieces, strict=True)]
     if layout["type"] == "list":
         return parts
+
     # A layout may come from a file of anybody's, which must not choose what is imported.
     if layout["type"] not in _TABLES:
         raise ValueError(
@@ -185,14 +153,6 @@ def _column(column: Any, method: str) -> np.ndarray:
 
 def _nulls(column: Any) -> np.ndarray:
     return np.asarray(column.is_null() if hasattr(column, "is_null") else column.isna())
-
-
-def _rows(cells: np.ndarray) -> list[bytes]:
-    if not cells.size:
-        return [b""] * len(cells)
-    whole_row = np.dtype((np.void, cells.shape[1]))
-    rows = np.ascontiguousarray(cells).view(whole_row).ravel()
-    return cast("list[bytes]", rows.tolist())
 
 
 def _refusal(method: str, result: Any) -> TypeError:

@@ -1,12 +1,11 @@
 """Splits that keep the copies of a text on one side, for `cv=` and for one cut.
 
-Copies are found in the input itself, so that no metadata routing is needed; groups of
-rows, such as pages, may be kept whole as well. Knows nothing of estimators or models.
+Copies are found in the input itself, so that no metadata routing is needed; groups of rows, such as
+pages, may be kept whole as well. Knows nothing of estimators or models.
 """
 
 import logging
-from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, floor
 from numbers import Integral
@@ -14,16 +13,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import (
-    BaseCrossValidator,
-    StratifiedGroupKFold,
-    StratifiedKFold,
-    StratifiedShuffleSplit,
-)
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, StratifiedShuffleSplit
 from sklearn.utils import check_consistent_length, check_random_state, check_scalar
 
-from skbert_filter.duplicates.keys import Key, first_rows, number_inputs
-from skbert_filter.duplicates.label_counts import count_votes
+from skbert_filter.duplicates.keys import Key, factorize, first_rows
+from skbert_filter.duplicates.label_counts import count_labels
 from skbert_filter.duplicates.rows import take_rows
 from skbert_filter.validation import check_labels
 
@@ -34,18 +28,15 @@ _ORDERS = 100
 _TOLERANCE = 0.005
 
 
-class _DedupSplitter(BaseCrossValidator):
-    """Cut the distinct texts with a splitter of scikit-learn, then return their rows."""
+class _DedupSplitter:
+    """Makes a splitter of scikit-learn cut the distinct texts, and returns their rows."""
 
-    # As in scikit-learn's splitters by groups: asked for, and not required.
+    # As in scikit-learn's splitters by groups, where they are requested but not required.
     __metadata_request__split: ClassVar = {"groups": True}
 
-    key: Key
     n_splits: int
-
-    @abstractmethod
-    def _draw(self, pairs: "_Pairs", what: str) -> Iterator[np.ndarray]:
-        """Yield the side of each pair, 0 for test and 1 for training, for each split."""
+    key: Key
+    _draw: Callable[["_Pairs"], Iterator[np.ndarray]]
 
     def split(self, X: Any, y: Any, groups: Any = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Generate the row indices of each training and test set.
@@ -53,91 +44,61 @@ class _DedupSplitter(BaseCrossValidator):
         Parameters
         ----------
         X : container of str, or array or table of shape (n_samples, n_features)
-            The texts, in any container of
-            :func:`~skbert_filter.validation.check_texts`, or rows to compare.
+            The texts, in any container of :func:`~skbert_filter.validation.check_texts`, or rows to
+            compare.
         y : array-like of shape (n_samples,)
-            The class labels. A text with several labels counts for the most
-            frequent one, and in a tie for the one that sorts first.
+            The class labels. A text with several labels counts for the most frequent one, and in a
+            tie for the one that sorts first.
         groups : array-like of shape (n_samples,), default=None
-            What else to keep together: the page or the firm of each row. The rows of
-            a group are never on both sides. A row of a training group is left out
-            where its text is in a test group too; the logger ``skbert_filter`` tells
-            how many, once for all splits.
+            What else to keep together, such as the page of each row. A row of a training group is
+            dropped where its text is in a test group too; the logger ``skbert_filter`` says how
+            many are, once for all splits.
 
         Yields
         ------
         train, test : ndarray of intp
             Row indices in ascending order.
-
-        Raises
-        ------
-        ValueError
-            If a class has too few distinct texts. With `groups`, also if there are too
-            few of them, one is missing, or a class would lack a text on either side of
-            a split; no split is generated then.
         """
         check_scalar(self.n_splits, "n_splits", Integral, min_val=1)
-        pairs = _Pairs.read(X, y, groups, self.key)
-        what = f"{type(self).__name__}(n_splits={self.n_splits})"
-        splits = list(self._draw(pairs, what))
-        if pairs.grouped:
+        pairs = _Pairs.read(
+            f"{type(self).__name__}(n_splits={self.n_splits})", X, y, groups, self.key
+        )
+        splits = list(self._draw(pairs))
+        if groups is not None:
             # All before the first is used: a late error would waste the fits before it.
-            splits = _settle(pairs, splits, ("test", "training"), what)
+            splits = pairs.settle(splits, ("test", "training"))
         for sides in splits:
             yield pairs.rows_of(sides, 1), pairs.rows_of(sides, 0)
 
-    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
-        """Return the number of splits.
 
-        Parameters
-        ----------
-        X, y, groups : object
-            Ignored; here for scikit-learn's interface.
-
-        Returns
-        -------
-        n_splits : int
-        """
-        return self.n_splits
-
-
-class DedupStratifiedKFold(_DedupSplitter):
+class DedupStratifiedKFold(_DedupSplitter, StratifiedKFold):
     """Stratified k-fold cross-validation with all copies of a text in one fold.
 
-    Folds have equal numbers of distinct texts, and equal shares of classes among
-    them; the numbers of rows follow from the repeats. With `groups` given to `split`,
-    folds are made of whole groups.
+    Folds have equal numbers of distinct texts, and equal shares of classes among them; the numbers
+    of rows follow from the repeats. With `groups` given to `split`, folds are made of whole groups.
 
     Parameters
     ----------
     n_splits : int, default=5
         The number of folds, at least 2.
     key : {"exact", "whitespace", "casefold"} or callable, default="exact"
-        When two texts count as copies; see
-        :func:`~skbert_filter.duplicates.keys.text_keys`.
+        When two texts count as copies; see :func:`~skbert_filter.duplicates.keys.text_keys`.
     shuffle : bool, default=False
-        Whether to shuffle the distinct texts of each class, or the groups, before they
-        are dealt out.
+        Whether to shuffle the distinct texts of each class, or the groups, first.
     random_state : int, RandomState instance or None, default=None
         The seed of the shuffling; only with `shuffle`.
 
     See Also
     --------
     DedupStratifiedShuffleSplit : Random splits of a given size.
-    sklearn.model_selection.StratifiedKFold : The splitter of the distinct texts.
     sklearn.model_selection.StratifiedGroupKFold : The splitter of the groups.
 
     Notes
     -----
-    With groups, each row is tested once, in the fold of its group. Groups are dealt out
-    so that the folds are alike in the number of texts of each class, where a text of
-    several groups counts in each of them: the pages of a web site share their menus. The
-    folds are as alike as the sizes of the groups allow, and a text of several folds is
-    left out of training wherever it is tested.
-
-    Leaving out is part of the work, so it draws no warning, which test suites turn into
-    errors. It is logged at the level that Python shows without any configuration;
-    ``logging.getLogger("skbert_filter").setLevel("ERROR")`` silences it.
+    With groups, each row is tested once, in the fold of its group. The folds are as alike in the
+    number of texts of each class as the sizes of the groups allow; a text of several groups counts
+    in each of them. That rows are dropped is logged as a warning, which
+    ``logging.getLogger("skbert_filter").setLevel("ERROR")`` silences.
 
     Examples
     --------
@@ -149,8 +110,7 @@ class DedupStratifiedKFold(_DedupSplitter):
     [1 4] [0 2 3]
     [0 2 3] [1 4]
 
-    With groups each page is tested whole, and "About", which is on both, is not
-    trained on:
+    With groups each page is tested whole, and "About", which is on both, is not trained on:
 
     >>> X, y = [*X, "Basket"], [*y, 0]
     >>> page = ["soap", "soap", "tea", "soap", "tea", "tea"]
@@ -168,29 +128,25 @@ class DedupStratifiedKFold(_DedupSplitter):
         shuffle: bool = False,
         random_state: Any = None,
     ) -> None:
-        # scikit-learn's refusals
-        StratifiedKFold(n_splits, shuffle=shuffle, random_state=random_state)
-        self.n_splits = n_splits
+        super().__init__(n_splits, shuffle=shuffle, random_state=random_state)
         self.key = key
-        self.shuffle = shuffle
-        self.random_state = random_state
 
-    def _draw(self, pairs: "_Pairs", what: str) -> Iterator[np.ndarray]:
-        pairs.check(self.n_splits, what)
-        splitter = (StratifiedGroupKFold if pairs.grouped else StratifiedKFold)(
+    def _draw(self, pairs: "_Pairs") -> Iterator[np.ndarray]:
+        """Yield the side of each pair, 0 for test and 1 for training, for each split."""
+        pairs.check(self.n_splits)
+        splitter = (StratifiedKFold if pairs.groups is None else StratifiedGroupKFold)(
             self.n_splits,
             shuffle=self.shuffle,
             # Meta-estimators such as StackingClassifier set one, whatever shuffle is.
             random_state=self.random_state if self.shuffle else None,
         )
-        groups = pairs.groups if pairs.grouped else None
-        for _, test in splitter.split(pairs.texts, pairs.labels[pairs.texts], groups):
+        for _, test in splitter.split(pairs.texts, pairs.labels[pairs.texts], pairs.groups):
             sides = np.ones(len(pairs.texts), np.int8)
             sides[test] = 0
             yield sides
 
 
-class DedupStratifiedShuffleSplit(_DedupSplitter):
+class DedupStratifiedShuffleSplit(_DedupSplitter, StratifiedShuffleSplit):
     """Stratified random splits with all copies of a text on one side.
 
     With `groups` given to `split`, both sides are made of whole groups.
@@ -199,15 +155,11 @@ class DedupStratifiedShuffleSplit(_DedupSplitter):
     ----------
     n_splits : int, default=10
         The number of splits.
-    test_size : float, int or None, default=None
-        The share or number of distinct texts to test on. None: what `train_size`
-        leaves, or 0.1.
-    train_size : float, int or None, default=None
-        The share or number of distinct texts to train on. None: what `test_size`
-        leaves.
+    test_size, train_size : float, int or None, default=None
+        The share or number of distinct texts to test and to train on. None: what the other leaves;
+        without both, a tenth is tested.
     key : {"exact", "whitespace", "casefold"} or callable, default="exact"
-        When two texts count as copies; see
-        :func:`~skbert_filter.duplicates.keys.text_keys`.
+        When two texts count as copies; see :func:`~skbert_filter.duplicates.keys.text_keys`.
     random_state : int, RandomState instance or None, default=None
         The seed of the splits.
 
@@ -218,13 +170,10 @@ class DedupStratifiedShuffleSplit(_DedupSplitter):
 
     Notes
     -----
-    With groups, sizes are of all distinct texts and hold only nearly. The groups are put
-    in a random order and cut where the texts before the cut come nearest to the test size
-    asked for in each class, until the error (root mean square over the classes, as a share
-    of the texts of the class) is at most half a percentage point; after 100 orders the
-    nearest cut is taken. Without `train_size`, all texts that are not tested are trained
-    on; with it, the groups left are ordered and cut in the same way. What is left out of
-    training is told as by `DedupStratifiedKFold`.
+    With groups, sizes hold only nearly. The groups are put in a random order and cut where the
+    texts before the cut come nearest to the requested share of each class. The first of 100 orders
+    with an error (root mean square over the classes) of at most half a percentage point is taken,
+    else the best. With `train_size`, the groups left are ordered and cut in the same way.
 
     Examples
     --------
@@ -245,18 +194,17 @@ class DedupStratifiedShuffleSplit(_DedupSplitter):
         key: Key = "exact",
         random_state: Any = None,
     ) -> None:
-        self.n_splits = n_splits
-        self.test_size = test_size
-        self.train_size = train_size
+        super().__init__(
+            n_splits, test_size=test_size, train_size=train_size, random_state=random_state
+        )
         self.key = key
-        self.random_state = random_state
 
-    def _draw(self, pairs: "_Pairs", what: str) -> Iterator[np.ndarray]:
-        asked = {"test_size": self.test_size, "train_size": self.train_size}
-        sizes = _sizes(asked, 0.1, len(pairs.labels))
+    def _draw(self, pairs: "_Pairs") -> Iterator[np.ndarray]:
+        requested = {"test_size": self.test_size, "train_size": self.train_size}
+        sizes = _sizes(requested, 0.1, len(pairs.labels))
         random = check_random_state(self.random_state)
         for _ in range(self.n_splits):
-            yield _draw_sides(pairs, sizes, random, what)
+            yield pairs.draw(sizes, random)
 
 
 def dedup_train_test_split(
@@ -276,33 +224,25 @@ def dedup_train_test_split(
     Parameters
     ----------
     X : container of str, or array or table of shape (n_samples, n_features)
-        The texts, in any container of :func:`~skbert_filter.validation.check_texts`,
-        or rows to compare.
+        The texts, in any container of :func:`~skbert_filter.validation.check_texts`, or rows to
+        compare.
     y : array-like of shape (n_samples,)
         The labels.
     *arrays : indexables of length n_samples
         What to split alike: weights, pages, or ``range(len(X))`` for the row indices.
-    test_size : float, int or None, default=None
-        The share of all distinct texts to test on, or their number. None: what
-        `train_size` leaves, or 0.25.
-    validation_size : float, int or None, default=None
-        The share of all distinct texts to validate on, or their number. None: there
-        is no validation set.
-    train_size : float, int or None, default=None
-        The share of all distinct texts to train on, or their number. None: what the
-        others leave.
+    test_size, validation_size, train_size : float, int or None, default=None
+        The share of all distinct texts for each set, or their number. Without `validation_size`
+        there is no validation set; without the others a quarter is tested, and with one of them the
+        other is what is left.
     groups : array-like of shape (n_samples,), default=None
-        What else to keep together, such as the page of each row. Sizes hold only nearly
-        then; see the notes of `DedupStratifiedShuffleSplit`. A text in groups of several
-        sides stays in the test set, else in the validation set, and its rows in the
-        groups of the other sides are left out; the logger ``skbert_filter`` tells how
-        many.
+        What else to keep together, such as the page of each row. Sizes hold only nearly then; see
+        the notes of `DedupStratifiedShuffleSplit`. A text in groups of several sides stays in the
+        test set, else in the validation set, and its rows in the other groups are dropped; the
+        logger ``skbert_filter`` says how many.
     key : {"exact", "whitespace", "casefold"} or callable, default="exact"
-        When two texts count as copies; see
-        :func:`~skbert_filter.duplicates.keys.text_keys`.
+        When two texts count as copies; see :func:`~skbert_filter.duplicates.keys.text_keys`.
     stratify : bool, default=True
         Whether all sides get each class in proportion, counted in distinct texts.
-        A text with several labels counts for the most frequent one.
     random_state : int, RandomState instance or None, default=None
         The seed of the split.
 
@@ -310,20 +250,12 @@ def dedup_train_test_split(
     -------
     parts : list of length 2 * (2 + len(arrays)), or 3 * (2 + len(arrays))
         ``X_train, X_test, y_train, y_test, …``, or with `validation_size`
-        ``X_train, X_val, X_test, y_train, y_val, y_test, …``, in the containers given,
-        each with its rows in the order given.
-
-    Raises
-    ------
-    ValueError
-        If the lengths differ, the sizes leave a side without texts, or `stratify` is
-        True and a class has too few distinct texts. With `groups`, also if there are
-        fewer groups than sides, one is missing, or a side would lack a class.
+        ``X_train, X_val, X_test, y_train, y_val, y_test, …``, in the containers given, each with
+        its rows in the order given.
 
     See Also
     --------
     DedupStratifiedShuffleSplit : The same, many times, for `cv=`.
-    sklearn.model_selection.train_test_split : Leaves copies of a text on both sides.
 
     Examples
     --------
@@ -334,207 +266,198 @@ def dedup_train_test_split(
     ... )
     >>> X_train, X_test
     (['Menu', 'We make soap.'], ['About', 'About', 'We sell tea.'])
-
-    >>> from skbert_filter.datasets import make_website_snippets
-    >>> X, y = make_website_snippets(1_000, random_state=0)
-    >>> X_train, X_val, X_test, y_train, y_val, y_test = dedup_train_test_split(
-    ...     X, y, validation_size=0.1, test_size=0.2, random_state=0
-    ... )
-    >>> [round(len(set(side)) / len(set(X)), 2) for side in (X_train, X_val, X_test)]
-    [0.7, 0.1, 0.2]
     """
     if y is None:
         raise ValueError("y is None: pass the labels, or with stratify=False any array of rows.")
     check_consistent_length(X, y, *arrays)
-    pairs = _Pairs.read(X, y if stratify else None, groups, key)
-    asked = {"test_size": test_size, "validation_size": validation_size, "train_size": train_size}
+    pairs = _Pairs.read("dedup_train_test_split", X, y if stratify else None, groups, key)
+
+    requested = {"test_size": test_size, "validation_size": validation_size}
     names = ["test", "validation", "training"]
     if validation_size is None:
-        del asked["validation_size"], names[1]
-    what = "dedup_train_test_split"
-    sizes = _sizes(asked, 0.25, len(pairs.labels))
-    sides = _draw_sides(pairs, sizes, check_random_state(random_state), what)
-    if pairs.grouped:
-        [sides] = _settle(pairs, [sides], names, what)
+        del requested["validation_size"], names[1]
+    sizes = _sizes(requested | {"train_size": train_size}, 0.25, len(pairs.labels))
+    sides = pairs.draw(sizes, check_random_state(random_state))
+    if groups is not None:
+        [sides] = pairs.settle([sides], names)
+
     rows = [pairs.rows_of(sides, side) for side in reversed(range(len(names)))]
     return [take_rows(array, part) for array in (X, y, *arrays) for part in rows]
 
 
 @dataclass(frozen=True)
 class _Pairs:
-    """The distinct texts of each group; without groups, each text is a pair of its own.
+    """The distinct texts, once for each group that has them, and the name of their splitter.
 
-    Attributes
-    ----------
-    texts, groups : ndarray of int of shape (n_pairs,)
-        The text and the group of each pair, in the order of the texts.
-    rows : ndarray of int of shape (n_rows,)
-        The pair of each row.
-    labels : ndarray of int of shape (n_texts,)
-        The class of each text.
-    classes : list
-        What the classes are called.
-    grouped : bool
-        Whether there are groups.
+    `texts` and `groups` are those of each pair, `rows` has the pair of each row, and `labels` the
+    class of each text, all as integer codes.
     """
 
+    splitter: str
     texts: np.ndarray
-    groups: np.ndarray
+    groups: Any
     rows: np.ndarray
     labels: np.ndarray
     classes: list[Any]
-    grouped: bool
 
     @classmethod
-    def read(cls, X: Any, y: Any, groups: Any, key: Key) -> "_Pairs":
+    def read(cls, splitter: str, X: Any, y: Any, groups: Any, key: Key) -> "_Pairs":
         """Find the pairs of the rows; all texts are of one class if `y` is None."""
-        numbered = number_inputs(X, key)
+        numbered = factorize(X, key)
         if numbered is None:
             raise TypeError(
                 f"X is of type {type(X).__name__}, without texts or rows to compare. Pass a "
                 "non-empty container of str, or a NumPy array or table with rows and columns."
             )
         codes, distinct = numbered
-        n_texts = len(distinct)
-        labels, classes = np.zeros(n_texts, np.intp), np.zeros(1)
+
+        row_labels, names = np.zeros(len(codes), np.intp), np.zeros(1)
         if y is not None:
-            row_labels, classes = pd.factorize(check_labels(y, len(codes)), sort=True)
-            votes = count_votes(codes, row_labels, np.ones(len(codes)), n_texts, len(classes))
-            # a class in conflict only may be the majority of no text
-            present, labels = np.unique(votes.majority, return_inverse=True)
-            classes = classes[present]
-        if groups is None:
-            each = np.arange(n_texts)
-            return cls(each, each, codes, labels, classes.tolist(), grouped=False)
-        numbers, n_groups = group_codes(groups, len(codes))
-        pairs, rows = np.unique(codes * n_groups + numbers, return_inverse=True)
-        texts, pair_groups = np.divmod(pairs, n_groups)
-        return cls(texts, pair_groups, rows, labels, classes.tolist(), grouped=True)
+            row_labels, names = pd.factorize(check_labels(y, len(codes)), sort=True)
+        labels, names = count_labels(codes, row_labels).prevailing(names)
+
+        texts, rows, of_pairs = np.arange(len(distinct)), codes, None
+        if groups is not None:
+            of_rows, n_groups = group_codes(groups, len(codes))
+            pairs, rows = np.unique(codes * n_groups + of_rows, return_inverse=True)
+            texts, of_pairs = np.divmod(pairs, n_groups)
+        return cls(splitter, texts, of_pairs, rows, labels, names.tolist())
 
     def rows_of(self, sides: np.ndarray, side: int) -> np.ndarray:
         """Return the rows of the pairs of a side."""
         return np.flatnonzero((sides == side)[self.rows])
 
-    def check(self, least: int, what: str) -> None:
+    def check(self, least: int) -> None:
         """Refuse fewer groups than `least`, and classes with fewer texts."""
-        n_groups = self.groups.max() + 1
-        if self.grouped and n_groups < least:
+        if self.groups is not None and (n_groups := self.groups.max() + 1) < least:
             raise ValueError(
-                f"The number of different groups is {n_groups}, but {what} needs at least {least}. "
-                "Ask for fewer splits, or leave groups out."
+                f"The number of different groups is {n_groups}, but {self.splitter} needs at least "
+                f"{least}. Ask for fewer splits, or leave groups out."
             )
-        _check_classes(self.labels, self.classes, least, what)
+        self._check_classes(self.labels, least)
 
-
-def _draw_sides(pairs: _Pairs, sizes: list[int], random: Any, what: str) -> np.ndarray:
-    """Return the side of each pair: its place in `sizes`, their number if it is on none."""
-    if pairs.grouped:
-        pairs.check(len(sizes), what)
-        return _cut_groups(pairs, sizes, random)
-    sides = np.full(len(pairs.labels), len(sizes), np.int8)
-    left = np.arange(len(sides))
-    for side, size in enumerate(sizes[:-1]):
-        later = sum(sizes[side + 1 :])
-        what_is_left = f"{what}, once the test texts are taken," if side else what
-        _check_classes(pairs.labels[left], pairs.classes, 2, what_is_left)
-        if min(size, later) < len(pairs.classes):
+    def _check_classes(self, labels: np.ndarray, least: int, when: str = "") -> None:
+        counts = np.bincount(labels, minlength=len(self.classes))
+        rarest = counts.argmin()
+        if counts[rarest] < least:
             raise ValueError(
-                f"{what}: sets of {', '.join(map(str, sizes))} distinct texts cannot all hold a "
-                f"text of each of the {len(pairs.classes)} classes. Ask for larger ones, or leave "
-                "classes out."
+                f"Class {self.classes[rarest]!r} has too few distinct texts ({counts[rarest]}): "
+                f"{self.splitter}{when} needs at least {least} of each class. Label more texts of "
+                "it, ask for fewer splits, or leave it out "
+                '(docs: guide_scores, "How do I get an honest score?").'
             )
-        splitter = StratifiedShuffleSplit(1, test_size=size, train_size=later, random_state=random)
-        rest, taken = next(splitter.split(left, pairs.labels[left]))
-        sides[left[taken]] = side
-        left = left[rest]
-    sides[left] = len(sizes) - 1
-    return sides
 
+    def draw(self, sizes: list[int], random: Any) -> np.ndarray:
+        """Return the side of each pair: its place in `sizes`, their number if it is on none."""
+        if self.groups is not None:
+            self.check(len(sizes))
+            return self._cut_groups(sizes, random)
 
-def _cut_groups(pairs: _Pairs, sizes: list[int], random: Any) -> np.ndarray:
-    """Fill one side after the other with the first of the groups left, in random order."""
-    n_groups, n_classes = pairs.groups.max() + 1, len(pairs.classes)
-    first_pairs, totals = first_rows(pairs.texts), np.bincount(pairs.labels)
-    order, cuts = np.arange(n_groups), [0]
-    for wanted in np.cumsum(sizes) / len(pairs.labels):
-        start, later_sides = cuts[-1], len(sizes) - len(cuts)
-        # At least one group for this side and for each later one.
-        ends = np.arange(start + 1, n_groups - later_sides + 1)
-        best = (np.inf, np.inf)
-        for _ in range(_ORDERS):
-            tried = np.concatenate([order[:start], random.permutation(order[start:])])
-            # A text belongs to the first group that has it.
-            ranks = np.minimum.reduceat(np.argsort(tried)[pairs.groups], first_pairs)
-            cells = (ranks + 1) * n_classes + pairs.labels
-            counts = np.bincount(cells, minlength=(n_groups + 1) * n_classes)
-            shares = counts.reshape(n_groups + 1, n_classes).cumsum(axis=0) / totals
-            errors = np.sqrt(np.mean((shares[ends] - wanted) ** 2, axis=1))
-            # The last of equals, so that groups without new texts go to a side as well.
-            nearest = len(ends) - 1 - errors[::-1].argmin()
-            end = ends[nearest]
-            absent = (shares[end] == shares[start]) | ((shares[end] == 1) & (later_sides > 0))
-            if (absent.sum(), errors[nearest]) < best:
-                best = (absent.sum(), errors[nearest])
-                cut, kept = end, tried
-            if best <= (0, _TOLERANCE):
-                break
-        cuts.append(cut)
-        order = kept
-    return np.searchsorted(cuts[1:], np.argsort(order), side="right")[pairs.groups].astype(np.int8)
-
-
-def _settle(
-    pairs: _Pairs, splits: list[np.ndarray], names: Sequence[str], what: str
-) -> list[np.ndarray]:
-    """Leave each text to the first side of a split that has it, and tell what is left out."""
-    first_pairs, n_rows = first_rows(pairs.texts), np.bincount(pairs.rows)
-    settled, told, any_left_out = [], [], False
-    for number, sides in enumerate(splits):
-        is_first = sides == np.minimum.reduceat(sides, first_pairs)[pairs.texts]
-        settled.append(np.where(is_first, sides, len(names)))
-        for side, name in enumerate(names):
-            given = sides == side
-            _check_side(pairs, given & is_first, f"the {name} set of split {number}", what)
-            if side > 0:
-                left_out = given & ~is_first
-                any_left_out |= left_out.any()
-                told.append(
-                    f"{n_rows[left_out].sum():,} of {n_rows[given].sum():,} {name} rows "
-                    f"({len(np.unique(pairs.texts[left_out])):,} of "
-                    f"{len(np.unique(pairs.texts[given])):,} distinct texts)"
+        sides = np.full(len(self.labels), len(sizes), np.int8)
+        left = np.arange(len(sides))
+        for side, size in enumerate(sizes[:-1]):
+            later = sum(sizes[side + 1 :])
+            when = ", once the test texts are taken," if side else ""
+            self._check_classes(self.labels[left], 2, when)
+            if min(size, later) < len(self.classes):
+                raise ValueError(
+                    f"{self.splitter}: sets of {', '.join(map(str, sizes))} distinct texts cannot "
+                    f"all hold a text of each of the {len(self.classes)} classes. Ask for larger "
+                    "ones, or leave classes out."
                 )
-    if any_left_out:
-        _LOGGER.warning(
-            "%s leaves out rows, so that no text is on two sides: %s.", what, "; ".join(told)
-        )
-    return settled
+
+            splitter = StratifiedShuffleSplit(
+                1, test_size=size, train_size=later, random_state=random
+            )
+            rest, taken = next(splitter.split(left, self.labels[left]))
+            sides[left[taken]] = side
+            left = left[rest]
+        sides[left] = len(sizes) - 1
+        return sides
+
+    def _cut_groups(self, sizes: list[int], random: Any) -> np.ndarray:
+        """Fill one side after the other with the first of the groups left, in random order."""
+        n_groups, n_classes = self.groups.max() + 1, len(self.classes)
+        first_pairs, totals = first_rows(self.texts), np.bincount(self.labels)
+        order, cuts = np.arange(n_groups), [0]
+
+        for wanted in np.cumsum(sizes) / len(self.labels):
+            start, later_sides = cuts[-1], len(sizes) - len(cuts)
+            # At least one group for this side and for each later one.
+            ends = np.arange(start + 1, n_groups - later_sides + 1)
+            best = (np.inf, np.inf)
+            for _ in range(_ORDERS):
+                tried = np.concatenate([order[:start], random.permutation(order[start:])])
+                # A text belongs to the first group that has it.
+                ranks = np.minimum.reduceat(np.argsort(tried)[self.groups], first_pairs)
+                cells = (ranks + 1) * n_classes + self.labels
+                counts = np.bincount(cells, minlength=(n_groups + 1) * n_classes)
+                shares = counts.reshape(n_groups + 1, n_classes).cumsum(axis=0) / totals
+                errors = np.sqrt(np.mean((shares[ends] - wanted) ** 2, axis=1))
+
+                # The last of equals, so that groups without new texts go to a side as well.
+                nearest = len(ends) - 1 - errors[::-1].argmin()
+                end = ends[nearest]
+                absent = (shares[end] == shares[start]) | ((shares[end] == 1) & (later_sides > 0))
+                if (absent.sum(), errors[nearest]) < best:
+                    best = (absent.sum(), errors[nearest])
+                    cut, kept = end, tried
+                if best <= (0, _TOLERANCE):
+                    break
+            cuts.append(cut)
+            order = kept
+        sides = np.searchsorted(cuts[1:], np.argsort(order), side="right")
+        return sides[self.groups].astype(np.int8)
+
+    def settle(self, splits: list[np.ndarray], names: Sequence[str]) -> list[np.ndarray]:
+        """Leave each text to the first side of a split that has it, and log what others lose."""
+        first_pairs, n_rows = first_rows(self.texts), np.bincount(self.rows)
+        settled, losses = [], []
+        for number, sides in enumerate(splits):
+            is_first = sides == np.minimum.reduceat(sides, first_pairs)[self.texts]
+            settled.append(np.where(is_first, sides, len(names)))
+
+            for side, name in enumerate(names):
+                given = sides == side
+                dropped = given & ~is_first
+                self._check_side(given & is_first, f"the {name} set of split {number}")
+                if side > 0:
+                    losses.append(
+                        f"{n_rows[dropped].sum():,} of {n_rows[given].sum():,} {name} rows "
+                        f"({len(np.unique(self.texts[dropped])):,} of "
+                        f"{len(np.unique(self.texts[given])):,} distinct texts)"
+                    )
+
+        if not np.array_equal(settled, splits):
+            _LOGGER.warning(
+                "%s drops rows, so that no text is on two sides: %s.",
+                self.splitter,
+                "; ".join(losses),
+            )
+        return settled
+
+    def _check_side(self, on_side: np.ndarray, side: str) -> None:
+        labels = self.labels[self.texts]
+        counts = np.bincount(labels[on_side], minlength=len(self.classes))
+        absent = counts.argmin()
+        if counts[absent] == 0:
+            n_texts = np.count_nonzero(self.labels == absent)
+            n_groups = len(np.unique(self.groups[labels == absent]))
+            raise ValueError(
+                f"{self.splitter}: {side} would have no text of class {self.classes[absent]!r} to "
+                f"itself, whose {n_texts} distinct texts are in {n_groups} of the groups. Ask for "
+                "fewer splits or other sizes, try another random_state, or leave the class or "
+                "groups out."
+            )
 
 
-def _check_side(pairs: _Pairs, on_side: np.ndarray, side: str, what: str) -> None:
-    labels = pairs.labels[pairs.texts]
-    counts = np.bincount(labels[on_side], minlength=len(pairs.classes))
-    if counts.all():
-        return
-    absent = counts.argmin()
-    problem = f"{side} would have no text of its own"
-    if counts.any():
-        problem = (
-            f"{side} would have no text of class {pairs.classes[absent]!r}, whose "
-            f"{np.count_nonzero(pairs.labels == absent)} distinct texts are in "
-            f"{len(np.unique(pairs.groups[labels == absent]))} of the groups"
-        )
-    raise ValueError(
-        f"{what}: {problem}. Ask for fewer splits or other sizes, try another random_state, "
-        "or leave the class or groups out."
-    )
+def _sizes(requested: dict[str, Any], default_test_size: float, n_texts: int) -> list[int]:
+    """Return the requested shares or numbers as numbers of texts, None being the rest."""
+    if requested["test_size"] is None and requested["train_size"] is None:
+        requested = {**requested, "test_size": default_test_size}
 
-
-def _sizes(asked: dict[str, Any], default_test_size: float, n_texts: int) -> list[int]:
-    """Return the numbers of texts asked for as shares, numbers, or None for the rest."""
-    if asked["test_size"] is None and asked["train_size"] is None:
-        asked = {**asked, "test_size": default_test_size}
     numbers = {}
-    for name, size in asked.items():
+    for name, size in requested.items():
         if isinstance(size, int | np.integer) and 0 < size < n_texts:
             numbers[name] = int(size)
         elif isinstance(size, float | np.floating) and 0 < size < 1:
@@ -546,10 +469,11 @@ def _sizes(asked: dict[str, Any], default_test_size: float, n_texts: int) -> lis
                 f"{name} is {size!r}. Pass a share above 0 and below 1, or a number of distinct "
                 f"texts from 1 to {n_texts - 1}."
             )
+
     rest = n_texts - sum(numbers.values())
-    sizes = [numbers.get(name, rest) for name in asked]
+    sizes = [numbers.get(name, rest) for name in requested]
     if min(sizes) < 1 or sum(sizes) > n_texts:
-        given = " and ".join(f"{name}={size!r}" for name, size in asked.items())
+        given = " and ".join(f"{name}={size!r}" for name, size in requested.items())
         raise ValueError(
             f"{given} make sets of {', '.join(map(str, sizes))} of the {n_texts} distinct texts. "
             "Each needs at least 1, and together they may not need more than there are."
@@ -564,11 +488,13 @@ def group_codes(groups: Any, n_rows: int) -> tuple[np.ndarray, int]:
         values = np.fromiter(groups, dtype=object, count=len(groups))
     else:
         values = np.asarray(groups, dtype=object if isinstance(groups, list | tuple) else None)
+
     if values.shape not in ((n_rows,), (n_rows, 1)):
         raise ValueError(
             f"groups has the shape {values.shape}, but X has {n_rows} rows. Pass one group for "
             "each row."
         )
+
     # pandas does not know NumPy's StringDType.
     values = values.ravel().astype(object if values.dtype.kind == "T" else values.dtype)
     codes, distinct = pd.factorize(values)
@@ -576,18 +502,6 @@ def group_codes(groups: Any, n_rows: int) -> tuple[np.ndarray, int]:
     if len(missing):
         raise ValueError(
             f"Row {missing[0]} of groups is missing ({values[missing[0]]!r}), as are "
-            f"{len(missing) - 1} more. Drop such rows, or give each a group of its own."
+            f"{len(missing) - 1} more. Drop such rows, or give each its own group."
         )
     return codes, len(distinct)
-
-
-def _check_classes(labels: np.ndarray, classes: list[Any], least: int, what: str) -> None:
-    counts = np.bincount(labels, minlength=len(classes))
-    rarest = counts.argmin()
-    if counts[rarest] < least:
-        raise ValueError(
-            f"Class {classes[rarest]!r} has too few distinct texts ({counts[rarest]}): "
-            f"{what} needs at least {least} of each class. Label more texts of it, ask for "
-            "fewer splits, or leave it out "
-            '(docs: guide_scores, "How do I get an honest score?").'
-        )

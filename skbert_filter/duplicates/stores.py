@@ -9,16 +9,20 @@ import sqlite3
 import time
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from itertools import repeat
+from os import PathLike
 from pathlib import Path
-from threading import RLock
-from typing import Any
+from threading import Lock, RLock
+from typing import Any, NamedTuple
 from zlib import crc32
 
+import pandas as pd
+
 from skbert_filter.io.atomic import NoRoomError
+from skbert_filter.printing import counted
 
 # "skbf" in the header of the file, where SQLite's documentation wants an application's mark.
 _APPLICATION_ID = 0x736B6266
@@ -42,16 +46,44 @@ _CLOSING_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
-class StoreSize:
-    """What a store holds.
+class CacheInfo:
+    """What `DedupPredictor.cache_info` returns. The first three are counts since `fit`.
 
     Attributes
     ----------
-    results : int
-        The number of results, of all spaces.
+    hits : int
+        Rows that were answered without computing them: repeats, and inputs in the store.
+    misses : int
+        Rows that the estimator computed.
+    distinct : int
+        Distinct inputs of each call, added up: ``distinct - misses`` came from the store.
+    stored : int
+        Results in the store, of all estimators and methods that share it.
     bytes : int
-        The size of the database.
+        The size of the store.
     """
+
+    hits: int
+    misses: int
+    distinct: int
+    stored: int
+    bytes: int
+
+    def __str__(self) -> str:
+        rows = self.hits + self.misses
+        return (
+            f"{self.misses:,} of {counted(rows, 'row')} ({self.misses / max(rows, 1):.1%}) were "
+            f"computed; {self.distinct:,} were distinct.\n"
+            f"{counted(self.stored, 'result')} in the store, {self.bytes / 1e6:,.1f} MB."
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the counts as a table of one row."""
+        return pd.DataFrame([asdict(self)])
+
+
+class StoreSize(NamedTuple):
+    """The number of results of all spaces, and the size of the database."""
 
     results: int
     bytes: int
@@ -60,40 +92,10 @@ class StoreSize:
 class Store:
     """An open store. Threads may share it; processes open the same file each for itself.
 
-    A file is written in SQLite's write-ahead log where the file system allows it, and
-    put back into one self-contained file by `close`, so that it can be copied, and read
-    where nothing can be written.
-
-    Parameters
-    ----------
-    path : Path or None, default=None
-        The file, created if it does not exist; None for the memory of this process.
-
-    Raises
-    ------
-    FileNotFoundError, IsADirectoryError
-        If the folder of `path` does not exist, or `path` is a folder.
-    PermissionError
-        If the file does not exist and cannot be created, or cannot be read.
-    ValueError
-        If the file is none of this package's stores, or damaged.
-    TimeoutError
-        If another process keeps the file locked.
-
-    Notes
-    -----
-    Every result has a checksum over space, layout, key and value, so that a damaged file
-    gives an error, never a wrong result.
-
-    Examples
-    --------
-    >>> from skbert_filter.duplicates.stores import Store
-    >>> store = Store()
-    >>> store.put("my model", "<i8", [b"key 1"], [b"value 1"])
-    >>> store.get("my model", [b"key 2", b"key 1"])
-    {'<i8': {b'key 1': b'value 1'}}
-    >>> store.get("another model", [b"key 1"])
-    {}
+    A file is written in SQLite's write-ahead log where the file system allows it, and put back into
+    one self-contained file by `close`, so that it can be copied, and read where nothing can be
+    written. A checksum over space, layout, key and value makes of a damaged file an error, never a
+    wrong result.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -101,6 +103,7 @@ class Store:
         self._lock = RLock()
         if path is not None:
             _check_path(path)
+
         with self._clear_errors():
             self._db = sqlite3.connect(
                 ":memory:" if path is None else path,
@@ -113,32 +116,22 @@ class Store:
             except BaseException:
                 self._db.close()
                 raise
+
         # A store in memory lives as long as its predictor, who does not close it.
         weakref.finalize(self, self._db.close)
 
     def get(self, space: str, keys: Sequence[bytes]) -> dict[str, dict[bytes, bytes]]:
-        """Look up results.
-
-        Parameters
-        ----------
-        space : str
-            Whose results to look among.
-        keys : sequence of bytes
-            What to look up.
-
-        Returns
-        -------
-        found : dict of str to dict of bytes to bytes
-            For each layout, the keys that have a result of it, and their values.
-        """
+        """Return the values of the keys that have a result, by layout."""
         found: dict[str, dict[bytes, bytes]] = {}
         # Neighbours in the file are read together.
         ordered = sorted(keys)
+
         with self._lock, self._clear_errors(), self._transaction("DEFERRED"):
             number = self._one("SELECT id FROM spaces WHERE name = ?", space)
             if number is None:
                 return found
             layouts = dict(self._db.execute("SELECT id, layout FROM layouts"))
+
             for start in range(0, len(ordered), _KEYS_IN_A_QUERY):
                 wanted = ordered[start : start + _KEYS_IN_A_QUERY]
                 rows = self._db.execute(
@@ -163,29 +156,17 @@ class Store:
     ) -> None:
         """Add results in one transaction; those that are there already stay.
 
-        Parameters
-        ----------
-        space : str
-            Whose results they are.
-        layout : str
-            How to read them.
-        keys, values : sequence of bytes
-            The results.
-        items_limit : int or None, default=None
-            How many results the store may hold then; the oldest make room.
-
-        Raises
-        ------
-        OSError
-            If the disk is full, or the file cannot be written.
+        With `items_limit`, the oldest make room.
         """
         now = time.time()
         seed = _seed(space, layout)
+
         with self._lock, self._clear_errors(), self._transaction("IMMEDIATE"):
             self._db.execute("INSERT OR IGNORE INTO spaces (name) VALUES (?)", (space,))
             self._db.execute("INSERT OR IGNORE INTO layouts (layout) VALUES (?)", (layout,))
             space_id = self._one("SELECT id FROM spaces WHERE name = ?", space)
             layout_id = self._one("SELECT id FROM layouts WHERE layout = ?", layout)
+
             self._db.executemany(
                 "INSERT OR IGNORE INTO results VALUES (?, ?, ?, ?, ?, ?)",
                 (
@@ -213,17 +194,7 @@ class Store:
         items_limit: int | None = None,
         age_limit: timedelta | None = None,
     ) -> None:
-        """Remove the oldest results, until all limits given are kept.
-
-        Parameters
-        ----------
-        bytes_limit : int or None, default=None
-            Size of the database.
-        items_limit : int or None, default=None
-            Number of results.
-        age_limit : timedelta or None, default=None
-            Time since a result was computed.
-        """
+        """Remove the oldest results, until all limits given are kept."""
         with self._lock, self._clear_errors():
             with self._transaction("IMMEDIATE"):
                 if age_limit is not None:
@@ -232,6 +203,7 @@ class Store:
                 if items_limit is not None:
                     self._keep_newest(items_limit)
             self._shrink()
+
             while bytes_limit is not None and (size := self.size()).bytes > bytes_limit:
                 if not size.results:
                     break
@@ -259,6 +231,7 @@ class Store:
             self._db.close()
             if is_one_file or self.path is None:
                 return
+
             # Of two that close at once, each was in the other's way.
             with suppress(sqlite3.OperationalError):
                 self._db = sqlite3.connect(
@@ -268,7 +241,7 @@ class Store:
                 self._db.close()
 
     def _fold_in_log(self) -> bool:
-        """Write the log into the file, and tell whether the file needs no log any more."""
+        """Write the log into the file, and return whether the file needs no log any more."""
         try:
             self._db.execute(f"PRAGMA busy_timeout = {1000 * _CLOSING_SECONDS:.0f}")
             if self._one("PRAGMA journal_mode") != "wal":
@@ -289,11 +262,13 @@ class Store:
                         self._db.execute(statement)
                     self._db.execute(f"PRAGMA user_version = {_FORMAT}")
                     self._db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+
         if self._one("PRAGMA application_id") != _APPLICATION_ID:
             raise ValueError(
                 f"{self.path} is a database of another program, and is left as it is. Name "
                 "another file as the store."
             )
+
         if (version := self._one("PRAGMA user_version")) != _FORMAT:
             raise ValueError(
                 f"The store {self.path} has the format {version}, and this version of "
@@ -378,7 +353,7 @@ def _seed(space: str, layout: str) -> int:
 
 def _damaged(path: Path | None, why: str) -> str:
     return (
-        f"The store {path} is damaged or no store of skbert_filter ({why}). Nothing was read "
+        f"The store {path} is damaged or not a store of skbert_filter ({why}). Nothing was read "
         "from it. If it is a store, delete it, or put a copy in its place; results that are "
         "missing are computed again."
     )
@@ -388,6 +363,7 @@ def _clear(error: sqlite3.DatabaseError, path: Path | None) -> Exception:
     """Return the error that says what happened to which file, and what to do."""
     code = getattr(error, "sqlite_errorname", "").removeprefix("SQLITE_").split("_")[0]
     where = f"The store {path}"
+
     if code == "FULL":
         return NoRoomError(
             errno.ENOSPC,
@@ -410,3 +386,51 @@ def _clear(error: sqlite3.DatabaseError, path: Path | None) -> Exception:
             "up? Results of finished chunks are kept."
         )
     return ValueError(_damaged(path, str(error)))
+
+
+class Cache:
+    """What one predictor remembers: its counts, and its results where they are kept in memory.
+
+    `trusted` are fingerprints that were checked in this process.
+    """
+
+    def __init__(self) -> None:
+        self.trusted: set[str] = set()
+        self._lock = Lock()
+        self._memory: Store | None = None
+        self._counts = [0, 0, 0]
+
+    @contextmanager
+    def open(
+        self, where: str | PathLike[str] | None, *, create: bool = True
+    ) -> Iterator[Store | None]:
+        """Open the store of a predictor: none, "memory", or a path."""
+        if where is None:
+            yield None
+        elif where == "memory":
+            with self._lock:
+                self._memory = self._memory or Store()
+            yield self._memory
+        elif create or Path(where).expanduser().exists():
+            with closing(Store(Path(where).expanduser())) as store:
+                yield store
+        else:
+            yield None
+
+    def count(self, *, rows: int, distinct: int, computed: int) -> None:
+        """Add the counts of one call."""
+        with self._lock:
+            calls = (rows - computed, computed, distinct)
+            self._counts = [old + new for old, new in zip(self._counts, calls, strict=True)]
+
+    def reset_counts(self) -> None:
+        """Start counting from 0."""
+        with self._lock:
+            self._counts = [0, 0, 0]
+
+    def info(self, where: str | PathLike[str] | None) -> CacheInfo:
+        """Return the counts, and what the store holds."""
+        with self.open(where, create=False) as store:
+            size = StoreSize(0, 0) if store is None else store.size()
+        hits, misses, distinct = self._counts
+        return CacheInfo(hits, misses, distinct, stored=size.results, bytes=size.bytes)

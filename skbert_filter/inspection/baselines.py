@@ -20,17 +20,16 @@ from skbert_filter.validation import check_labels, check_texts
 class WordCountRule(DocLinkMixin, ClassifierMixin, BaseEstimator):
     """Classify a text by whether its number of words reaches a learnt threshold.
 
-    Useful text is longer than menus and buttons, so this rule is hard to beat. Words
-    are what `str.split` finds. Of all thresholds, and of both directions, it takes
-    the one with the best (weighted) accuracy on the training texts; the lowest
-    threshold if several are equally good.
+    Useful text is longer than menus and buttons, so this rule is hard to beat. Of all thresholds,
+    and of both directions, it takes the one with the best (weighted) accuracy on the training
+    texts; the lowest threshold if several are equally good.
 
     Attributes
     ----------
     classes_ : ndarray of shape (2,)
         The labels, sorted.
     threshold_ : int
-        The number of words from which on a text is counted as long.
+        The number of words, as `str.split` finds them, from which on a text is counted as long.
     long_class_ : label
         The label that long texts are given; short ones get the other.
     slope_ : float
@@ -38,13 +37,13 @@ class WordCountRule(DocLinkMixin, ClassifierMixin, BaseEstimator):
 
     Notes
     -----
-    The odds of `long_class_` are ``((1 + words) / (threshold_ + 0.5)) ** slope_``, with
-    the slope by logistic regression. So `predict_proba` ranks texts strictly by their
-    number of words, and passes 0.5 exactly where `predict` changes.
+    The odds of `long_class_` are ``((1 + words) / (threshold_ + 0.5)) ** slope_``, with the slope
+    by logistic regression. So `predict_proba` ranks texts strictly by their number of words, and
+    passes 0.5 exactly where `predict` changes.
 
     Examples
     --------
-    >>> from skbert_filter.inspection.baselines import WordCountRule
+    >>> from skbert_filter.inspection import WordCountRule
     >>> texts = ["View All", "About us", "We make steel tools for sailors", "Our staff is kind"]
     >>> rule = WordCountRule().fit(texts, ["drop", "drop", "keep", "keep"])
     >>> rule.threshold_
@@ -59,7 +58,7 @@ class WordCountRule(DocLinkMixin, ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : container of str, of length n_samples
-            The texts, in any container that `check_texts` accepts.
+            The texts.
         y : array-like of shape (n_samples,)
             Labels of two classes.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -68,11 +67,6 @@ class WordCountRule(DocLinkMixin, ClassifierMixin, BaseEstimator):
         Returns
         -------
         self : WordCountRule
-
-        Raises
-        ------
-        ValueError
-            If `y` does not hold exactly two classes.
         """
         texts = check_texts(X)
         y = check_labels(y, len(texts))
@@ -169,16 +163,16 @@ class WordCountRule(DocLinkMixin, ClassifierMixin, BaseEstimator):
 def tfidf_shape_baseline() -> Pipeline:
     """Return an unfitted logistic regression on TF-IDF and on the shape of the texts.
 
-    The strongest simple model for scraped text, where case, punctuation and length tell as
-    much as words: the one that a filter has to beat.
+    The strongest simple model for scraped text, where case, punctuation and length matter as much
+    as words: the one that a filter has to beat.
 
     Returns
     -------
     pipeline : Pipeline
-        Its steps are ``"features"``, a FeatureUnion of the TF-IDF of ``"words"`` (one and two)
-        and ``"characters"`` (two to five, within words), both with their case and
-        punctuation, of ``"shape"`` (thirteen standardized numbers) and of ``"bins"`` (the
-        number of words, one-hot); and ``"classifier"``, a LogisticRegression.
+        Its steps are ``"features"``, a FeatureUnion of the TF-IDF of ``"words"`` (one and two) and
+        ``"characters"`` (two to five, within words), both with their case and punctuation, of
+        ``"shape"`` (thirteen standardized numbers) and of ``"bins"`` (the number of words,
+        one-hot); and ``"classifier"``, a LogisticRegression.
 
     See Also
     --------
@@ -187,9 +181,8 @@ def tfidf_shape_baseline() -> Pipeline:
 
     Notes
     -----
-    The shape weighs a tenth: at full weight its numbers are so much larger than TF-IDF that
-    they are hardly regularized, which costs accuracy where they say little, and twice the
-    time of a fit.
+    The shape weighs a tenth: at full weight its numbers are so much larger than TF-IDF that they
+    are hardly regularized, which costs accuracy where they say little, and twice the time of a fit.
 
     Examples
     --------
@@ -218,10 +211,8 @@ def tfidf_baseline() -> Pipeline:
     Returns
     -------
     pipeline : Pipeline
-        Its steps are ``"tfidf"``, a FeatureUnion of ``"words"`` (one and two) and
-        ``"characters"`` (two to four, within words), all in lower case; and
-        ``"classifier"``, a LogisticRegression. Parameters are set as in any pipeline:
-        ``set_params(tfidf__words__min_df=2)``.
+        Its steps are ``"tfidf"``, a FeatureUnion of ``"words"`` (one and two) and ``"characters"``
+        (two to four, within words), all in lower case; and ``"classifier"``, a LogisticRegression.
 
     Examples
     --------
@@ -237,23 +228,7 @@ def tfidf_baseline() -> Pipeline:
 
 
 def default_baselines(n_classes: int) -> dict[str, Any]:
-    """Return the unfitted classifiers that a filter is compared with, by their names.
-
-    Parameters
-    ----------
-    n_classes : int
-        The word-count rule is for two classes only.
-
-    Returns
-    -------
-    baselines : dict of str to classifier
-
-    Examples
-    --------
-    >>> from skbert_filter.inspection.baselines import default_baselines
-    >>> list(default_baselines(2))
-    ['TF-IDF and shape', 'TF-IDF', 'word-count rule']
-    """
+    """Return the unfitted classifiers that a filter is compared with, by their names."""
     baselines = {"TF-IDF and shape": tfidf_shape_baseline(), "TF-IDF": tfidf_baseline()}
     return baselines | ({"word-count rule": WordCountRule()} if n_classes == 2 else {})
 

@@ -1,4 +1,4 @@
-"""Classifiers side by side over repeated folds, each fitted anew."""
+"""Classifiers side by side over repeated folds, each fitted again."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,14 +19,14 @@ from skbert_filter.inspection.baselines import default_baselines
 from skbert_filter.inspection.refitting import check_learns, last_step
 from skbert_filter.inspection.scores import SHORT_NAMES, Answers, score_answers
 from skbert_filter.inspection.significance import (
+    LEVEL,
     CorrectedTTest,
     corrected_ttest,
     holm,
-    is_more_than_chance,
     p_text,
     verdict,
 )
-from skbert_filter.printing import Columns, Report, aligned, printable
+from skbert_filter.printing import Report, aligned, printable
 from skbert_filter.validation import check_labels, check_texts
 
 _LOWER_IS_BETTER = ("brier", "expected_calibration_error")
@@ -49,8 +49,8 @@ class Comparison(Report):
     duplicates : {"drop", "keep"}
         Whether each distinct text counted once, or each row.
     folds : DataFrame
-        One line for each fit: "classifier", "repeat", "fold", "n_train" and "n_test" (of
-        what was counted), "seconds" (of the fit), and each score.
+        One line for each fit: "classifier", "repeat", "fold", "n_train" and "n_test" (of what was
+        counted), "seconds" (of the fit), and each score.
 
     See Also
     --------
@@ -75,8 +75,8 @@ class Comparison(Report):
         Returns
         -------
         table : DataFrame
-            One row for each classifier, and for each score and "seconds" a column of its
-            mean and one of its standard deviation, "<score>_sd".
+            One row for each classifier, and for each score and "seconds" a column of its mean and
+            one of its standard deviation, "<score>_sd".
         """
         columns = [*self.scores, "seconds"]
         groups = self.folds.groupby("classifier", sort=False)[columns]
@@ -94,15 +94,10 @@ class Comparison(Report):
         Returns
         -------
         table : DataFrame
-            One row for each classifier but the reference: "difference" (its mean score
-            less that of the reference), "low" and "high" (the 95 % interval of that),
-            "p_value" (corrected resampled t-test), "p_holm" (corrected for the number of
-            rows by Holm's method) and "verdict", by `p_holm`.
-
-        Raises
-        ------
-        ValueError
-            If there is no such score.
+            One row for each classifier but the reference: "difference" (its mean score less that of
+            the reference), "low" and "high" (the 95 % interval of that), "p_value" (corrected
+            resampled t-test), "p_holm" (corrected for the number of rows by Holm's method) and
+            "verdict", by `p_holm`.
 
         See Also
         --------
@@ -110,14 +105,12 @@ class Comparison(Report):
         """
         score = self._check(score)
         others = [name for name in self.names if name != self.reference]
-        tests = [self._test(name, self.reference, score) for name in others]
         table = pd.DataFrame(
-            [[test.difference, test.low, test.high, test.p_value] for test in tests],
+            [vars(self._test(name, self.reference, score)) for name in others],
             columns=["difference", "low", "high", "p_value"],
             index=pd.Index(others, name="classifier"),
             dtype=np.float64,
         )
-
         table["p_holm"] = holm(table["p_value"])
         signs = np.sign(table["difference"]) * self._sign(score)
         table["verdict"] = list(map(verdict, signs, table["p_holm"]))
@@ -134,15 +127,10 @@ class Comparison(Report):
         Returns
         -------
         sentences : list of str
-            One for each classifier but the reference, then one for each ensemble, where
-            there are classifiers that are none. An ensemble pays if it is better, by more
-            than chance, than each of these: one test for each of them, all of which have to
-            speak for it, so that their p-values need no correction and the largest counts.
-
-        Raises
-        ------
-        ValueError
-            If there is no such score.
+            One for each classifier but the reference, then one for each ensemble, where there are
+            other classifiers too. An ensemble pays if it is better, by more than chance, than each
+            of these: since all these tests have to speak for it, the largest p-value counts, and
+            none is corrected.
         """
         score = self._check(score)
         short = SHORT_NAMES.get(score, score)
@@ -167,6 +155,7 @@ class Comparison(Report):
         best = (self._sign(score) * means.loc[singles, score]).idxmax()
         gain = means.loc[ensemble, score] - means.loc[best, score]
         times = means.loc[ensemble, "seconds"] / means.loc[best, "seconds"]
+
         what = (
             f"{gain:+.3f} {SHORT_NAMES.get(score, score)} against the best single classifier, "
             f"{best}, for {times:.1f} times the seconds of its fit"
@@ -175,7 +164,7 @@ class Comparison(Report):
             return f"{ensemble} does not pay: {what}."
 
         p_value = max(self._test(ensemble, name, score).p_value for name in singles)
-        if is_more_than_chance(p_value):
+        if p_value < LEVEL:
             return (
                 f"{ensemble} pays: {what}; better than each single one by more than chance "
                 f"({p_text(p_value)})."
@@ -199,12 +188,12 @@ class Comparison(Report):
 
     def __str__(self) -> str:
         means, first = self.to_frame(), self.scores[0]
-        numbers: Columns = {}
+        numbers: dict[str, Any] = {}
         for score in self.scores:
-            numbers[SHORT_NAMES.get(score, score)] = map("{:.3f}".format, means[score])
+            numbers[SHORT_NAMES.get(score, score)] = (".3f", means[score])
             if score == first:
-                numbers["± sd"] = map("{:.3f}".format, means[f"{score}_sd"])
-        numbers["seconds"] = map("{:.2f}".format, means["seconds"])
+                numbers["± sd"] = (".3f", means[f"{score}_sd"])
+        numbers["seconds"] = (".2f", means["seconds"])
 
         fits = self.folds.drop_duplicates(["repeat", "fold"])
         unit = "rows" if self.duplicates == "keep" else "distinct texts"
@@ -213,12 +202,12 @@ class Comparison(Report):
             f"{fits['n_test'].mean():,.0f} others:",
             aligned(numbers, {"classifier": means.index}),
         ]
+
         if len(means) > 1:
             lines.append("")
             if means[first].notna().any():
-                lines.append(
-                    f"The highest mean {SHORT_NAMES.get(first, first)}: {means[first].idxmax()}."
-                )
+                highest = means[first].idxmax()
+                lines.append(f"The highest mean {SHORT_NAMES.get(first, first)}: {highest}.")
             lines += map(printable, self.sentences())
             lines.append("(Corrected resampled t-tests; p-values corrected by Holm's method.)")
         return "\n".join(lines)
@@ -243,8 +232,8 @@ def compare(
     Parameters
     ----------
     estimators : dict of str to classifier, or classifier
-        Text classifiers by the names they are to have; clones of them are fitted. One
-        classifier is compared with the baselines that `evaluate` takes.
+        Text classifiers by the names they are to have; clones of them are fitted. One classifier is
+        compared with the baselines that `evaluate` takes.
     X : container of str, of length n_samples
         The texts.
     y : array-like of shape (n_samples,)
@@ -256,18 +245,17 @@ def compare(
     n_repeats : int, default=None
         How often to deal out the folds again, where `cv` is a number; None for 3 times.
     scoring : str, callable, list or dict, default=None
-        As for scikit-learn's `cross_validate`, more being better. None: accuracy, F1,
-        average precision, Brier score and expected calibration error, of which the last
-        two are errors, as `evaluate` defines them.
+        As for scikit-learn's `cross_validate`, more being better. None: accuracy, F1, average
+        precision, Brier score and expected calibration error, as `evaluate` defines them; the last
+        two are errors.
     reference : str, default=None
-        The classifier to compare the others with; None for the first. To choose it by its
-        score would make the p-values too small.
+        The classifier to compare the others with; None for the first. To choose it by its score
+        would make the p-values too small.
     duplicates : {"drop", "keep"}, default="drop"
-        "drop": each distinct text counts once, in training and in the test. "keep": each
-        row does, so that what an estimator does with repeats is part of the comparison.
+        "drop": each distinct text counts once, in training and in the test. "keep": each row does,
+        so that what an estimator does with repeats is part of the comparison.
     n_jobs : int, default=None
-        How many fits to run at a time, as for `cross_validate`. The seconds are those of
-        fits that share the machine then.
+        How many fits to run at a time, as for `cross_validate`.
     random_state : int, RandomState instance or None, default=0
         The seed of the folds.
 
@@ -275,49 +263,36 @@ def compare(
     -------
     comparison : Comparison
 
-    Raises
-    ------
-    ValueError
-        If `estimators` is empty, `reference` is not among them, `n_repeats` is given with
-        folds of another kind, there is one fold only, `X`, `y` or `groups` are not fit to
-        be split, or an estimator is or holds a classifier in a ``FrozenEstimator``, which
-        would not be fitted again.
-
     See Also
     --------
     evaluate : Scores one fitted classifier on one test set.
 
     Notes
     -----
-    All classifiers see the same folds. A text with several labels has its most frequent
-    one, and is left out without one. A text that is tested in a fold is not trained on in
-    it, whatever `cv` is.
+    All classifiers see the same folds. A text with several labels has its most frequent one, and is
+    dropped in a tie. A text that is tested in a fold is not trained on in it, whatever `cv` is.
 
-    The differences over the folds are tested by the corrected resampled t-test of Nadeau
-    and Bengio; see :func:`corrected_ttest`. Against k - 1 others the p-values are
-    corrected by Holm's method; those of different scores are not corrected for each other.
-    An estimator with a fixed `random_state` has the same seed in every fold.
+    The differences over the folds are tested by :func:`corrected_ttest`; against k - 1 others the
+    p-values are corrected by :func:`holm`, those of different scores not for each other. An
+    estimator with a fixed `random_state` has the same seed in every fold.
 
     Examples
     --------
-    >>> from sklearn.ensemble import VotingClassifier
     >>> from sklearn.feature_extraction.text import CountVectorizer
     >>> from sklearn.naive_bayes import MultinomialNB
     >>> from sklearn.pipeline import make_pipeline
     >>> from skbert_filter.datasets import make_website_snippets
     >>> from skbert_filter.inspection import WordCountRule, compare
     >>> X, y = make_website_snippets(400, random_state=0)
-    >>> rule, words = WordCountRule(), make_pipeline(CountVectorizer(), MultinomialNB())
-    >>> both = VotingClassifier([("rule", rule), ("words", words)], voting="soft")
-    >>> comparison = compare({"rule": rule, "words": words, "both": both}, X, y, n_repeats=2)
+    >>> words = make_pipeline(CountVectorizer(), MultinomialNB())
+    >>> comparison = compare({"rule": WordCountRule(), "words": words}, X, y, n_repeats=2)
     >>> comparison.to_frame()[["accuracy", "accuracy_sd", "brier"]].round(3)
                 accuracy  accuracy_sd  brier
     classifier
     rule           0.866        0.046  0.096
     words          0.829        0.044  0.148
-    both           0.880        0.034  0.097
     >>> print(comparison.sentences("brier")[0])
-    words against rule: +0.052 Brier (+0.021 to +0.084), worse by more than chance (p = .008).
+    words against rule: +0.052 Brier (+0.021 to +0.084), worse by more than chance (p = .004).
     """
     texts = check_texts(X)
     labels = check_labels(y, len(texts))
@@ -330,9 +305,8 @@ def compare(
     labels = labels.copy()
     labels[rows] = settled
     splitters = _splitters(cv, n_repeats, random_state)
-    splits = _splits(texts, labels, rows, groups, splitters, duplicates)
-    position = pd.DataFrame(splits, columns=["repeat", "fold", "train", "test"])
-    position[["n_train", "n_test"]] = position[["train", "test"]].map(len)
+    position = _folds(texts, labels, rows, groups, splitters, duplicates)
+    splits = list(zip(position.pop("train"), position.pop("test"), strict=True))
 
     # As the only one of a list, a score keeps its name in the results.
     scorer = [scoring] if isinstance(scoring, str) else scoring
@@ -342,14 +316,13 @@ def compare(
             estimator,
             texts,
             labels,
-            cv=[(train, test) for _, _, train, test in splits],
+            cv=splits,
             scoring=_default_scores if scoring is None else scorer,
             n_jobs=n_jobs,
             error_score="raise",
         )
         scores = {key[5:]: each for key, each in results.items() if key.startswith("test_")}
-        table = position[["repeat", "fold", "n_train", "n_test"]]
-        tables.append(table.assign(classifier=name, seconds=results["fit_time"], **scores))
+        tables.append(position.assign(classifier=name, seconds=results["fit_time"], **scores))
 
     folds = pd.concat(tables, ignore_index=True)
     folds.insert(0, "classifier", folds.pop("classifier"))
@@ -394,25 +367,25 @@ def _splitters(cv: Any, n_repeats: int | None, random_state: Any) -> list[Any]:
 
     if n_repeats is not None:
         raise ValueError(
-            f"n_repeats is {n_repeats!r}, but cv is not a number of folds, so it says itself which "
-            "there are. Leave out n_repeats, or pass a number as cv."
+            f"n_repeats is {n_repeats!r}, but cv is not a number of folds, so that it says itself "
+            "which there are. Leave out n_repeats, or pass a number as cv."
         )
     return [check_cv(cv)]
 
 
-def _splits(
+def _folds(
     texts: list[str],
     labels: np.ndarray,
     labelled: np.ndarray,
     groups: Any,
     splitters: list[Any],
     duplicates: str,
-) -> list[tuple[int, int, np.ndarray, np.ndarray]]:
-    """Return (repeat, fold, train, test) of each fold, without what must not count."""
+) -> pd.DataFrame:
+    """Return the place, the rows and the sizes of each fold, without rows that must not count."""
     codes, _ = first_seen(texts)
     counts = np.zeros(len(texts), dtype=bool)
     counts[labelled] = True
-    splits = []
+    folds = []
     for repeat, splitter in enumerate(splitters):
         for fold, (train, test) in enumerate(splitter.split(texts, labels, groups)):
             train, test = np.asarray(train), np.asarray(test)
@@ -423,13 +396,13 @@ def _splits(
                     rows[np.sort(np.unique(codes[rows], return_index=True)[1])]
                     for rows in (train, test)
                 )
-            splits.append((repeat, fold, train, test))
+            folds.append((repeat, fold, train, test, len(train), len(test)))
 
-    if len(splits) < 2:
+    if len(folds) < 2:
         raise ValueError("cv makes 1 fold. Make at least 2, to see how far they differ.")
-    return splits
+    return pd.DataFrame(folds, columns=["repeat", "fold", "train", "test", "n_train", "n_test"])
 
 
 def _default_scores(estimator: Any, X: list[str], y: np.ndarray) -> dict[str, float]:
-    figures = score_answers(Answers.of(estimator, X, y, "the classifier"), y, np.ones(len(y)))
-    return {name: figures[name] for name in SHORT_NAMES}
+    scores = score_answers(Answers.of(estimator, X, y, "the classifier"), y, np.ones(len(y)))
+    return {name: scores[name] for name in SHORT_NAMES}

@@ -1,6 +1,6 @@
 """Which texts to label next, so that few labels teach much.
 
-Works for any fitted text classifier with probabilities; knows nothing of BERT.
+Works for any text classifier with probabilities; knows nothing of BERT.
 """
 
 from numbers import Integral
@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state, check_scalar
 from skbert_filter.duplicates.keys import Key, first_rows, first_seen, text_keys
 from skbert_filter.validation import check_texts
 
-# Of how many of the best the texts are chosen, for each that is asked for.
+# How many of the best are candidates, for each requested text.
 _CANDIDATES = 10
 # How many characters of a text are compared with others.
 _COMPARED = 1000
@@ -33,22 +33,21 @@ def next_to_label(
 ) -> pd.DataFrame:
     """Choose texts whose labels would teach a classifier most.
 
-    They are those that it is unsure of, that are frequent, and that differ from each
-    other.
+    They are those that it is unsure of, that are frequent, and that differ from each other.
 
     Parameters
     ----------
     estimator : classifier
         Any fitted text classifier with `predict_proba`.
     texts : container of str
-        The unlabelled rows, repeats included: they tell how frequent a text is.
+        The unlabelled rows, repeats included: they show how frequent a text is.
     n : int, default=100
         How many texts to choose. If fewer are left, all of these are returned.
     labelled : container of str, default=None
-        Texts that are labelled already, to be left out.
+        Texts that are labelled already, to be excluded.
     key : {"exact", "whitespace", "casefold"} or callable, default="exact"
-        Which texts are equal; see :func:`~skbert_filter.duplicates.keys.text_keys`. The
-        first of them stands for all.
+        Which texts are equal; see :func:`~skbert_filter.duplicates.keys.text_keys`. The first of
+        them stands for all.
     random_state : int, RandomState instance or None, default=None
         Determines the choice among candidates. Pass an int for reproducible output.
 
@@ -62,73 +61,58 @@ def next_to_label(
         - "probability": of that class;
         - "rows": how many rows have the text;
         - "score": ``uncertainty * log2(1 + rows)``;
-        - "first_row": the number of the first row with the text.
-
-    Raises
-    ------
-    TypeError
-        If the estimator has no `predict_proba`, or `texts` holds no texts.
-    ValueError
-        If `n` is below 1, a text is missing, or no text is left to label.
+        - "first_row": the index of the first row with the text.
 
     See Also
     --------
-    skbert_filter.inspection.suspect_labels : Labels that are probably wrong.
+    suspect_labels : Labels that are probably wrong.
 
     Notes
     -----
-    The uncertainty is 1 less the margin between the two most probable classes [1]_. The
-    ``10 * n`` texts of the highest scores are candidates. Of these, `n` are drawn by
-    k-means++ [2]_, weighted by their scores: the further a candidate is from all that are
-    drawn, the likelier it is the next. Distances are those of TF-IDF vectors of two to
-    four characters, of the first 1,000.
+    The uncertainty is 1 less the margin between the two most probable classes (Scheffer, Decomain
+    and Wrobel, "Active Hidden Markov Models for Information Extraction", 2001). Of the ``10 * n``
+    texts of the highest scores, `n` are drawn by k-means++ (Arthur and Vassilvitskii, 2007),
+    weighted by their scores: the further a text is from all that are drawn, the likelier it is the
+    next. Distances are those of TF-IDF vectors of two to four characters, of the first 1,000.
 
-    The estimator sees each distinct text once. Beyond that, a choice of 100 from 260,000
-    distinct texts takes 3 seconds of processor time, of 1,000 half a minute: it grows with
-    the square of `n`.
-
-    References
-    ----------
-    .. [1] T. Scheffer, C. Decomain and S. Wrobel, "Active Hidden Markov Models for
-       Information Extraction", Advances in Intelligent Data Analysis, 2001.
-    .. [2] D. Arthur and S. Vassilvitskii, "k-means++: The Advantages of Careful Seeding",
-       ACM-SIAM Symposium on Discrete Algorithms, 2007.
+    A choice of 100 from 260,000 distinct texts takes 3 seconds of processor time, of 1,000 half a
+    minute: it grows with the square of `n`.
 
     Examples
     --------
     >>> from skbert_filter.datasets import make_website_corpus, make_website_snippets
-    >>> from skbert_filter.inspection.baselines import WordCountRule
-    >>> from skbert_filter.inspection.labelling import next_to_label
+    >>> from skbert_filter.inspection import WordCountRule, next_to_label
     >>> X, y = make_website_snippets(300, random_state=0)
     >>> corpus = make_website_corpus(3000, random_state=0)
     >>> model = WordCountRule().fit(X, y)
     >>> table = next_to_label(model, corpus, 20, labelled=X, random_state=0)
-    >>> table.shape
-    (20, 6)
-    >>> len(set(table.text) & set(X))
-    0
+    >>> len(table), len(set(table.text) & set(X))
+    (20, 0)
     """
     check_scalar(n, "n", Integral, min_val=1)
     if not hasattr(estimator, "predict_proba"):
         raise TypeError(
-            f"{type(estimator).__name__} has no predict_proba, which tells how sure it is. Pass "
-            "a fitted CalibratedClassifierCV(estimator, cv=DedupStratifiedKFold())."
+            f"{type(estimator).__name__} has no predict_proba, which says how sure it is. Pass a "
+            "fitted CalibratedClassifierCV(estimator, cv=DedupStratifiedKFold())."
         )
+
     rows = check_texts(texts, name="texts")
     codes, distinct = first_seen(text_keys(rows, key))
-    done = (
-        set() if labelled is None else set(text_keys(check_texts(labelled, name="labelled"), key))
-    )
+    done = set()
+    if labelled is not None:
+        done = set(text_keys(check_texts(labelled, name="labelled"), key))
     left = np.flatnonzero([text not in done for text in distinct])
     if not len(left):
         raise ValueError(
             f"No text is left to label: texts holds {len(distinct)} distinct ones, and labelled "
             "holds them all. Pass more texts."
         )
+
     first = first_rows(codes)[left]
     unlabelled = [rows[row] for row in first]
     counts = np.bincount(codes, minlength=len(distinct))[left]
     proba = np.asarray(estimator.predict_proba(unlabelled))
+
     chosen, score = most_informative(unlabelled, counts, proba, n, random_state)
     return pd.DataFrame(
         {

@@ -8,22 +8,17 @@ from sklearn.pipeline import Pipeline
 
 
 def last_step(estimator: Any) -> Any:
-    """Return the last step of a pipeline, or the estimator if it is none."""
+    """Return the last step of a pipeline, or any other estimator itself."""
     return estimator[-1] if isinstance(estimator, Pipeline) else estimator
 
 
 def check_learns(estimator: Any) -> None:
-    """Refuse an estimator that is or holds a frozen classifier, whose scores would not be honest.
-
-    Raises
-    ------
-    ValueError
-    """
+    """Refuse an estimator that is or holds a frozen classifier: its scores are not honest."""
     # A frozen vectorizer is not a classifier, and may stay: it knows texts and no labels.
     for part in (estimator, *estimator.get_params(deep=True).values()):
         if isinstance(part, FrozenEstimator) and is_classifier(part):
             raise ValueError(
                 f"The estimator has a FrozenEstimator of {type(part.estimator).__name__}, which is "
-                "not fitted again, and would be asked about labels that it may have learnt. Pass "
-                "what is in it instead."
+                "not fitted again, and may have learnt the labels that it is tested on. Pass what "
+                "is in it instead."
             )

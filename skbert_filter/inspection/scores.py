@@ -8,6 +8,8 @@ import pandas as pd
 from scipy.stats import norm
 from sklearn.metrics import average_precision_score, brier_score_loss, f1_score, log_loss
 
+from skbert_filter.printing import Report
+
 # How tables that people read call the scores.
 SHORT_NAMES = {
     "accuracy": "accuracy",
@@ -19,13 +21,12 @@ SHORT_NAMES = {
 
 
 @dataclass(frozen=True)
-class Scores:
+class Scores(Report):
     """The scores of one classifier on one set of held-out texts.
 
-    A score that makes no sense for the classifier or the labels is NaN: those of
-    probabilities where it has no `predict_proba`, F1 and average precision where the
-    held-out labels lack one of two classes. Of more classes, both are means over those
-    that the held-out labels have.
+    A score that makes no sense for the classifier or the labels is NaN: those of probabilities
+    where it has no `predict_proba`, F1 and average precision where the held-out labels lack one of
+    two classes. Of more classes, both are means over those that the held-out labels have.
 
     Attributes
     ----------
@@ -38,13 +39,12 @@ class Scores:
     accuracy_low, accuracy_high : float
         Wilson's 95 % confidence interval of the accuracy.
     f1 : float
-        F1 of ``classes_[1]``; the unweighted mean over the classes that occur if the
-        classifier knows more than two.
+        F1 of ``classes_[1]``, or the unweighted mean over the classes that occur.
     average_precision : float
         Of ``classes_[1]``, or the mean over the classes that occur.
     brier : float
-        The Brier score: mean squared error of the probability, for two classes; summed
-        over the classes if they are more.
+        The Brier score: mean squared error of the probability, for two classes; summed over the
+        classes if they are more.
     expected_calibration_error : float
         See the function of that name.
     log_loss : float
@@ -64,38 +64,20 @@ class Scores:
     log_loss: float
 
     def figures(self) -> dict[str, Any]:
-        """Return the scores by name, of subclasses too.
-
-        Returns
-        -------
-        figures : dict of str to int or float
-        """
+        """Return the scores by name, those of an `Evaluation` too."""
         return {each.name: getattr(self, each.name) for each in fields(Scores)}
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the scores as a table of one row, indexed by `name`.
-
-        Returns
-        -------
-        table : DataFrame
-        """
+        """Return the scores as a table of one row, indexed by `name`."""
         return pd.DataFrame([self.figures()]).set_index("name")
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What a classifier predicts for some texts.
+    """What a classifier predicts for some texts, and the sorted labels that it knows.
 
-    Attributes
-    ----------
-    classes : ndarray of shape (n_classes,)
-        The labels it knows, sorted.
-    predicted : ndarray of shape (n_texts,)
-        Its labels.
-    proba : ndarray of shape (n_texts, n_classes) or None
-        Its probabilities, if it has `predict_proba`.
-    ranking : ndarray of shape (n_texts, n_classes) or None
-        A score of each text for each class: its probabilities, or its decision function.
+    `ranking` has a score of each text for each class: the probabilities, if there are any, or the
+    decision function.
     """
 
     classes: np.ndarray
@@ -105,13 +87,7 @@ class Answers:
 
     @classmethod
     def of(cls, estimator: Any, texts: list[str], y: np.ndarray, name: str) -> "Answers":
-        """Ask a fitted classifier about texts whose labels it must know.
-
-        Raises
-        ------
-        ValueError
-            If it was not fitted on one of the labels.
-        """
+        """Ask a fitted classifier about texts whose labels it must know."""
         predicted = np.asarray(estimator.predict(texts))
         if not hasattr(estimator, "classes_"):
             # A rule that was never fitted: its labels are all there is to score.
@@ -148,62 +124,45 @@ class Answers:
 
 
 def score_answers(answers: Answers, y: np.ndarray, weight: np.ndarray) -> dict[str, float]:
-    """Score answers to texts that count differently.
+    """Return the scores from "accuracy" to "log_loss" of texts that count by their weight.
 
-    Parameters
-    ----------
-    answers : Answers
-    y : ndarray of shape (n_texts,)
-        The true labels.
-    weight : ndarray of float of shape (n_texts,)
-        What each text counts.
-
-    Returns
-    -------
-    scores : dict of str to float
-        All that `Scores` has, from "accuracy" to "log_loss".
-
-    Notes
-    -----
-    With unequal weights the interval is that for their effective number,
-    ``sum(w)**2 / sum(w**2)`` (Kish, "Survey Sampling", 1965).
+    With unequal weights the interval is that for their effective number, ``sum(w)**2 / sum(w**2)``
+    (Kish, "Survey Sampling", 1965).
     """
-    accuracy = float(np.average(answers.predicted == y, weights=weight))
-    low, high = wilson_interval(accuracy, weight.sum() ** 2 / (weight**2).sum())
-    return {
-        "accuracy": accuracy,
-        "accuracy_low": low,
-        "accuracy_high": high,
-        "f1": _f1(answers, y, weight),
-        "average_precision": _average_precision(answers, y, weight),
-        **_probability_scores(answers, y, weight),
-    }
+    classes, proba, ranking = answers.classes, answers.proba, answers.ranking
+    occurring, binary = np.unique(y), len(classes) == 2
+    scores = {each.name: float("nan") for each in fields(Scores)[3:]}
+    scores["accuracy"] = np.average(answers.predicted == y, weights=weight)
+    n_effective = weight.sum() ** 2 / (weight**2).sum()
+    interval = wilson_interval(scores["accuracy"], n_effective)
+    scores["accuracy_low"], scores["accuracy_high"] = interval
+
+    if len(occurring) > 1:
+        over = {"pos_label": classes[1]} if binary else {"labels": occurring, "average": "macro"}
+        scores["f1"] = f1_score(y, answers.predicted, sample_weight=weight, **over)
+    if len(occurring) > 1 and ranking is not None:
+        scored = classes[1:] if binary else occurring
+        given = ranking[:, np.searchsorted(classes, scored)]
+        is_class = y[:, None] == scored
+        scores["average_precision"] = average_precision_score(is_class, given, sample_weight=weight)
+
+    if proba is not None and len(classes) > 1:
+        happened, given = np.searchsorted(classes, y), proba[:, 1] if binary else proba
+        scores["brier"] = brier_score_loss(
+            happened, given, labels=range(len(classes)), sample_weight=weight
+        )
+        scores["expected_calibration_error"] = expected_calibration_error(
+            happened, given, sample_weight=weight
+        )
+        scores["log_loss"] = log_loss(y, proba, labels=classes, sample_weight=weight)
+    return {name: float(score) for name, score in scores.items()}
 
 
 def wilson_interval(share: float, n: float) -> tuple[float, float]:
-    """Return Wilson's 95 % confidence interval of a share.
+    """Return Wilson's 95 % confidence interval of a share of `n` trials, not always a whole number.
 
-    Parameters
-    ----------
-    share : float
-        The share of successes.
-    n : float
-        Of how many independent trials, which need not be a whole number.
-
-    Returns
-    -------
-    low, high : float
-
-    Notes
-    -----
-    Wilson, "Probable inference, the law of succession, and statistical inference" (Journal
-    of the American Statistical Association 22, 1927), without continuity correction.
-
-    Examples
-    --------
-    >>> from skbert_filter.inspection.scores import wilson_interval
-    >>> [round(limit, 4) for limit in wilson_interval(0.6, 5)]
-    [0.2307, 0.8824]
+    Wilson, "Probable inference, the law of succession, and statistical inference" (Journal of the
+    American Statistical Association 22, 1927), without continuity correction.
     """
     z = norm.ppf(0.975)
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
@@ -220,8 +179,8 @@ def expected_calibration_error(
     Parameters
     ----------
     y_true : array-like of shape (n_samples,)
-        With `proba` of one dimension: 1 or True where the event happened. With two
-        dimensions: the index of the true class among the columns.
+        With `proba` of one dimension: 1 or True where the event happened. With two dimensions: the
+        index of the true class among the columns.
     proba : array-like of shape (n_samples,) or (n_samples, n_classes)
         Probability of the event, or of each class.
     n_bins : int, default=15
@@ -236,20 +195,17 @@ def expected_calibration_error(
 
     Notes
     -----
-    Probabilities are put into bins ((m - 1)/M, m/M]; the error is the mean over the
-    bins, weighted by their rows, of the distance between the mean probability and the
-    observed frequency. With one dimension this is the definition of Naeini, Cooper and
-    Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian Binning" (AAAI
-    2015), on the probability of the event; with two, that of Guo et al., "On Calibration
-    of Modern Neural Networks" (ICML 2017), on the probability of the predicted class.
+    Probabilities are put into bins ((m - 1)/M, m/M]; the error is the mean over the bins, weighted
+    by their rows, of the distance between the mean probability and the observed frequency: with one
+    dimension as defined by Naeini, Cooper and Hauskrecht, "Obtaining Well Calibrated Probabilities
+    Using Bayesian Binning" (AAAI 2015), with two by Guo et al., "On Calibration of Modern Neural
+    Networks" (ICML 2017), on the probability of the predicted class.
 
     Examples
     --------
     >>> from skbert_filter.inspection import expected_calibration_error
     >>> round(expected_calibration_error([1, 1, 0, 0], [0.9, 0.9, 0.1, 0.1]), 3)
     0.1
-    >>> round(expected_calibration_error([0, 1], [[0.9, 0.1], [0.8, 0.2]]), 3)
-    0.45
     """
     y_true, proba = np.asarray(y_true), np.asarray(proba, dtype=np.float64)
     weight = np.ones(len(proba)) if sample_weight is None else np.asarray(sample_weight)
@@ -262,44 +218,3 @@ def expected_calibration_error(
     # The counts of a bin cancel: |mean p - frequency| * rows = |sum of p - events|.
     distance = np.bincount(bins, weights=weight * (proba - happened), minlength=n_bins)
     return float(np.abs(distance).sum() / weight.sum())
-
-
-def _f1(answers: Answers, y: np.ndarray, weight: np.ndarray) -> float:
-    occurring = np.unique(y)
-    if len(occurring) < 2:
-        return float("nan")
-    classes = answers.classes
-    of_two = {"pos_label": classes[1]}
-    kind = of_two if len(classes) == 2 else {"labels": occurring, "average": "macro"}
-    return float(f1_score(y, answers.predicted, sample_weight=weight, **kind))
-
-
-def _average_precision(answers: Answers, y: np.ndarray, weight: np.ndarray) -> float:
-    ranking, occurring = answers.ranking, np.unique(y)
-    if ranking is None or len(occurring) < 2:
-        return float("nan")
-    columns = np.searchsorted(answers.classes, occurring)
-    if len(answers.classes) == 2:
-        columns = columns[1:]
-    is_class = y[:, None] == answers.classes[columns]
-    return float(average_precision_score(is_class, ranking[:, columns], sample_weight=weight))
-
-
-def _probability_scores(answers: Answers, y: np.ndarray, weight: np.ndarray) -> dict[str, float]:
-    classes, proba = answers.classes, answers.proba
-    if proba is None or len(classes) < 2:
-        return dict.fromkeys(["brier", "expected_calibration_error", "log_loss"], float("nan"))
-
-    happened, probability = np.searchsorted(classes, y), proba
-    if len(classes) == 2:
-        happened, probability = y == classes[1], proba[:, 1]
-    error = expected_calibration_error(happened, probability, sample_weight=weight)
-    brier = brier_score_loss(
-        happened, probability, labels=range(len(classes)), sample_weight=weight
-    )
-    loss = log_loss(y, proba, labels=classes, sample_weight=weight)
-    return {
-        "brier": float(brier),
-        "expected_calibration_error": error,
-        "log_loss": float(loss),
-    }

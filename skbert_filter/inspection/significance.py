@@ -1,36 +1,34 @@
 """Whether a difference between two classifiers is more than chance.
 
-Knows nothing of classifiers or texts: it is given what they got right, or their scores.
+Knows nothing of classifiers or texts, only what they got right, or their scores.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy.stats import binomtest
 from scipy.stats import t as student_t
 
-from skbert_filter.printing import counted, printable
+from skbert_filter.printing import Report, counted, printable
 
-_LEVEL = 0.05
+# A p-value below it is called more than chance.
+LEVEL = 0.05
 
 
 @dataclass(frozen=True)
-class McNemarTest:
+class McNemarTest(Report):
     """McNemar's exact test of two classifiers on the same texts.
 
     Attributes
     ----------
     first, second : str
         What the classifiers are called.
-    only_first : int
-        Texts that the first gets right and the second wrong.
-    only_second : int
-        Texts that the second gets right and the first wrong.
+    only_first, only_second : int
+        Texts that this one alone gets right.
     p_value : float
-        The probability, if both were equally often right, that these two numbers are as
-        unequal as they are, or more.
+        The probability, if both were equally often right, that these two numbers are as unequal as
+        they are, or more.
     """
 
     first: str
@@ -47,18 +45,9 @@ class McNemarTest:
             f"{verdict(sign, self.p_value)} ({p_text(self.p_value)})."
         )
 
-    def to_frame(self) -> pd.DataFrame:
-        """Return the test as a table of one row.
-
-        Returns
-        -------
-        table : DataFrame
-        """
-        return pd.DataFrame([asdict(self)])
-
 
 @dataclass(frozen=True)
-class CorrectedTTest:
+class CorrectedTTest(Report):
     """The corrected resampled t-test of one difference.
 
     Attributes
@@ -76,6 +65,10 @@ class CorrectedTTest:
     high: float
     p_value: float
 
+    def __str__(self) -> str:
+        interval = f"{self.low:+.3f} to {self.high:+.3f}"
+        return f"{self.difference:+.3f} ({interval}, {p_text(self.p_value)})"
+
 
 def mcnemar_test(
     first_right: Any, second_right: Any, *, names: tuple[str, str] = ("the first", "the second")
@@ -85,8 +78,7 @@ def mcnemar_test(
     Parameters
     ----------
     first_right, second_right : array-like of bool of shape (n_texts,)
-        Where each of them is right. Each text should occur once: a repeated one is no
-        further evidence.
+        Where each of them is right. Each text should occur once: a copy is no further evidence.
     names : tuple of (str, str), default=("the first", "the second")
         What to call them.
 
@@ -97,26 +89,20 @@ def mcnemar_test(
     Notes
     -----
     The test of McNemar, "Note on the sampling error of the difference between correlated
-    proportions or percentages" (Psychometrika 12, 1947), in its exact form: of the texts
-    that one alone gets right, each would have half if both were equally good, which is a
-    two-sided binomial test. Dietterich, "Approximate statistical tests for comparing
-    supervised classification learning algorithms" (Neural Computation 10, 1998), recommends
-    it where classifiers are fitted once. It says nothing about how they would do after
-    another fit.
+    proportions or percentages" (Psychometrika 12, 1947), in its exact, two-sided binomial form.
+    Dietterich, "Approximate statistical tests for comparing supervised classification learning
+    algorithms" (Neural Computation 10, 1998), recommends it where classifiers are fitted once. It
+    says nothing about how they would do after another fit.
 
     Examples
     --------
     >>> from skbert_filter.inspection import mcnemar_test
-    >>> test = mcnemar_test([1, 1, 1, 1, 1, 1, 1, 0], [0, 0, 0, 0, 0, 0, 1, 0])
-    >>> test.p_value
-    0.03125
-    >>> print(test)
+    >>> print(mcnemar_test([1, 1, 1, 1, 1, 1, 1, 0], [0, 0, 0, 0, 0, 0, 1, 0]))
     the first is right on 6 texts that the second gets wrong, and wrong on 0 that it gets
     right: better by more than chance (p = .031).
     """
     first, second = np.asarray(first_right, dtype=bool), np.asarray(second_right, dtype=bool)
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
-
     n = only_first + only_second
     p_value = float(binomtest(only_first, n).pvalue) if n else 1.0
     return McNemarTest(*names, only_first, only_second, p_value)
@@ -139,24 +125,22 @@ def corrected_ttest(differences: Any, n_train: Any, n_test: Any) -> CorrectedTTe
 
     Notes
     -----
-    Training sets of different folds overlap, so that scores vary less from fold to fold
-    than they would over independent sets, and an ordinary t-test finds differences that
-    are not there. Nadeau and Bengio, "Inference for the generalization error" (Machine
-    Learning 52, 2003), put ``1/k + n_test/n_train`` in the place of ``1/k`` ::
+    Training sets of different folds overlap, so that an ordinary t-test finds differences that are
+    not there. Nadeau and Bengio, "Inference for the generalization error" (Machine Learning 52,
+    2003), use, for k differences d with sample variance var(d) and k - 1 degrees of freedom, ::
 
         t = mean(d) / sqrt((1/k + n_test/n_train) * var(d))
 
-    with the k differences d, their sample variance (ddof=1) and k - 1 degrees of freedom.
-    Bouckaert and Frank, "Evaluating the replicability of significance tests for comparing
-    learning algorithms" (PAKDD 2004), use it for repeated cross-validation, where k is the
-    number of all fits. Of unequal folds the mean of ``n_test/n_train`` counts.
+    Bouckaert and Frank, "Evaluating the replicability of significance tests for comparing learning
+    algorithms" (PAKDD 2004), use it for repeated cross-validation, where k is the number of all
+    fits. Of unequal folds the mean of ``n_test/n_train`` counts.
 
     Examples
     --------
     >>> from skbert_filter.inspection import corrected_ttest
     >>> test = corrected_ttest([0.02, 0.01, 0.03, 0.02, 0.02], [80] * 5, [20] * 5)
-    >>> round(test.difference, 3), round(test.p_value, 4)
-    (0.02, 0.0135)
+    >>> print(test)
+    +0.020 (+0.007 to +0.033, p = .014)
     """
     d, n_train, n_test = (np.asarray(a, dtype=np.float64) for a in (differences, n_train, n_test))
     mean = float(d.mean())
@@ -184,11 +168,10 @@ def holm(p_values: Any) -> np.ndarray:
 
     Notes
     -----
-    The method of Holm, "A simple sequentially rejective multiple test procedure"
-    (Scandinavian Journal of Statistics 6, 1979): the smallest of m is multiplied by m, the
-    next by m - 1 and so on, and none is below the one before it. If all that are below
-    0.05 are called more than chance, the probability that any of them is so wrongly is at
-    most 0.05, however the tests depend on each other.
+    Holm, "A simple sequentially rejective multiple test procedure" (Scandinavian Journal of
+    Statistics 6, 1979): the smallest of m is multiplied by m, the next by m - 1 and so on, and none
+    is below the one before it. If all below 0.05 are called more than chance, the probability that
+    any of them is so wrongly is at most 0.05, however the tests depend on each other.
 
     Examples
     --------
@@ -206,14 +189,9 @@ def holm(p_values: Any) -> np.ndarray:
     return corrected
 
 
-def is_more_than_chance(p_value: float) -> bool:
-    """Whether a p-value is below 0.05; never where it is NaN."""
-    return p_value < _LEVEL
-
-
 def verdict(sign: float, p_value: float) -> str:
     """Say in words what a difference, positive where it is for the better, is worth."""
-    if not is_more_than_chance(p_value):
+    if not p_value < LEVEL:
         return "no more than chance"
     return f"{'better' if sign > 0 else 'worse'} by more than chance"
 

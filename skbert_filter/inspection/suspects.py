@@ -3,7 +3,7 @@
 Works for any text classifier with probabilities; knows nothing of BERT.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Integral
 from reprlib import repr as short_repr
 from typing import Any
@@ -12,16 +12,19 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import check_cv, cross_val_predict
 
-from skbert_filter.duplicates.keys import Key, first_rows, number_inputs
-from skbert_filter.duplicates.label_counts import count_votes
+from skbert_filter.duplicates.keys import Key, first_rows, first_seen, text_keys
+from skbert_filter.duplicates.label_counts import count_labels
 from skbert_filter.duplicates.splits import DedupStratifiedKFold
 from skbert_filter.inspection.refitting import check_learns
+from skbert_filter.printing import Report
 from skbert_filter.validation import check_labels, check_texts
 
 
 @dataclass(frozen=True, eq=False)
-class OutOfFold:
+class OutOfFold(Report):
     """What models that have not seen a text think of it, and of its label.
+
+    `labels` and `pred_probs` are what ``cleanlab.filter.find_label_issues`` takes.
 
     Attributes
     ----------
@@ -30,47 +33,37 @@ class OutOfFold:
     classes : ndarray of shape (n_classes,)
         The labels, sorted.
     labels : ndarray of int of shape (n_texts,)
-        The number in `classes` of each text's most frequent label; in a tie, of the one
-        that sorts first.
+        The index in `classes` of each text's most frequent label; in a tie, of the one that sorts
+        first.
     pred_probs : ndarray of float of shape (n_texts, n_classes)
         The out-of-fold probabilities.
-    rows : ndarray of int of shape (n_texts,)
-        How many rows each text has.
-    contradicting : ndarray of int of shape (n_texts,)
-        How many of these have another label than the most frequent one.
     tied : ndarray of bool of shape (n_texts,)
         Whether several labels are the most frequent.
-    first_row : ndarray of int of shape (n_texts,)
-        The number of the first row with the text.
-
-    See Also
-    --------
-    out_of_fold : Computes it.
-
-    Notes
-    -----
-    `labels` and `pred_probs` are what ``cleanlab.filter.find_label_issues`` takes.
+    rows, contradicting, first_row : ndarray of int of shape (n_texts,)
+        As in the table of `suspect_labels`.
     """
 
-    texts: list[str]
+    texts: list[str] = field(repr=False)
     classes: np.ndarray
-    labels: np.ndarray
-    pred_probs: np.ndarray
-    rows: np.ndarray
-    contradicting: np.ndarray
-    tied: np.ndarray
-    first_row: np.ndarray
+    labels: np.ndarray = field(repr=False)
+    pred_probs: np.ndarray = field(repr=False)
+    rows: np.ndarray = field(repr=False)
+    contradicting: np.ndarray = field(repr=False)
+    tied: np.ndarray = field(repr=False)
+    first_row: np.ndarray = field(repr=False)
 
-    def suspects(self) -> pd.DataFrame:
+    def to_frame(self) -> pd.DataFrame:
         """Return the table of `suspect_labels`."""
         given = self.pred_probs[np.arange(len(self.labels)), self.labels]
         # A label that the models hold impossible still ranks by its rows.
         likelihood = np.maximum(given, np.finfo(np.float64).tiny)
         odds = np.log(self.pred_probs.max(axis=1) / likelihood)
         score = np.where(self.tied, np.nan, odds * np.log2(1 + self.rows))
+
         label = self.classes[self.labels]
         if self.tied.any():
             label = np.where(self.tied, None, label.astype(object))
+
         table = pd.DataFrame(
             {
                 # pandas would make a column of str of these, and fail on lone surrogates.
@@ -109,14 +102,14 @@ def suspect_labels(
     y : array-like of shape (n_samples,)
         Their labels.
     cv : int, splitter or iterable of (train, test), default=None
-        The folds of the rows. None: ``DedupStratifiedKFold(5)``, an int: as many of these.
-        With any other, a text that is tested is taken out of training. Several tests of
-        a text, as in repeated folds, are averaged.
+        The folds of the rows. None: ``DedupStratifiedKFold(5)``, an int: as many of these. With any
+        other, a text that is tested is taken out of training, and several tests of a text are
+        averaged.
     groups : array-like of shape (n_samples,), default=None
-        Given to the splitter: what else to keep together, such as the page of each row.
+        What else to keep together, such as the page of each row.
     key : {"exact", "whitespace", "casefold"} or callable, default="exact"
-        Which texts are equal; see :func:`~skbert_filter.duplicates.keys.text_keys`. The
-        first of them stands for all.
+        Which texts are equal; see :func:`~skbert_filter.duplicates.keys.text_keys`. The first of
+        them stands for all.
     n_jobs : int, default=None
         How many folds to fit at a time.
 
@@ -131,19 +124,10 @@ def suspect_labels(
         - "probability": what they give "label", NaN without one;
         - "rows": how many rows have the text;
         - "contradicting": how many of these have another label. Not 0: a conflict;
-        - "score": the higher, the more suspect; see Notes;
-        - "first_row": the number of the first row with the text.
+        - "score": the higher, the more likely wrong; see Notes;
+        - "first_row": the index of the first row with the text.
 
         Conflicts are first, by "contradicting"; then "score" decides, then "probability".
-
-    Raises
-    ------
-    TypeError
-        If the estimator has no `predict_proba`, or `X` holds no texts.
-    ValueError
-        If a text or label is missing, the lengths differ, there are too few labels for the
-        folds, the folds never test some row, or the estimator is or holds a classifier in a
-        ``FrozenEstimator``, whose answers would not be out-of-fold.
 
     See Also
     --------
@@ -152,28 +136,20 @@ def suspect_labels(
 
     Notes
     -----
-    Each distinct text is trained on once, with its most frequent label; one with several
-    most frequent labels is not trained on. The score is
-    ``log(probability of suggested / probability of label) * log2(1 + rows)``: how far the
-    models disagree with the label, weighted by the rows that a correction would mend. It is
-    0 where they agree; the least sure of these come first. Confident learning [1]_ compares
-    each probability with the mean that texts of its class get. On web snippets and text
-    messages that found no more wrong labels, and fewer where one class is rare, so it is not
-    done here.
+    Each distinct text is trained on once, with its most frequent label; one with several most
+    frequent labels is not trained on. The score is
+    ``log(probability of suggested / probability of label) * log2(1 + rows)``: how far the models
+    disagree with the label, weighted by the rows that a correction would fix. To compare it with
+    the mean of the class (Northcutt, Jiang and Chuang, "Confident Learning", Journal of Artificial
+    Intelligence Research 70, 2021) found no more wrong labels on web snippets and text messages.
 
-    The folds are fitted by :func:`~sklearn.model_selection.cross_val_predict`, which
-    numbers the classes: a `class_weight` by label has to use the numbers, in sorted order.
-
-    References
-    ----------
-    .. [1] C. Northcutt, L. Jiang and I. Chuang, "Confident Learning: Estimating
-       Uncertainty in Dataset Labels", Journal of Artificial Intelligence Research 70, 2021.
+    The folds are fitted by :func:`~sklearn.model_selection.cross_val_predict`, which encodes the
+    classes: a `class_weight` by label has to use the integers, in sorted order.
 
     Examples
     --------
     >>> from skbert_filter.datasets import make_website_snippets
-    >>> from skbert_filter.inspection.baselines import tfidf_baseline
-    >>> from skbert_filter.inspection.suspects import apply_corrections, suspect_labels
+    >>> from skbert_filter.inspection import apply_corrections, suspect_labels, tfidf_baseline
     >>> X, y = make_website_snippets(300, random_state=0)
     >>> y[X == "Read more"] = 1
     >>> table = suspect_labels(tfidf_baseline(), X, y, cv=3)
@@ -184,12 +160,11 @@ def suspect_labels(
 
     Correct the column "label", here or in a spreadsheet, and put it back:
 
-    >>> suspects = suspects.assign(label=0)
-    >>> y = apply_corrections(X, y, suspects)
+    >>> y = apply_corrections(X, y, suspects.assign(label=0))
     >>> y[X == "Read more"]
     array([0, 0])
     """
-    return out_of_fold(estimator, X, y, cv=cv, groups=groups, key=key, n_jobs=n_jobs).suspects()
+    return out_of_fold(estimator, X, y, cv=cv, groups=groups, key=key, n_jobs=n_jobs).to_frame()
 
 
 def out_of_fold(
@@ -212,19 +187,11 @@ def out_of_fold(
     Returns
     -------
     found : OutOfFold
-        Its method `suspects` returns the table of `suspect_labels`; its `labels` and
-        `pred_probs` are what cleanlab takes.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `suspect_labels`.
 
     Examples
     --------
     >>> from skbert_filter.datasets import make_website_snippets
-    >>> from skbert_filter.inspection.baselines import tfidf_baseline
-    >>> from skbert_filter.inspection.suspects import out_of_fold
+    >>> from skbert_filter.inspection import out_of_fold, tfidf_baseline
     >>> X, y = make_website_snippets(300, random_state=0)
     >>> found = out_of_fold(tfidf_baseline(), X, y, cv=3)
     >>> found.pred_probs.shape == (len(set(X)), 2)
@@ -242,26 +209,22 @@ def out_of_fold(
             "probabilities. Pass CalibratedClassifierCV(estimator, cv=DedupStratifiedKFold())."
         )
     check_learns(estimator)
+
     texts = check_texts(X)
     row_labels, classes = pd.factorize(check_labels(y, len(texts)), sort=True)
     if len(classes) < 2:
         raise ValueError(
             f"y holds {len(classes)} classes: {classes.tolist()}. Pass texts of two or more."
         )
-    codes, distinct = _number(texts, key)
-    n_texts = len(distinct)
-    votes = count_votes(codes, row_labels, np.ones(len(codes)), n_texts, len(classes))
-    # a class in conflict only may be the majority of no text
-    present, labels = np.unique(votes.majority, return_inverse=True)
-    rows = np.bincount(codes, minlength=n_texts)
-    majority_rows = np.zeros(n_texts, dtype=np.intp)
-    leading = votes.classes == votes.majority[votes.texts]
-    majority_rows[votes.texts[leading]] = votes.weights[leading].astype(np.intp)
+    codes, _ = first_seen(text_keys(texts, key))
+    counts = count_labels(codes, row_labels)
+    labels, classes = counts.prevailing(classes)
 
     if cv is None or isinstance(cv, Integral):
         cv = DedupStratifiedKFold(5 if cv is None else int(cv), key=key)
     row_splits = list(check_cv(cv).split(texts, row_labels, groups))
-    tested, splits = _splits_of_texts(row_splits, codes, n_texts, votes.tied)
+    tested, splits = _splits_of_texts(row_splits, codes, counts.tied)
+
     first = first_rows(codes)
     proba = cross_val_predict(
         estimator,
@@ -271,16 +234,18 @@ def out_of_fold(
         n_jobs=n_jobs,
         method="predict_proba",
     )
-    sums = np.zeros((n_texts, len(present)))
+
+    sums = np.zeros((len(first), len(classes)))
     np.add.at(sums, tested, proba)
+    rows = np.bincount(codes)
     return OutOfFold(
         texts=[texts[row] for row in first],
-        classes=classes[present],
+        classes=classes,
         labels=labels,
         pred_probs=sums / sums.sum(axis=1, keepdims=True),
         rows=rows,
-        contradicting=rows - majority_rows,
-        tied=votes.tied,
+        contradicting=rows - counts.agreeing.astype(np.intp),
+        tied=counts.tied,
         first_row=first,
     )
 
@@ -293,9 +258,8 @@ def apply_corrections(X: Any, y: Any, table: pd.DataFrame, *, key: Key = "exact"
     X, y : container of str and array-like of shape (n_samples,)
         The texts and labels that the table was made of.
     table : DataFrame
-        Lines of the table of `suspect_labels`, in any order, with "label" corrected. It
-        may have been a CSV file or a spreadsheet in between. A row without a label changes
-        nothing.
+        Lines of the table of `suspect_labels`, in any order, with "label" corrected. It may have
+        been a CSV file or a spreadsheet in between. A row without a label changes nothing.
     key : {"exact", "whitespace", "casefold"} or callable, default="exact"
         As in the call that made the table.
 
@@ -304,32 +268,29 @@ def apply_corrections(X: Any, y: Any, table: pd.DataFrame, *, key: Key = "exact"
     y_corrected : ndarray or Series of shape (n_samples,)
         A Series, with its index, where `y` is one. `y` is not changed.
 
-    Raises
-    ------
-    ValueError
-        If the table lacks a column, is not of these texts, has two lines for a text, or a
-        label that `y` does not hold.
-
     Examples
     --------
     >>> import pandas as pd
-    >>> from skbert_filter.inspection.suspects import apply_corrections
+    >>> from skbert_filter.inspection import apply_corrections
     >>> table = pd.DataFrame({"text": ["Menu"], "label": ["drop"], "first_row": [0]})
     >>> apply_corrections(["Menu", "We sell tea.", "Menu"], ["keep", "keep", "drop"], table)
     array(['drop', 'keep', 'drop'], dtype=object)
     """
     texts = check_texts(X)
     labels = check_labels(y, len(texts))
+
     if absent := [name for name in ("text", "label", "first_row") if name not in table]:
         raise ValueError(f"The table has no column {absent[0]!r}. Keep what suspect_labels wrote.")
-    codes, distinct = _number(texts, key)
+    codes, distinct = first_seen(text_keys(texts, key))
     classes = pd.unique(labels).tolist()
     class_of = _labels_by_name(classes)
+
     line_of: dict[int, Any] = {}
     new = np.empty(len(distinct), dtype=labels.dtype)
     lines = zip(table.index, table["text"], table["label"], table["first_row"], strict=True)
     for line, text, label, row in lines:
-        if not (0 <= row < len(texts) and _collapsed(text) == _collapsed(texts[int(row)])):
+        # Spreadsheets change line ends.
+        if not (0 <= row < len(texts) and str(text).split() == texts[int(row)].split()):
             hint = ""
             if pd.isna(text):
                 hint = " Read files with pd.read_csv(..., keep_default_na=False)."
@@ -337,6 +298,7 @@ def apply_corrections(X: Any, y: Any, table: pd.DataFrame, *, key: Key = "exact"
                 f"Row {line} of the table is of row {row} and the text {short_repr(text)}, which "
                 f"X does not hold there. Pass the X that the table was made of.{hint}"
             )
+
         if pd.isna(label) or (label == "" and "" not in class_of):
             continue
         if label not in class_of:
@@ -346,6 +308,7 @@ def apply_corrections(X: Any, y: Any, table: pd.DataFrame, *, key: Key = "exact"
                 f"Row {line} of the table has the label {label!r}, which y does not hold. Its "
                 f"labels are {short_repr(classes)}."
             )
+
         code = int(codes[int(row)])
         if code in line_of:
             raise ValueError(
@@ -354,6 +317,7 @@ def apply_corrections(X: Any, y: Any, table: pd.DataFrame, *, key: Key = "exact"
             )
         line_of[code] = line
         new[code] = class_of[label]
+
     corrected = labels.copy()
     changed = np.isin(codes, list(line_of))
     corrected[changed] = new[codes[changed]]
@@ -362,35 +326,27 @@ def apply_corrections(X: Any, y: Any, table: pd.DataFrame, *, key: Key = "exact"
     )
 
 
-def _number(texts: list[str], key: Key) -> tuple[np.ndarray, list[str]]:
-    numbered = number_inputs(texts, key)
-    if numbered is None:
-        raise ValueError("X is empty. Pass at least one labelled text.")
-    return numbered
-
-
 def _splits_of_texts(
-    row_splits: list[tuple[np.ndarray, np.ndarray]],
-    codes: np.ndarray,
-    n_texts: int,
-    tied: np.ndarray,
+    row_splits: list[tuple[np.ndarray, np.ndarray]], codes: np.ndarray, tied: np.ndarray
 ) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
     """Turn splits of rows into splits of distinct texts, of which none is on both sides.
 
-    Returns the text of each test, the folds' tests one after the other, and the splits as
-    positions in it. So several folds may test a text, where cross_val_predict wants each
-    position tested once.
+    Returns the text of each test, the folds' tests one after the other, and the splits as positions
+    in it: so several folds may test a text, where cross_val_predict wants each position tested
+    once.
     """
     tests = [np.unique(codes[test]) for _, test in row_splits]
     tested = np.concatenate(tests)
-    position = np.full(n_texts, -1)
+    position = np.full(len(tied), -1)
     position[tested[::-1]] = np.arange(len(tested))[::-1]
+
     if (position < 0).any():
         row = int(np.flatnonzero(position[codes] < 0)[0])
         raise ValueError(
             f"No fold of cv tests row {row}, so that nothing is known of its label. Pass folds "
             "that test each row, such as DedupStratifiedKFold()."
         )
+
     splits, start = [], 0
     for (train, _), test in zip(row_splits, tests, strict=True):
         trained = np.setdiff1d(codes[train], test)
@@ -412,8 +368,3 @@ def _labels_by_name(classes: list[Any]) -> dict[Any, Any]:
             whole = name.removesuffix(".0")
             names |= {whole: label, f"{whole}.0": label}
     return names | {label: label for label in classes}
-
-
-def _collapsed(text: Any) -> str:
-    """Return a text without what spreadsheets do to its line ends."""
-    return " ".join(str(text).split())

@@ -1,32 +1,28 @@
 """Filter a Dask DataFrame: no row leaves its partition, no text is computed for every row.
 
-Two ways to compute a text once. By default each worker remembers what it has computed: nothing
-travels but the model, and a text that many workers meet is computed by each. With
-``shuffle=True`` the distinct texts of each partition travel instead, to one place for each
-text, and the results travel back.
-
 Knows nothing of files; any fitted classifier will do.
 """
 
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from skbert_filter.decisions import (
+from skbert_filter.distinct import (
+    DECISION,
     Decider,
     Nulls,
-    RememberingDecider,
+    TextMemory,
     check_classifier,
     check_options,
-    label_of,
 )
-from skbert_filter.duplicates.keys import first_rows, first_seen, lasting_keys, number_inputs
+from skbert_filter.duplicates.keys import factorize, first_seen, stable_hashes
+from skbert_filter.io.columns import check_column
 from skbert_filter.validation import check_texts
 
 try:
@@ -38,8 +34,6 @@ except ImportError as error:
     raise ImportError(
         "skbert_filter.integrations.dask needs Dask. Run: pip install 'dask[dataframe]' distributed"
     ) from error
-
-_Decisions: TypeAlias = tuple[np.ndarray, np.ndarray]
 
 
 def filter_dataframe(
@@ -63,9 +57,9 @@ def filter_dataframe(
     ddf : dask.dataframe.DataFrame
         The rows. Divisions need not be known, partitions may be empty.
     model : classifier or str or Path
-        Any fitted text classifier; a folder written by `SmallBertTextFilter.save_pretrained`,
-        which is read here; or ``registry://workspace/name:version`` of Comet's model registry. It
-        is sent to each worker, not with each partition.
+        Any fitted text classifier; a folder written by `SmallBertTextFilter.save_pretrained`; or
+        ``registry://workspace/name:version`` of Comet's model registry. It is read here, and sent
+        to each worker, not with each partition.
     text : str, default="text"
         The column with the texts.
     keep : label, default=1
@@ -74,14 +68,14 @@ def filter_dataframe(
         Keep texts for which the probability of `keep` is this or more. None: those for which
         ``model.predict`` gives it.
     columns : (str, str), default=None
-        Return all rows, with two more columns: the label, and the probability of `keep`.
-        These are their names, such as ``("label", "probability")``.
+        The names of two columns to add to all rows, instead of keeping some: the label, and the
+        probability of `keep`.
     nulls : {"error", "discard", "keep"}, default="error"
         What to do with rows that have no text.
     shuffle : bool, default=False
-        How a text is computed once. False: each worker remembers what it has computed.
-        True: the distinct texts of each partition are shuffled, so that each is computed by
-        one worker alone; `ddf` is read twice. See Notes.
+        How a text is computed once. False: each worker remembers what it has computed, and nothing
+        travels but the model. True: the distinct texts of each partition travel, so that each is
+        computed by one worker alone; `ddf` is read twice.
 
     Returns
     -------
@@ -94,24 +88,18 @@ def filter_dataframe(
         If `ddf` is not a Dask DataFrame; when the result is computed, if a row of `text` is not a
         str.
     ValueError
-        If `model` is not a classifier or has no probabilities for a `threshold`, `ddf` has no such
-        column, no class is `keep`, or an argument is not what is allowed; when the result is
-        computed, if a text is missing. The partition and the row are named.
+        If `model` is not a classifier or has no probabilities for a `threshold`, or an argument is
+        wrong; when the result is computed, if a text is missing. The partition and the row are
+        named.
     sklearn.exceptions.NotFittedError
         If `model` is not fitted.
 
     Notes
     -----
-    With `shuffle`, what travels is one entry for each partition and each distinct text in it:
-    the text and 32 bytes, and 36 bytes back. Without, nothing does, and the workers together
-    compute more texts: 1.2, 1.5, 1.9 and 2.4 times as many for 2, 4, 8 and 16 workers on a
-    crawl of 1.9 million rows, of which 14 % are distinct. "Ten million rows, a cluster" in the
-    documentation measures both.
+    "Ten million rows, a cluster" in the documentation measures what each way costs: without
+    `shuffle` workers compute 1.2 times as many texts if there are 2 of them, and 2.4 times if 16.
 
-    A worker's threads compute partitions side by side. Dask starts workers with
-    ``OMP_NUM_THREADS=1``, so that a filter with ``n_jobs=None`` takes one thread for each.
-
-    A partition is computed again when its worker is lost. With `shuffle` it has to have the same
+    A partition is computed again when its worker is lost. With `shuffle` it must have the same
     texts each time: persist a `ddf` that is drawn at random before.
 
     Examples
@@ -123,52 +111,37 @@ def filter_dataframe(
     >>> texts = ["View All", "View more", "We make steel tools", "We build tools"]
     >>> model = tfidf_baseline().fit(texts, [0, 0, 1, 1])
     >>> rows = pd.DataFrame({"text": ["View All", "We build boats", "View All", "We sell tools"]})
-    >>> ddf = dd.from_pandas(rows, npartitions=2)
-    >>> filter_dataframe(ddf, model).compute()
+    >>> filter_dataframe(dd.from_pandas(rows, npartitions=2), model).compute()
                  text
     1  We build boats
     3   We sell tools
-    >>> labelled = filter_dataframe(ddf, model, columns=("label", "probability"))
-    >>> labelled["label"].compute().tolist()
-    [0, 1, 0, 1]
     """
-    model = check_classifier(_loaded(model), "model")
     columns = check_options(threshold, columns, nulls)
     _check_columns(ddf, text, columns)
-
-    options = (model, label_of(model, keep), threshold, columns is not None)
-    decider = Decider(*options)
+    model = check_classifier(_loaded(model), "model")
+    decider = Decider(model, keep, threshold, with_probabilities=columns is not None)
     parts = _Parts(text, columns, nulls, decider.classes, decider.keep_number)
-    meta = parts.finish(ddf._meta, np.empty(0, np.intp), decider([]))
+    meta = parts.finish(ddf._meta, np.empty(0, np.intp), np.empty(0, DECISION))
+
     # A task, not an argument of all others: a worker makes or receives its result once.
     if not shuffle:
-        remembering = delayed(RememberingDecider, pure=False)(*options)
-        return ddf.map_partitions(parts.decide, remembering, meta=meta)
+        memory = delayed(TextMemory, pure=False)(decider)
+        return ddf.map_partitions(parts.decide, memory, meta=meta)
 
-    asked = ddf[[text]].map_partitions(parts.ask, ddf.npartitions, meta=_asked([], [], 0, 1))
+    nothing = _asked([], 0, 1)
+    asked = ddf[[text]].map_partitions(parts.ask, ddf.npartitions, meta=nothing)
     # Optimized by itself, it reads only the texts. Otherwise all partitions would be read once,
     # and be held until the answers are there.
     asked = _to_partitions(asked.optimize())
     answers = asked.map_partitions(
-        _answer, delayed(Decider, pure=False)(*options), meta=_answer(_asked([], [], 0, 1), decider)
+        _answer, delayed(copy, pure=False)(decider), meta=_answer(nothing, decider)
     )
     return ddf.map_partitions(parts.look_up, _to_partitions(answers), meta=meta)
 
 
 @dataclass(frozen=True)
 class _Parts:
-    """What is done with a partition.
-
-    Attributes
-    ----------
-    text : str
-        The column with the texts.
-    columns : (str, str) or None
-    nulls : {"error", "discard", "keep"}
-    labels : list
-    keep_number : int
-        Which of them is kept.
-    """
+    """What is done with a partition: `labels` and the one to keep are those of the model."""
 
     text: str
     columns: tuple[str, str] | None
@@ -177,61 +150,53 @@ class _Parts:
     keep_number: int
 
     def decide(
-        self, part: pd.DataFrame, decider: Decider, *, partition_info: dict[str, Any]
+        self, part: pd.DataFrame, memory: TextMemory, *, partition_info: dict[str, Any]
     ) -> pd.DataFrame:
         """Decide the distinct texts, and finish the partition."""
-        codes, distinct = self._number(part, partition_info["number"])
-        return self.finish(part, codes, decider(distinct))
+        codes, distinct = self._factorize(part, partition_info["number"])
+        return self.finish(part, codes, memory(distinct))
 
     def ask(
         self, part: pd.DataFrame, n_places: int, *, partition_info: dict[str, Any]
     ) -> pd.DataFrame:
         """Return the distinct texts, each with the place where it is computed."""
         number = partition_info["number"]
-        _, distinct = self._number(part, number)
-        return _asked(lasting_keys(distinct), distinct, number, n_places)
+        _, distinct = self._factorize(part, number)
+        return _asked(distinct, number, n_places)
 
     def look_up(
         self, part: pd.DataFrame, answers: pd.DataFrame, *, partition_info: dict[str, Any]
     ) -> pd.DataFrame:
         """Finish the partition with the answers for its distinct texts."""
         number = partition_info["number"]
-        codes, distinct = self._number(part, number)
+        codes, distinct = self._factorize(part, number)
         # By key, not by position: a partition that is computed again may have another order.
-        row_of = {key: row for row, key in enumerate(_listed(answers["key"]))}
-        rows = [row_of.get(key, -1) for key in lasting_keys(distinct)]
-        if -1 in rows:
+        rows = pd.Index(pa.array(answers["key"]).to_pylist()).get_indexer(stable_hashes(distinct))
+        if (rows < 0).any():
             raise ValueError(
                 f"Partition {number} had other texts when it was computed again. "
                 "Call persist() on the data frame before, or omit shuffle=True."
             )
-        labels, probabilities = answers["label"].to_numpy(), answers["probability"].to_numpy()
-        return self.finish(part, codes, (labels[rows], probabilities[rows]))
+        decisions = answers[["label", "probability"]].iloc[rows].to_records(index=False)
+        return self.finish(part, codes, decisions.astype(DECISION))
 
-    def finish(self, part: pd.DataFrame, codes: np.ndarray, decisions: _Decisions) -> pd.DataFrame:
-        """Return the rows to keep, or all with two more columns.
-
-        `codes` has the number of each row's text among those that were decided, or -1.
-        """
+    def finish(self, part: pd.DataFrame, codes: np.ndarray, decisions: np.ndarray) -> pd.DataFrame:
+        """Return the rows to keep, or all with two more columns; the code of no text is -1."""
+        of_rows = np.append(decisions, np.array([(-1, np.nan)], DECISION))[codes]
         has_text = codes >= 0
         if self.columns is None:
-            is_kept = np.full(len(codes), self.nulls == "keep")
-            is_kept[has_text] = (decisions[0] == self.keep_number)[codes[has_text]]
-            return part[is_kept]
+            is_kept = of_rows["label"] == self.keep_number
+            return part[np.where(has_text, is_kept, self.nulls == "keep")]
 
         if self.nulls == "discard":
-            part, codes, has_text = part[has_text], codes[has_text], has_text[has_text]
-        numbers, probability = np.full(len(codes), -1), np.full(len(codes), np.nan)
-        numbers[has_text] = decisions[0][codes[has_text]]
-        probability[has_text] = decisions[1][codes[has_text]]
+            part, of_rows = part[has_text], of_rows[has_text]
         # Only a nullable type has room for a missing label.
         keeps_nulls = self.nulls == "keep"
         of_classes = pd.array(self.labels) if keeps_nulls else pd.Series(self.labels).array
-        label = of_classes.take(numbers, allow_fill=keeps_nulls)
-        return part.assign(**dict(zip(self.columns, (label, probability), strict=True)))
+        label = of_classes.take(of_rows["label"], allow_fill=keeps_nulls)
+        return part.assign(**dict(zip(self.columns, (label, of_rows["probability"]), strict=True)))
 
-    def _number(self, part: pd.DataFrame, partition: int) -> tuple[np.ndarray, list[str]]:
-        """Number the distinct texts; rows without a text get -1."""
+    def _factorize(self, part: pd.DataFrame, partition: int) -> tuple[np.ndarray, list[str]]:
         series = part[self.text]
         missing = series.isna().to_numpy()
         where = f"column {self.text!r} of partition {partition}"
@@ -241,18 +206,20 @@ class _Parts:
                 f"Row {row} of {where} (the first is 0, index {series.index[row]!r}) has no text. "
                 "Fill or drop such rows, or pass nulls='discard' or nulls='keep'."
             )
+
         codes = np.full(len(series), -1, np.intp)
         if missing.all():
             return codes, []
 
-        numbered = None
+        found = None
         with suppress(TypeError, ValueError):
-            numbered = number_inputs(series[~missing])
-        if numbered is None:
+            found = factorize(series[~missing])
+        if found is None:
             # Refuses what is not a str, by its row among all.
             texts = check_texts(series.astype(object).where(~missing, ""), name=where)
-            numbered = first_seen([texts[row] for row in np.flatnonzero(~missing)])
-        codes[~missing], distinct = numbered
+            found = first_seen([texts[row] for row in np.flatnonzero(~missing)])
+
+        codes[~missing], distinct = found
         return codes, distinct
 
 
@@ -264,7 +231,8 @@ def _to_partitions(ddf: dd.DataFrame) -> dd.DataFrame:
     return shuffled[[column for column in ddf.columns if column != "_partitions"]]
 
 
-def _asked(keys: list[bytes], texts: list[str], origin: int, n_places: int) -> pd.DataFrame:
+def _asked(texts: list[str], origin: int, n_places: int) -> pd.DataFrame:
+    keys = stable_hashes(texts)
     places = np.frombuffer(b"".join(keys), np.uint64)[::2] % np.uint64(n_places)
     return pd.DataFrame(
         {
@@ -279,15 +247,16 @@ def _asked(keys: list[bytes], texts: list[str], origin: int, n_places: int) -> p
 
 def _answer(asked: pd.DataFrame, decider: Decider) -> pd.DataFrame:
     """Decide each distinct text that was sent to a place, and address the answers."""
-    codes, _ = first_seen(_listed(asked["key"]))
-    texts = _listed(asked["text"].iloc[first_rows(codes)])
-    labels, probabilities = decider([text.decode("utf-8", "surrogatepass") for text in texts])
+    codes, distinct = first_seen(pa.array(asked["text"]).to_pylist())
+    texts = [text.decode("utf-8", "surrogatepass") for text in distinct]
+    # In chunks; it forgets them, since no other task has these texts.
+    decisions = TextMemory(decider)(texts)[codes]
     return pd.DataFrame(
         {
             "_partitions": asked["origin"].array,
             "key": asked["key"].array,
-            "label": labels[codes],
-            "probability": probabilities[codes],
+            "label": decisions["label"],
+            "probability": decisions["probability"],
         }
     )
 
@@ -296,10 +265,6 @@ def _column(values: list[bytes]) -> pd.api.extensions.ExtensionArray:
     # pandas.array would go through NumPy: as many bytes for each as the longest has, and no NUL
     # at an end.
     return pd.arrays.ArrowExtensionArray(pa.array(values, pa.large_binary()))
-
-
-def _listed(values: pd.Series) -> list[bytes]:
-    return pa.array(values).to_pylist()
 
 
 def _loaded(model: Any) -> Any:
@@ -320,18 +285,7 @@ def _check_columns(ddf: dd.DataFrame, text: str, columns: tuple[str, str] | None
             f"ddf is of type {type(ddf).__name__}, not a Dask DataFrame. Make one, e.g. with "
             "dask.dataframe.from_pandas or read_parquet."
         )
-    present = list(ddf.columns)
-    if present.count(text) > 1:
-        raise ValueError(f"The data frame has several columns {text!r}. Rename all but one.")
-    if text not in present:
-        close = get_close_matches(str(text), map(str, present), n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise ValueError(
-            f"The data frame has no column {text!r}.{hint} Its columns are: "
-            f"{', '.join(map(str, present))}."
-        )
+    check_column(pa.schema([(str(name), pa.null()) for name in ddf.columns]), text, Path("ddf"))
     for name in columns or ():
-        if name in present:
-            raise ValueError(
-                f"The data frame has a column {name!r} already. Name other columns to add."
-            )
+        if name in ddf.columns:
+            raise ValueError(f"ddf has a column {name!r} already. Name other columns to add.")

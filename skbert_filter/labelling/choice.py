@@ -10,8 +10,8 @@ from sklearn.metrics import average_precision_score, f1_score
 
 from skbert_filter.duplicates.splits import DedupStratifiedKFold
 from skbert_filter.inspection.significance import (
+    LEVEL,
     McNemarTest,
-    is_more_than_chance,
     mcnemar_test,
     p_text,
 )
@@ -81,7 +81,7 @@ def choose_model(
     other = str(scores["accuracy"].drop(BERT).idxmax())
     test = mcnemar_test(right[BERT], right[other], names=(NAMES[BERT], NAMES[other]))
 
-    is_better = test.only_second > test.only_first and is_more_than_chance(test.p_value)
+    is_better = test.only_second > test.only_first and test.p_value < LEVEL
     return ModelChoice(other if is_better else BERT, scores, test)
 
 

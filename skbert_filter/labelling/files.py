@@ -10,8 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from skbert_filter.corpus.classifiers import load_classifier, model_name
-from skbert_filter.corpus.sources import check_apart
-from skbert_filter.corpus.texts import text_arrays
+from skbert_filter.corpus.sources import check_apart, text_arrays
 from skbert_filter.duplicates.keys import Key
 from skbert_filter.duplicates.leakage import LeakageReport, leakage_report
 from skbert_filter.duplicates.reports import DuplicateReport, duplicate_report

@@ -10,8 +10,7 @@ import pandas as pd
 from sklearn.base import clone
 
 from skbert_filter.bert.folder import Kind, check_can_save, save_over
-from skbert_filter.corpus.sources import check_apart, list_sources
-from skbert_filter.corpus.texts import text_arrays
+from skbert_filter.corpus.sources import check_apart, list_sources, text_arrays
 from skbert_filter.labelling.label_table import read_labels
 from skbert_filter.pretrainer import distinct_texts
 from skbert_filter.printing import Report, counted, printable

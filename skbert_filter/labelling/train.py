@@ -15,8 +15,9 @@ from sklearn.base import clone
 from skbert_filter.bert.folder import check_can_save, save_over
 from skbert_filter.corpus import load_classifier
 from skbert_filter.duplicates.splits import dedup_train_test_split
+from skbert_filter.duplicates.training_rows import merge_repeats
 from skbert_filter.inspection.baselines import tfidf_shape_baseline
-from skbert_filter.inspection.evaluation import Evaluation, evaluate, merge_repeats
+from skbert_filter.inspection.evaluation import Evaluation, evaluate
 from skbert_filter.io.mojibake import misdecoded_share
 from skbert_filter.labelling.choice import BERT, TFIDF, VOTE, ModelChoice, choose_model
 from skbert_filter.labelling.label_table import LabelTable, read_labels, useful_label

@@ -1,6 +1,5 @@
 """Checks of the containers and texts that a classifier takes, refuses or reads alike."""
 
-from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
@@ -11,11 +10,11 @@ from skbert_filter.testing.subject import (
     X_BINARY,
     X_PROBE,
     Y_BINARY,
-    Check,
     Subject,
     assert_same_outputs,
     outputs,
     refused,
+    text_check,
 )
 
 _UNUSUAL = {
@@ -31,109 +30,117 @@ _UNUSUAL = {
 
 
 def _series(values: Any, dtype: Any = None, seed: int = 0) -> pd.Series:
-    """Return a Series whose index is no order, so that looking rows up by label misleads."""
+    """Return a Series in whose shuffled index looking rows up by label misleads."""
     index = np.random.default_rng(seed).permutation(len(values))
     return pd.Series(values, index=index, dtype=dtype)
 
 
+@text_check()
 def check_containers(subject: Subject) -> None:
-    """The same texts in another container get the same answers."""
-    containers: dict[str, Callable[[list[str]], Any]] = {
-        "a tuple": tuple,
-        "an array of objects": lambda texts: np.array(texts, dtype=object),
-        "an array of str": np.array,
-        "a pandas Series of objects": lambda texts: _series(texts, object),
-        "a pandas Series of str": lambda texts: _series(texts, "str"),
+    """Any container of the same texts gets the same answers; bytes are refused or read as UTF-8."""
+    containers: dict[str, Any] = {
+        "a tuple": tuple(X_PROBE),
+        "an array of objects": np.array(X_PROBE, dtype=object),
+        "an array of str": np.array(X_PROBE),
+        "a pandas Series of objects": _series(X_PROBE, object),
+        "a pandas Series of str": _series(X_PROBE, "str"),
     }
     if find_spec("pyarrow"):
-        containers["a pandas Series in Arrow memory"] = lambda texts: _series(
-            texts, "string[pyarrow]"
-        )
+        containers["a pandas Series in Arrow memory"] = _series(X_PROBE, "string[pyarrow]")
     if find_spec("polars"):
         import polars as pl
 
-        containers["a polars Series"] = pl.Series
+        containers["a polars Series"] = pl.Series(X_PROBE)
+
     model = subject.binary.model
-    expected = outputs(model, X_PROBE)
-    for name, container in containers.items():
-        assert_same_outputs(outputs(model, container(X_PROBE)), expected, f"when X is {name}")
+    for name, texts in containers.items():
+        assert_same_outputs(outputs(model, texts), model, f"when X is {name}")
 
-
-def check_one_column_table(subject: Subject) -> None:
-    """A table of one column is refused, or read as the texts in it."""
-    model = subject.binary.model
-    with refused("a table of one column", may_pass=True):
-        answers = outputs(model, pd.DataFrame({"text": X_PROBE}))
-        assert len(answers["predict"]) == len(X_PROBE), (
-            f"predict of a table of one column and {len(X_PROBE)} rows gives "
-            f"{len(answers['predict'])} answers."
-        )
-        assert_same_outputs(answers, outputs(model, X_PROBE), "when X is a table of one column")
-
-
-def check_bytes(subject: Subject) -> None:
-    """Texts in bytes are refused, or read as UTF-8."""
-    model = subject.binary.model
     with refused("bytes", may_pass=True):
         answers = outputs(model, [text.encode() for text in X_PROBE])
-        assert_same_outputs(answers, outputs(model, X_PROBE), "when X holds bytes")
+        assert_same_outputs(answers, model, "when X holds bytes")
 
 
+@text_check("repeatable")
+def check_fit_containers(subject: Subject) -> None:
+    """`fit` on lists, or on Series with their own indexes, gives the same model."""
+    model = subject.new().fit(X_BINARY.tolist(), Y_BINARY.tolist())
+    assert_same_outputs(model, subject.binary.model, "when X and y are lists")
+
+    model = subject.new().fit(_series(X_BINARY), _series(Y_BINARY.astype(object), seed=1))
+    assert_same_outputs(model, subject.binary.model, "when X and y are Series")
+
+
+@text_check()
 def check_unusual_texts(subject: Subject) -> None:
-    """Empty, very long and odd texts are answered as any other."""
-    model = subject.binary.model
+    """Empty, very long and odd texts are answered as any other, and may be trained on."""
+
+    def assert_answered(model: Any, text: str, name: str) -> None:
+        for method, answer in outputs(model, [text]).items():
+            assert len(answer) == 1, f"{method} of {name} gives {len(answer)} answers."
+            if method != "predict":
+                assert np.all(np.isfinite(answer)), f"{method} of {name} is not finite: {answer}"
+
     for name, text in _UNUSUAL.items():
-        _assert_answered(model, [text], name)
+        assert_answered(subject.binary.model, text, name)
 
-
-def check_unusual_texts_in_fit(subject: Subject) -> None:
-    """Empty, very long and odd texts may be among the training texts."""
     texts = [*X_BINARY.tolist(), *_UNUSUAL.values()]
     model = subject.new().fit(texts, np.resize(Y_BINARY, len(texts)))
-    _assert_answered(model, X_PROBE, "a text, after odd ones were fitted,")
+    assert_answered(model, X_PROBE[0], "a text, after odd ones were fitted,")
 
 
+@text_check()
 def check_empty_data(subject: Subject) -> None:
     """No texts are refused by `fit`; prediction refuses them too, or answers with no rows."""
     with refused("fit on no texts"):
         subject.new().fit([], [])
-    for fit in subject.fits:
-        expected = outputs(fit.model, X_PROBE)
-        empties: tuple[Any, ...] = [], np.array([], dtype=object)
-        for empty in empties:
-            with refused("prediction of no texts", may_pass=True):
-                for method, answer in outputs(fit.model, empty).items():
-                    assert answer.shape == (0, *expected[method].shape[1:]), (
-                        f"{method} of no texts has the shape {answer.shape}."
-                    )
-                    assert answer.dtype.kind == expected[method].dtype.kind, (
-                        f"{method} of no texts has the dtype {answer.dtype}."
-                    )
+
+    empties: tuple[Any, ...] = [], np.array([], dtype=object)
+    for model, empty in ((fit.model, empty) for fit in subject.fits for empty in empties):
+        expected = outputs(model, X_PROBE)
+        with refused("prediction of no texts", may_pass=True):
+            for method, answer in outputs(model, empty).items():
+                assert answer.shape == (0, *expected[method].shape[1:]), (
+                    f"{method} of no texts has the shape {answer.shape}."
+                )
+                assert answer.dtype.kind == expected[method].dtype.kind, (
+                    f"{method} of no texts has the dtype {answer.dtype}."
+                )
 
 
+@text_check()
 def check_bare_text_refused(subject: Subject) -> None:
-    """A bare str, which is a sequence of letters, is no container of texts."""
+    """A bare str, which is a sequence of letters, is not taken for a container of texts."""
     with refused("fit on a bare str"):
         subject.new().fit("ab", ["tool", "fruit"])
     with refused("predict of a bare str"):
         subject.binary.model.predict("ripe plum")
 
 
+@text_check()
 def check_non_text_refused(subject: Subject) -> None:
-    """What is no str among the texts is refused: None, NaN, a number, a list."""
+    """Whatever is not a str among the texts is refused: None, NaN, a number, a list."""
     model = subject.binary.model
     for value in (None, np.nan, 3, ["ripe plum"]):
         with refused(f"fit on texts with {value!r} among them"):
             subject.new().fit([*X_BINARY[:-1].tolist(), value], Y_BINARY)
         with refused(f"predict of {value!r}"):
             model.predict(["ripe plum", value])
+
     with refused("predict of an array of numbers"):
         model.predict(np.arange(3.0))
 
 
-def check_tables_refused(subject: Subject) -> None:
-    """Tables of two columns and arrays of three dimensions are refused."""
+@text_check()
+def check_tables(subject: Subject) -> None:
+    """Tables are refused; one of a single column may be read as the texts in it instead."""
     model = subject.binary.model
+    with refused("a table of one column", may_pass=True):
+        answers = outputs(model, pd.DataFrame({"text": X_PROBE}))
+        n = len(answers["predict"])
+        assert n == len(X_PROBE), f"predict of one column of {len(X_PROBE)} rows gives {n} answers."
+        assert_same_outputs(answers, model, "when X is a table of one column")
+
     texts = X_BINARY.reshape(-1, 2)
     tables: dict[str, Any] = {
         "a table of two columns": pd.DataFrame(texts, columns=["title", "text"]),
@@ -147,50 +154,17 @@ def check_tables_refused(subject: Subject) -> None:
             model.predict(table)
 
 
+@text_check()
 def check_bad_labels_refused(subject: Subject) -> None:
-    """Labels that are missing, too few, no classes or of two columns are refused."""
+    """Labels that are missing, too few, continuous or of two columns are refused."""
     n = len(Y_BINARY)
-    codes = np.resize([0.0, 1.0], n)
-    with_nan, with_none = codes.copy(), Y_BINARY.astype(object)
-    with_nan[0], with_none[0] = np.nan, None
     for name, labels, match in (
         ("y=None", None, ""),
         ("y shorter than X", Y_BINARY[:-1], ""),
-        ("y with NaN", with_nan, ""),
-        ("y with None", with_none, ""),
-        ("y of numbers that are no classes", codes + np.linspace(0, 0.9, n), "continuous|label"),
+        ("y with NaN", np.append(np.resize([0.0, 1.0], n - 1), np.nan), ""),
+        ("y with None", np.array([*Y_BINARY[:-1], None], dtype=object), ""),
+        ("y of continuous numbers", np.linspace(0, 1.9, n), "continuous|label"),
         ("y of two columns", np.column_stack([Y_BINARY, Y_BINARY]), ""),
     ):
         with refused(name, match=match):
             subject.new().fit(X_BINARY, labels)
-
-
-def check_fit_containers(subject: Subject) -> None:
-    """`fit` on lists, or on Series with indexes of their own, gives the same model."""
-    expected = outputs(subject.binary.model, X_PROBE)
-    model = subject.new().fit(X_BINARY.tolist(), Y_BINARY.tolist())
-    assert_same_outputs(outputs(model, X_PROBE), expected, "when X and y are lists")
-    model = subject.new().fit(_series(X_BINARY), _series(Y_BINARY.astype(object), seed=1))
-    assert_same_outputs(outputs(model, X_PROBE), expected, "when X and y are Series")
-
-
-def _assert_answered(model: Any, texts: list[str], name: str) -> None:
-    for method, answer in outputs(model, texts).items():
-        assert len(answer) == len(texts), f"{method} of {name} gives {len(answer)} answers."
-        if method != "predict":
-            assert np.all(np.isfinite(answer)), f"{method} of {name} is not finite: {answer}"
-
-
-CHECKS: tuple[Check, ...] = (
-    check_one_column_table,
-    check_unusual_texts,
-    check_unusual_texts_in_fit,
-    check_empty_data,
-    check_bare_text_refused,
-    check_non_text_refused,
-    check_tables_refused,
-    check_bad_labels_refused,
-    check_containers,
-    check_bytes,
-)
-REPEATED_FITS: tuple[Check, ...] = (check_fit_containers,)

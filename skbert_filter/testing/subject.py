@@ -1,7 +1,7 @@
-"""What the checks share: toy data, an estimator's recorded fits, and comparisons.
+"""What the checks share: their table, toy data, an estimator's recorded fits, and comparisons.
 
-A neural classifier takes seconds to fit, so checks that only look at a model, or
-at what its fit did, look at one and the same.
+A neural classifier takes seconds to fit, so checks that only look at a model, or at what its fit
+did, look at one and the same.
 """
 
 import random
@@ -11,85 +11,72 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product, zip_longest
+from itertools import product
 from typing import Any
 
 import joblib
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import get_tags
+from sklearn.utils.validation import has_fit_parameter
 
-OUTPUTS = ("predict", "predict_proba", "decision_function")
+_OUTPUTS = ("predict", "predict_proba", "decision_function")
 
 # float32 arithmetic in another order, as of another batch, differs by this much.
-RTOL, ATOL = 1e-4, 1e-5
+_RTOL, ATOL = 1e-4, 1e-5
 
 
-def _texts(adjectives: str, nouns: str) -> list[str]:
-    return [" ".join(words) for words in product(adjectives.split(), nouns.split())]
-
-
-def _toy_data(classes: dict[Any, list[str]]) -> tuple[np.ndarray, np.ndarray]:
-    """Return texts and labels, with the classes taking turns."""
+def _toy_data(classes: dict[Any, str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return texts of an adjective and a noun, and their labels, with the classes mixed."""
     rows = [
-        (text, label)
-        for texts in zip_longest(*classes.values())
-        for text, label in zip(texts, classes, strict=True)
-        if text is not None
+        (f"{adjective} {noun}", label)
+        for label, words in classes.items()
+        for adjective, noun in product(*map(str.split, words.split("/")))
     ]
-    X, y = zip(*rows, strict=True)
+    X, y = zip(*(rows[7 * i % len(rows)] for i in range(len(rows))), strict=True)
     return np.array(X, dtype=object), np.array(y)
 
 
-# The classes differ in size, so that words of no class are no tie, which rounding
-# would decide.
-_TOOLS = _texts("rusty heavy blunt sharp", "hammer saw chisel")
-_FRUIT = _texts("ripe sweet juicy sour", "plum pear")
-_WEATHER = _texts("windy mild cold rainy foggy", "morning evening")
+# The classes differ in size: between equal ones, rounding would decide on unknown words.
+_TOOLS = "rusty heavy blunt sharp / hammer saw chisel"
+_FRUIT = "ripe sweet juicy sour / plum pear"
+_WEATHER = "windy mild cold rainy foggy / morning evening"
 
-# The label seen first is not the first in order, so that an estimator which numbers
-# labels as they come is found out.
+# The label seen first is not the first in order, which finds out an estimator that numbers the
+# labels as they come.
 X_BINARY, Y_BINARY = _toy_data({"tool": _TOOLS, "fruit": _FRUIT})
 X_MULTICLASS, Y_MULTICLASS = _toy_data({7: _TOOLS, -3: _FRUIT, 2: _WEATHER})
 
-# A few texts of the training data, and some no class is sure of.
+# A few texts of the training data, and some of no clear class.
 X_PROBE = [*X_MULTICLASS[:7].tolist(), "ripe hammer", "sharp pear", "cold plum", "unheard words"]
 
-# Repeats whole rows, so it serves as a count of copies too.
+# Whole numbers, so that they serve as a count of copies too.
 WEIGHTS = np.resize([1.0, 3.0, 2.0, 1.0, 2.0], len(X_BINARY))
 
 
-@dataclass(frozen=True)
-class RecordedFit:
-    """A fitted model, with everything that its fit returned, changed and warned of."""
-
-    model: Any
-    X: np.ndarray
-    y: np.ndarray
-    sample_weight: np.ndarray | None
-    returned: Any
-    attributes_before: dict[str, Any]
-    attributes_after: dict[str, Any]
-    parameters_before: dict[str, str]
-    warnings: list[str]
-    moved_global_random_state: bool
-
-
 class Subject:
-    """The estimator under check.
-
-    Parameters
-    ----------
-    estimator : estimator object
-        It is only ever cloned.
-    """
+    """The estimator under check, which is only ever cloned."""
 
     def __init__(self, estimator: Any) -> None:
         self.estimator = estimator
 
-    @property
-    def name(self) -> str:
-        return type(self.estimator).__name__
+    @cached_property
+    def abilities(self) -> frozenset[str]:
+        """What its tags, parameters and methods say, in the words of the table of checks."""
+        tags = get_tags(self.estimator)
+        parameters = self.estimator.get_params()
+        methods = ("predict_proba", "predict_log_proba", "decision_function")
+        claims = {
+            "requires_fit": tags.requires_fit,
+            "repeatable": not tags.non_deterministic,
+            "good_score": not tags.classifier_tags.poor_score,
+            "binary_only": not tags.classifier_tags.multi_class,
+            "sample_weight": has_fit_parameter(self.estimator, "sample_weight"),
+            "class_weight": "class_weight" in parameters,
+            "max_iter": "max_iter" in parameters,
+            **{method: hasattr(self.estimator, method) for method in methods},
+        }
+        return frozenset(name for name, holds in claims.items() if holds)
 
     def new(self, **parameters: Any) -> Any:
         """Return an unfitted clone that gives the same results each time it is fitted."""
@@ -102,125 +89,108 @@ class Subject:
         return model.set_params(**parameters)
 
     @cached_property
-    def binary(self) -> RecordedFit:
-        return _record_fit(self.new(), X_BINARY, Y_BINARY)
+    def binary(self) -> "RecordedFit":
+        return _record_fit(self.new(), X=X_BINARY, y=Y_BINARY)
 
     @cached_property
-    def multiclass(self) -> RecordedFit:
-        return _record_fit(self.new(), X_MULTICLASS, Y_MULTICLASS)
-
-    @property
-    def fits(self) -> list[RecordedFit]:
-        """The recorded fits on two and, where the tags allow it, three classes."""
-        return [self.binary, self.multiclass] if self.is_multiclass else [self.binary]
-
-    @property
-    def is_multiclass(self) -> bool:
-        return get_tags(self.estimator).classifier_tags.multi_class
+    def weighted(self) -> "RecordedFit":
+        return _record_fit(self.new(), X=X_BINARY, y=Y_BINARY, sample_weight=WEIGHTS)
 
     @cached_property
-    def weighted(self) -> RecordedFit:
-        return _record_fit(self.new(), X_BINARY, Y_BINARY, WEIGHTS)
+    def fits(self) -> list["RecordedFit"]:
+        """The fits on two and, where the tags allow it, three classes."""
+        if "binary_only" in self.abilities:
+            return [self.binary]
+        return [self.binary, _record_fit(self.new(), X=X_MULTICLASS, y=Y_MULTICLASS)]
 
 
-Check = Callable[[Subject], None]
+@dataclass(frozen=True)
+class RecordedFit:
+    """A fitted model, what its fit was given and returned, and what a user noticed of it."""
+
+    model: Any
+    given: dict[str, np.ndarray]
+    returned: Any
+    warnings: list[str]
+    moved_random_state: bool
 
 
-def _record_fit(
-    model: Any, X: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None = None
-) -> RecordedFit:
-    X, y = X.copy(), y.copy()
-    fit_params = {}
-    if sample_weight is not None:
-        sample_weight = fit_params["sample_weight"] = sample_weight.copy()
-    attributes_before = dict(vars(model))
-    parameters_before = hash_parameters(model)
-    random_state_before = global_random_state()
-    with recorded_warnings() as told:
-        returned = model.fit(X, y, **fit_params)
-    return RecordedFit(
-        model=model,
-        X=X,
-        y=y,
-        sample_weight=sample_weight,
-        returned=returned,
-        attributes_before=attributes_before,
-        attributes_after=dict(vars(model)),
-        parameters_before=parameters_before,
-        warnings=told,
-        moved_global_random_state=global_random_state() != random_state_before,
-    )
+def _record_fit(model: Any, **data: np.ndarray) -> RecordedFit:
+    given = {name: array.copy() for name, array in data.items()}
+    return RecordedFit(model, given, *watch(lambda: model.fit(**given)))
 
 
-@contextmanager
-def recorded_warnings() -> Iterator[list[str]]:
-    """Give a list that holds, after the block, each warning a user would have seen."""
-    told: list[str] = []
+def watch(call: Callable[[], Any]) -> tuple[Any, list[str], bool]:
+    """Return the result of a call, its warnings, and whether it moved a global random state."""
+    before = _global_random_state()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         # Python shows these to developers only, and importing an engine draws them.
         for category in (DeprecationWarning, PendingDeprecationWarning, ImportWarning):
             warnings.simplefilter("ignore", category)
-        yield told
-    told += [f"{warning.category.__name__}: {warning.message}" for warning in caught]
+        result = call()
+
+    shown = [f"{each.category.__name__}: {each.message}" for each in caught]
+    return result, shown, _global_random_state() != before
 
 
-def hash_parameters(estimator: Any) -> dict[str, str]:
-    """Return a hash of each parameter, leaving out what inner estimators have learnt."""
-    return {name: joblib.hash(value) for name, value in clone(estimator).get_params().items()}
-
-
-def global_random_state() -> str:
+def _global_random_state() -> str:
     # Only the legacy generator is global, which is why it is read here.
     return joblib.hash((np.random.get_state(), random.getstate()))  # noqa: NPY002
 
 
+Check = Callable[[Subject], None]
+
+# By its name, each check with what it needs of an estimator, in the order in which they run.
+CHECKS: dict[str, tuple[Check, frozenset[str]]] = {}
+
+
+def text_check(*needs: str) -> Callable[[Check], Check]:
+    """Enter a check into the table, for estimators with these abilities."""
+
+    def enter(check: Check) -> Check:
+        CHECKS[check.__name__] = check, frozenset(needs)
+        return check
+
+    return enter
+
+
 def outputs(model: Any, X: Any) -> dict[str, np.ndarray]:
     """Return what each prediction method of `model` answers."""
-    return {method: getattr(model, method)(X) for method in OUTPUTS if hasattr(model, method)}
+    return {method: getattr(model, method)(X) for method in _OUTPUTS if hasattr(model, method)}
 
 
-def assert_same_outputs(
-    actual: dict[str, np.ndarray], expected: dict[str, np.ndarray], situation: str
-) -> None:
-    """Raise AssertionError unless labels are equal, and numbers equal in float32."""
+def assert_same_outputs(actual: Any, expected: Any, situation: str) -> None:
+    """Compare outputs, or those of two models for `X_PROBE`: labels exactly, numbers as float32."""
+    actual, expected = (
+        each if isinstance(each, dict) else outputs(each, X_PROBE) for each in (actual, expected)
+    )
     for method, values in expected.items():
         message = f"{method} changes {situation}."
         if method == "predict":
             np.testing.assert_array_equal(actual[method], values, err_msg=message)
         else:
             np.testing.assert_allclose(
-                actual[method], values, rtol=RTOL, atol=ATOL, err_msg=message
+                actual[method], values, rtol=_RTOL, atol=ATOL, err_msg=message
             )
 
 
 @contextmanager
 def refused(what: str, *, match: str = "", may_pass: bool = False) -> Iterator[None]:
-    """Raise AssertionError unless the block raises TypeError, ValueError or NotImplementedError.
-
-    Parameters
-    ----------
-    what : str
-        What has to be refused, for the message.
-    match : str, default=""
-        A regular expression that the error's message has to contain.
-    may_pass : bool, default=False
-        Whether no error at all is as good.
-    """
+    """Raise AssertionError unless the block raises TypeError, ValueError or NotImplementedError."""
     try:
         yield
-    except (TypeError, ValueError, NotImplementedError) as error:
+    except AssertionError:
+        raise
+    except Exception as error:
+        if not isinstance(error, TypeError | ValueError | NotImplementedError):
+            raise AssertionError(
+                f"{what} has to be refused with a TypeError or ValueError that says what was "
+                f"wrong, not with {type(error).__name__}: {error}"
+            ) from error
         if not re.search(match, str(error), flags=re.IGNORECASE):
             raise AssertionError(
                 f"The message that refuses {what} has to match {match!r}, but says: {error}"
             ) from error
-    except AssertionError:
-        raise
-    except Exception as error:
-        raise AssertionError(
-            f"{what} has to be refused with a TypeError or ValueError that says what was wrong, "
-            f"not with {type(error).__name__}: {error}"
-        ) from error
     else:
-        if not may_pass:
-            raise AssertionError(f"{what} is accepted; refuse it with a TypeError or ValueError.")
+        assert may_pass, f"{what} is accepted; refuse it with a TypeError or ValueError."

@@ -27,7 +27,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.frozen import FrozenEstimator
 
 from skbert_filter import DedupPredictor
-from skbert_filter.duplicates.keys import number_inputs
+from skbert_filter.duplicates.keys import factorize as number_inputs
 from skbert_filter.inspection.baselines import tfidf_baseline
 
 

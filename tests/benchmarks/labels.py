@@ -62,7 +62,7 @@ def find_flips(name: str, data: pd.DataFrame, model: Any, what: str, seed: int) 
     given = found.pred_probs[np.arange(len(found.labels)), found.labels]
     rankings = {
         "probability": pd.Series(found.texts).iloc[np.argsort(given, kind="stable")],
-        "suspect_labels": found.suspects()["text"],
+        "suspect_labels": found.to_frame()["text"],
     }
     results = []
     for ranking, texts in rankings.items():

@@ -219,16 +219,16 @@ def precision(folder: str, peer_texts: str) -> dict[str, float]:
     import numpy as np
     import onnxruntime
     from onnxruntime.quantization import quantize_dynamic
+    from scipy.special import expit
 
     from skbert_filter import SmallBertTextFilter
     from skbert_filter.bert.batching import prediction_batches
     from skbert_filter.bert.checkpoint import load_folder
-    from skbert_filter.bert.losses import raw_probabilities
-    from skbert_filter.bert.onnx_engine import onnx_model
+    from skbert_filter.bert.inference import OnnxModel, predict_logits
 
     texts = json.loads(Path(peer_texts).read_text())
     state, _ = load_folder(folder)
-    tokens = onnx_model(state, masked=False).encode(texts)
+    tokens = OnnxModel(state, masked=False).encode(texts)
     batches = list(prediction_batches(tokens, 2_048, lambda length: max(length, 1)))
 
     def run(file: Path) -> tuple[float, np.ndarray]:
@@ -243,7 +243,7 @@ def precision(folder: str, peer_texts: str) -> dict[str, float]:
                 ids = batch.inputs["input_ids"].astype(np.int64)
                 inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
                 logits[batch.rows] = session.run(None, inputs)[0]
-        return len(texts) / (time.perf_counter() - start), raw_probabilities(logits)
+        return len(texts) / (time.perf_counter() - start), expit(logits)
 
     with tempfile.TemporaryDirectory() as scratch:
         plain, small = Path(scratch, "plain.onnx"), Path(scratch, "small.onnx")
@@ -258,13 +258,13 @@ def precision(folder: str, peer_texts: str) -> dict[str, float]:
     bfloat16 = dataclasses.replace(state, precision="mixed_bfloat16", digest="bfloat16")
     for _ in range(2):
         start = time.perf_counter()
-        logits = bfloat16.logits(texts, longest=True, n_jobs=1)
+        logits = predict_logits(bfloat16, texts, longest=True, n_jobs=1)
     return {
         "float32": plain_speed,
         "int8": int8_speed,
         "bfloat16": len(texts) / (time.perf_counter() - start),
         "int8 difference": float(np.abs(of_int8 - expected).max()),
-        "bfloat16 difference": float(np.abs(raw_probabilities(logits) - expected).max()),
+        "bfloat16 difference": float(np.abs(expit(logits) - expected).max()),
     }
 
 

@@ -68,7 +68,7 @@ def profile_predict(texts: list[str], model: Any, folder: str) -> dict[str, floa
     from skbert_filter import text_filter
     from skbert_filter.bert import inference
     from skbert_filter.bert.checkpoint import load_folder
-    from skbert_filter.bert.onnx_engine import OnnxModel, onnx_model
+    from skbert_filter.bert.inference import OnnxModel
 
     model.set_params(n_jobs=1).predict_proba(texts[:1000])
     watch = Stopwatch()
@@ -82,7 +82,7 @@ def profile_predict(texts: list[str], model: Any, folder: str) -> dict[str, floa
     parts = watch.parts(time.perf_counter() - start, "the rest")
     # Only now: a model remembers the words that it has tokenized.
     state, _ = load_folder(folder)
-    tokens = onnx_model(state, masked=False).encode(texts)
+    tokens = OnnxModel(state, masked=False).encode(texts)
     return parts | {
         "texts": len(texts),
         "tokens": int(tokens.lengths.sum()),
@@ -100,11 +100,11 @@ def profile_forward(texts: list[str], folder: str) -> dict[str, float]:
 
     from skbert_filter.bert.batching import prediction_batches
     from skbert_filter.bert.checkpoint import load_folder
-    from skbert_filter.bert.onnx_engine import onnx_model
+    from skbert_filter.bert.inference import OnnxModel
     from skbert_filter.bert.onnx_graph import build_graph
 
     state, _ = load_folder(folder)
-    tokens = onnx_model(state, masked=False).encode(texts)
+    tokens = OnnxModel(state, masked=False).encode(texts)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
@@ -130,7 +130,7 @@ def profile_corpus(corpus: str, model: Any, folder: str) -> dict[str, float]:
     import pyarrow.parquet as pq
 
     from skbert_filter.bert.checkpoint import load_folder
-    from skbert_filter.bert.onnx_engine import onnx_model
+    from skbert_filter.bert.inference import OnnxModel
     from skbert_filter.corpus import filter_corpus, rows
 
     model.predict_proba(["View All"])
@@ -146,7 +146,7 @@ def profile_corpus(corpus: str, model: Any, folder: str) -> dict[str, float]:
         parts = watch.parts(time.perf_counter() - start, "look up and map back")
     column = pq.read_table(corpus, columns=["text"]).column("text")
     state, _ = load_folder(folder)
-    lengths = onnx_model(state, masked=False).encode(column.unique().to_pylist()).lengths
+    lengths = OnnxModel(state, masked=False).encode(column.unique().to_pylist()).lengths
     return parts | {
         "rows": summary.rows,
         "distinct": summary.distinct,
@@ -165,7 +165,7 @@ def profile_fit(read: Callable[[], Any], started: float) -> dict[str, float]:
     interpreter = time.time() - started
     begin = time.perf_counter()
     from skbert_filter import SmallBertTextFilter
-    from skbert_filter.bert import fitting, start
+    from skbert_filter.bert import initialization
     from skbert_filter.bert.engine import import_keras
 
     callbacks: Any = import_keras().callbacks
@@ -189,8 +189,8 @@ def profile_fit(read: Callable[[], Any], started: float) -> dict[str, float]:
             validations.append(time.perf_counter() - self.begin)
 
     watch = Stopwatch()
-    watch.time(start, "learn_wordpiece", "learn the tokenizer")
-    watch.time(fitting, "encode", "tokenize")
+    watch.time(initialization, "learn_wordpiece", "learn the tokenizer")
+    watch.time(training, "encode", "tokenize")
     begin = time.perf_counter()
     model = SmallBertTextFilter(random_state=0)
     model.fit(data.text, data.label, callbacks=[Epochs()])
@@ -201,14 +201,14 @@ def profile_fit(read: Callable[[], Any], started: float) -> dict[str, float]:
     watch.seconds["train"] = usual + sum(epochs[1:])
     watch.seconds["validate"] = usual_validation + sum(validations[1:])
     from skbert_filter.bert.checkpoint import load_folder
-    from skbert_filter.bert.onnx_engine import onnx_model
+    from skbert_filter.bert.inference import OnnxModel
 
     with tempfile.TemporaryDirectory() as scratch:
         model.save_pretrained(scratch)
         state, _ = load_folder(scratch)
     texts = data.text.to_list()
     flop = int(
-        operations(state.architecture, onnx_model(state, masked=False).encode(texts).lengths).sum()
+        operations(state.architecture, OnnxModel(state, masked=False).encode(texts).lengths).sum()
     )
     size = sum(len(text.encode()) for text in texts)
     record: dict[str, Any] = model.training_record_

@@ -1,6 +1,6 @@
-"""Pictures of labels, texts and fitted classifiers, in the form of scikit-learn's displays.
+"""Plots of labels, texts and fitted classifiers, in the form of scikit-learn's displays.
 
-matplotlib (the extra `plots`) is imported by the first picture.
+matplotlib (the extra `plots`) is imported by the first of them.
 """
 
 from skbert_filter.inspection.displays.duplicates import DuplicateFrequencyDisplay

@@ -1,5 +1,6 @@
-"""A picture of how often texts repeat."""
+"""A plot of how often texts repeat."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,13 +9,14 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from skbert_filter.duplicates.keys import Key
 from skbert_filter.duplicates.reports import DuplicateReport, duplicate_report
-from skbert_filter.inspection.displays.shared import STYLES, column_axes, legend_above, small_ticks
+from skbert_filter.inspection.displays.shared import STYLES, column_axes, legend_above
 
 
+@dataclass(eq=False, repr=False)
 class DuplicateFrequencyDisplay:
     """How often the most frequent texts occur, and the share of rows that they cover.
 
-    It is made by `from_texts` or `from_report`.
+    It is made, drawn and returned by `from_texts` or `from_report`.
 
     Parameters
     ----------
@@ -23,15 +25,13 @@ class DuplicateFrequencyDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        Axes with the occurrences, both scales logarithmic.
-    coverage_ax_ : matplotlib Axes
-        Axes over these, with the share of rows on the right.
+    ax_, coverage_ax_ : matplotlib Axes
+        Axes with the occurrences, both scales logarithmic, and axes over these, with the share of
+        rows on the right.
     figure_ : matplotlib Figure
         Figure containing them.
     line_, coverage_line_ : matplotlib Line2D
-        The occurrences of a text by its rank, and the share of all rows that the texts
-        up to this rank cover.
+        The occurrences of a text by its rank, and the share of all rows up to this rank.
 
     Examples
     --------
@@ -42,8 +42,7 @@ class DuplicateFrequencyDisplay:
     ('log', 'log')
     """
 
-    def __init__(self, frequencies: pd.DataFrame) -> None:
-        self.frequencies = frequencies
+    frequencies: pd.DataFrame
 
     def plot(self, ax: Any = None) -> "DuplicateFrequencyDisplay":
         """Draw the occurrences and the coverage by rank.
@@ -52,64 +51,54 @@ class DuplicateFrequencyDisplay:
         ----------
         ax : matplotlib Axes, default=None
             Axes to draw on; None for a new figure.
-
-        Returns
-        -------
-        display : DuplicateFrequencyDisplay
         """
         curve = self.frequencies
         if curve.empty:
             raise ValueError("There are 0 rows: nothing repeats. Pass at least one text.")
-        # Texts between two ranks of the table are equally frequent: a step for the
-        # occurrences, and a straight line, on a linear scale, for what they cover.
-        last = curve["top_texts"].iloc[-1]
+
+        # Texts between two ranks of the table are equally frequent: a step for the occurrences, and
+        # a straight line, on a linear scale, for what they cover.
+        last, most = curve["top_texts"].iloc[-1], curve["occurrences"].max()
         ranks = np.concatenate([[1], curve["top_texts"].iloc[:-1] + 1, [last]])
+        occurrences = np.append(curve["occurrences"], curve["occurrences"].iloc[-1])
         covered_to = np.unique(np.geomspace(1, last, 200).round())
-        coverage = np.interp(
-            covered_to, np.append(0, curve["top_texts"]), np.append(0, curve["coverage"])
-        )
+        points = np.append(0, curve["top_texts"]), np.append(0, curve["coverage"])
         # The only text is a point, which a line alone does not show.
         marker = "o" if last == 1 else ""
+
         with column_axes(self, ax) as ax:
             from matplotlib.ticker import LogFormatter
 
-            self.coverage_ax_ = ax.twinx()
-            small_ticks(self.coverage_ax_)
+            style = {"color": STYLES[0]["color"], "label": "rows with the text (left)"}
             [self.line_] = ax.plot(
-                ranks,
-                np.append(curve["occurrences"], curve["occurrences"].iloc[-1]),
-                drawstyle="steps-post",
-                color=STYLES[0]["color"],
-                marker=marker,
-                label="rows with the text (left)",
+                ranks, occurrences, drawstyle="steps-post", marker=marker, **style
             )
+            style = {name: STYLES[1][name] for name in ("color", "linestyle")}
+            style["label"] = "share of all rows, to this rank (right)"
+            self.coverage_ax_ = ax.twinx()
             [self.coverage_line_] = self.coverage_ax_.plot(
-                covered_to,
-                coverage,
-                color=STYLES[1]["color"],
-                linestyle=STYLES[1]["linestyle"],
-                marker=marker,
-                label="share of all rows, to this rank (right)",
+                covered_to, np.interp(covered_to, *points), marker=marker, **style
             )
             # The legend of the left axes names both lines.
-            ax.plot([], [], **_look(self.coverage_line_))
+            ax.plot([], [], **style)
+            legend_above(ax)
+
             ax.set(
                 xscale="log",
                 yscale="log",
                 # There is no rank and no row below 1.
                 xlim=(0.91, 1.1 * max(last, 2)),
-                ylim=(0.91, 1.1 * max(curve["occurrences"].max(), 2)),
+                ylim=(0.91, 1.1 * max(most, 2)),
                 xlabel="rank of the text, most frequent first",
                 ylabel="rows with the text",
             )
-            self.coverage_ax_.set(ylim=(0, 1.03), ylabel="share of all rows")
-            self.coverage_ax_.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
-            self.coverage_ax_.spines["right"].set_visible(True)
             for axis in (ax.xaxis, ax.yaxis):
-                axis.set_major_formatter(lambda number, _: f"{number:,.0f}")
+                axis.set_major_formatter("{x:,.0f}")
                 # Numbers between the powers of ten, where these are too few.
                 axis.set_minor_formatter(LogFormatter())
-            legend_above(ax)
+            self.coverage_ax_.set(ylim=(0, 1.03), ylabel="share of all rows")
+            self.coverage_ax_.yaxis.set_major_formatter("{x:.0%}")
+            self.coverage_ax_.spines["right"].set_visible(True)
         return self
 
     @classmethod
@@ -126,15 +115,6 @@ class DuplicateFrequencyDisplay:
             Which texts are equal.
         ax : matplotlib Axes, default=None
             Axes to draw on; None for a new figure.
-
-        Returns
-        -------
-        display : DuplicateFrequencyDisplay
-
-        Raises
-        ------
-        ValueError
-            If there is no row.
         """
         check_matplotlib_support(f"{cls.__name__}.from_texts")
         return cls.from_report(duplicate_report(X, key=key, n_top=0), ax=ax)
@@ -148,22 +128,5 @@ class DuplicateFrequencyDisplay:
         report : DuplicateReport
         ax : matplotlib Axes, default=None
             Axes to draw on; None for a new figure.
-
-        Returns
-        -------
-        display : DuplicateFrequencyDisplay
-
-        Raises
-        ------
-        ValueError
-            If there is no row.
         """
         return cls(report.frequencies).plot(ax)
-
-
-def _look(line: Any) -> dict[str, Any]:
-    return {
-        "color": line.get_color(),
-        "linestyle": line.get_linestyle(),
-        "label": line.get_label(),
-    }

@@ -1,6 +1,7 @@
-"""Pictures of how a model learns: epoch by epoch, and label by label."""
+"""Plots of how a model learns: epoch by epoch, and label by label."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
 from typing import Any
 
@@ -16,26 +17,22 @@ from skbert_filter.inspection.displays.shared import (
     column_axes,
     distinct_texts,
     legend_above,
-    literal,
     short_name,
-    small_ticks,
-    tick_size,
 )
 from skbert_filter.inspection.refitting import check_learns
 
-_VALIDATION = "val_"
 
-
+@dataclass(eq=False, repr=False)
 class TrainingHistoryDisplay:
     """The loss, the metrics and the learning rate of each epoch, and the best epoch.
 
-    It is made by `from_estimator`.
+    It is made, drawn and returned by `from_estimator`.
 
     Parameters
     ----------
     history : dict of str to list of float
-        Of each epoch, as in Keras's `History.history`: a panel for each key, with that of
-        the same name after ``val_``.
+        Of each epoch, as in Keras's `History.history`: a panel for each key, with that of the same
+        name after ``val_``.
     best_epoch : int, default=None
         The epoch whose weights were kept, counted from 1.
 
@@ -58,11 +55,9 @@ class TrainingHistoryDisplay:
     ['loss', 'learning_rate']
     """
 
-    def __init__(
-        self, history: Mapping[str, Sequence[float]], *, best_epoch: int | None = None
-    ) -> None:
-        self.history = history
-        self.best_epoch = best_epoch
+    history: Mapping[str, Sequence[float]]
+    _: KW_ONLY
+    best_epoch: int | None = None
 
     def plot(self, ax: Any = None) -> "TrainingHistoryDisplay":
         """Draw a panel for each quantity.
@@ -71,29 +66,23 @@ class TrainingHistoryDisplay:
         ----------
         ax : matplotlib Axes, default=None
             Axes to fill with panels, of ``plt.subplots()``; None for a new figure.
-
-        Returns
-        -------
-        display : TrainingHistoryDisplay
         """
         # Metrics have any names; between the loss and the learning rate they find their place.
         names = sorted(
-            (name for name in self.history if not name.startswith(_VALIDATION)),
+            (name for name in self.history if not name.startswith("val_")),
             key=lambda name: (name == "learning_rate", name != "loss"),
         )
+
         with column_axes(self, ax, height=0.5 + 1.0 * len(names)) as ax:
             if (place := ax.get_subplotspec()) is None:
                 raise ValueError("ax is not part of a grid. Pass axes made by plt.subplots().")
             ax.set_axis_off()
             grid = place.subgridspec(len(names), 1)
-            self.axes_ = {}
-            for row, name in enumerate(names):
-                panel = ax.figure.add_subplot(grid[row])
-                if tick_size(ax) is not None:
-                    small_ticks(panel)
+            self.axes_ = {name: ax.figure.add_subplot(grid[i]) for i, name in enumerate(names)}
+
+            for name, panel in self.axes_.items():
                 self._draw(panel, name)
-                panel.tick_params(labelbottom=row == len(names) - 1)
-                self.axes_[name] = panel
+                panel.tick_params(labelbottom=name == names[-1])
             panel.set_xlabel("epoch")
             ax.figure.align_ylabels(list(self.axes_.values()))
             legend_above(self.axes_[names[0]])
@@ -101,17 +90,14 @@ class TrainingHistoryDisplay:
 
     def _draw(self, panel: Any, name: str) -> None:
         epochs = np.arange(1, len(self.history[name]) + 1)
-        for key, who, style in (
-            (name, "training texts", STYLES[0]),
-            (_VALIDATION + name, "texts set apart", STYLES[1]),
-        ):
-            if key in self.history:
-                panel.plot(epochs, self.history[key], label=who, **style)
+        panel.plot(epochs, self.history[name], label="training texts", **STYLES[0])
+        if f"val_{name}" in self.history:
+            panel.plot(epochs, self.history[f"val_{name}"], label="held-out texts", **STYLES[1])
         if self.best_epoch is not None:
             label = f"best epoch: {self.best_epoch}"
             panel.axvline(self.best_epoch, color="0.45", linestyle=":", label=label, zorder=0)
-        literal(panel.set_ylabel(short_name(name.replace("_", " "))))
-        panel.set_xlim(0.7, len(epochs) + 0.3)
+
+        panel.set(ylabel=short_name(name.replace("_", " ")), xlim=(0.7, len(epochs) + 0.3))
         panel.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         if name == "learning_rate":
             panel.ticklabel_format(axis="y", style="sci", scilimits=(0, 0), useMathText=True)
@@ -126,15 +112,6 @@ class TrainingHistoryDisplay:
             Fitted; it has `history_`, and its `training_record_` may name a best epoch.
         ax : matplotlib Axes, default=None
             Axes to fill with panels; None for a new figure.
-
-        Returns
-        -------
-        display : TrainingHistoryDisplay
-
-        Raises
-        ------
-        NotFittedError
-            If it is not fitted.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         check_is_fitted(estimator, "history_")
@@ -142,10 +119,11 @@ class TrainingHistoryDisplay:
         return cls(estimator.history_, best_epoch=record.get("best_epoch")).plot(ax)
 
 
+@dataclass(eq=False, repr=False)
 class DedupLearningCurveDisplay:
     """The score on held-out texts by the number of labels trained on.
 
-    It is made by `from_estimator`: scikit-learn's
+    It is made, drawn and returned by `from_estimator`: scikit-learn's
     :class:`~sklearn.model_selection.LearningCurveDisplay` over distinct texts.
 
     Parameters
@@ -153,7 +131,7 @@ class DedupLearningCurveDisplay:
     train_sizes : ndarray of shape (n_ticks,)
         Numbers of distinct texts trained on.
     test_scores : ndarray of shape (n_ticks, n_folds)
-        Scores on the texts held out.
+        Scores on the held-out texts.
     score_name : str, default="accuracy"
         What the score is called.
     name : str, default=None
@@ -161,10 +139,8 @@ class DedupLearningCurveDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        Axes with the curve.
-    figure_ : matplotlib Figure
-        Figure containing it.
+    ax_, figure_ : matplotlib Axes and Figure
+        What it is drawn on.
     errorbar_ : matplotlib ErrorbarContainer
         The mean over the folds, and their standard deviation.
 
@@ -179,18 +155,11 @@ class DedupLearningCurveDisplay:
     array([ 30,  53,  95, 169, 302])
     """
 
-    def __init__(
-        self,
-        train_sizes: np.ndarray,
-        test_scores: np.ndarray,
-        *,
-        score_name: str = "accuracy",
-        name: str | None = None,
-    ) -> None:
-        self.train_sizes = train_sizes
-        self.test_scores = test_scores
-        self.score_name = score_name
-        self.name = name
+    train_sizes: np.ndarray
+    test_scores: np.ndarray
+    _: KW_ONLY
+    score_name: str = "accuracy"
+    name: str | None = None
 
     def plot(self, ax: Any = None, *, name: str | None = None) -> "DedupLearningCurveDisplay":
         """Draw the curve.
@@ -201,15 +170,10 @@ class DedupLearningCurveDisplay:
             Axes to draw on, also those of another such display; None for a new figure.
         name : str, default=None
             What to call the curve; None for `name` of the display.
-
-        Returns
-        -------
-        display : DedupLearningCurveDisplay
         """
         sizes = np.asarray(self.train_sizes)
         name = self.name if name is None else name
         with column_axes(self, ax) as ax:
-            style = STYLES[len(ax.containers) % len(STYLES)]
             self.errorbar_ = ax.errorbar(
                 sizes,
                 np.mean(self.test_scores, axis=1),
@@ -217,8 +181,9 @@ class DedupLearningCurveDisplay:
                 label=None if name is None else short_name(name),
                 capsize=2,
                 elinewidth=0.8,
-                **style,
+                **STYLES[len(ax.containers) % len(STYLES)],
             )
+
             if sizes.max() > 5 * sizes.min():
                 from matplotlib.ticker import LogLocator
 
@@ -227,7 +192,8 @@ class DedupLearningCurveDisplay:
                 ax.xaxis.set_major_locator(LogLocator(subs=subs))
                 ax.minorticks_off()
             ax.xaxis.set_major_formatter("{x:,.0f}")
-            literal(ax.set_xlabel("distinct texts with a label"), ax.set_ylabel(self.score_name))
+
+            ax.set(xlabel="distinct texts with a label", ylabel=self.score_name)
             if ax.get_legend_handles_labels()[0]:
                 legend_above(ax)
         return self
@@ -255,15 +221,15 @@ class DedupLearningCurveDisplay:
         estimator : classifier
             It is cloned for each fit.
         X : container of str, of length n_samples
-            The texts. Each distinct one counts once, with its most frequent label.
+            The texts. Each distinct one counts once, with its most frequent label: copies on both
+            sides of a split would reward a model that remembers.
         y : array-like of shape (n_samples,)
             Their labels.
         train_sizes : array-like of float or int, default=None
-            Shares of the training texts of a fold, or their numbers. None: five, from a
-            tenth of them to all, each larger by the same factor.
+            Shares of the training texts of a fold, or their numbers. None: five, from a tenth of
+            them to all, each larger by the same factor.
         cv : int or splitter, default=5
-            How many folds of :class:`~skbert_filter.DedupStratifiedKFold`, or another
-            splitter.
+            How many folds of :class:`~skbert_filter.DedupStratifiedKFold`, or another splitter.
         key : {"exact", "whitespace", "casefold"} or callable, default="exact"
             Which texts are kept in one fold.
         scoring : str, default="accuracy"
@@ -276,28 +242,14 @@ class DedupLearningCurveDisplay:
             What to call the curve; None for the class of the estimator.
         ax : matplotlib Axes, default=None
             Axes to draw on; None for a new figure.
-
-        Returns
-        -------
-        display : DedupLearningCurveDisplay
-
-        Raises
-        ------
-        ValueError
-            If a class has fewer texts than there are folds, the smallest size leaves a fit
-            with one class only, or the estimator is or holds a classifier in a
-            ``FrozenEstimator``, which would not be fitted again.
-
-        Notes
-        -----
-        Copies of a text on both sides of a split would reward a model that remembers,
-        and bend the curve upwards with each copy.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         check_learns(estimator)
+
         texts, labels = distinct_texts(X, y)
         if isinstance(cv, Integral):
             cv = DedupStratifiedKFold(int(cv), key=key, shuffle=True, random_state=random_state)
+
         sizes, _, test_scores = learning_curve(
             estimator,
             texts,
@@ -310,10 +262,6 @@ class DedupLearningCurveDisplay:
             random_state=random_state,
             error_score="raise",
         )
-        display = cls(
-            sizes,
-            test_scores,
-            score_name=scoring.replace("_", " "),
-            name=type(estimator).__name__ if name is None else name,
-        )
-        return display.plot(ax)
+
+        name = type(estimator).__name__ if name is None else name
+        return cls(sizes, test_scores, score_name=scoring.replace("_", " "), name=name).plot(ax)

@@ -1,11 +1,12 @@
-"""Pictures of the probabilities that a fitted classifier gives."""
+"""Plots of the probabilities that a fitted classifier gives."""
 
 from collections.abc import Mapping
-from copy import copy
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 from sklearn.calibration import calibration_curve
 from sklearn.utils import check_consistent_length
 from sklearn.utils._optional_dependencies import check_matplotlib_support
@@ -17,10 +18,7 @@ from skbert_filter.inspection.displays.shared import (
     label_name,
     largest_classes,
     legend_above,
-    literal,
     outline,
-    positive_class,
-    positive_probability,
     short_name,
     threshold_line,
 )
@@ -28,12 +26,13 @@ from skbert_filter.inspection.scores import expected_calibration_error
 from skbert_filter.validation import check_labels
 
 
+@dataclass(eq=False, repr=False)
 class ReliabilityDisplay:
     """How often the class came true, by the probability that it was given.
 
-    It is made by `from_estimator` or `from_predictions`. Of a
-    :class:`~skbert_filter.SmallBertTextFilter` it shows the raw sigmoid and the posterior,
-    that is, the probabilities before and after the inverse of the loss.
+    It is made, drawn and returned by `from_estimator` or `from_predictions`. Of a
+    :class:`~skbert_filter.SmallBertTextFilter` it shows the raw sigmoid and the posterior, that is,
+    the probabilities before and after the inverse of the loss.
 
     Parameters
     ----------
@@ -46,10 +45,8 @@ class ReliabilityDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        Axes with the curves.
-    figure_ : matplotlib Figure
-        Figure containing them.
+    ax_, figure_ : matplotlib Axes and Figure
+        What it is drawn on.
     lines_ : dict of str to matplotlib Line2D
         The curves.
 
@@ -66,45 +63,35 @@ class ReliabilityDisplay:
     {'before': 0.11, 'after': 0.01}
     """
 
-    def __init__(
-        self,
-        curves: Mapping[str, tuple[np.ndarray, np.ndarray]],
-        *,
-        errors: Mapping[str, float] | None = None,
-        pos_label: Any = None,
-    ) -> None:
-        self.curves = curves
-        self.errors = errors
-        self.pos_label = pos_label
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    _: KW_ONLY
+    errors: Mapping[str, float] | None = None
+    pos_label: Any = None
 
     def plot(self, ax: Any = None) -> "ReliabilityDisplay":
-        """Draw the curves beside the diagonal.
+        """Draw the curves and the diagonal.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
             Axes to draw on; None for a new figure.
-
-        Returns
-        -------
-        display : ReliabilityDisplay
         """
         of = "the class" if self.pos_label is None else label_name(self.pos_label)
         with column_axes(self, ax, height=3.3) as ax:
             ax.plot([0, 1], [0, 1], color="0.6", linewidth=0.8, label="perfect")
             self.lines_ = {}
-            for (name, (prob_true, prob_pred)), style in zip(
-                self.curves.items(), STYLES, strict=False
-            ):
-                label = short_name(name)
-                if self.errors is not None:
-                    label += f" (ECE {self.errors[name]:.3f})"
+            for name, style in zip(self.curves, STYLES, strict=False):
+                prob_true, prob_pred = self.curves[name]
+                error = "" if self.errors is None else f" (ECE {self.errors[name]:.3f})"
+                label = short_name(name) + error
                 [self.lines_[name]] = ax.plot(prob_pred, prob_true, label=label, **style)
-            literal(
-                ax.set_xlabel(f"probability given to {of}"),
-                ax.set_ylabel(f"share of texts with {of}"),
+
+            ax.set(
+                xlim=(-0.02, 1.02),
+                ylim=(-0.02, 1.02),
+                xlabel=f"probability given to {of}",
+                ylabel=f"share of texts with {of}",
             )
-            ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
             legend_above(ax)
         return self
 
@@ -126,11 +113,10 @@ class ReliabilityDisplay:
         Parameters
         ----------
         estimator : classifier
-            Fitted, with `predict_proba`. One with the parameter `probabilities`, as
-            `SmallBertTextFilter` has, is asked for both kinds; it is not changed.
+            Fitted, with `predict_proba`. Where it has a focal loss, as `SmallBertTextFilter`, the
+            raw scores are drawn too.
         X : container of str, of length n_samples
-            Texts that it has not seen. Each distinct one counts once, with its most
-            frequent label.
+            Texts that it has not seen. Each distinct one counts once, with its most frequent label.
         y : array-like of shape (n_samples,)
             Their labels.
         n_bins : int, default=10
@@ -140,37 +126,23 @@ class ReliabilityDisplay:
         pos_label : label, default=None
             The class whose probability it is. None: of two classes the second.
         name : str, default=None
-            What to call the curve of an estimator with one kind of probabilities; None
-            for its class.
+            What to call the only curve; None for the class of the estimator.
         ax : matplotlib Axes, default=None
             Axes to draw on; None for a new figure.
-
-        Returns
-        -------
-        display : ReliabilityDisplay
-
-        Raises
-        ------
-        ValueError
-            If there is no text, or `pos_label` is missing or no class.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         texts, labels = distinct_texts(X, y)
-        pos_label = positive_class(np.asarray(estimator.classes_), pos_label)
-        asked = {type(estimator).__name__ if name is None else name: estimator}
-        if "probabilities" in estimator.get_params(deep=False):
-            asked = {
-                "before: sigmoid": copy(estimator).set_params(probabilities="sigmoid"),
-                "after: posterior": copy(estimator).set_params(probabilities="posterior"),
-            }
-        return cls.from_predictions(
-            labels,
-            {name: positive_probability(each, texts, pos_label) for name, each in asked.items()},
-            n_bins=n_bins,
-            strategy=strategy,
-            pos_label=pos_label,
-            ax=ax,
-        )
+        pos_label, column = _positive_class(estimator.classes_, pos_label)
+        given = np.asarray(estimator.predict_proba(texts))[:, column]
+        y_prob = {type(estimator).__name__ if name is None else name: given}
+        if "focal_gamma" in estimator.get_params(deep=False):
+            logits = estimator.decision_function(texts)
+            # Of two classes, the logit of the second.
+            scores = np.column_stack([0 * logits, logits]) if logits.ndim == 1 else logits
+            raw = softmax(scores, axis=1)[:, column]
+            y_prob = {"before: sigmoid": raw, "after: posterior": given}
+        how: dict[str, Any] = {"n_bins": n_bins, "strategy": strategy, "pos_label": pos_label}
+        return cls.from_predictions(labels, y_prob, ax=ax, **how)
 
     @classmethod
     def from_predictions(
@@ -192,33 +164,21 @@ class ReliabilityDisplay:
             The labels.
         y_prob : array-like of shape (n_samples,) or dict of str to array-like
             Probabilities of `pos_label`; several, by name, are drawn together.
-        n_bins, strategy
+        n_bins, strategy, pos_label, name, ax
             As for `from_estimator`.
-        pos_label : label, default=None
-            The class whose probability it is. None: of two classes the second.
-        name : str, default="classifier"
-            What to call the only curve.
-        ax : matplotlib Axes, default=None
-            Axes to draw on; None for a new figure.
-
-        Returns
-        -------
-        display : ReliabilityDisplay
-
-        Raises
-        ------
-        ValueError
-            If the lengths differ, a probability is outside of [0, 1], `pos_label` is
-            missing or no label, or there are more curves than can be told apart.
         """
         check_matplotlib_support(f"{cls.__name__}.from_predictions")
         by_name = y_prob if isinstance(y_prob, Mapping) else {name: y_prob}
         if len(by_name) > len(STYLES):
             raise ValueError(
-                f"There are {len(by_name)} curves, of which a picture can show {len(STYLES)}. "
+                f"There are {len(by_name)} curves, of which a plot can show {len(STYLES)}. "
                 "Pass fewer."
             )
-        happened, pos_label = _is_positive(y_true, pos_label)
+
+        labels = check_labels(y_true, len(y_true), name="y_true")
+        pos_label, _ = _positive_class(np.unique(labels), pos_label)
+        happened = labels == pos_label
+
         curves, errors = {}, {}
         for each, proba in by_name.items():
             check_consistent_length(happened, proba)
@@ -229,10 +189,11 @@ class ReliabilityDisplay:
         return cls(curves, errors=errors, pos_label=pos_label).plot(ax)
 
 
+@dataclass(eq=False, repr=False)
 class ScoreDistributionDisplay:
     """The probabilities that the texts of each class were given, with the threshold.
 
-    It is made by `from_estimator` or `from_predictions`.
+    It is made, drawn and returned by `from_estimator` or `from_predictions`.
 
     Parameters
     ----------
@@ -247,10 +208,8 @@ class ScoreDistributionDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        Axes with the distributions.
-    figure_ : matplotlib Figure
-        Figure containing them.
+    ax_, figure_ : matplotlib Axes and Figure
+        What it is drawn on.
     stairs_ : list of matplotlib StepPatch
         The outline of each class.
     line_ : matplotlib Line2D
@@ -265,20 +224,17 @@ class ScoreDistributionDisplay:
     {0: 0.333..., 1: 0.5}
     """
 
-    def __init__(
-        self, y_true: np.ndarray, y_prob: np.ndarray, *, pos_label: Any, threshold: float = 0.5
-    ) -> None:
-        self.y_true = y_true
-        self.y_prob = y_prob
-        self.pos_label = pos_label
-        self.threshold = threshold
+    y_true: np.ndarray
+    y_prob: np.ndarray
+    _: KW_ONLY
+    pos_label: Any
+    threshold: float = 0.5
 
     @property
     def kept(self) -> dict[Any, float]:
         """The share of each label's texts that reach the threshold."""
-        above = self.y_prob >= self.threshold
-        labels = np.unique(self.y_true).tolist()
-        return {label: float(above[self.y_true == label].mean()) for label in labels}
+        reached = pd.Series(self.y_prob >= self.threshold)
+        return reached.groupby(self.y_true).mean().to_dict()
 
     def plot(self, ax: Any = None, *, n_bins: int = 20) -> "ScoreDistributionDisplay":
         """Draw the share of each class's texts in each bin of probabilities.
@@ -289,14 +245,11 @@ class ScoreDistributionDisplay:
             Axes to draw on; None for a new figure.
         n_bins : int, default=20
             How many bins, of equal width.
-
-        Returns
-        -------
-        display : ScoreDistributionDisplay
         """
         sizes = pd.Series(self.y_true).value_counts().sort_index()
         groups = largest_classes(sizes, always=self.pos_label)
         edges = np.linspace(0, 1, n_bins + 1)
+
         with column_axes(self, ax, height=2.1 + 0.16 * len(groups)) as ax:
             self.stairs_ = []
             for number, (who, labels) in enumerate(groups):
@@ -306,10 +259,14 @@ class ScoreDistributionDisplay:
                 name = f"{who}: {share:.1%} of {len(given):,} kept"
                 shares = counts / counts.sum()
                 self.stairs_.append(outline(ax, shares, edges, name=name, number=number))
+
             note = f"kept from\n{self.threshold:.3g} on"
             self.line_ = threshold_line(ax, self.threshold, note, on_the_left=self.threshold > 0.6)
-            literal(ax.set_xlabel(f"probability given to {label_name(self.pos_label)}"))
-            ax.set(ylabel="share of the label's texts", xlim=(-0.01, 1.01))
+            ax.set(
+                xlim=(-0.01, 1.01),
+                xlabel=f"probability given to {label_name(self.pos_label)}",
+                ylabel="share of the label's texts",
+            )
             ax.yaxis.set_major_formatter("{x:.0%}")
             legend_above(ax)
         return self
@@ -333,8 +290,7 @@ class ScoreDistributionDisplay:
         estimator : classifier
             Fitted, with `predict_proba`.
         X : container of str, of length n_samples
-            Texts that it has not seen. Each distinct one counts once, with its most
-            frequent label.
+            Texts that it has not seen. Each distinct one counts once, with its most frequent label.
         y : array-like of shape (n_samples,)
             Their labels. Of more than six classes `pos_label` and the four largest others are
             shown, and the rest together.
@@ -342,26 +298,14 @@ class ScoreDistributionDisplay:
             The probability from which on a text is kept.
         pos_label : label, default=None
             The class whose probability it is. None: of two classes the second.
-        n_bins : int, default=20
+        n_bins, ax
             As for `plot`.
-        ax : matplotlib Axes, default=None
-            Axes to draw on; None for a new figure.
-
-        Returns
-        -------
-        display : ScoreDistributionDisplay
-
-        Raises
-        ------
-        ValueError
-            If there is no text, or `pos_label` is missing or no class.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         texts, labels = distinct_texts(X, y)
-        pos_label = positive_class(np.asarray(estimator.classes_), pos_label)
-        proba = positive_probability(estimator, texts, pos_label)
-        display = cls(labels, proba, pos_label=pos_label, threshold=threshold)
-        return display.plot(ax, n_bins=n_bins)
+        pos_label, column = _positive_class(estimator.classes_, pos_label)
+        proba = np.asarray(estimator.predict_proba(texts))[:, column]
+        return cls(labels, proba, pos_label=pos_label, threshold=threshold).plot(ax, n_bins=n_bins)
 
     @classmethod
     def from_predictions(
@@ -384,25 +328,25 @@ class ScoreDistributionDisplay:
             Probabilities of `pos_label`.
         threshold, pos_label, n_bins, ax
             As for `from_estimator`.
-
-        Returns
-        -------
-        display : ScoreDistributionDisplay
-
-        Raises
-        ------
-        ValueError
-            If the lengths differ, or `pos_label` is missing or no label.
         """
         check_matplotlib_support(f"{cls.__name__}.from_predictions")
         proba = np.asarray(y_prob, dtype=np.float64)
         labels = check_labels(y_true, len(proba), name="y_true", of="y_prob")
-        pos_label = positive_class(np.unique(labels), pos_label)
-        display = cls(labels, proba, pos_label=pos_label, threshold=threshold)
-        return display.plot(ax, n_bins=n_bins)
+        pos_label, _ = _positive_class(np.unique(labels), pos_label)
+        return cls(labels, proba, pos_label=pos_label, threshold=threshold).plot(ax, n_bins=n_bins)
 
 
-def _is_positive(y_true: Any, pos_label: Any) -> tuple[np.ndarray, Any]:
-    labels = check_labels(y_true, len(y_true), name="y_true")
-    pos_label = positive_class(np.unique(labels), pos_label)
-    return labels == pos_label, pos_label
+def _positive_class(classes: Any, pos_label: Any) -> tuple[Any, int]:
+    """Return the class that a plot is about, of two the second by default, and its column."""
+    known = np.asarray(classes).tolist()
+    if pos_label is None and len(known) != 2:
+        raise ValueError(
+            f"There are {len(known)} classes, {known[:10]}. Name the one to show as pos_label."
+        )
+    if pos_label is not None and pos_label not in known:
+        raise ValueError(
+            f"pos_label is {pos_label!r}, which is not one of the classes {known[:10]}. Pass one "
+            "of them."
+        )
+    column = 1 if pos_label is None else known.index(pos_label)
+    return known[column], column

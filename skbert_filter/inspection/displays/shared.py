@@ -1,4 +1,4 @@
-"""What the displays share: their look, the texts they count, the class they are about."""
+"""What the displays share: axes of one look, names that fit, and the outlines of classes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,17 +8,12 @@ import numpy as np
 import pandas as pd
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
-from skbert_filter.duplicates.training_rows import training_rows
+from skbert_filter.duplicates.training_rows import merge_repeats
 from skbert_filter.printing import printable
 from skbert_filter.validation import check_labels, check_texts
 
-# Inches: a column of a paper with two.
-COLUMN = 3.3
-# Letters of a name that leave room for a plot of this width.
-_LETTERS = 18
-
-# The colours of Okabe and Ito ("Color Universal Design", 2008) that also differ in lightness,
-# each with a line and a marker of its own, so that a grey print loses nothing.
+# The colours of Okabe and Ito ("Color Universal Design", 2008) that also differ in lightness, each
+# with its own line and marker, so that a grey print loses nothing.
 STYLES: tuple[dict[str, Any], ...] = tuple(
     {
         "color": color,
@@ -38,14 +33,19 @@ STYLES: tuple[dict[str, Any], ...] = tuple(
     )
 )
 
+# Inches: a column of a paper with two. Letters of a name that leave room for a plot of this width.
+_COLUMN = 3.3
+_LETTERS = 18
+
+_SMALL = 7.5
 _LOOK: Any = {
     "font.size": 8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
     "axes.labelsize": 8,
     "axes.titlesize": 8,
+    "legend.fontsize": _SMALL,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
 }
-_TICKS = 7.5
 
 
 @contextmanager
@@ -55,37 +55,23 @@ def column_axes(display: Any, ax: Any, height: float = 2.4) -> Iterator[Any]:
     New ones are as wide as a column, in the look of this package. Axes of the user keep theirs.
     """
     check_matplotlib_support(f"{type(display).__name__}.plot")
-    import matplotlib as mpl
     from matplotlib import pyplot as plt
 
-    is_new = ax is None
-    with mpl.rc_context(_LOOK if is_new else {}):
-        if is_new:
-            _, ax = plt.subplots(figsize=(COLUMN, height), layout="constrained")
-            small_ticks(ax)
+    if ax is not None:
         yield ax
+    else:
+        with plt.rc_context(_LOOK):
+            _, ax = plt.subplots(figsize=(_COLUMN, height), layout="constrained")
+            yield ax
+        # Some ticks are made when a figure is drawn, where this look is no longer set.
+        for each in ax.figure.axes:
+            each.tick_params(which="both", labelsize=_SMALL)
     display.ax_, display.figure_ = ax, ax.figure
 
 
-def small_ticks(ax: Any) -> None:
-    """Fix the size of the labels: some ticks are made when a figure is drawn, in another look."""
-    ax.tick_params(which="both", labelsize=_TICKS)
-
-
-def tick_size(ax: Any) -> Any:
-    """Return the size of the labels, for other texts; None where matplotlib's own is used."""
-    return ax.xaxis.get_tick_params().get("labelsize")
-
-
-def literal(*artists: Any) -> None:
-    """Keep dollar signs of labels and terms from being read as mathematics."""
-    for artist in artists:
-        artist.set_parse_math(False)
-
-
 def short_name(name: Any) -> str:
-    """Return a label, term or name of the user as there is room for it."""
-    return printable(name, _LETTERS)
+    """Return a label, term or name of the user as there is room for it, without mathematics."""
+    return printable(name, _LETTERS).replace("$", r"\$")
 
 
 def label_name(label: Any) -> str:
@@ -94,99 +80,61 @@ def label_name(label: Any) -> str:
 
 
 def legend_above(ax: Any) -> None:
-    """Draw the legend where it hides nothing."""
-    legend = ax.legend(
+    """Draw the legend where it hides nothing: from the label of the y axis on, for long names."""
+    ax.legend(
         loc="lower left",
-        # From the label of the y axis on, for long names.
         bbox_to_anchor=(-0.17, 1),
         borderaxespad=0.2,
         frameon=False,
         handlelength=2.8,
-        fontsize=tick_size(ax),
     )
-    literal(*legend.get_texts())
 
 
 def outline(ax: Any, shares: Any, edges: Any, *, name: str, number: int) -> Any:
     """Draw the outline of a histogram, the first on grey, and return it."""
-    style = STYLES[number]
     if number == 0:
         ax.stairs(shares, edges, fill=True, color="0.88")
-    return ax.stairs(
-        shares,
-        edges,
-        label=name,
-        color=style["color"],
-        linestyle=style["linestyle"],
-        linewidth=style["linewidth"],
-    )
+    style = {part: STYLES[number][part] for part in ("color", "linestyle", "linewidth")}
+    return ax.stairs(shares, edges, label=name, **style)
 
 
 def threshold_line(ax: Any, place: float, note: str, *, on_the_left: bool) -> Any:
-    """Draw a threshold with a note beside its upper end, and return the line."""
-    literal(
-        ax.annotate(
-            note,
-            (place, 0.98),
-            (-4 if on_the_left else 4, 0),
-            xycoords=ax.get_xaxis_transform(),
-            textcoords="offset points",
-            ha="right" if on_the_left else "left",
-            va="top",
-            fontsize=tick_size(ax),
-            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1},
-        )
+    """Draw a threshold with a note next to its upper end, and return the line."""
+    from matplotlib import rcParams
+
+    ax.annotate(
+        note,
+        (place, 0.98),
+        (-4 if on_the_left else 4, 0),
+        xycoords=ax.get_xaxis_transform(),
+        textcoords="offset points",
+        ha="right" if on_the_left else "left",
+        va="top",
+        fontsize=rcParams["legend.fontsize"],
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1},
     )
     return ax.axvline(place, color="black", linestyle=":", linewidth=1.2)
 
 
 def distinct_texts(X: Any, y: Any) -> tuple[list[str], np.ndarray]:
-    """Return each distinct text once, with its most frequent label; ties are left out."""
+    """Return each distinct text once, with its most frequent label; ties are dropped."""
     texts = check_texts(X)
-    classes, codes = np.unique(check_labels(y, len(texts)), return_inverse=True)
-    rows = training_rows(texts, codes, np.ones(len(texts)), len(classes))
+    rows, labels = merge_repeats(texts, check_labels(y, len(texts)))
     if not rows.texts:
         raise ValueError(
             "X has no text to show: it is empty, or each of its texts has two labels equally "
             "often. Pass at least one labelled text."
         )
-    return rows.texts, classes[rows.classes]
+    return rows.texts, labels
 
 
 def largest_classes(sizes: pd.Series, always: Any = None) -> list[tuple[str, list[Any]]]:
-    """Return the name of each outline in a plot, and its classes.
+    """Return the name and the classes of each outline, the last one for all that are too many.
 
-    Each has one of its own, unless there are more than can be told apart. Then the largest
-    have, and `always`; the others make the last one together.
+    The largest classes, and `always`, have their own.
     """
+    n_own = len(STYLES) if len(sizes) <= len(STYLES) else len(STYLES) - 1
     classes = sizes.index.tolist()
-    if len(classes) <= len(STYLES):
-        return [(label_name(label), [label]) for label in classes]
-    ranked = sorted(classes, key=lambda label: (label != always, -sizes[label]))
-    shown = ranked[: len(STYLES) - 1]
-    others = f"{len(classes) - len(shown)} other labels"
-    groups = [(label_name(label), [label]) for label in classes if label in shown]
-    return [*groups, (others, ranked[len(shown) :])]
-
-
-def positive_class(classes: np.ndarray, pos_label: Any) -> Any:
-    """Return the class that a picture is about: of two the second, unless another is named."""
-    if pos_label is None:
-        if len(classes) != 2:
-            raise ValueError(
-                f"There are {len(classes)} classes, {classes[:10].tolist()}. Name the one to "
-                "show, set against the others, as pos_label."
-            )
-        return classes[1]
-    if pos_label not in classes.tolist():
-        raise ValueError(
-            f"pos_label is {pos_label!r}, which is none of the classes "
-            f"{classes[:10].tolist()}. Pass one of them."
-        )
-    return pos_label
-
-
-def positive_probability(estimator: Any, texts: list[str], pos_label: Any) -> np.ndarray:
-    """Return the probability that a fitted classifier gives to one of its classes."""
-    classes = np.asarray(estimator.classes_)
-    return np.asarray(estimator.predict_proba(texts))[:, classes.tolist().index(pos_label)]
+    others = sorted(classes, key=lambda label: (label != always, -sizes[label]))[n_own:]
+    groups = [(label_name(label), [label]) for label in classes if label not in others]
+    return [*groups, (f"{len(others)} other labels", others)] if others else groups

@@ -1,5 +1,6 @@
-"""Pictures of labelled texts: how long they are, and which words set the classes apart."""
+"""Plots of labelled texts: how long they are, and which terms distinguish the classes."""
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -16,26 +17,27 @@ from skbert_filter.inspection.displays.shared import (
     label_name,
     largest_classes,
     legend_above,
-    literal,
     outline,
     short_name,
     threshold_line,
 )
 from skbert_filter.printing import counted
+from skbert_filter.shape import word_counts
 
 _BINS = 40
 
 
+@dataclass(eq=False, repr=False)
 class TextLengthDisplay:
-    """How many words the texts of each class have, with the best threshold.
+    """How many words the texts of each class have, with the threshold of the best rule.
 
-    It is made by `from_texts`. The threshold is that of
-    :class:`~skbert_filter.inspection.WordCountRule`: a filter has to beat it.
+    It is made, drawn and returned by `from_texts`. A filter has to beat this rule, which is a
+    :class:`~skbert_filter.inspection.WordCountRule`.
 
     Parameters
     ----------
     counts : DataFrame of shape (n_lengths, n_classes)
-        How many texts of each class, across, have so many words, down.
+        How many texts of each class (columns) have so many words (index).
     threshold : int, default=None
         The number of words from which on a text is taken for `long_class`.
     long_class : label, default=None
@@ -45,10 +47,8 @@ class TextLengthDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        Axes with the lengths.
-    figure_ : matplotlib Figure
-        Figure containing them.
+    ax_, figure_ : matplotlib Axes and Figure
+        What it is drawn on.
     stairs_ : list of matplotlib StepPatch
         The outline of each class.
     line_ : matplotlib Line2D or None
@@ -64,18 +64,11 @@ class TextLengthDisplay:
     (16, 0.89)
     """
 
-    def __init__(
-        self,
-        counts: pd.DataFrame,
-        *,
-        threshold: int | None = None,
-        long_class: Any = None,
-        accuracy: float | None = None,
-    ) -> None:
-        self.counts = counts
-        self.threshold = threshold
-        self.long_class = long_class
-        self.accuracy = accuracy
+    counts: pd.DataFrame
+    _: KW_ONLY
+    threshold: int | None = None
+    long_class: Any = None
+    accuracy: float | None = None
 
     def plot(self, ax: Any = None, *, max_words: int | None = None) -> "TextLengthDisplay":
         """Draw the share of each class's texts that have so many words.
@@ -85,12 +78,7 @@ class TextLengthDisplay:
         ax : matplotlib Axes, default=None
             Axes to draw on; None for a new figure.
         max_words : int, default=None
-            All texts of more words are put into the last bin. None: the longest
-            twentieth of the texts is.
-
-        Returns
-        -------
-        display : TextLengthDisplay
+            Longer texts are put into the last bin. None: the longest twentieth is.
         """
         counts = self.counts
         groups = largest_classes(counts.sum())
@@ -101,6 +89,7 @@ class TextLengthDisplay:
         bins = np.minimum(counts.index, max_words) // width
         binned = counts.groupby(bins).sum().reindex(range(max_words // width + 1), fill_value=0)
         edges = np.arange(len(binned) + 1) * width - 0.5
+
         with column_axes(self, ax, height=2.1 + 0.16 * len(groups)) as ax:
             self.stairs_ = []
             for number, (who, labels) in enumerate(groups):
@@ -108,22 +97,19 @@ class TextLengthDisplay:
                 name = f"{who} ({counted(int(texts.sum()), 'text')})"
                 shares = (texts / texts.sum()).to_numpy()
                 self.stairs_.append(outline(ax, shares, edges, name=name, number=number))
+
             self.line_ = None
             if self.threshold is not None:
                 note = (
                     f"{self.threshold} words or more:\n{label_name(self.long_class)}\n"
                     f"({self.accuracy:.0%} right)"
                 )
-                self.line_ = threshold_line(
-                    ax,
-                    self.threshold - 0.5,
-                    note,
-                    on_the_left=self.threshold > edges[-1] / 2,
-                )
+                is_right = self.threshold > edges[-1] / 2
+                self.line_ = threshold_line(ax, self.threshold - 0.5, note, on_the_left=is_right)
             ax.set(
+                xlim=(edges[0] - 0.3 * width, edges[-1] + 0.3 * width),
                 xlabel=f"words of a text (last bin: {(len(binned) - 1) * width} or more)",
                 ylabel="share of the label's texts",
-                xlim=(edges[0] - 0.3 * width, edges[-1] + 0.3 * width),
             )
             ax.xaxis.get_major_locator().set_params(integer=True)
             ax.yaxis.set_major_formatter("{x:.0%}")
@@ -141,35 +127,19 @@ class TextLengthDisplay:
         X : container of str, of length n_samples
             The texts. Each distinct one counts once, with its most frequent label.
         y : array-like of shape (n_samples,)
-            Their labels. There is a threshold for two classes only; of more than six the
-            five largest are shown, and the others together.
-        ax : matplotlib Axes, default=None
-            Axes to draw on; None for a new figure.
-        max_words : int, default=None
+            Their labels. There is a threshold for two classes only; of more than six the five
+            largest are shown, and the others together.
+        ax, max_words
             As for `plot`.
-
-        Returns
-        -------
-        display : TextLengthDisplay
-
-        Raises
-        ------
-        ValueError
-            If there is no text.
         """
         check_matplotlib_support(f"{cls.__name__}.from_texts")
         texts, labels = distinct_texts(X, y)
-        words = pd.Series([len(text.split()) for text in texts], name="words")
-        counts = pd.crosstab(words, pd.Series(labels, name="label"))
-        if counts.shape[1] != 2:
-            return cls(counts).plot(ax, max_words=max_words)
-        rule = WordCountRule().fit(texts, labels)
-        display = cls(
-            counts,
-            threshold=rule.threshold_,
-            long_class=rule.long_class_,
-            accuracy=rule.score(texts, labels),
-        )
+        words = pd.Series(word_counts(texts), name="words")
+        display = cls(pd.crosstab(words, pd.Series(labels, name="label")))
+        if display.counts.shape[1] == 2:
+            rule = WordCountRule().fit(texts, labels)
+            display.threshold, display.long_class = rule.threshold_, rule.long_class_
+            display.accuracy = rule.score(texts, labels)
         return display.plot(ax, max_words=max_words)
 
 
@@ -185,44 +155,36 @@ def distinctive_terms(
     y : array-like of shape (n_samples,)
         Their labels, of two classes or more.
     vectorizer : CountVectorizer, default=None
-        What counts the terms; it is cloned. None: ``CountVectorizer()``, which counts
-        lower-cased words of two letters or more.
+        What counts the terms; it is cloned. None: ``CountVectorizer()``, which counts lower-cased
+        words of two letters or more.
     prior_size : float, default=500
-        How many terms, mixed as in all texts, are added to each side. The larger, the
-        more the rare terms are drawn to a log-odds of 0.
+        How many terms, mixed as in all texts, are added to each side. The larger, the more the rare
+        terms are drawn to a log-odds of 0.
 
     Returns
     -------
     terms : DataFrame
-        One row for each class and term, the classes sorted, and of each class the most
-        distinctive terms first: "label", "term", "count" (in texts of the label),
-        "others" (in all other texts), "log_odds" (natural logarithm of the ratio of the
-        odds), "std" (its standard deviation) and "z", ``log_odds / std``.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than two classes, no text has a term, or `prior_size` is not
-        positive.
+        One row for each class and term, the classes sorted, and of each class the most distinctive
+        terms first: "label", "term", "count" (in texts of the label), "others" (in all other
+        texts), "log_odds" (natural logarithm of the ratio of the odds), "std" (its standard
+        deviation) and "z", ``log_odds / std``.
 
     Notes
     -----
-    The log-odds ratio with an informative Dirichlet prior of Monroe, Colaresi and Quinn,
-    "Fightin' Words" (Political Analysis 16, 2008); the prior is the frequency of the term
-    in all texts. The order by z takes account of how sure a log-odds is: a term that
-    occurs once has a large one by chance.
+    The log-odds ratio with an informative Dirichlet prior of Monroe, Colaresi and Quinn, "Fightin'
+    Words" (Political Analysis 16, 2008); the prior is the frequency of the term in all texts. The
+    order by z takes account of how sure a log-odds is: a term that occurs once has a large one by
+    chance.
 
     Examples
     --------
     >>> from skbert_filter.inspection import distinctive_terms
     >>> X = ["We make soap", "We make tea", "We sell tea", "View all", "View more", "More tea"]
     >>> terms = distinctive_terms(X, ["keep", "keep", "keep", "drop", "drop", "drop"])
-    >>> terms.groupby("label").head(2)[["label", "term", "count", "others"]]
+    >>> terms.groupby("label").head(1)[["label", "term", "count", "others"]]
       label  term  count  others
     0  drop  more      2       0
-    1  drop  view      2       0
     8  keep    we      3       0
-    9  keep  make      2       0
     """
     if not prior_size > 0:
         raise ValueError(f"prior_size is {prior_size!r}. It must be a positive number.")
@@ -232,33 +194,35 @@ def distinctive_terms(
         raise ValueError(
             f"All texts have the label {classes.tolist()[0]!r}. Pass texts of two classes or more."
         )
-    counter = clone(vectorizer) if vectorizer is not None else CountVectorizer()
+
+    counter = CountVectorizer() if vectorizer is None else clone(vectorizer)
     matrix = counter.fit_transform(texts)
-    by_class = np.stack([np.asarray(matrix[labels == c].sum(axis=0)).ravel() for c in classes])
-    in_all = by_class.sum(axis=0)
+    terms = pd.Series(counter.get_feature_names_out(), dtype=object)
+    in_all = np.asarray(matrix.sum(axis=0)).ravel()
     prior = prior_size * in_all / in_all.sum()
 
     def log_odds(counts: np.ndarray) -> np.ndarray:
-        terms = counts + prior
-        return np.log(terms) - np.log(terms.sum() - terms)
+        counts = counts + prior
+        return np.log(counts) - np.log(counts.sum() - counts)
 
     tables = []
-    for label, own in zip(classes, by_class, strict=True):
+    for label in classes:
+        own = np.asarray(matrix[labels == label].sum(axis=0)).ravel()
         others = in_all - own
-        difference = log_odds(own) - log_odds(others)
-        std = np.sqrt(1 / (own + prior) + 1 / (others + prior))
-        columns = {"log_odds": difference, "std": std, "z": difference / std}
-        terms = pd.Series(counter.get_feature_names_out(), dtype=object)
-        table = pd.DataFrame({"term": terms, "count": own, "others": others, **columns})
+        table = pd.DataFrame({"term": terms, "count": own, "others": others})
         table.insert(0, "label", label)
+        table["log_odds"] = log_odds(own) - log_odds(others)
+        table["std"] = np.sqrt(1 / (own + prior) + 1 / (others + prior))
+        table["z"] = table["log_odds"] / table["std"]
         tables.append(table.sort_values("z", ascending=False, kind="stable"))
     return pd.concat(tables, ignore_index=True)
 
 
+@dataclass(eq=False, repr=False)
 class DistinctiveTermsDisplay:
-    """The terms that set the texts of each class apart, with their log-odds.
+    """The terms that distinguish the texts of each class, with their log-odds.
 
-    It is made by `from_texts`.
+    It is made, drawn and returned by `from_texts`.
 
     Parameters
     ----------
@@ -267,10 +231,8 @@ class DistinctiveTermsDisplay:
 
     Attributes
     ----------
-    ax_ : matplotlib Axes
-        Axes with the terms.
-    figure_ : matplotlib Figure
-        Figure containing them.
+    ax_, figure_ : matplotlib Axes and Figure
+        What it is drawn on.
     errorbars_ : list of matplotlib ErrorbarContainer
         The terms of each class.
 
@@ -284,8 +246,7 @@ class DistinctiveTermsDisplay:
     ['the', 'in']
     """
 
-    def __init__(self, terms: pd.DataFrame) -> None:
-        self.terms = terms
+    terms: pd.DataFrame
 
     def plot(self, ax: Any = None, *, n_terms: int = 8) -> "DistinctiveTermsDisplay":
         """Draw the log-odds of the most distinctive terms with their 95 % intervals.
@@ -296,50 +257,38 @@ class DistinctiveTermsDisplay:
             Axes to draw on; None for a new figure, as high as the terms need.
         n_terms : int, default=8
             How many terms of each class.
-
-        Returns
-        -------
-        display : DistinctiveTermsDisplay
         """
         sizes = self.terms.groupby("label", sort=False)["count"].sum()
-        shown_labels = sizes.nlargest(len(STYLES)).index
-        groups = [
-            (label, terms)
-            for label, terms in self.terms.groupby("label", sort=False)
-            if label in shown_labels
-        ]
+        shown = sizes.index[sizes.index.isin(sizes.nlargest(len(STYLES)).index)]
         # A line for each class and one for each of its terms.
         lines: list[str] = []
         headings = []
-        with column_axes(self, ax, height=0.55 + 0.155 * len(groups) * (n_terms + 1)) as ax:
+
+        with column_axes(self, ax, height=0.55 + 0.155 * len(shown) * (n_terms + 1)) as ax:
             self.errorbars_ = []
-            for (label, terms), style in zip(groups, STYLES, strict=False):
-                shown = terms.head(n_terms)
+            for label, style in zip(shown, STYLES, strict=False):
+                terms = self.terms[self.terms["label"] == label].head(n_terms)
                 headings.append(len(lines))
-                lines.append(label_name(label))
-                places = len(lines) + np.arange(len(shown))
-                lines.extend(map(short_name, shown["term"]))
-                self.errorbars_.append(
-                    ax.errorbar(
-                        shown["log_odds"],
-                        places,
-                        xerr=1.96 * shown["std"],
-                        elinewidth=1,
-                        **{**style, "linestyle": "none"},
-                    )
+                lines += [label_name(label), *map(short_name, terms["term"])]
+                bars = ax.errorbar(
+                    terms["log_odds"],
+                    np.arange(headings[-1] + 1, len(lines)),
+                    xerr=1.96 * terms["std"],
+                    elinewidth=1,
+                    **{**style, "linestyle": "none"},
                 )
+                self.errorbars_.append(bars)
+
             ax.axvline(0, color="0.6", linewidth=0.8, zorder=0)
             ax.set_yticks(range(len(lines)), lines)
-            for place, text in enumerate(ax.get_yticklabels()):
-                literal(text)
-                if place in headings:
-                    text.set_fontweight("bold")
+            for heading in headings:
+                ax.get_yticklabels()[heading].set_fontweight("bold")
             ax.tick_params(axis="y", length=0)
-            told = "log-odds against the other labels (95%)"
-            if len(groups) < len(sizes):
-                told += f"\n{len(groups)} of {len(sizes)} labels, those with most terms"
-            ax.set_xlabel(told, loc="right")
             ax.set_ylim(len(lines) - 0.4, -0.6)
+            caption = "log-odds against the other labels (95%)"
+            if len(shown) < len(sizes):
+                caption += f"\n{len(shown)} of {len(sizes)} labels, those with most terms"
+            ax.set_xlabel(caption, loc="right")
         return self
 
     @classmethod
@@ -358,21 +307,10 @@ class DistinctiveTermsDisplay:
         Parameters
         ----------
         X, y, vectorizer, prior_size
-            As for :func:`distinctive_terms`. Of more than six classes the six with most
-            terms are drawn, each against all others.
-        n_terms : int, default=8
-            How many terms of each class to draw.
-        ax : matplotlib Axes, default=None
-            Axes to draw on; None for a new figure.
-
-        Returns
-        -------
-        display : DistinctiveTermsDisplay
-
-        Raises
-        ------
-        ValueError
-            As `distinctive_terms`.
+            As for :func:`distinctive_terms`. Of more than six classes the six with most terms are
+            drawn, each against all others.
+        n_terms, ax
+            As for `plot`.
         """
         check_matplotlib_support(f"{cls.__name__}.from_texts")
         terms = distinctive_terms(X, y, vectorizer=vectorizer, prior_size=prior_size)

@@ -47,10 +47,10 @@ class CometCallback(keras.callbacks.Callback):
         self._started = self._epoch_started = 0.0
 
     def __reduce__(self):
-        return _copy_without_experiment, ()
+        return CometCallback, (None,)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Take note of the time, unless this is a copy or the second fit."""
+        """Note the time, unless this is a copy or the second fit."""
         self._fits += 1
         self._started = perf_counter()
         experiment = self._experiment
@@ -63,7 +63,7 @@ class CometCallback(keras.callbacks.Callback):
             self._stop("its experiment has ended; start another one")
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Take note of the time."""
+        """Note the time."""
         self._epoch_started = perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -72,7 +72,7 @@ class CometCallback(keras.callbacks.Callback):
         self._log({**(logs or {}), "epoch_duration": duration}, epoch + 1)
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Log how long all of it took."""
+        """Log the duration of the fit."""
         self._log({"fit_duration": perf_counter() - self._started})
 
     def _log(self, metrics: dict[str, float], epoch: int | None = None) -> None:
@@ -92,7 +92,3 @@ class CometCallback(keras.callbacks.Callback):
 # Comet adds a callback to each Keras fit, unless one of this name is there. Pickle goes by the
 # __qualname__.
 CometCallback.__name__ = "CometKerasCallback"
-
-
-def _copy_without_experiment() -> CometCallback:
-    return CometCallback(None)

@@ -9,7 +9,7 @@ import codecs
 import os
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
@@ -35,11 +35,8 @@ _KEY_FORM = re.compile(r"[0-9A-Za-z]{20,64}(\*[0-9A-Za-z+/=_-]*)?|_SECRET_-\S+")
 def start(
     project_name: str | None = None,
     *,
-    name: str | None = None,
     workspace: str | None = None,
-    tags: Sequence[str] | None = None,
     offline: bool = False,
-    offline_directory: str | os.PathLike[str] | None = None,
     env_file: str | os.PathLike[str] | None = None,
     **config: Any,
 ) -> Any:
@@ -47,37 +44,26 @@ def start(
 
     Parameters
     ----------
-    project_name : str, default=None
-        The project; None for ``COMET_PROJECT_NAME``, or Comet's default.
-    name : str, default=None
-        The name of the experiment; None lets Comet invent one.
-    workspace : str, default=None
-        The workspace; None for ``COMET_WORKSPACE``, or your default.
-    tags : sequence of str, default=None
-        Tags of the experiment.
+    project_name, workspace : str, default=None
+        None for ``COMET_PROJECT_NAME`` and ``COMET_WORKSPACE``, or Comet's defaults.
     offline : bool, default=False
         Whether to write an archive, which ``comet upload`` sends later, instead of connecting.
         No key is needed and nothing is looked up in a network.
-    offline_directory : str or path-like, default=None
-        Where archives go; None for ``COMET_OFFLINE_DIRECTORY``, or ``.cometml-runs``.
     env_file : str or path-like, default=None
         As for :func:`check_api_key`.
     **config : dict
-        Further settings of `comet_ml.ExperimentConfig`. Comet's own logging of parameters and
-        metrics is off, since it would mix those of every baseline into this experiment;
-        ``auto_param_logging=True`` and ``auto_metric_logging=True`` turn it on. Offline,
-        ``log_env_details=True`` records the machine and its load, for which Comet looks up its
-        server and asks whether a cloud provider runs the machine.
+        `name`, `tags`, `offline_directory` and other settings of `comet_ml.ExperimentConfig`;
+        archives go to ``COMET_OFFLINE_DIRECTORY`` or ``.cometml-runs``. Comet's own logging of
+        parameters and metrics is off, since it would mix those of every baseline into this
+        experiment; ``auto_param_logging=True`` and ``auto_metric_logging=True`` turn it on.
+        Offline, ``log_env_details=True`` records the machine and its load, for which Comet looks
+        up its server and asks whether a cloud provider runs the machine.
 
     Returns
     -------
     experiment : comet_ml.CometExperiment
-        To be ended with ``experiment.end()``.
-
-    Warns
-    -----
-    UserWarning
-        If Comet cannot be reached: the experiment is then an offline one.
+        To be ended with ``experiment.end()``. Where Comet cannot be reached it is an offline one,
+        with a warning.
 
     Raises
     ------
@@ -130,12 +116,7 @@ def start(
         # "get_or_create", Comet's default, writes a second training into the running experiment.
         mode="create",
         online=not offline,
-        experiment_config=comet_ml.ExperimentConfig(
-            name=name,
-            tags=None if tags is None else list(tags),
-            offline_directory=None if offline_directory is None else str(offline_directory),
-            **config,
-        ),
+        experiment_config=comet_ml.ExperimentConfig(**config),
     )
 
 
@@ -182,6 +163,7 @@ def check_api_key(env_file: str | os.PathLike[str] | None = None) -> str:
             f"There is no {_KEY} in {path}. Write a line {_KEY}=... into it, with the key from "
             "your account settings on Comet."
         )
+
     config = import_comet().get_config()
 
     def file_of(name: str) -> Path | None:
@@ -203,6 +185,7 @@ def check_api_key(env_file: str | os.PathLike[str] | None = None) -> str:
 
     where = str(file_of(_KEY) or f"the environment variable {_KEY}")
     os.environ.update(settings)
+
     key = config["comet.api_key"]
     if not key:
         looked = path or "the nearest one above the working directory"
@@ -221,17 +204,10 @@ def check_api_key(env_file: str | os.PathLike[str] | None = None) -> str:
 
 
 def connect(env_file: str | os.PathLike[str] | None = None) -> tuple[str, str]:
-    """Return the API key, which Comet has accepted, and the user's default workspace.
-
-    Raises
-    ------
-    PermissionError
-        If Comet refuses the key. Its own message would print it.
-    ConnectionError
-        If Comet cannot be reached, or does not answer as it should.
-    """
+    """Return the API key, which Comet has accepted, and the user's default workspace."""
     where = check_api_key(env_file)
     comet_ml = import_comet()
+
     # Comet takes the server's address from a key that holds one.
     api_key = comet_ml.get_api_key(None, comet_ml.get_config())
     client = comet_ml.get_rest_api_client("v2", api_key=api_key)
@@ -272,6 +248,7 @@ def answering(what: str) -> Iterator[None]:
 def logging_to(experiment: Any, what: str) -> Iterator[None]:
     """Turn any error inside Comet into one warning, and an ended experiment too."""
     check_experiment(experiment)
+
     # Past this function, contextlib's and the one that is logging.
     level = 4
     if not experiment.alive and not experiment.disabled:
@@ -280,6 +257,7 @@ def logging_to(experiment: Any, what: str) -> Iterator[None]:
             "experiment.end(), or to another experiment.",
             stacklevel=level,
         )
+
     try:
         yield
     except Exception as error:
@@ -307,20 +285,14 @@ def reason(error: BaseException) -> str:
 
 
 def import_comet(module: str = "comet_ml") -> ModuleType:
-    """Import comet_ml, or a module that comes with the extra.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If it is not installed; the message names what to install.
-    """
+    """Import comet_ml, or another module of the extra; the error names what to install."""
     root = module.partition(".")[0]
     try:
         if root == "comet_ml":
             _prepare_comet()
         return import_module(module)
     except ModuleNotFoundError as error:
-        if error.name not in (root, "everett"):  # which comes with comet_ml
+        if error.name not in (root, "everett"):  # which comet_ml brings
             raise
         raise ModuleNotFoundError(
             f"This needs {root}, which is not installed. Run: "
@@ -360,6 +332,7 @@ def _read_env_file(
         found = import_comet("dotenv").find_dotenv(usecwd=True)
         if not found:
             return None, {}
+
         settings = _read_settings(Path(found))
         return Path(found), {n: v for n, v in settings.items() if not os.environ.get(n)}
 
@@ -380,6 +353,7 @@ def _read_settings(path: Path) -> dict[str, str]:
     # Editors of Windows begin a file with a mark, which would become part of the first name.
     is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     text = content.decode("utf-16" if is_utf16 else "utf-8-sig", errors="replace")
+
     # Not interpolated: a file must not send what ${SECRET} holds to a server that it names.
     values = import_comet("dotenv").dotenv_values(stream=StringIO(text), interpolate=False)
     return {name: value for name, value in values.items() if name.startswith("COMET_") and value}

@@ -94,12 +94,6 @@ def log_model(
     -----
     The same model under the same name is sent once. Unlike logging, this raises where it fails:
     save the model on disk first.
-
-    Examples
-    --------
-    ::
-
-        log_model(experiment, model, "website-filter")
     """
     check_experiment(experiment)
     if not isinstance(name, str) or not name.strip():
@@ -110,6 +104,7 @@ def log_model(
             "before experiment.end()."
         )
     check_is_fitted(estimator)
+
     # As comet_ml.integration.sklearn does, for a folder too.
     model = getattr(estimator, "best_estimator_", estimator)
     about = {
@@ -119,33 +114,31 @@ def log_model(
     }
     json.dumps(about)  # refused here, where Comet would log the error away
 
-    with TemporaryDirectory() as aside:
-        folder = Path(aside, "model")
+    with TemporaryDirectory() as folder:
         is_filter = isinstance(model, SmallBertTextFilter)
         digest = _save(model, folder) if is_filter else _check_pickle(model, experiment)
-        known = _logged.setdefault(experiment, {}).get(name, digest)
-        if known != digest:
+
+        sent = _logged.setdefault(experiment, {})
+        if sent.get(name, digest) != digest:
             raise ValueError(
                 f"The experiment already holds another model named {name!r}. Send this one under "
                 "another name, or to another experiment."
             )
-        if name in _logged[experiment]:
+        if name in sent:
             return
 
         if is_filter:
-            n_files = sum(1 for _ in folder.iterdir())
-            sent = experiment.log_model(
-                name, str(folder), metadata=about, prepend_folder_name=False
-            )
-            if len(sent or ()) != n_files:
+            files = list(Path(folder).iterdir())
+            taken = experiment.log_model(name, folder, metadata=about, prepend_folder_name=False)
+            if len(taken or ()) != len(files):
                 raise RuntimeError(
-                    f"Comet took {len(sent or ())} of the {n_files} files of the model {name!r}. "
-                    "Its own messages say why."
+                    f"Comet took {len(taken or ())} of the {len(files)} files of the model "
+                    f"{name!r}. Its own messages say why."
                 )
         else:
             comet_sklearn = import_comet("comet_ml.integration.sklearn")
             comet_sklearn.log_model(experiment, name, model, metadata=about)
-    _logged[experiment][name] = digest
+        sent[name] = digest
 
 
 def register_model(
@@ -170,8 +163,8 @@ def register_model(
     estimator : estimator
         As for :func:`log_model`.
     name : str
-        The name in the registry, made of lower-case letters, digits and dashes. Another
-        one is changed to such a one, with a warning.
+        The name in the registry, made of lower-case letters, digits and dashes. Another one is
+        changed to such a one, with a warning.
     version : str, default=None
         A semantic version such as ``"1.2.0"``, which must be new. "major", "minor" or "patch"
         count up that part of the highest version in the registry; None is "minor". The first
@@ -213,6 +206,7 @@ def register_model(
     offline = isinstance(experiment, import_comet().OfflineExperiment)
     texts = {"status": status, "description": description, "comment": comment}
     registered_name, version = _check_registration(name, version, tags, offline=offline, **texts)
+
     workspace = experiment.workspace
     if not offline:
         api, of_user = _api()
@@ -259,14 +253,14 @@ def register_folder(
     project_name: str | None = None,
     **settings: Any,
 ) -> Registration:
-    """Register a filter that is saved in a folder, from an experiment of its own.
+    """Register a filter that is saved in a folder, from its own experiment.
 
     Parameters
     ----------
     folder : str or Path
         A folder written by `save_pretrained` or ``skbert-filter train``.
     name, version, tags, status
-        As for :func:`register_model`.
+        As for :func:`register_model`, whose errors it raises too.
     project_name : str, default=None
         The project of the experiment.
     **settings : dict
@@ -275,13 +269,6 @@ def register_folder(
     Returns
     -------
     registration : Registration
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such folder.
-    ValueError, TypeError, PermissionError, ConnectionError, RuntimeError
-        As :func:`register_model`.
 
     Examples
     --------
@@ -292,6 +279,7 @@ def register_folder(
     model = SmallBertTextFilter.from_pretrained(folder)
     offline = settings.get("offline", False)
     name, version = _check_registration(name, version, tags, offline=offline, status=status)
+
     experiment = start(project_name, **settings)
     try:
         log_fit(experiment, model)
@@ -308,7 +296,9 @@ def load_model(uri: str | PathLike[str], *, trust: bool = True) -> Any:
     uri : str
         ``registry://workspace/name:version``; without ``:version``, the highest version.
     trust : bool, default=True
-        Whether to load a model that is a pickle, which runs the code in it.
+        Whether to load a model that is a pickle, which runs the code in it: any estimator but a
+        `SmallBertTextFilter`. Load those from workspaces that you trust. Commands and
+        `filter_corpus` require ``--trust`` or ``trust=True``.
 
     Returns
     -------
@@ -324,12 +314,6 @@ def load_model(uri: str | PathLike[str], *, trust: bool = True) -> Any:
         If the registry does not have such a model, or not for this key.
     PermissionError, ConnectionError
         If Comet refuses the key, or cannot be reached.
-
-    Notes
-    -----
-    A `SmallBertTextFilter` is read without running any code. Any other estimator is a pickle,
-    which can run any code when it is loaded: load it from workspaces that you trust. Commands and
-    `filter_corpus` require ``--trust`` or ``trust=True`` then.
 
     Examples
     --------
@@ -348,18 +332,21 @@ def load_model(uri: str | PathLike[str], *, trust: bool = True) -> Any:
             f"{uri!r} does not name a registered model. Write registry://WORKSPACE/NAME:VERSION."
         )
     workspace, name, version = match["workspace"], match["name"], match["version"]
+
     api, _ = _api()
     model = f"the model {name!r} of the workspace {workspace!r}"
     with answering(model):
         versions = api.get_registry_model_versions(workspace, name)
     if not versions:
         raise FileNotFoundError(f"There is no version of {model} in Comet's registry.")
+
     if version is None:
         version = max(versions, key=_parsed)
     elif version not in versions:
         raise ValueError(
             f"There is no version {version} of {name}. There are: {_listed(versions)}."
         )
+
     with TemporaryDirectory() as aside:
         with answering(f"version {version} of {model}"):
             api.get_model(workspace, name).download(version, aside)
@@ -367,13 +354,7 @@ def load_model(uri: str | PathLike[str], *, trust: bool = True) -> Any:
 
 
 def next_version(known: Sequence[str], wanted: str) -> str:
-    """Return a version that is not known yet: `wanted`, or the highest with that part counted up.
-
-    Raises
-    ------
-    ValueError
-        If `wanted` is known.
-    """
+    """Return `wanted`, which must be new, or the highest version with that part counted up."""
     if wanted in known:
         raise ValueError(
             f"The registry already has a version {wanted}. Omit version to count up. There are: "
@@ -383,27 +364,27 @@ def next_version(known: Sequence[str], wanted: str) -> str:
         return wanted
     if not known:
         return "1.0.0"
+
     highest = max(map(_parsed, known))
-    numbers = [highest.major, highest.minor, highest.patch]
     part = _PARTS.index(wanted)
-    return ".".join(map(str, [*numbers[:part], numbers[part] + 1, 0, 0][:3]))
+    numbers = [getattr(highest, name) for name in _PARTS[: part + 1]]
+    numbers[part] += 1
+    return ".".join(map(str, [*numbers, 0, 0][:3]))
 
 
 def _check_registration(
     name: Any, version: Any, tags: Any, *, offline: bool, **texts: Any
 ) -> tuple[str, str]:
-    """Return the name in the registry and the version or the part of it to count up.
+    """Return the name in the registry and the version, or the part of it to count up.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is wrong: Comet would log that as an error, and do without registering.
+    Comet would log wrong arguments as an error, and do without registering.
     """
     for argument, value in texts.items():
         if value is not None and (not isinstance(value, str) or not value):
             raise TypeError(f"{argument} must be a str or None; got {value!r}.")
     if tags is not None and (isinstance(tags, str) or not all(isinstance(t, str) for t in tags)):
         raise TypeError(f"tags must be a list of str, such as ['reviewed']; got {tags!r}.")
+
     if version is not None and version not in _PARTS:
         version = str(_parsed(version))
     elif offline:
@@ -426,7 +407,7 @@ def _check_registration(
     return proper, version or "minor"
 
 
-def _save(model: SmallBertTextFilter, folder: Path) -> str:
+def _save(model: SmallBertTextFilter, folder: str) -> str:
     """Save a filter, check that it reads back as the same, and return its fingerprint."""
     model.save_pretrained(folder)
     if SmallBertTextFilter.from_pretrained(folder).fingerprint_ != model.fingerprint_:
@@ -443,6 +424,7 @@ def _check_pickle(model: Any, experiment: Any) -> str:
         raise ValueError(
             f"The model has {size:,} bytes, and Comet takes {limit:,} in a file. Fit a smaller one."
         )
+
     stream.seek(0)
     check_is_fitted(joblib.load(stream))
     return hashlib.sha256(stream.getvalue()).hexdigest()
@@ -453,6 +435,7 @@ def _load(folder: Path, uri: str, *, trust: bool) -> Any:
 
     if (folder / METADATA).is_file():
         return SmallBertTextFilter.from_pretrained(folder)
+
     if not (folder / "CometModel").is_file():
         raise ValueError(
             f"{uri} does not hold a model that this package or comet_ml.integration.sklearn has "
@@ -463,6 +446,7 @@ def _load(folder: Path, uri: str, *, trust: bool) -> Any:
             f"{uri} is not a filter of this package but a pickle, and loading it would run the "
             "code in it. If you trust who registered it, pass trust=True (--trust)."
         )
+
     try:
         estimator = import_comet("comet_ml.integration.sklearn").load_model(f"file://{folder}")
     except Exception as error:

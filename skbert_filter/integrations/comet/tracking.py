@@ -14,8 +14,7 @@ from sklearn.metrics import PrecisionRecallDisplay
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from skbert_filter.duplicates.training_rows import training_rows
-from skbert_filter.inspection.evaluation import Evaluation, evaluate
+from skbert_filter.inspection.evaluation import Evaluation, evaluate, merge_repeats
 from skbert_filter.inspection.scores import Answers
 from skbert_filter.integrations.comet.connection import import_comet, logging_to
 from skbert_filter.validation import check_labels, check_texts
@@ -31,30 +30,17 @@ def log_fit(experiment: Any, estimator: Any, *, prefix: str = "") -> None:
     Parameters
     ----------
     experiment : comet_ml.CometExperiment
-        Where to log to.
+        Where to log to. If it has ended, or Comet fails, there is a warning and no error.
     estimator : estimator
         A fitted filter, or any other fitted estimator: a pipeline, a `DedupPredictor`, a search.
     prefix : str, default=""
         What the names of all that is logged begin with, to keep two fits of one experiment apart.
-
-    Warns
-    -----
-    UserWarning
-        If Comet fails, or the experiment has ended. The program continues.
 
     Notes
     -----
     Logged are the parameters by scikit-learn's names, of a search its best ones and its table too;
     the `history_` of the filter inside, unless a `CometCallback` or Comet's own logging has done
     so; and, as others, its `training_record_`, fingerprint, labels and decision threshold.
-
-    Examples
-    --------
-    ::
-
-        experiment = start("website-texts")
-        model = SmallBertTextFilter().fit(X, y, callbacks=[CometCallback(experiment)])
-        log_fit(experiment, model)
     """
     check_is_fitted(estimator)
     with logging_to(experiment, "the fit"):
@@ -65,8 +51,16 @@ def log_fit(experiment: Any, estimator: Any, *, prefix: str = "") -> None:
             if name.rpartition("__")[2] not in _LISTS_OF_MEMBERS
         }
         experiment.log_parameters(parameters, prefix=prefix or None, nested_support=False)
+
         if hasattr(estimator, "cv_results_"):
-            _log_search(experiment, estimator, prefix)
+            # A search with several scores and refit=False does not have a best one.
+            best = getattr(estimator, "best_params_", {})
+            experiment.log_parameters(best, prefix=f"{prefix}best__", nested_support=False)
+            if hasattr(estimator, "best_score_"):
+                experiment.log_metric(f"{prefix}best_score", float(estimator.best_score_))
+            table = pd.DataFrame(estimator.cv_results_)
+            _log_csv(experiment, f"{prefix}cv_results.csv", table)
+
         if hasattr(inner, "history_"):
             _log_history(experiment, inner, prefix)
         # By the name itself, since Comet does not put its context before the name of an "other".
@@ -90,46 +84,32 @@ def log_evaluation(
     Parameters
     ----------
     experiment : comet_ml.CometExperiment
-        Where to log to.
-    estimator : classifier
-        Any fitted text classifier.
-    X_test : container of str, of length n_samples
-        Texts that it has not been fitted on.
-    y_test : array-like of shape (n_samples,)
-        Their labels.
+        Where to log to. If it has ended, or Comet fails, there is a warning and no error.
+    estimator, X_test, y_test
+        As for :func:`~skbert_filter.inspection.evaluate`: any fitted text classifier, texts that it
+        has not been fitted on, and their labels.
     evaluation : Evaluation, default=None
-        What :func:`~skbert_filter.inspection.evaluate` has returned for these, if it was called
-        already.
+        What `evaluate` has returned for these, if it was called already.
     prefix : str, default="test"
         What the names of all that is logged begin with.
     n_errors : int, default=100
-        How many of the most confident errors to log, with their texts.
+        How many of the most confident errors to log. Their texts leave your machine: 0 keeps
+        them here.
     **params : dict
-        Passed to :func:`~skbert_filter.inspection.evaluate`: `X_train` and `y_train` for
-        baselines and leaks, `baselines`, `duplicates`, `name`.
+        Passed to `evaluate`, whose errors are raised: `X_train` and `y_train` for baselines and
+        leaks, `baselines`, `duplicates`, `name`.
 
     Returns
     -------
     evaluation : Evaluation
 
-    Warns
-    -----
-    UserWarning
-        If Comet fails, or the experiment has ended. The program continues.
-
-    Raises
-    ------
-    ValueError
-        As :func:`~skbert_filter.inspection.evaluate`.
-
     Notes
     -----
     Logged are the scores as metrics (``test_accuracy``, with the ends of its 95 % interval as
-    ``test_accuracy_low`` and ``test_accuracy_high``, and so on), those of each
-    baseline (``test_accuracy [word-count rule]``), McNemar's tests and leaked texts
-    as others, the confusion matrix, curves of precision and recall and of calibration as figures,
-    and two tables: ``test_scores.csv`` with all classifiers and ``test_errors.csv``. The texts of
-    the errors leave your machine with them: ``n_errors=0`` keeps them here.
+    ``test_accuracy_low`` and ``test_accuracy_high``, and so on), those of each baseline
+    (``test_accuracy [word-count rule]``), McNemar's tests and leaked texts as others, the
+    confusion matrix, curves of precision and recall and of calibration as figures, and two
+    tables: ``test_scores.csv`` with all classifiers and ``test_errors.csv``.
 
     Examples
     --------
@@ -141,6 +121,7 @@ def log_evaluation(
     """
     if evaluation is None:
         evaluation = evaluate(estimator, X_test, y_test, n_errors=n_errors, **params)
+
     with logging_to(experiment, "the evaluation"):
         _log_scores(experiment, evaluation, prefix)
         experiment.log_confusion_matrix(
@@ -153,6 +134,7 @@ def log_evaluation(
         )
         _log_csv(experiment, f"{prefix}_scores.csv", evaluation.to_frame().reset_index())
         _log_csv(experiment, f"{prefix}_errors.csv", evaluation.errors.head(n_errors))
+
         by_rows = evaluation.duplicates == "keep"
         for name, figure in _figures(estimator, X_test, y_test, by_rows=by_rows).items():
             experiment.log_figure(f"{prefix}_{name}", figure)
@@ -166,20 +148,12 @@ def _fitted_inside(estimator: Any) -> Any:
             return _fitted_inside(getattr(estimator, attribute))
     if isinstance(estimator, Pipeline):
         return _fitted_inside(estimator[-1])
+
     # DedupPredictor, and others, may wrap a frozen estimator without a fit of their own.
     inner = getattr(estimator, "estimator", None)
     if isinstance(estimator, FrozenEstimator) or isinstance(inner, FrozenEstimator):
         return _fitted_inside(inner)
     return estimator
-
-
-def _log_search(experiment: Any, search: Any, prefix: str) -> None:
-    # A search with several scores and refit=False does not have a best one.
-    best = getattr(search, "best_params_", {})
-    experiment.log_parameters(best, prefix=f"{prefix}best__", nested_support=False)
-    if hasattr(search, "best_score_"):
-        experiment.log_metric(f"{prefix}best_score", float(search.best_score_))
-    _log_csv(experiment, f"{prefix}cv_results.csv", pd.DataFrame(search.cv_results_))
 
 
 def _log_csv(experiment: Any, name: str, table: pd.DataFrame) -> None:
@@ -192,6 +166,7 @@ def _log_history(experiment: Any, model: Any, prefix: str) -> None:
     # A callback, or Comet's own logging, was there before.
     if all(experiment.metrics.get(name) == values[-1] for name, values in history.items()):
         return
+
     trained_on = getattr(model, "training_record_", {}).get("trained_on")
     for epoch in range(1, model.n_iter_ + 1):
         experiment.log_metrics(
@@ -205,13 +180,12 @@ def _origin(estimator: Any, inner: Any) -> dict[str, Any]:
     """Return where a fitted estimator and its data come from."""
     origin: dict[str, Any] = {"estimator": type(inner).__name__}
     for name, value in getattr(inner, "training_record_", {}).items():
-        values = value if isinstance(value, dict) else {"": value}
-        for part, each in values.items():
+        for part, each in (value if isinstance(value, dict) else {"": value}).items():
             if each is not None:
                 origin[f"training/{name}/{part}".rstrip("/")] = each
-    for name in ("n_iter_", "fingerprint_"):
-        if hasattr(inner, name):
-            origin[name] = getattr(inner, name)
+
+    origin |= {n: getattr(inner, n) for n in ("n_iter_", "fingerprint_") if hasattr(inner, n)}
+
     if is_classifier(estimator) and hasattr(estimator, "classes_"):
         origin["classes"] = json.dumps(estimator.classes_.tolist(), default=str)
         if len(estimator.classes_) == 2:
@@ -239,38 +213,34 @@ def _figures(estimator: Any, X_test: Any, y_test: Any, *, by_rows: bool) -> dict
     """Draw the curves of the answers, each text counted as in the evaluation."""
     texts = check_texts(X_test, name="X_test")
     labels = check_labels(y_test, len(texts), name="y_test", of="X_test")
-    known, codes = np.unique(labels, return_inverse=True)
-    rows = training_rows(texts, codes, np.ones(len(texts)), len(known), duplicates="weight")
-    y = known[rows.classes]
-    answers = Answers.of(estimator, rows.texts, y, type(estimator).__name__)
-    classes, proba, ranking = answers.classes, answers.proba, answers.ranking
-    binary = len(classes) == 2
+    test, y = merge_repeats(texts, labels, "weight")
+    answers = Answers.of(estimator, test.texts, y, type(estimator).__name__)
+    classes, binary = answers.classes, len(answers.classes) == 2
+
     # Not by pyplot, which would keep each figure of a long session.
     new_figure = import_comet("matplotlib.figure").Figure
 
     figures = {}
-    if ranking is not None:
+    if answers.ranking is not None:
         figures["precision_recall"] = figure = new_figure(layout="constrained")
         axes = figure.subplots()
-        sizes = {
-            column: (y == classes[column]).sum() for column in range(int(binary), len(classes))
-        }
-        for column in sorted(sizes, key=lambda column: -sizes[column])[:_CLASSES_SHOWN]:
-            if sizes[column]:
-                PrecisionRecallDisplay.from_predictions(
-                    y == classes[column],
-                    ranking[:, column],
-                    sample_weight=rows.weights if by_rows else None,
-                    name=f"label {classes[column]}",
-                    ax=axes,
-                )
+        sizes = pd.Series(y).value_counts()
+        shown = [classes[1]] if binary else sizes.index[:_CLASSES_SHOWN]
+        for label in sizes.index.intersection(shown):
+            PrecisionRecallDisplay.from_predictions(
+                y == label,
+                answers.ranking[:, np.searchsorted(classes, label)],
+                sample_weight=test.weights if by_rows else None,
+                name=f"label {label}",
+                ax=axes,
+            )
 
     # scikit-learn's calibration curve takes no weights.
-    if proba is not None and not by_rows:
+    if answers.proba is not None and not by_rows:
         figures["calibration"] = figure = new_figure(layout="constrained")
         CalibrationDisplay.from_predictions(
             y == (classes[1] if binary else answers.predicted),
-            proba[:, 1] if binary else answers.confidence,
+            answers.proba[:, 1] if binary else answers.confidence,
             n_bins=10,
             strategy="quantile",
             name=f"label {classes[1]}" if binary else "the label predicted",
