@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from skbert_filter import SmallBertTextFilter
 from skbert_filter.bert import folder as folders
@@ -204,3 +205,18 @@ def test_a_saved_folder_of_that_name_comes_first_where_it_is_asked_for(
     X, y = make_website_snippets(40, random_state=0)
     by_default = SmallBertTextFilter(epochs=1, random_state=0).fit(X, y)
     assert by_default._state.architecture.hidden_size == 64
+
+
+def test_a_fit_begins_with_the_score_scaled_to_the_labels_and_ends_less_sure(web):
+    X, y = make_website_snippets(300, random_state=0)
+    X, first = np.unique(X, return_index=True)
+    y = y[first]
+    score = web.decision_function(X)[:, None]
+    scaled = LogisticRegression().fit(score, y).decision_function(score)
+
+    # A rate so small that nothing is learnt, and a loss that is a proper score.
+    model = SmallBertTextFilter(
+        learning_rate=1e-12, epochs=1, focal_gamma=0, label_smoothing=0, random_state=0
+    )
+    found = model.fit(X, y).decision_function(X)
+    np.testing.assert_allclose(1.2 * found, scaled, atol=1e-3)

@@ -38,15 +38,21 @@ _VOCAB_SIZE = 8000
 # keep what they know of words that the training texts lack.
 _EMBEDDING_RATE = 0.1
 
+# A fit that starts from a score learns all texts, and is surer of new ones than it is right. Found
+# on folds of web snippets, where 1.1 to 1.4 lower calibration error, Brier score and log loss, of
+# 300 labels as of 7,600, on new pages as on known ones.
+_TEMPERATURE = 1.2
+
 
 @dataclass(frozen=True)
 class Start:
-    """A model before its training."""
+    """A model before its training, and what its logits are divided by after it."""
 
     tokenizer: Tokenizer
     architecture: Architecture
     weights: Weights
     embedding_rate: float = 1.0
+    temperature: float = 1.0
 
 
 def find_encoder(
@@ -222,4 +228,4 @@ def _with_score(
     head = {name: slope * part for name, part in encoder.head.items()}
     head["classifier.bias"] = head["classifier.bias"] + intercept
     new = {name: part.astype(np.float32) for name, part in head.items()}
-    return replace(start, weights={**start.weights, **new})
+    return replace(start, weights={**start.weights, **new}, temperature=_TEMPERATURE)

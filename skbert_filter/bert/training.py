@@ -80,7 +80,9 @@ def fit_bert(
     key = LiveKey(start.architecture, plan.gamma, plan.label_smoothing, precision)
 
     def state_of(model: Any) -> BertState:
-        weights = model.weights_by_name(start.architecture.vocab_size)
+        weights = dict(model.weights_by_name(start.architecture.vocab_size))
+        for name in ("classifier.weight", "classifier.bias"):
+            weights[name] = weights[name] / np.float32(start.temperature)
         return BertState.of(
             start.architecture,
             _with_embeddings(weights, start.embedding_rate),
@@ -117,7 +119,7 @@ def fit_bert(
         )
 
         state = state_of(model)
-        if start.embedding_rate == 1:
+        if start.embedding_rate == start.temperature == 1:
             live.digest = state.digest
 
     history = {name: [float(v) for v in values] for name, values in fitted.history.items()}

@@ -256,14 +256,11 @@ def evaluate(
     estimator : classifier
         Any fitted text classifier. All it needs is `predict`; a decision function or probabilities
         are scored if there are any.
-    X_test : container of str, of length n_samples
-        Texts that the estimator has not been fitted on.
-    y_test : array-like of shape (n_samples,)
-        Their labels, of two or more classes.
-    X_train : container of str, of length n_train, default=None
-        The texts that it was fitted on, to find those that leaked into the test.
-    y_train : array-like of shape (n_train,), default=None
-        Their labels, to fit the baselines.
+    X_test, y_test : container of str and array-like, of length n_samples
+        Texts that the estimator has not been fitted on, and their labels.
+    X_train, y_train : container of str and array-like, of length n_train, default=None
+        The texts that it was fitted on, to find those that leaked into the test, and their labels,
+        to fit the baselines.
     baselines : dict of str to classifier, default=None
         What to compare with, by name; clones are fitted to the training texts. One that is fitted
         already goes in as ``FrozenEstimator(model)`` and needs no training texts. None: with
