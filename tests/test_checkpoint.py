@@ -403,7 +403,7 @@ def test_what_is_no_whole_bert_is_refused(folder, change, error, message):
 )
 def test_what_is_no_folder_and_no_name_is_refused(source):
     message = (
-        "is not a folder that exists, and does not look like the name of a model on the .* hub"
+        "is not a folder that exists, and no model of that name, such as .google/bert_uncased"
     )
     with pytest.raises(FileNotFoundError, match=message):
         load_checkpoint(source)

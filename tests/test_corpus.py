@@ -107,7 +107,7 @@ def test_each_kind_of_text_column_is_read(tmp_path, model, kind):
 
 def test_each_distinct_text_is_computed_once_across_batches(tmp_path, model, monkeypatch):
     monkeypatch.setattr("skbert_filter.io.reading._BATCH_ROWS", 100)
-    monkeypatch.setattr("skbert_filter.distinct._CHUNK_TEXTS", 7)
+    monkeypatch.setattr("skbert_filter.duplicates.distinct._CHUNK_TEXTS", 7)
     monkeypatch.setattr("skbert_filter.corpus.rows._GROUP_ROWS", 1)
     rng = np.random.default_rng(0)
     texts = [" ".join(["w"] * n) for n in rng.integers(0, 150, 1000)]

@@ -15,7 +15,7 @@ from skbert_filter.corpus.job import Job
 from skbert_filter.corpus.resume import Partial
 from skbert_filter.corpus.rows import Outcome, Progress, filter_rows
 from skbert_filter.corpus.sources import SourceFile
-from skbert_filter.distinct import TextMemory
+from skbert_filter.duplicates.distinct import TextMemory
 from skbert_filter.duplicates.keys import stable_hashes
 from skbert_filter.io.atomic import publish
 from skbert_filter.io.mojibake import looks_misdecoded

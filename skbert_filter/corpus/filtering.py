@@ -16,7 +16,7 @@ from skbert_filter.corpus.resume import Journal, Partial, partial_folder, partia
 from skbert_filter.corpus.rows import Outcome, Progress, audited, filter_rows
 from skbert_filter.corpus.sources import STANDARD, list_sources
 from skbert_filter.dedup_predictor import DedupPredictor
-from skbert_filter.distinct import Decider, Nulls, TextMemory, check_options
+from skbert_filter.duplicates.distinct import Decider, Nulls, TextMemory, check_options
 from skbert_filter.io.atomic import no_room_named
 from skbert_filter.io.decoding import check_encoding
 from skbert_filter.printing import Report, counted, printable
@@ -266,7 +266,8 @@ def filter_corpus(
 
     Examples
     --------
-    >>>     >>> from pathlib import Path
+    >>> import tempfile
+    >>> from pathlib import Path
     >>> from skbert_filter import filter_corpus
     >>> from skbert_filter.inspection.baselines import tfidf_baseline
     >>> texts = ["View All", "View more", "We make steel tools", "We build tools"]

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from skbert_filter.distinct import DECISION
+from skbert_filter.duplicates.distinct import DECISION
 from skbert_filter.duplicates.stores import Store
 from skbert_filter.io.atomic import publish
 

@@ -17,10 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from skbert_filter.corpus.job import Job
-from skbert_filter.corpus.sources import SourceFile
-from skbert_filter.distinct import TextMemory
+from skbert_filter.corpus.sources import SourceFile, checked_batches
+from skbert_filter.duplicates.distinct import TextMemory
 from skbert_filter.io.atomic import remove_leftovers
-from skbert_filter.io.columns import check_no_nulls, valid_texts
 from skbert_filter.io.mojibake import looks_misdecoded
 from skbert_filter.io.reading import TableReader, open_rows
 from skbert_filter.io.writing import Write, create_table, open_writer, standard_output
@@ -56,9 +55,9 @@ class _Piece:
     file: SourceFile
     table: TableReader
     schema: pa.Schema
-    first_row: int
     share: float
-    rows: Any
+    rows: Any = None
+    texts: Any = None
     result: Any = None
 
 
@@ -107,14 +106,12 @@ def _pieces(job: Job) -> Iterator[_Piece]:
     for file in job.files:
         with open_rows(file.path, job.text, encoding=job.encoding) as table:
             schema = job.schema_of(table)
-            first_row = 1
-            for batch, share in table.batches:
+            batches = checked_batches(table, job.text, nulls=job.nulls != "error")
+            for batch, share, texts in batches:
                 share = (done + share * file.bytes) / total
-                yield _Piece(file, table, schema, first_row, share, batch)
-                first_row += batch.num_rows
-
+                yield _Piece(file, table, schema, share, batch, texts)
             done += file.bytes
-            yield _Piece(file, table, schema, first_row, done / total, None)
+            yield _Piece(file, table, schema, done / total)
 
 
 def _groups(pieces: Iterator[_Piece]) -> Iterator[list[_Piece]]:
@@ -147,7 +144,7 @@ def _decide(
     if not filled:
         return
 
-    column = pa.concat_arrays([_texts(job, piece) for piece in filled]).dictionary_encode()
+    column = pa.concat_arrays([piece.texts for piece in filled]).dictionary_encode()
     codes, texts = column.indices, column.dictionary.to_pylist()
     outcome.rows += len(codes)
     outcome.nulls += codes.null_count
@@ -183,14 +180,6 @@ def _decide(
             result = result.append_column(name, values_of_rows.slice(start, n_rows))
         piece.result = result.filter(chosen.slice(start, n_rows))
         start += n_rows
-
-
-def _texts(job: Job, piece: _Piece) -> pa.Array:
-    name, path = job.text_column(piece.table.format), piece.table.path
-    values = piece.rows.column(name)
-    if job.nulls == "error":
-        check_no_nulls(values, name, path, first_row=piece.first_row)
-    return valid_texts(values, name, path, first_row=piece.first_row)
 
 
 def _open_writer(job: Job, piece: _Piece, output: Path | None) -> AbstractContextManager[Write]:

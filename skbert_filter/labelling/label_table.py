@@ -16,7 +16,7 @@ import pyarrow.json as pajson
 from skbert_filter.io.columns import check_column, check_no_nulls, check_text_column
 from skbert_filter.io.decoding import check_encoding
 from skbert_filter.io.formats import find_format
-from skbert_filter.io.reading import open_table
+from skbert_filter.io.reading import read_table
 from skbert_filter.printing import counted, printable
 
 HELD_OUT = "held_out"
@@ -189,9 +189,7 @@ def _batches(
     elif known is not None and known.kind == "json":
         table = _read_json(source, text, known.compression)
     else:
-        with open_table(source, encoding=encoding) as reader:
-            batches = [batch for batch, _ in reader.batches]
-            table = pa.Table.from_batches(batches, batches[0].schema if batches else reader.schema)
+        table, _ = read_table(source, encoding=encoding)
     # An empty table has its columns checked too.
     for batch in table.to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]:
         yield table.schema, batch

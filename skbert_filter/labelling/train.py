@@ -32,10 +32,8 @@ class LabelCount:
     Attributes
     ----------
     label : label
-    rows : int
-    distinct : int
-        Different texts; one with several labels counts for the most frequent of them, and for
-        none if two are equally frequent.
+    rows, distinct : int
+        Its rows and texts; a text of several labels counts for the most frequent, if there is one.
     misdecoded : float
         The share of these texts that look mis-decoded ("â€™").
     """
@@ -54,24 +52,21 @@ class TrainingSummary(Report):
     ----------
     source, destination : str
         The table of labels, and the folder of the model.
-    rows, distinct : int
-        Labelled rows, and how many different texts they hold.
-    conflicts : int
-        Texts that occur with several labels.
+    rows, distinct, conflicts : int
+        Labelled rows, how many different texts they hold, and how many of these have several
+        labels.
     labels : tuple of LabelCount
     n_train, n_test : int
-        Distinct texts learnt from and held out for the evaluations.
+        Distinct texts learnt from and held out for the evaluation.
     evaluation : Evaluation
-        The scores of the filter on the held-out texts, those of the baselines, which of
-        these is the best, and whether the differences are more than chance.
+        The scores of the classifier and of the baselines on the held-out texts.
     refit : bool
         Whether the saved model learnt from the held-out texts too, afterwards.
     seconds : float
     model : classifier
         The fitted classifier, as saved.
     notes : tuple of str
-        Sentences on blank labels and on labels of several spellings, and on how texts were held
-        out.
+        Sentences on blank labels, on labels of several spellings, and on how texts were held out.
     choice : ModelChoice or None
         How the classifier was chosen, if it was to be.
     keep : label or None
@@ -114,10 +109,8 @@ class TrainingSummary(Report):
             f"{counted(self.distinct, 'distinct text')}, {self.conflicts:,} of them with several "
             "labels."
         )
-
-        labels = pd.DataFrame(map(vars, self.labels)).set_index("label")
-        parts = ["\n".join([head, label_lines(labels), *map(printable, self.notes)])]
-
+        labels = label_lines(pd.DataFrame(map(vars, self.labels)).set_index("label"))
+        parts = ["\n".join([head, labels, *map(printable, self.notes)])]
         if self.misdecoding_tells_labels:
             parts.append(
                 "Warning: mis-decoded texts (such as “â€™” for ’) are more frequent in some "
@@ -125,18 +118,15 @@ class TrainingSummary(Report):
                 "them first."
             )
 
-        scored = (
-            f"Learnt from {counted(self.n_train, 'distinct text')}; scored on the "
-            f"{self.n_test:,} held out:"
-        )
-        parts.append(f"{scored}\n{self.evaluation.score_lines()}")
-
         sentences = [self.evaluation.verdict, *map(str, self.evaluation.tests)]
-        parts.append("\n".join(map(printable, sentences)))
-
         learnt_from = "all texts" if self.refit else "the training texts"
         saved = f"The model in {printable(self.destination)} has learnt from {learnt_from}."
-        parts.append("\n".join([*([str(self.choice)] if self.choice else []), saved]))
+        parts += [
+            f"Learnt from {counted(self.n_train, 'distinct text')}; scored on the "
+            f"{self.n_test:,} held out:\n{self.evaluation.score_lines()}",
+            "\n".join(map(printable, sentences)),
+            saved if self.choice is None else f"{self.choice}\n{saved}",
+        ]
         return "\n\n".join(parts)
 
     def to_frame(self) -> pd.DataFrame:
