@@ -21,6 +21,8 @@ _ACCEPTED = (
 )
 # The ways to a list of Python objects in polars, Arrow, NumPy and pandas.
 LIST_METHODS = ("to_list", "to_pylist", "tolist")
+# What the label of useful texts is usually called, in any case.
+_USEFUL = ("keep", "kept", "useful", "good", "relevant", "main", "yes", "y", "true", "1")
 
 
 class PlainParameters:
@@ -246,3 +248,9 @@ def _check_rows(values: list[Any], name: str) -> list[str]:
     if isinstance(value, bytes):
         raise TypeError(f"{what} Decode first, e.g. [row.decode('utf-8') for row in {name}].")
     raise TypeError(f"{what} Pass one str for each row.")
+
+
+def useful_label(classes: Iterable[Any]) -> Any:
+    """Return the class whose name says that its texts are useful; None if not exactly one does."""
+    found = [known for known in classes if str(known).strip().casefold() in _USEFUL]
+    return found[0] if len(found) == 1 else None

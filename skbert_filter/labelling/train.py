@@ -20,9 +20,10 @@ from skbert_filter.inspection.baselines import tfidf_shape_baseline
 from skbert_filter.inspection.evaluation import Evaluation, evaluate
 from skbert_filter.io.mojibake import misdecoded_share
 from skbert_filter.labelling.choice import BERT, TFIDF, VOTE, ModelChoice, choose_model
-from skbert_filter.labelling.label_table import LabelTable, read_labels, useful_label
+from skbert_filter.labelling.label_table import LabelTable, read_labels
 from skbert_filter.printing import Report, counted, label_lines, printable
 from skbert_filter.saved_models import mean_of, remember, save_classifier
+from skbert_filter.validation import useful_label
 
 
 @dataclass(frozen=True)
