@@ -268,7 +268,8 @@ def train_filter(
     fitted = fit(chosen, X_train, y_train)
     evaluation = evaluate(fitted, X_test, y_test, X_train=X_train, y_train=y_train)
     if experiment is not None:
-        comet.log_fit(experiment, fitted)
+        if chosen == BERT:
+            comet.log_fit(experiment, fitted)
         comet.log_evaluation(experiment, fitted, X_test, y_test, evaluation=evaluation)
 
     if refit:
@@ -277,7 +278,7 @@ def train_filter(
     save_over(partial(save_classifier, fitted), destination, "filter", overwrite=overwrite)
     if experiment is not None:
         with logging_to(experiment, "the saved filter"):
-            if refit:
+            if refit and chosen == BERT:
                 comet.log_fit(experiment, fitted, prefix="refit_")
             comet.log_model(experiment, fitted)
 
