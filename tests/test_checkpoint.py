@@ -402,9 +402,7 @@ def test_what_is_no_whole_bert_is_refused(folder, change, error, message):
     "source", ["./encoder", "/no/such/folder", "a/b/c", "two words", Path("encoder")]
 )
 def test_what_is_no_folder_and_no_name_is_refused(source):
-    message = (
-        "is not a folder that exists, and no model of that name, such as .google/bert_uncased"
-    )
+    message = "is not a folder that exists, and no model of that name, such as .google/bert_uncased"
     with pytest.raises(FileNotFoundError, match=message):
         load_checkpoint(source)
 
@@ -436,6 +434,15 @@ def test_a_hub_name_is_looked_for_in_the_cache_and_on_the_hub(folder, tmp_path):
     assert "'small/elsewhere' is not a folder that exists, and no model of that name" in message
     assert "HF_HUB_OFFLINE" in message
     assert "hf download small/elsewhere --local-dir FOLDER" in message
+
+
+def test_a_filter_in_the_cache_of_the_hub_is_a_checkpoint(saved, tmp_path):
+    # whose files are links
+    snapshot = tmp_path / "snapshot"
+    snapshot.mkdir()
+    for file in saved.iterdir():
+        (snapshot / file.name).symlink_to(file)
+    assert load_checkpoint(snapshot) == load_checkpoint(saved)
 
 
 # --- filters that start from it

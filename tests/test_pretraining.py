@@ -401,5 +401,5 @@ def test_a_damaged_snapshot_is_refused(snapshot, tmp_path, damage):
         save_file(snapshot.variables, file)
     else:
         save_file(snapshot.variables, file, {"skbert_filter": json.dumps({"identity": IDENTITY})})
-    with pytest.raises(ValueError, match=r"damaged: .* Remove it to begin anew"):
+    with pytest.raises(ValueError, match=r"damaged: .* Remove it to begin again"):
         Snapshots(tmp_path, IDENTITY, {}, every=10)

@@ -109,7 +109,10 @@ def load_folder(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
         is_link = (path / name).is_symlink() and path not in BUNDLED.values()
         if not (path / name).is_file() or is_link:
             raise ValueError(f"{owner} is incomplete: {name} is not a regular file.")
+    return _read_filter(path, owner)
 
+
+def _read_filter(path: Path, owner: str) -> tuple[BertState, dict[str, Any]]:
     metadata = checked_metadata(path)
     _check_fields(path, metadata, _FIELDS_OF_A_FILTER)
     config, architecture = _read_config(path, owner)
@@ -166,7 +169,7 @@ def _read_encoder(
 
     kind = kind_of(folder)
     if kind == "filter":
-        state, _ = load_folder(folder)
+        state, _ = _read_filter(folder, owner)
         architecture, weights = replace(state.architecture, n_logits=0), dict(state.weights)
         tokenizer_json = state.tokenizer_json
     else:
