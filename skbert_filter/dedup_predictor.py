@@ -39,7 +39,11 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _estimator_has, check_is_fitted
 
 from skbert_filter._doc_links import DocLinkMixin
-from skbert_filter.distinct import compute_missing, last_step, predicts_most_probable_class
+from skbert_filter.duplicates.distinct import (
+    compute_missing,
+    last_step,
+    predicts_most_probable_class,
+)
 from skbert_filter.duplicates.fingerprints import check_fingerprint, check_unchanged, fingerprint
 from skbert_filter.duplicates.keys import (
     Key,

@@ -30,6 +30,8 @@ from skbert_filter.labelled_texts import LabelledTexts
 from skbert_filter.saved_filter import SavedFilterMixin
 from skbert_filter.validation import check_labels, check_texts
 
+_AT_LEAST_1 = Interval(Integral, 1, None, closed="left")
+
 # What early stopping holds out of the distinct texts.
 _VALIDATION_FRACTION = 0.1
 
@@ -65,7 +67,8 @@ class SmallBertTextFilter(
     max_length : int, default=100
         Tokens of a text that are read, the two special ones counted.
     padding : {"longest", "max_length"}, default="longest"
-        Pad to about the longest text of a batch, or all to `max_length`. The results are equal.
+        Pad training texts to about the longest of a batch, or all to `max_length`. The results are
+        equal; a prediction needs no padding.
     hidden_size, intermediate_size : int, default=None
         Width of the encoder, and of the inner layer of its feed-forward parts. None: those of the
         checkpoint; from random weights 32, and four times the width.
@@ -165,10 +168,10 @@ class SmallBertTextFilter(
         "lowercase": ["boolean", None],
         "max_length": [Interval(Integral, 3, None, closed="left")],
         "padding": [StrOptions({"longest", "max_length"})],
-        "hidden_size": [Interval(Integral, 1, None, closed="left"), None],
-        "intermediate_size": [Interval(Integral, 1, None, closed="left"), None],
-        "num_hidden_layers": [Interval(Integral, 1, None, closed="left"), None],
-        "num_attention_heads": [Interval(Integral, 1, None, closed="left"), None],
+        "hidden_size": [_AT_LEAST_1, None],
+        "intermediate_size": [_AT_LEAST_1, None],
+        "num_hidden_layers": [_AT_LEAST_1, None],
+        "num_attention_heads": [_AT_LEAST_1, None],
         "hidden_dropout_prob": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "attention_probs_dropout_prob": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "focal_gamma": [Interval(Real, 0, None, closed="left")],
@@ -176,15 +179,11 @@ class SmallBertTextFilter(
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "duplicates": [StrOptions({"drop", "weight", "keep"})],
         "conflicts": [StrOptions({"majority", "drop", "soft", "raise"})],
-        "epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "epochs": [_AT_LEAST_1, StrOptions({"auto"})],
+        "batch_size": [_AT_LEAST_1],
         "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "early_stopping": ["boolean", StrOptions({"auto"})],
-        "n_jobs": [
-            Interval(Integral, None, -1, closed="right"),
-            Interval(Integral, 1, None, closed="left"),
-            None,
-        ],
+        "n_jobs": [Interval(Integral, None, -1, closed="right"), _AT_LEAST_1, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -452,8 +451,7 @@ class SmallBertTextFilter(
         check_is_fitted(self)
         from skbert_filter.bert.inference import predict_logits
 
-        longest = self.padding == "longest"
-        return predict_logits(self._state, check_texts(X), longest=longest, n_jobs=self.n_jobs)
+        return predict_logits(self._state, check_texts(X), self.n_jobs)
 
     def _validation_rows(
         self, X_val: Any, y_val: Any, classes: np.ndarray, rows: LabelledTexts

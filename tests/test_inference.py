@@ -15,7 +15,7 @@ from skbert_filter.bert import engine, inference, model_pool
 from skbert_filter.bert.architecture import Architecture
 from skbert_filter.bert.engine import import_keras
 from skbert_filter.bert.inference import OnnxModel, predict_logits
-from skbert_filter.bert.onnx_graph import export_onnx
+from skbert_filter.bert.onnx_graph import build_graph, export_onnx
 from skbert_filter.bert.state import BertState
 from skbert_filter.bert.tokenizer import SPECIAL_TOKENS, build_wordpiece
 
@@ -62,12 +62,7 @@ def make_texts(n, seed=0, longest=MAX_LENGTH + 3):
     return [" ".join(rng.choice(list(LETTERS), i % (longest + 1))) for i in range(n)]
 
 
-def padded_keras_logits(state, texts):
-    import_keras()
-    from skbert_filter.bert.encoder import BertClassifier
-
-    model = BertClassifier(state.architecture)
-    model.load(state.weights)
+def padded(state, texts):
     tokenizer = Tokenizer.from_str(state.tokenizer_json)
     tokenizer.enable_truncation(state.max_length)
     ids = np.zeros((len(texts), state.max_length), np.int32)
@@ -75,7 +70,25 @@ def padded_keras_logits(state, texts):
     for row, encoding in enumerate(tokenizer.encode_batch(list(texts))):
         length[row] = len(encoding)
         ids[row, : length[row]] = encoding.ids
+    return ids, length
+
+
+def padded_keras_logits(state, texts):
+    import_keras()
+    from skbert_filter.bert.encoder import BertClassifier
+
+    model = BertClassifier(state.architecture)
+    model.load(state.weights)
+    ids, length = padded(state, texts)
     return model({"input_ids": ids, "length": length}).numpy()
+
+
+def padded_onnx_logits(state, texts):
+    graph = build_graph(state.architecture, state.weights, masked=True)
+    ids, length = padded(state, texts)
+    mask = np.arange(state.max_length) < length[:, None]
+    inputs = {"input_ids": ids.astype(np.int64), "attention_mask": mask.astype(np.int64)}
+    return onnxruntime.InferenceSession(graph.SerializeToString()).run(None, inputs)[0]
 
 
 @pytest.fixture(scope="module")
@@ -107,26 +120,25 @@ def test_logits_of_every_length_are_those_of_the_padded_keras_model(sizes, seed)
     texts = make_texts(3 * state.max_length, seed, longest=state.max_length)
     expected = padded_keras_logits(state, texts)
     assert np.ptp(expected, axis=0).min() > 0.1
-    for longest in (True, False):
-        got = predict_logits(state, texts, longest=longest, n_jobs=1)
-        assert got.dtype == np.float32
-        np.testing.assert_allclose(got, expected, atol=1e-5)
+    got = predict_logits(state, texts, n_jobs=1)
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+    np.testing.assert_allclose(padded_onnx_logits(state, texts), expected, atol=1e-5)
 
 
 def test_keras_computes_the_same_where_a_gpu_is_at_hand(state, texts, monkeypatch):
-    expected = predict_logits(state, texts, longest=True, n_jobs=2)
+    expected = predict_logits(state, texts, n_jobs=2)
     monkeypatch.setattr(inference, "gpu_at_hand", lambda: True)
     monkeypatch.setattr(inference, "OnnxModel", None)
-    for longest in (True, False):
-        got = predict_logits(state, texts, longest=longest, n_jobs=2)
-        np.testing.assert_allclose(got, expected, atol=1e-5)
+    got = predict_logits(state, texts, n_jobs=2)
+    np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
 def test_mixed_precision_is_computed_by_keras(texts, monkeypatch):
     monkeypatch.setattr(inference, "OnnxModel", None)
-    mixed = predict_logits(make_state(precision="mixed_bfloat16"), texts, longest=True, n_jobs=1)
+    mixed = predict_logits(make_state(precision="mixed_bfloat16"), texts, n_jobs=1)
     monkeypatch.undo()
-    full = predict_logits(make_state(), texts, longest=True, n_jobs=1)
+    full = predict_logits(make_state(), texts, n_jobs=1)
     assert 1e-5 < np.abs(mixed - full).max() < 0.2
 
 
@@ -139,21 +151,20 @@ def test_a_hidden_gpu_is_not_used(monkeypatch):
 
 
 def test_a_text_has_its_logits_in_any_company(state, texts):
-    together = predict_logits(state, texts, longest=True, n_jobs=1)
-    np.testing.assert_array_equal(predict_logits(state, texts, longest=True, n_jobs=1), together)
+    together = predict_logits(state, texts, n_jobs=1)
+    np.testing.assert_array_equal(predict_logits(state, texts, n_jobs=1), together)
     for rows in (slice(0, 1), slice(5, 6), slice(None, None, -1), slice(1, None, 7)):
-        alone = predict_logits(state, texts[rows], longest=True, n_jobs=1)
+        alone = predict_logits(state, texts[rows], n_jobs=1)
         np.testing.assert_allclose(alone, together[rows], atol=1e-5)
-    assert predict_logits(state, [], longest=True, n_jobs=1).shape == (0, 1)
+    assert predict_logits(state, [], n_jobs=1).shape == (0, 1)
 
 
-@pytest.mark.parametrize("longest", [True, False])
-def test_threads_compute_the_same_and_end(state, texts, longest, monkeypatch):
+def test_threads_compute_the_same_and_end(state, texts, monkeypatch):
     monkeypatch.setattr(inference, "TEXTS_AT_A_TIME", 100)
-    expected = predict_logits(state, texts, longest=longest, n_jobs=1)
+    expected = predict_logits(state, texts, n_jobs=1)
     before = threading.active_count()
     for n_jobs in (2, 3, -1, None):
-        got = predict_logits(state, texts, longest=longest, n_jobs=n_jobs)
+        got = predict_logits(state, texts, n_jobs=n_jobs)
         np.testing.assert_allclose(got, expected, atol=1e-5)
     assert threading.active_count() == before
 
@@ -169,7 +180,7 @@ def test_no_more_threads_than_granted(state, texts, granted, n_jobs, monkeypatch
         return encode(self, part)
 
     monkeypatch.setattr(OnnxModel, "encode", watched)
-    predict_logits(state, texts, longest=True, n_jobs=n_jobs)
+    predict_logits(state, texts, n_jobs=n_jobs)
     if n_jobs == 1 or granted in "01":
         assert used == {threading.get_ident()}
     else:
@@ -178,39 +189,36 @@ def test_no_more_threads_than_granted(state, texts, granted, n_jobs, monkeypatch
 
 def test_models_do_not_mix(texts):
     states = [make_state(seed) for seed in (1, 2)]
-    expected = [predict_logits(state, texts, longest=True, n_jobs=1) for state in states]
+    expected = [predict_logits(state, texts, n_jobs=1) for state in states]
     with ThreadPoolExecutor(4) as pool:
-        calls = [
-            pool.submit(predict_logits, states[i % 2], texts, longest=True, n_jobs=2)
-            for i in range(12)
-        ]
+        calls = [pool.submit(predict_logits, states[i % 2], texts, n_jobs=2) for i in range(12)]
     for i, call in enumerate(calls):
         np.testing.assert_allclose(call.result(), expected[i % 2], atol=1e-5)
 
 
 def test_few_sessions_are_kept(texts):
     for seed in range(8):
-        predict_logits(make_state(seed), texts[:5], longest=True, n_jobs=1)
-    kept = [model.key[0] for model in model_pool._kept[OnnxModel]]
+        predict_logits(make_state(seed), texts[:5], n_jobs=1)
+    kept = [model.key for model in model_pool._kept[OnnxModel]]
     assert kept == [make_state(seed).digest for seed in (4, 5, 6, 7)]
     newest = model_pool._kept[OnnxModel][-1]
-    predict_logits(make_state(7), texts[:5], longest=True, n_jobs=1)
+    predict_logits(make_state(7), texts[:5], n_jobs=1)
     assert model_pool._kept[OnnxModel][-1] is newest
 
 
 def test_a_large_model_is_not_kept_beside_others(state, texts, monkeypatch):
     monkeypatch.setattr(model_pool, "_MOST_BYTES_KEPT", 1)
     for _ in range(2):
-        predict_logits(state, texts[:5], longest=True, n_jobs=1)
-        assert [model.key for model in model_pool._kept[OnnxModel]] == [(state.digest, False)]
+        predict_logits(state, texts[:5], n_jobs=1)
+        assert [model.key for model in model_pool._kept[OnnxModel]] == [state.digest]
 
 
 def _logits_in_worker(state, texts):
-    return predict_logits(state, texts, longest=True, n_jobs=None)
+    return predict_logits(state, texts, n_jobs=None)
 
 
 def test_workers_predict_the_same(state, texts):
-    expected = predict_logits(state, texts, longest=True, n_jobs=1)
+    expected = predict_logits(state, texts, n_jobs=1)
     for got in joblib.Parallel(2)(joblib.delayed(_logits_in_worker)(state, texts) for _ in "ab"):
         np.testing.assert_allclose(got, expected, atol=1e-5)
 
@@ -224,14 +232,14 @@ def test_a_forked_process_uses_the_sessions_it_got(tmp_path):
         "from skbert_filter.bert.inference import predict_logits\n"
         "state, texts, expected = pickle.load(open(sys.argv[1], 'rb'))\n"
         "def logits():\n"
-        "    return predict_logits(state, texts, longest=True, n_jobs=2)\n"
+        "    return predict_logits(state, texts, n_jobs=2)\n"
         "assert np.allclose(logits(), expected, atol=1e-5)\n"
         "with multiprocessing.get_context('fork').Pool(1) as pool:\n"
         "    assert np.allclose(pool.apply_async(logits).get(60), expected, atol=1e-5)\n"
         "assert not {'tensorflow', 'keras'} & set(sys.modules)\n"
     )
     state, texts = make_state(), make_texts(700)
-    expected = predict_logits(state, texts, longest=True, n_jobs=1)
+    expected = predict_logits(state, texts, n_jobs=1)
     (tmp_path / "state").write_bytes(pickle.dumps((state, texts, expected)))
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "state")], check=True)
 
@@ -259,7 +267,7 @@ def test_an_exported_file_runs_in_plain_onnxruntime(n_logits, tmp_path):
             "attention_mask": np.array([encoding.attention_mask for encoding in encodings]),
         },
     )
-    expected = predict_logits(state, texts, longest=True, n_jobs=1)
+    expected = predict_logits(state, texts, n_jobs=1)
     np.testing.assert_allclose(got, expected, atol=1e-5)
 
 

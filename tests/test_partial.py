@@ -41,7 +41,7 @@ class Stopping(WordCountRule):
 
 @pytest.fixture(autouse=True)
 def _small_steps(monkeypatch):
-    monkeypatch.setattr("skbert_filter.distinct._CHUNK_TEXTS", 7)
+    monkeypatch.setattr("skbert_filter.duplicates.distinct._CHUNK_TEXTS", 7)
     monkeypatch.setattr("skbert_filter.corpus.rows._GROUP_ROWS", 50)
     monkeypatch.setattr("skbert_filter.io.reading._BATCH_ROWS", 50)
 
@@ -133,7 +133,7 @@ def interrupted(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"threshold": 0.7}, "that was another: its threshold was None, not 0.7"),
+        ({"threshold": 0.7}, "another job that was interrupted: its threshold was None, not 0.7"),
         ({"keep": 0}, "its keep was 1, not 0"),
         ({"name": "v2"}, "its model differed"),
         ({"row": "more\n"}, "its sources differed"),
@@ -189,7 +189,7 @@ def test_a_model_that_cannot_be_told_from_others_is_asked_again(tmp_path):
 SCRIPT = """
 import os, resource, signal, sys, time
 from skbert_filter import filter_corpus
-from skbert_filter import distinct
+from skbert_filter.duplicates import distinct
 from skbert_filter.corpus import rows
 from skbert_filter.inspection.baselines import WordCountRule
 from skbert_filter.io import reading

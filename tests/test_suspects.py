@@ -262,7 +262,7 @@ def test_a_table_that_cannot_be_applied_is_refused(table, message):
     [
         ((LinearSVC(), ["a", "b"], [0, 1]), TypeError, r"LinearSVC has no predict_proba.*Calibr"),
         ((Memory(), [], []), ValueError, "y holds 0 classes"),
-        ((Memory(), ["a", "b"], [1, 1]), ValueError, r"y holds 1 classes: \[1\]"),
+        ((Memory(), ["a", "b"], [1, 1]), ValueError, r"y holds 1 class: \[1\]"),
         ((Memory(), ["a", "b", "c"], [0, 1]), ValueError, "y has 2 labels, but X has 3 rows"),
         ((Memory(), ["a", None], [0, 1]), ValueError, "Row 1 of X is missing"),
         ((Memory(), ["a", "b", "c"], [0, 1, 1]), ValueError, "Class 0 has too few distinct"),

@@ -21,11 +21,14 @@ POOL = 16
 POOL_OF_EQUAL_TOKENS = 64
 
 
+Inputs = dict[str, np.ndarray]
+
+
 @dataclass(frozen=True)
 class Batch:
     """Rows of one padded batch: ``inputs`` for the model, ``rows`` their numbers."""
 
-    inputs: dict[str, np.ndarray]
+    inputs: Inputs
     rows: np.ndarray
 
 

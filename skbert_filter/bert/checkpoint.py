@@ -15,8 +15,12 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 
-from skbert_filter.bert.architecture import Architecture, Precision, masked_lm_shapes
-from skbert_filter.bert.config import architecture_of
+from skbert_filter.bert.architecture import (
+    Architecture,
+    Precision,
+    architecture_of,
+    masked_lm_shapes,
+)
 from skbert_filter.bert.folder import (
     BUNDLED,
     FILES,

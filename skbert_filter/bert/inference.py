@@ -10,7 +10,7 @@ import joblib
 import numpy as np
 from tokenizers import Tokenizer
 
-from skbert_filter.bert.batching import Batch, prediction_batches, width_for
+from skbert_filter.bert.batching import Inputs, prediction_batches, width_for
 from skbert_filter.bert.engine import backend_name, gpu_at_hand, granted_threads
 from skbert_filter.bert.model_pool import LiveKey, LiveModel, keep, keras_model, take
 from skbert_filter.bert.onnx_graph import build_graph
@@ -33,9 +33,7 @@ TEXTS_AT_A_TIME = 16_384
 _FEWEST_TEXTS = 64
 
 
-def predict_logits(
-    state: BertState, texts: Sequence[str], *, longest: bool, n_jobs: int | None
-) -> np.ndarray:
+def predict_logits(state: BertState, texts: Sequence[str], n_jobs: int | None) -> np.ndarray:
     """Logits ``(n_texts, n_logits)`` of texts, float32, in their order."""
     logits = np.empty((len(texts), state.architecture.n_logits), np.float32)
     if not texts:
@@ -43,7 +41,7 @@ def predict_logits(
 
     n_threads = granted_threads() if n_jobs is None else joblib.effective_n_jobs(n_jobs)
     on_keras = state.precision != "float32" or gpu_at_hand()
-    with (_on_keras if on_keras else _on_onnx)(state, longest) as engine:
+    with (_on_keras if on_keras else _on_onnx)(state) as engine:
         if not engine.may_run_in_threads:
             n_threads = 1
         n_threads = min(n_threads, -(-len(texts) // _FEWEST_TEXTS))
@@ -55,7 +53,7 @@ def predict_logits(
             tokens = engine.encode(texts[rows])
             of_part = logits[rows]
             for batch in prediction_batches(tokens, engine.tokens_per_batch, engine.width_of):
-                of_part[batch.rows] = engine.forward(batch)
+                of_part[batch.rows] = engine.forward(batch.inputs)
 
         if n_threads == 1:
             for part in range(n_parts):
@@ -71,7 +69,7 @@ def predict_logits(
 class _Engine:
     """How to compute: ``forward`` gives the logits of batches padded to ``width_of(length)``."""
 
-    forward: Callable[[Batch], np.ndarray]
+    forward: Callable[[Inputs], np.ndarray]
     encode: Callable[[Sequence[str]], TokenIds]
     width_of: Callable[[int], int]
     tokens_per_batch: int
@@ -83,10 +81,10 @@ class OnnxModel(LiveModel):
 
     most_kept, is_shared = 4, True
 
-    def __init__(self, state: BertState, *, masked: bool):
-        self.key = state.digest, masked
+    def __init__(self, state: BertState):
+        self.key = state.digest
         self.n_bytes = sum(weight.nbytes for weight in state.weights.values())
-        self._masked, self._max_length = masked, state.max_length
+        self._max_length = state.max_length
         self._tokenizer = Tokenizer.from_str(state.tokenizer_json)
         self._known: dict[str, bytes] = {}
 
@@ -95,7 +93,7 @@ class OnnxModel(LiveModel):
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        graph = build_graph(state.architecture, state.weights, masked=masked)
+        graph = build_graph(state.architecture, state.weights, masked=False)
         self._session = onnxruntime.InferenceSession(
             graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
@@ -104,34 +102,28 @@ class OnnxModel(LiveModel):
         """Token ids of texts; words stay known for a next call."""
         return encode(self._tokenizer, texts, self._max_length, self._known)
 
-    def forward(self, batch: Batch) -> np.ndarray:
-        """Logits of a batch; without a mask all its texts must fill its width."""
-        ids = batch.inputs["input_ids"]
-        if not self._masked:
-            return self._session.run(None, {"input_ids": ids})[0]
-        mask = np.arange(ids.shape[1]) < batch.inputs["length"][:, None]
-        inputs = {"input_ids": ids.astype(np.int64), "attention_mask": mask.astype(np.int64)}
-        return self._session.run(None, inputs)[0]
+    def forward(self, inputs: Inputs) -> np.ndarray:
+        """Logits of a batch of texts of one length."""
+        return self._session.run(None, {"input_ids": inputs["input_ids"]})[0]
 
 
 @contextmanager
-def _on_onnx(state: BertState, longest: bool) -> Iterator[_Engine]:
-    masked = not longest
-    model = take(OnnxModel, (state.digest, masked)) or OnnxModel(state, masked=masked)
+def _on_onnx(state: BertState) -> Iterator[_Engine]:
+    model = take(OnnxModel, state.digest) or OnnxModel(state)
     keep(model)
     yield _Engine(
         forward=model.forward,
         encode=model.encode,
         # Texts of one length need neither padding nor a mask. Without special tokens, an empty
         # text has a length of 0.
-        width_of=(lambda length: max(length, 1)) if longest else (lambda _: state.max_length),
+        width_of=lambda length: max(length, 1),
         # Activations of a batch stay in a core's cache.
         tokens_per_batch=2_048,
     )
 
 
 @contextmanager
-def _on_keras(state: BertState, longest: bool) -> Iterator[_Engine]:
+def _on_keras(state: BertState) -> Iterator[_Engine]:
     key = LiveKey(state.architecture, state.gamma, state.label_smoothing, state.precision)
     with keras_model(key, state.digest) as live:
         live.load(state.weights, state.digest)
@@ -142,11 +134,9 @@ def _on_keras(state: BertState, longest: bool) -> Iterator[_Engine]:
             live.forward = compiled_forward(live.model)
 
         yield _Engine(
-            forward=lambda batch: live.forward(batch.inputs),
+            forward=live.forward,
             encode=lambda texts: encode(tokenizer, texts, state.max_length),
-            width_of=lambda length: (
-                width_for(length, state.max_length) if longest else state.max_length
-            ),
+            width_of=lambda length: width_for(length, state.max_length),
             tokens_per_batch=65_536 if gpu_at_hand() else 8_192,
             # JAX and torch models of Keras keep state while they run.
             may_run_in_threads=backend_name() == "tensorflow",

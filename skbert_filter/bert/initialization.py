@@ -210,7 +210,7 @@ def _with_score(
     scorer = BertState.of(
         start.architecture, weights, start.tokenizer, max_length=parameters["max_length"]
     )
-    score = predict_logits(scorer, rows.texts, longest=True, n_jobs=parameters["n_jobs"])
+    score = predict_logits(scorer, rows.texts, parameters["n_jobs"])
     line = LogisticRegression().fit(
         np.tile(score, (2, 1)),
         np.repeat([0, 1], len(score)),

@@ -8,7 +8,7 @@ from typing import Any
 import joblib
 from sklearn.utils.validation import check_is_fitted
 
-from skbert_filter.distinct import check_classifier
+from skbert_filter.duplicates.distinct import check_classifier
 
 
 def load_classifier(model: Any, *, trust: bool = False) -> Any:

@@ -10,8 +10,14 @@ import pyarrow as pa
 
 from skbert_filter import __version__
 from skbert_filter.corpus.resume import partial_folder
-from skbert_filter.corpus.sources import STANDARD, SourceFile, check_apart, check_folder
-from skbert_filter.distinct import Decider, Nulls
+from skbert_filter.corpus.sources import (
+    STANDARD,
+    SourceFile,
+    check_apart,
+    check_folder,
+    text_column,
+)
+from skbert_filter.duplicates.distinct import Decider, Nulls
 from skbert_filter.duplicates.fingerprints import fingerprint
 from skbert_filter.io.columns import check_text_column
 from skbert_filter.io.formats import LINES, Format, file_format, table_format
@@ -34,6 +40,7 @@ class Job:
     encoding: str | None
     audit: Path | None
     escape_formulas: bool
+    n_examples: int
 
     @property
     def of_folder(self) -> bool:
@@ -52,14 +59,10 @@ class Job:
             return LINES
         return read if self.of_folder else file_format(self.destination)
 
-    def text_column(self, read: Format) -> str:
-        """Return the column with the texts among those of a batch."""
-        return self.text if read.is_table else TEXT
-
     def schema_of(self, table: TableReader) -> pa.Schema:
         """Return the schema to write, and refuse a table that cannot be read or written so."""
         read, write = table.format, self.format_of(table.format)
-        check_text_column(table.schema, self.text_column(read), table.path)
+        check_text_column(table.schema, text_column(table, self.text), table.path)
         if not (read.kind == write.kind or (write.is_table and read.kind != "json")):
             raise ValueError(
                 f"{table.path} holds {read.name}, which cannot be written as {write.name}. Give "

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from skbert_filter.distinct import DECISION
+from skbert_filter.duplicates.distinct import DECISION
 from skbert_filter.duplicates.stores import Store
 from skbert_filter.io.atomic import publish
 
@@ -213,9 +213,9 @@ def _is_of(folder: Path, manifest: dict[str, Any], *, overwrite: bool) -> bool:
 
     if known != manifest and not overwrite:
         raise FileExistsError(
-            f"{folder} is what an interrupted job left, and that was another: "
+            f"{folder} was left by another job that was interrupted: "
             f"{_difference(known, manifest)}. Run that job again to finish it, delete {folder}, or "
-            "pass overwrite=True (--overwrite) to begin this one "
+            "pass overwrite=True (--overwrite) to start this one "
             '(docs: files, "If it is interrupted").'
         )
     return known == manifest

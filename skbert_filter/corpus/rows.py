@@ -4,23 +4,23 @@ Knows nothing of where a job may write, and of what an interrupted one has left.
 """
 
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from skbert_filter.corpus.job import Job
-from skbert_filter.corpus.sources import SourceFile
-from skbert_filter.distinct import TextMemory
+from skbert_filter.corpus.sources import SourceFile, checked_batches
+from skbert_filter.duplicates.distinct import TextMemory
 from skbert_filter.io.atomic import remove_leftovers
-from skbert_filter.io.columns import check_no_nulls, valid_texts
 from skbert_filter.io.mojibake import looks_misdecoded
 from skbert_filter.io.reading import TableReader, open_rows
 from skbert_filter.io.writing import Write, create_table, open_writer, standard_output
@@ -28,10 +28,14 @@ from skbert_filter.io.writing import Write, create_table, open_writer, standard_
 # Batches of a corpus are decided together, so that small files make no small calls of the model.
 _GROUP_ROWS = 1 << 17
 _GROUP_BYTES = 1 << 23
+# Letters of an example.
+_SHOWN = 200
+EXAMPLE_COLUMNS = ("kind", "text", "rows", "probability")
 
 Progress = Callable[[float, int, int], None]
-# Takes the texts that are new, the numbers of all texts of a group, and which of them each row has.
-OnTexts = Callable[[list[str], np.ndarray, pa.Array], None]
+# Takes the distinct texts of a group, their numbers, how many numbers there were before, and which
+# of the texts each row has.
+OnTexts = Callable[[list[str], np.ndarray, int, pa.Array], None]
 
 
 @dataclass
@@ -47,6 +51,7 @@ class Outcome:
     decoded: int = 0
     doubtful: int = 0
     recovered: int = 0
+    examples: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=EXAMPLE_COLUMNS))
 
 
 @dataclass
@@ -56,9 +61,9 @@ class _Piece:
     file: SourceFile
     table: TableReader
     schema: pa.Schema
-    first_row: int
     share: float
-    rows: Any
+    rows: Any = None
+    texts: Any = None
     result: Any = None
 
 
@@ -66,7 +71,7 @@ def filter_rows(
     job: Job,
     memory: TextMemory,
     output: Path | None,
-    on_texts: OnTexts | None = None,
+    on_texts: Sequence[OnTexts] = (),
     progress: Progress | None = None,
 ) -> Outcome:
     """Read the files of a job, and write what is to be written of each; None is standard output."""
@@ -107,14 +112,12 @@ def _pieces(job: Job) -> Iterator[_Piece]:
     for file in job.files:
         with open_rows(file.path, job.text, encoding=job.encoding) as table:
             schema = job.schema_of(table)
-            first_row = 1
-            for batch, share in table.batches:
+            batches = checked_batches(table, job.text, nulls=job.nulls != "error")
+            for batch, share, texts in batches:
                 share = (done + share * file.bytes) / total
-                yield _Piece(file, table, schema, first_row, share, batch)
-                first_row += batch.num_rows
-
+                yield _Piece(file, table, schema, share, batch, texts)
             done += file.bytes
-            yield _Piece(file, table, schema, first_row, done / total, None)
+            yield _Piece(file, table, schema, done / total)
 
 
 def _groups(pieces: Iterator[_Piece]) -> Iterator[list[_Piece]]:
@@ -136,7 +139,7 @@ def _decide(
     group: list[_Piece],
     memory: TextMemory,
     outcome: Outcome,
-    on_texts: OnTexts | None,
+    on_texts: Sequence[OnTexts],
     advance: Callable[[float], None],
 ) -> None:
     """Set what is to be written of each piece."""
@@ -147,17 +150,17 @@ def _decide(
     if not filled:
         return
 
-    column = pa.concat_arrays([_texts(job, piece) for piece in filled]).dictionary_encode()
+    column = pa.concat_arrays([piece.texts for piece in filled]).dictionary_encode()
     codes, texts = column.indices, column.dictionary.to_pylist()
     outcome.rows += len(codes)
     outcome.nulls += codes.null_count
 
     n_known = len(memory)
     numbers = memory.numbers_of(texts, advance)
-    new = [texts[i] for i in np.flatnonzero(numbers >= n_known)]
-    outcome.misdecoded += sum(map(looks_misdecoded, new))
-    if on_texts is not None:
-        on_texts(new, numbers, codes)
+    new = np.flatnonzero(numbers >= n_known)
+    outcome.misdecoded += sum(looks_misdecoded(texts[i]) for i in new)
+    for note in on_texts:
+        note(texts, numbers, n_known, codes)
 
     decisions = memory[numbers]
     labels = pa.array(decisions["label"])
@@ -185,14 +188,6 @@ def _decide(
         start += n_rows
 
 
-def _texts(job: Job, piece: _Piece) -> pa.Array:
-    name, path = job.text_column(piece.table.format), piece.table.path
-    values = piece.rows.column(name)
-    if job.nulls == "error":
-        check_no_nulls(values, name, path, first_row=piece.first_row)
-    return valid_texts(values, name, path, first_row=piece.first_row)
-
-
 def _open_writer(job: Job, piece: _Piece, output: Path | None) -> AbstractContextManager[Write]:
     if output is None:
         return standard_output()
@@ -208,10 +203,10 @@ def _open_writer(job: Job, piece: _Piece, output: Path | None) -> AbstractContex
 
 
 @contextmanager
-def audited(job: Job, memory: TextMemory, *, overwrite: bool) -> Iterator[OnTexts | None]:
+def audited(job: Job, memory: TextMemory, *, overwrite: bool) -> Iterator[list[OnTexts]]:
     """Give what notes texts and counts while a job runs, and write its audit file at the end."""
     if job.audit is None:
-        yield None
+        yield []
         return
 
     # Distinct texts are too many for memory. A file without a name is gone even after a kill.
@@ -220,13 +215,12 @@ def audited(job: Job, memory: TextMemory, *, overwrite: bool) -> Iterator[OnText
     with TemporaryFile(dir=job.audit.absolute().parent) as file:
         with pa.ipc.new_stream(file, schema) as stream:
 
-            def note(new: list[str], numbers: np.ndarray, codes: pa.Array) -> None:
+            def note(texts: list[str], numbers: np.ndarray, n_known: int, codes: pa.Array) -> None:
+                new = [texts[i] for i in np.flatnonzero(numbers >= n_known)]
                 stream.write_batch(pa.record_batch([new], schema=schema))
-                rows.frombytes(bytes(rows.itemsize * len(new)))
-                n_rows = np.bincount(codes.drop_null().to_numpy(), minlength=len(numbers))
-                np.frombuffer(rows, np.int64)[numbers] += n_rows
+                _count(rows, numbers, codes)
 
-            yield note
+            yield [note]
 
         file.seek(0)
         if overwrite:
@@ -248,6 +242,77 @@ def audited(job: Job, memory: TextMemory, *, overwrite: bool) -> Iterator[OnText
                 numbers = np.arange(first, first + len(batch))
                 write(_audit_rows(job, batch.column(0), memory[numbers], counts[numbers]))
                 first += len(batch)
+
+
+def _count(rows: array, numbers: np.ndarray, codes: pa.Array) -> np.ndarray:
+    """Add the rows of a group to those of each distinct text, and return all."""
+    n_new = max(int(numbers.max(initial=-1)) + 1 - len(rows), 0)
+    rows.frombytes(bytes(rows.itemsize * n_new))
+    counts = np.frombuffer(rows, np.int64)
+    counts[numbers] += np.bincount(codes.drop_null().to_numpy(), minlength=len(numbers))
+    return counts
+
+
+class Examples:
+    """The most frequent texts that are kept and discarded, and those nearest to the threshold.
+
+    Exact in bounded memory: of a text that is not among the most frequent so far only the number
+    of rows is remembered, and should it become one of them, it comes by again.
+    """
+
+    def __init__(self, job: Job, memory: TextMemory) -> None:
+        self._job, self._memory, self._n = job, memory, job.n_examples
+        self._rows = array("q")
+        self._frequent: dict[int, str] = {}
+        self._near: dict[int, str] = {}
+
+    def note(self, texts: list[str], numbers: np.ndarray, n_known: int, codes: pa.Array) -> None:
+        """Take the texts of a group."""
+        counts = _count(self._rows, numbers, codes)
+        at_hand = dict(zip(numbers.tolist(), texts, strict=True))
+
+        candidates, is_kept, _ = self._looked_up({**self._frequent, **at_hand})
+        most_frequent = np.argsort(-counts[candidates], kind="stable")
+        places = [
+            most_frequent[is_kept[most_frequent] == side][: self._n] for side in (True, False)
+        ]
+        self._frequent = self._shown(self._frequent, at_hand, candidates[np.concatenate(places)])
+
+        new = {i: text for i, text in at_hand.items() if i >= n_known}
+        candidates, _, distance = self._looked_up({**self._near, **new})
+        nearest = np.argsort(distance, kind="stable")[: self._n]
+        nearest = nearest[~np.isnan(distance[nearest])]
+        self._near = self._shown(self._near, at_hand, candidates[nearest])
+
+    def _looked_up(self, texts: dict[int, str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the numbers of texts, whether they are kept, and how near the threshold."""
+        numbers = np.fromiter(texts, np.intp, len(texts))
+        decisions = self._memory[numbers]
+        is_kept = decisions["label"] == self._job.decider.keep_number
+        threshold = self._job.decider.threshold
+        distance = np.abs(decisions["probability"] - (0.5 if threshold is None else threshold))
+        return numbers, is_kept, distance
+
+    def _shown(
+        self, known: dict[int, str], at_hand: dict[int, str], numbers: np.ndarray
+    ) -> dict[int, str]:
+        return {i: known[i] if i in known else at_hand[i][:_SHOWN] for i in numbers.tolist()}
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the examples, those of each kind in order."""
+        numbers = np.fromiter([*self._frequent, *self._near], np.intp)
+        decisions = self._memory[numbers]
+        is_kept = decisions["label"] == self._job.decider.keep_number
+        kinds = np.where(is_kept, "kept", "discarded").astype(object)
+        kinds[len(self._frequent) :] = "near"
+        return pd.DataFrame(
+            {
+                "kind": kinds,
+                "text": pd.Series([*self._frequent.values(), *self._near.values()], dtype=object),
+                "rows": np.frombuffer(self._rows, np.int64)[numbers],
+                "probability": decisions["probability"],
+            }
+        )
 
 
 def _audit_rows(

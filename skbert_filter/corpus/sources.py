@@ -13,7 +13,7 @@ from skbert_filter.io.columns import check_no_nulls, check_text_column, valid_te
 from skbert_filter.io.decoding import check_encoding
 from skbert_filter.io.formats import find_format
 from skbert_filter.io.lines import TEXT
-from skbert_filter.io.reading import open_rows
+from skbert_filter.io.reading import TableReader, open_rows
 
 STANDARD = Path("-")
 
@@ -89,15 +89,28 @@ def text_arrays(
     """Read the texts of a corpus batch by batch; a missing or damaged text is an error."""
     check_encoding(encoding)
     for file in list_sources(Path(source)):
-        first_row = 1
         with open_rows(file.path, text, encoding=encoding) as table:
-            name = text if table.format.is_table else TEXT
-            check_text_column(table.schema, name, file.path)
-            for batch, _ in table.batches:
-                values = batch.column(name)
-                check_no_nulls(values, name, file.path, first_row=first_row)
-                yield valid_texts(values, name, file.path, first_row=first_row)
-                first_row += batch.num_rows
+            check_text_column(table.schema, text_column(table, text), file.path)
+            yield from (texts for _, _, texts in checked_batches(table, text))
+
+
+def text_column(table: TableReader, text: str) -> str:
+    """Return the name of the column with the texts: lines have one of their own."""
+    return text if table.format.is_table else TEXT
+
+
+def checked_batches(
+    table: TableReader, text: str, *, nulls: bool = False
+) -> Iterator[tuple[pa.RecordBatch, float, pa.Array]]:
+    """Give the batches of a table with the share that is read, and their texts as UTF-8."""
+    name, path = text_column(table, text), table.path
+    first_row = 1
+    for batch, share in table.batches:
+        values = batch.column(name)
+        if not nulls:
+            check_no_nulls(values, name, path, first_row=first_row)
+        yield batch, share, valid_texts(values, name, path, first_row=first_row)
+        first_row += batch.num_rows
 
 
 def check_apart(source: Path, written: Path) -> None:

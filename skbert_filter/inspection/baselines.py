@@ -103,46 +103,18 @@ class WordCountRule(DocLinkMixin, ClassifierMixin, BaseEstimator):
         return self
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Return the log-odds of ``classes_[1]``.
-
-        Parameters
-        ----------
-        X : container of str, of length n_samples
-
-        Returns
-        -------
-        log_odds : ndarray of shape (n_samples,)
-        """
+        """Return the log-odds of ``classes_[1]`` for each text."""
         check_is_fitted(self)
         sign = 1 if self.long_class_ == self.classes_[1] else -1
         return sign * self.slope_ * self._log_ratio(word_counts(check_texts(X)))
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the probability of each class.
-
-        Parameters
-        ----------
-        X : container of str, of length n_samples
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, 2)
-            In the order of `classes_`.
-        """
+        """Return the probabilities of each text, in the order of `classes_`."""
         log_odds = self.decision_function(X)
         return np.column_stack([expit(-log_odds), expit(log_odds)])
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return the label of each text.
-
-        Parameters
-        ----------
-        X : container of str, of length n_samples
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-        """
+        """Return the label of each text."""
         log_odds = self.decision_function(X)
         return self.classes_[(log_odds > 0).astype(np.intp)]
 

@@ -103,7 +103,9 @@ class Comparison(Report):
         --------
         corrected_ttest, holm : The tests, and where they are from.
         """
-        score = self._check(score)
+        score = self.scores[0] if score is None else score
+        if score not in self.scores:
+            raise ValueError(f"score is {score!r}. Choose one of {list(self.scores)}.")
         others = [name for name in self.names if name != self.reference]
         table = pd.DataFrame(
             [vars(self._test(name, self.reference, score)) for name in others],
@@ -132,7 +134,7 @@ class Comparison(Report):
             of these: since all these tests have to speak for it, the largest p-value counts, and
             none is corrected.
         """
-        score = self._check(score)
+        score = self.scores[0] if score is None else score
         short = SHORT_NAMES.get(score, score)
         lines = []
         rows: Any = self.differences(score).itertuples()
@@ -178,13 +180,6 @@ class Comparison(Report):
 
     def _sign(self, score: str) -> int:
         return -1 if score in self.lower_is_better else 1
-
-    def _check(self, score: str | None) -> str:
-        if score is None:
-            return self.scores[0]
-        if score not in self.scores:
-            raise ValueError(f"score is {score!r}. Choose one of {list(self.scores)}.")
-        return score
 
     def __str__(self) -> str:
         means, first = self.to_frame(), self.scores[0]
@@ -234,10 +229,8 @@ def compare(
     estimators : dict of str to classifier, or classifier
         Text classifiers by the names they are to have; clones of them are fitted. One classifier is
         compared with the baselines that `evaluate` takes.
-    X : container of str, of length n_samples
-        The texts.
-    y : array-like of shape (n_samples,)
-        Their labels.
+    X, y : container of str and array-like, of length n_samples
+        The texts and their labels.
     groups : array-like of shape (n_samples,), default=None
         What else to keep together, such as the page of each row.
     cv : int, splitter or iterable of (train, test), default=5
@@ -367,8 +360,8 @@ def _splitters(cv: Any, n_repeats: int | None, random_state: Any) -> list[Any]:
 
     if n_repeats is not None:
         raise ValueError(
-            f"n_repeats is {n_repeats!r}, but cv is not a number of folds, so that it says itself "
-            "which there are. Leave out n_repeats, or pass a number as cv."
+            f"n_repeats is {n_repeats!r}, but cv is not a number of folds. Drop n_repeats, or pass "
+            "a number as cv."
         )
     return [check_cv(cv)]
 

@@ -256,14 +256,11 @@ def evaluate(
     estimator : classifier
         Any fitted text classifier. All it needs is `predict`; a decision function or probabilities
         are scored if there are any.
-    X_test : container of str, of length n_samples
-        Texts that the estimator has not been fitted on.
-    y_test : array-like of shape (n_samples,)
-        Their labels, of two or more classes.
-    X_train : container of str, of length n_train, default=None
-        The texts that it was fitted on, to find those that leaked into the test.
-    y_train : array-like of shape (n_train,), default=None
-        Their labels, to fit the baselines.
+    X_test, y_test : container of str and array-like, of length n_samples
+        Texts that the estimator has not been fitted on, and their labels.
+    X_train, y_train : container of str and array-like, of length n_train, default=None
+        The texts that it was fitted on, to find those that leaked into the test, and their labels,
+        to fit the baselines.
     baselines : dict of str to classifier, default=None
         What to compare with, by name; clones are fitted to the training texts. One that is fitted
         already goes in as ``FrozenEstimator(model)`` and needs no training texts. None: with
@@ -287,13 +284,11 @@ def evaluate(
 
     Notes
     -----
-    A repeated text is one piece of evidence, however often it occurs. So each distinct text counts
-    once, with its most frequent label, and the intervals and tests hold for as many texts. With
-    "keep" the scores are those of rows, their interval is that of the effective number of texts,
-    and the tests count distinct texts all the same.
-
-    P-values are not corrected for their number. Intervals and tests take distinct texts for
-    independent; where a test set holds few pages, they are somewhat too sure of themselves.
+    A repeated text is one piece of evidence, however often it occurs: each distinct text counts
+    once, with its most frequent label. With "keep" the scores are those of rows, their interval is
+    that of the effective number of texts, and the tests count distinct texts all the same. P-values
+    are not corrected for their number. Intervals and tests take distinct texts for independent,
+    which those of one page are not quite.
 
     Examples
     --------

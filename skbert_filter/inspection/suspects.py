@@ -16,7 +16,7 @@ from skbert_filter.duplicates.keys import Key, first_rows, first_seen, text_keys
 from skbert_filter.duplicates.label_counts import count_labels
 from skbert_filter.duplicates.splits import DedupStratifiedKFold
 from skbert_filter.inspection.refitting import check_learns
-from skbert_filter.printing import Report
+from skbert_filter.printing import Report, counted
 from skbert_filter.validation import check_labels, check_texts
 
 
@@ -97,10 +97,8 @@ def suspect_labels(
     ----------
     estimator : classifier
         Any text classifier with `predict_proba`. Clones of it are fitted.
-    X : container of str, of length n_samples
-        The labelled texts, repeats included.
-    y : array-like of shape (n_samples,)
-        Their labels.
+    X, y : container of str and array-like, of length n_samples
+        The texts, repeats included, and their labels.
     cv : int, splitter or iterable of (train, test), default=None
         The folds of the rows. None: ``DedupStratifiedKFold(5)``, an int: as many of these. With any
         other, a text that is tested is taken out of training, and several tests of a text are
@@ -213,9 +211,8 @@ def out_of_fold(
     texts = check_texts(X)
     row_labels, classes = pd.factorize(check_labels(y, len(texts)), sort=True)
     if len(classes) < 2:
-        raise ValueError(
-            f"y holds {len(classes)} classes: {classes.tolist()}. Pass texts of two or more."
-        )
+        found = counted(len(classes), "class", "classes")
+        raise ValueError(f"y holds {found}: {classes.tolist()}. Pass texts of two or more.")
     codes, _ = first_seen(text_keys(texts, key))
     counts = count_labels(codes, row_labels)
     labels, classes = counts.prevailing(classes)
@@ -255,7 +252,7 @@ def apply_corrections(X: Any, y: Any, table: pd.DataFrame, *, key: Key = "exact"
 
     Parameters
     ----------
-    X, y : container of str and array-like of shape (n_samples,)
+    X, y : container of str and array-like, of length n_samples
         The texts and labels that the table was made of.
     table : DataFrame
         Lines of the table of `suspect_labels`, in any order, with "label" corrected. It may have

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from skbert_filter.distinct import (
+from skbert_filter.duplicates.distinct import (
     DECISION,
     Decider,
     Nulls,

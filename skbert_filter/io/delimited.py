@@ -36,14 +36,12 @@ class Layout:
 
 def find_delimiter(start: bytes, usual: str) -> str:
     """Return the delimiter of the column names: another only where the usual one is not there."""
-    header = re.sub(
-        rb'"[^"]*"', b"", start.lstrip(b"\r\n").splitlines()[0] if start.strip() else b""
-    )
-    if usual.encode() in header:
+    first_line = next(iter(start.lstrip(b"\r\n").splitlines()), b"")
+    header = re.sub(rb'"[^"]*"', b"", first_line).decode(errors="replace")
+    if usual in header:
         return usual
-    counts = {other: header.count(other.encode()) for other in _OTHER_DELIMITERS}
-    most = max(counts, key=lambda other: counts[other])
-    return most if counts[most] else usual
+    most = max(_OTHER_DELIMITERS, key=header.count)
+    return most if most in header else usual
 
 
 def find_layout(read: Callable[[], Iterable[bytes]], delimiter: str, path: Path) -> Layout:

@@ -45,6 +45,14 @@ class TableReader:
     is_doubtful: bool = False
 
 
+def read_table(path: Path, *, encoding: str | None = None) -> tuple[pa.Table, pa.Schema]:
+    """Return a whole table, and its columns as stored."""
+    with open_table(path, encoding=encoding) as reader:
+        batches = [batch for batch, _ in reader.batches]
+    schema = batches[0].schema if batches else plain_schema(reader.schema)
+    return pa.Table.from_batches(batches, schema), reader.schema
+
+
 @contextmanager
 def open_table(path: Path, *, encoding: str | None = None) -> Iterator[TableReader]:
     """Open a CSV, TSV or Parquet file, as `open_rows` does, and refuse lines."""

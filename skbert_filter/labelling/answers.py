@@ -9,9 +9,10 @@ import pyarrow as pa
 
 from skbert_filter.io.atomic import remove_leftovers
 from skbert_filter.io.columns import check_column, check_text_column
-from skbert_filter.io.reading import open_table
-from skbert_filter.io.writing import check_new_file, create_table
-from skbert_filter.labelling.label_table import HELD_OUT, useful_label
+from skbert_filter.io.reading import read_table
+from skbert_filter.io.writing import check_new_file, write_table
+from skbert_filter.labelling.label_table import HELD_OUT
+from skbert_filter.validation import useful_label
 
 _USUAL = ("keep", "discard")
 
@@ -81,13 +82,12 @@ class AnswerFile:
         return held_out
 
     def _read(self) -> None:
-        with open_table(self.path) as table:
-            check_text_column(table.schema, self._text, self.path)
-            check_column(table.schema, self._label, self.path)
-            whole = pa.Table.from_batches([batch for batch, _ in table.batches], table.schema)
-        if HELD_OUT not in whole.schema.names:
-            whole = whole.append_column(HELD_OUT, pa.nulls(len(whole), pa.bool_()))
-        self._schema, self._columns = whole.schema, whole.to_pydict()
+        table, _ = read_table(self.path)
+        check_text_column(table.schema, self._text, self.path)
+        check_column(table.schema, self._label, self.path)
+        if HELD_OUT not in table.schema.names:
+            table = table.append_column(HELD_OUT, pa.nulls(len(table), pa.bool_()))
+        self._schema, self._columns = table.schema, table.to_pydict()
         remove_leftovers(self.path)
 
     def _names(self, labels: Sequence[str] | None) -> tuple[str, ...]:
@@ -119,7 +119,4 @@ class AnswerFile:
             self._columns[name][row] = pa.scalar(value).cast(kind).as_py()
 
     def _save(self) -> None:
-        table = pa.table(self._columns, self._schema)
-        with create_table(self.path, table.schema, overwrite=True) as write:
-            for batch in table.to_batches():
-                write(batch)
+        write_table(pa.table(self._columns, self._schema), self.path, overwrite=True)

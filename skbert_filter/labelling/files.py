@@ -19,7 +19,7 @@ from skbert_filter.inspection.labelling import next_to_label
 from skbert_filter.inspection.suspects import apply_corrections, suspect_labels
 from skbert_filter.io.columns import check_column
 from skbert_filter.io.formats import table_format
-from skbert_filter.io.reading import open_table
+from skbert_filter.io.reading import read_table
 from skbert_filter.io.writing import check_new_file, create_table, write_table
 from skbert_filter.labelling.label_table import read_labels
 
@@ -222,7 +222,7 @@ def correct_labels(
     corrections = Path(corrections)
     check_apart(corrections, destination)
     known = read_labels(source, text=text, label=label, encoding=encoding)
-    whole, schema = _read(source, encoding)
+    whole, schema = read_table(source, encoding=encoding)
     table = _read_corrections(corrections, whole[text].to_pylist(), encoding)
     place = {row: i for i, row in enumerate(known.rows.tolist())}
     table["first_row"] = [place.get(row, -1) for row in table["first_row"]]
@@ -338,14 +338,6 @@ def _check_paths(
     return source, destination
 
 
-def _read(path: Path, encoding: str | None = None) -> tuple[pa.Table, pa.Schema]:
-    """Return a table, and its columns as the file has them."""
-    with open_table(path, encoding=encoding) as reader:
-        batches = [batch for batch, _ in reader.batches]
-    schema = batches[0].schema if batches else reader.schema
-    return pa.Table.from_batches(batches, schema), reader.schema
-
-
 def _read_corrections(path: Path, texts: list[str], encoding: str | None) -> pd.DataFrame:
     """Return a list of `list_suspects`, numbered from 1, as whatever program has saved it."""
     table, saved_as = _read_saved(path, encoding)
@@ -378,7 +370,7 @@ def _read_saved(path: Path, encoding: str | None) -> tuple[pd.DataFrame, str]:
     """Return a table as a spreadsheet may have saved it, and its encoding."""
     known = table_format(path)
     if known.kind == "parquet":
-        return _read(path)[0].to_pandas(), "utf-8"
+        return read_table(path)[0].to_pandas(), "utf-8"
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}. Check the path.")
     with pa.input_stream(str(path), compression=known.compression) as stream:

@@ -16,7 +16,7 @@ import pyarrow.json as pajson
 from skbert_filter.io.columns import check_column, check_no_nulls, check_text_column
 from skbert_filter.io.decoding import check_encoding
 from skbert_filter.io.formats import find_format
-from skbert_filter.io.reading import open_table
+from skbert_filter.io.reading import read_table
 from skbert_filter.printing import counted, printable
 
 HELD_OUT = "held_out"
@@ -24,8 +24,6 @@ HELD_OUT = "held_out"
 # As int() writes it: "01" is a code, and would become equal to "1". "1.0" is what pandas writes of
 # whole numbers in a column with blanks.
 _WHOLE_NUMBER = re.compile(r"(0|-?[1-9][0-9]{0,17})(?:\.0+)?")
-# What the useful class is usually called, in any case.
-_USEFUL = ("keep", "kept", "useful", "good", "relevant", "main", "yes", "y", "true", "1")
 _TRUE = ("true", "1", "yes")
 
 
@@ -149,12 +147,6 @@ def read_labels(
     )
 
 
-def useful_label(classes: Iterable[Any]) -> Any:
-    """Return the class whose name says that its texts are useful; None if not exactly one does."""
-    found = [known for known in classes if str(known).strip().casefold() in _USEFUL]
-    return found[0] if len(found) == 1 else None
-
-
 def _read(
     source: Path, text: str, label: str, groups: str | None, encoding: str | None
 ) -> dict[str, list[Any]]:
@@ -189,9 +181,7 @@ def _batches(
     elif known is not None and known.kind == "json":
         table = _read_json(source, text, known.compression)
     else:
-        with open_table(source, encoding=encoding) as reader:
-            batches = [batch for batch, _ in reader.batches]
-            table = pa.Table.from_batches(batches, batches[0].schema if batches else reader.schema)
+        table, _ = read_table(source, encoding=encoding)
     # An empty table has its columns checked too.
     for batch in table.to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]:
         yield table.schema, batch

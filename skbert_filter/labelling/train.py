@@ -19,10 +19,11 @@ from skbert_filter.duplicates.training_rows import merge_repeats
 from skbert_filter.inspection.baselines import tfidf_shape_baseline
 from skbert_filter.inspection.evaluation import Evaluation, evaluate
 from skbert_filter.io.mojibake import misdecoded_share
-from skbert_filter.labelling.choice import BERT, TFIDF, VOTE, ModelChoice, choose_model
-from skbert_filter.labelling.label_table import LabelTable, read_labels, useful_label
+from skbert_filter.labelling.choice import BERT, TFIDF, ModelChoice, choose_model
+from skbert_filter.labelling.label_table import LabelTable, read_labels
 from skbert_filter.printing import Report, counted, label_lines, printable
 from skbert_filter.saved_models import mean_of, remember, save_classifier
+from skbert_filter.validation import useful_label
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,8 @@ class LabelCount:
     Attributes
     ----------
     label : label
-    rows : int
-    distinct : int
-        Different texts; one with several labels counts for the most frequent of them, and for
-        none if two are equally frequent.
+    rows, distinct : int
+        Its rows and texts; a text of several labels counts for the most frequent, if there is one.
     misdecoded : float
         The share of these texts that look mis-decoded ("â€™").
     """
@@ -54,24 +53,21 @@ class TrainingSummary(Report):
     ----------
     source, destination : str
         The table of labels, and the folder of the model.
-    rows, distinct : int
-        Labelled rows, and how many different texts they hold.
-    conflicts : int
-        Texts that occur with several labels.
+    rows, distinct, conflicts : int
+        Labelled rows, how many different texts they hold, and how many of these have several
+        labels.
     labels : tuple of LabelCount
     n_train, n_test : int
-        Distinct texts learnt from and held out for the evaluations.
+        Distinct texts learnt from and held out for the evaluation.
     evaluation : Evaluation
-        The scores of the filter on the held-out texts, those of the baselines, which of
-        these is the best, and whether the differences are more than chance.
+        The scores of the classifier and of the baselines on the held-out texts.
     refit : bool
         Whether the saved model learnt from the held-out texts too, afterwards.
     seconds : float
     model : classifier
         The fitted classifier, as saved.
     notes : tuple of str
-        Sentences on blank labels and on labels of several spellings, and on how texts were held
-        out.
+        Sentences on blank labels, on labels of several spellings, and on how texts were held out.
     choice : ModelChoice or None
         How the classifier was chosen, if it was to be.
     keep : label or None
@@ -114,10 +110,8 @@ class TrainingSummary(Report):
             f"{counted(self.distinct, 'distinct text')}, {self.conflicts:,} of them with several "
             "labels."
         )
-
-        labels = pd.DataFrame(map(vars, self.labels)).set_index("label")
-        parts = ["\n".join([head, label_lines(labels), *map(printable, self.notes)])]
-
+        labels = label_lines(pd.DataFrame(map(vars, self.labels)).set_index("label"))
+        parts = ["\n".join([head, labels, *map(printable, self.notes)])]
         if self.misdecoding_tells_labels:
             parts.append(
                 "Warning: mis-decoded texts (such as “â€™” for ’) are more frequent in some "
@@ -125,18 +119,15 @@ class TrainingSummary(Report):
                 "them first."
             )
 
-        scored = (
-            f"Learnt from {counted(self.n_train, 'distinct text')}; scored on the "
-            f"{self.n_test:,} held out:"
-        )
-        parts.append(f"{scored}\n{self.evaluation.score_lines()}")
-
         sentences = [self.evaluation.verdict, *map(str, self.evaluation.tests)]
-        parts.append("\n".join(map(printable, sentences)))
-
         learnt_from = "all texts" if self.refit else "the training texts"
         saved = f"The model in {printable(self.destination)} has learnt from {learnt_from}."
-        parts.append("\n".join([*([str(self.choice)] if self.choice else []), saved]))
+        parts += [
+            f"Learnt from {counted(self.n_train, 'distinct text')}; scored on the "
+            f"{self.n_test:,} held out:\n{self.evaluation.score_lines()}",
+            "\n".join(map(printable, sentences)),
+            saved if self.choice is None else f"{self.choice}\n{saved}",
+        ]
         return "\n\n".join(parts)
 
     def to_frame(self) -> pd.DataFrame:
@@ -255,19 +246,23 @@ def train_filter(
     candidates = _candidates(estimator, random_state)
 
     def fit(name: str, X: list[str], y: np.ndarray) -> Any:
-        rows, distinct_y = merge_repeats(X, y)
-        if name == TFIDF:
-            return clone(candidates[TFIDF]).fit(rows.texts, distinct_y)
         bert = clone(candidates[BERT]).set_callbacks(*callbacks)
-        if name == VOTE:
-            return mean_of(bert, clone(candidates[TFIDF])).fit(rows.texts, distinct_y)
-        return bert.fit(X, y).set_callbacks()
+        if name == BERT:
+            return bert.fit(X, y).set_callbacks()
+        rows, distinct_y = merge_repeats(X, y)
+        tfidf = clone(candidates[TFIDF])
+        return (tfidf if name == TFIDF else mean_of(bert, tfidf)).fit(rows.texts, distinct_y)
 
-    X_train, y_train, train_groups, X_test, y_test, held = _split(table, test_size, random_state)
+    train, test, how = _split(table, test_size, random_state)
+    texts, y = np.array(table.texts, dtype=object), table.labels
+    X_train, y_train = texts[train].tolist(), y[train]
+    X_test, y_test = texts[test].tolist(), y[test]
+
     choice = None
     if model == "best":
+        of_train = None if table.groups is None else table.groups[train]
         choice = choose_model(
-            candidates, X_train, y_train, groups=train_groups, random_state=random_state
+            candidates, X_train, y_train, groups=of_train, random_state=random_state
         )
     chosen = model if choice is None else choice.chosen
     fitted = fit(chosen, X_train, y_train)
@@ -277,7 +272,7 @@ def train_filter(
         comet.log_evaluation(experiment, fitted, X_test, y_test, evaluation=evaluation)
 
     if refit:
-        fitted = fit(chosen, table.texts, table.labels)
+        fitted = fit(chosen, table.texts, y)
     remember(fitted, keep=useful)
     save_over(partial(save_classifier, fitted), destination, "filter", overwrite=overwrite)
     if experiment is not None:
@@ -286,21 +281,21 @@ def train_filter(
                 comet.log_fit(experiment, fitted, prefix="refit_")
             comet.log_model(experiment, fitted)
 
-    distinct, distinct_y = merge_repeats(table.texts, table.labels)
+    distinct, distinct_y = merge_repeats(table.texts, y)
     return TrainingSummary(
         source=", ".join(table.sources),
         destination=str(destination),
         rows=len(table.texts),
         distinct=distinct.n_distinct,
         conflicts=distinct.n_conflicts,
-        labels=_count_labels(table.labels, np.array(distinct.texts, dtype=object), distinct_y),
+        labels=_count_labels(y, np.array(distinct.texts, dtype=object), distinct_y),
         n_train=len(merge_repeats(X_train, y_train)[0].texts),
         n_test=evaluation.n_distinct,
         evaluation=evaluation,
         refit=refit,
         seconds=perf_counter() - start,
         model=fitted,
-        notes=(*table.notes(), held),
+        notes=(*table.notes(), how),
         choice=choice,
         keep=useful,
     )
@@ -327,28 +322,32 @@ def _useful(keep: str | None, labels: np.ndarray) -> Any:
     return by_name[keep.casefold()]
 
 
-def _split(table: LabelTable, test_size: float, random_state: int | None) -> tuple[Any, ...]:
-    """Return texts, labels and groups to learn from, those to score on, and how they were split."""
-    texts, y, groups = np.array(table.texts, dtype=object), table.labels, table.groups
+def _split(
+    table: LabelTable, test_size: float, random_state: int | None
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """Return the rows to learn from and those to score on, and a sentence on how they differ."""
+    texts, y = np.array(table.texts, dtype=object), table.labels
     # A text that is held out is not learnt from, whatever its other rows say.
     is_test = np.isin(texts, texts[table.held_out]) if table.held_out.any() else table.held_out
     if is_test.any() and set(y[is_test]) == set(y) == set(y[~is_test]):
-        left = None if groups is None else groups[~is_test]
         how = "Scored on the texts that are marked in the column 'held_out'."
-        return texts[~is_test].tolist(), y[~is_test], left, texts[is_test].tolist(), y[is_test], how
+        return np.flatnonzero(~is_test), np.flatnonzero(is_test), how
 
-    row_numbers = np.arange(len(y))
-    X_train, X_test, y_train, y_test, train_rows, _ = dedup_train_test_split(
-        table.texts, y, row_numbers, test_size=test_size, groups=groups, random_state=random_state
+    *_, train, test = dedup_train_test_split(
+        table.texts,
+        y,
+        np.arange(len(y)),
+        test_size=test_size,
+        groups=table.groups,
+        random_state=random_state,
     )
-    if groups is None:
-        how = (
-            "Held out at random: the score is for texts like these. Pass --groups (groups=) with "
-            "the column of the page or firm, if there is one, for that of new pages or firms."
-        )
-        return X_train, y_train, None, X_test, y_test, how
-    how = "Whole groups are held out: the score is for new ones."
-    return X_train, y_train, groups[train_rows], X_test, y_test, how
+    if table.groups is not None:
+        return train, test, "Whole groups are held out: the score is for new ones."
+    how = (
+        "Held out at random: the score is for texts like these. Pass --groups (groups=) with "
+        "the column of the page or firm, if there is one, for that of new pages or firms."
+    )
+    return train, test, how
 
 
 def evaluate_filter(

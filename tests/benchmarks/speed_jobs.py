@@ -228,7 +228,7 @@ def precision(folder: str, peer_texts: str) -> dict[str, float]:
 
     texts = json.loads(Path(peer_texts).read_text())
     state, _ = load_folder(folder)
-    tokens = OnnxModel(state, masked=False).encode(texts)
+    tokens = OnnxModel(state).encode(texts)
     batches = list(prediction_batches(tokens, 2_048, lambda length: max(length, 1)))
 
     def run(file: Path) -> tuple[float, np.ndarray]:
@@ -258,7 +258,7 @@ def precision(folder: str, peer_texts: str) -> dict[str, float]:
     bfloat16 = dataclasses.replace(state, precision="mixed_bfloat16", digest="bfloat16")
     for _ in range(2):
         start = time.perf_counter()
-        logits = predict_logits(bfloat16, texts, longest=True, n_jobs=1)
+        logits = predict_logits(bfloat16, texts, n_jobs=1)
     return {
         "float32": plain_speed,
         "int8": int8_speed,

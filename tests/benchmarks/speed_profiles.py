@@ -82,7 +82,7 @@ def profile_predict(texts: list[str], model: Any, folder: str) -> dict[str, floa
     parts = watch.parts(time.perf_counter() - start, "the rest")
     # Only now: a model remembers the words that it has tokenized.
     state, _ = load_folder(folder)
-    tokens = OnnxModel(state, masked=False).encode(texts)
+    tokens = OnnxModel(state).encode(texts)
     return parts | {
         "texts": len(texts),
         "tokens": int(tokens.lengths.sum()),
@@ -104,7 +104,7 @@ def profile_forward(texts: list[str], folder: str) -> dict[str, float]:
     from skbert_filter.bert.onnx_graph import build_graph
 
     state, _ = load_folder(folder)
-    tokens = OnnxModel(state, masked=False).encode(texts)
+    tokens = OnnxModel(state).encode(texts)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
@@ -146,7 +146,7 @@ def profile_corpus(corpus: str, model: Any, folder: str) -> dict[str, float]:
         parts = watch.parts(time.perf_counter() - start, "look up and map back")
     column = pq.read_table(corpus, columns=["text"]).column("text")
     state, _ = load_folder(folder)
-    lengths = OnnxModel(state, masked=False).encode(column.unique().to_pylist()).lengths
+    lengths = OnnxModel(state).encode(column.unique().to_pylist()).lengths
     return parts | {
         "rows": summary.rows,
         "distinct": summary.distinct,
@@ -207,9 +207,7 @@ def profile_fit(read: Callable[[], Any], started: float) -> dict[str, float]:
         model.save_pretrained(scratch)
         state, _ = load_folder(scratch)
     texts = data.text.to_list()
-    flop = int(
-        operations(state.architecture, OnnxModel(state, masked=False).encode(texts).lengths).sum()
-    )
+    flop = int(operations(state.architecture, OnnxModel(state).encode(texts).lengths).sum())
     size = sum(len(text.encode()) for text in texts)
     record: dict[str, Any] = model.training_record_
     n_epochs = len(epochs)

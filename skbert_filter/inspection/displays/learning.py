@@ -220,11 +220,9 @@ class DedupLearningCurveDisplay:
         ----------
         estimator : classifier
             It is cloned for each fit.
-        X : container of str, of length n_samples
-            The texts. Each distinct one counts once, with its most frequent label: copies on both
-            sides of a split would reward a model that remembers.
-        y : array-like of shape (n_samples,)
-            Their labels.
+        X, y : container of str and array-like, of length n_samples
+            The texts and their labels. Each distinct text counts once, with its most frequent
+            label: copies on both sides of a split would reward a model that remembers.
         train_sizes : array-like of float or int, default=None
             Shares of the training texts of a fold, or their numbers. None: five, from a tenth of
             them to all, each larger by the same factor.

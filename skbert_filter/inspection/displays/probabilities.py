@@ -115,10 +115,9 @@ class ReliabilityDisplay:
         estimator : classifier
             Fitted, with `predict_proba`. Where it has a focal loss, as `SmallBertTextFilter`, the
             raw scores are drawn too.
-        X : container of str, of length n_samples
-            Texts that it has not seen. Each distinct one counts once, with its most frequent label.
-        y : array-like of shape (n_samples,)
-            Their labels.
+        X, y : container of str and array-like, of length n_samples
+            Texts that it has not seen, and their labels. Each distinct text counts once, with its
+            most frequent label.
         n_bins : int, default=10
             How many bins the probabilities are put into.
         strategy : {"uniform", "quantile"}, default="quantile"
@@ -197,10 +196,8 @@ class ScoreDistributionDisplay:
 
     Parameters
     ----------
-    y_true : ndarray of shape (n_samples,)
-        The labels.
-    y_prob : ndarray of shape (n_samples,)
-        The probabilities of `pos_label`.
+    y_true, y_prob : ndarray of shape (n_samples,)
+        The labels, and the probabilities of `pos_label`.
     pos_label : label
         The class whose probability it is.
     threshold : float, default=0.5
@@ -260,13 +257,13 @@ class ScoreDistributionDisplay:
                 shares = counts / counts.sum()
                 self.stairs_.append(outline(ax, shares, edges, name=name, number=number))
 
-            note = f"kept from\n{self.threshold:.3g} on"
-            self.line_ = threshold_line(ax, self.threshold, note, on_the_left=self.threshold > 0.6)
             ax.set(
                 xlim=(-0.01, 1.01),
                 xlabel=f"probability given to {label_name(self.pos_label)}",
                 ylabel="share of the label's texts",
             )
+            note = f"kept from\n{self.threshold:.3g} on"
+            self.line_ = threshold_line(ax, self.threshold, note)
             ax.yaxis.set_major_formatter("{x:.0%}")
             legend_above(ax)
         return self
@@ -289,11 +286,10 @@ class ScoreDistributionDisplay:
         ----------
         estimator : classifier
             Fitted, with `predict_proba`.
-        X : container of str, of length n_samples
-            Texts that it has not seen. Each distinct one counts once, with its most frequent label.
-        y : array-like of shape (n_samples,)
-            Their labels. Of more than six classes `pos_label` and the four largest others are
-            shown, and the rest together.
+        X, y : container of str and array-like, of length n_samples
+            Texts that it has not seen, and their labels. Each distinct text counts once, with its
+            most frequent label. Of more than six classes `pos_label` and the four largest others
+            are shown, and the rest together.
         threshold : float, default=0.5
             The probability from which on a text is kept.
         pos_label : label, default=None
@@ -322,10 +318,8 @@ class ScoreDistributionDisplay:
 
         Parameters
         ----------
-        y_true : array-like of shape (n_samples,)
-            The labels.
-        y_prob : array-like of shape (n_samples,)
-            Probabilities of `pos_label`.
+        y_true, y_prob : array-like of shape (n_samples,)
+            The labels, and the probabilities of `pos_label`.
         threshold, pos_label, n_bins, ax
             As for `from_estimator`.
         """

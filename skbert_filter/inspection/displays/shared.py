@@ -98,10 +98,11 @@ def outline(ax: Any, shares: Any, edges: Any, *, name: str, number: int) -> Any:
     return ax.stairs(shares, edges, label=name, **style)
 
 
-def threshold_line(ax: Any, place: float, note: str, *, on_the_left: bool) -> Any:
-    """Draw a threshold with a note next to its upper end, and return the line."""
+def threshold_line(ax: Any, place: float, note: str) -> Any:
+    """Draw a threshold with a note next to its upper end, where there is room; return the line."""
     from matplotlib import rcParams
 
+    on_the_left = place > sum(ax.get_xlim()) / 2
     ax.annotate(
         note,
         (place, 0.98),

@@ -98,19 +98,18 @@ class TextLengthDisplay:
                 shares = (texts / texts.sum()).to_numpy()
                 self.stairs_.append(outline(ax, shares, edges, name=name, number=number))
 
+            ax.set(
+                xlim=(edges[0] - 0.3 * width, edges[-1] + 0.3 * width),
+                xlabel=f"words of a text (last bin: {(len(binned) - 1) * width} or more)",
+                ylabel="share of the label's texts",
+            )
             self.line_ = None
             if self.threshold is not None:
                 note = (
                     f"{self.threshold} words or more:\n{label_name(self.long_class)}\n"
                     f"({self.accuracy:.0%} right)"
                 )
-                is_right = self.threshold > edges[-1] / 2
-                self.line_ = threshold_line(ax, self.threshold - 0.5, note, on_the_left=is_right)
-            ax.set(
-                xlim=(edges[0] - 0.3 * width, edges[-1] + 0.3 * width),
-                xlabel=f"words of a text (last bin: {(len(binned) - 1) * width} or more)",
-                ylabel="share of the label's texts",
-            )
+                self.line_ = threshold_line(ax, self.threshold - 0.5, note)
             ax.xaxis.get_major_locator().set_params(integer=True)
             ax.yaxis.set_major_formatter("{x:.0%}")
             legend_above(ax)
@@ -124,11 +123,10 @@ class TextLengthDisplay:
 
         Parameters
         ----------
-        X : container of str, of length n_samples
-            The texts. Each distinct one counts once, with its most frequent label.
-        y : array-like of shape (n_samples,)
-            Their labels. There is a threshold for two classes only; of more than six the five
-            largest are shown, and the others together.
+        X, y : container of str and array-like, of length n_samples
+            The texts and their labels. Each distinct text counts once, with its most frequent
+            label. There is a threshold for two classes only; of more than six the five largest are
+            shown, and the others together.
         ax, max_words
             As for `plot`.
         """
@@ -150,10 +148,9 @@ def distinctive_terms(
 
     Parameters
     ----------
-    X : container of str, of length n_samples
-        The texts. Each distinct one counts once, with its most frequent label.
-    y : array-like of shape (n_samples,)
-        Their labels, of two classes or more.
+    X, y : container of str and array-like, of length n_samples
+        The texts and their labels, of two classes or more. Each distinct text counts once, with its
+        most frequent label.
     vectorizer : CountVectorizer, default=None
         What counts the terms; it is cloned. None: ``CountVectorizer()``, which counts lower-cased
         words of two letters or more.

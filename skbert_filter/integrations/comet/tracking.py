@@ -14,7 +14,8 @@ from sklearn.metrics import PrecisionRecallDisplay
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from skbert_filter.inspection.evaluation import Evaluation, evaluate, merge_repeats
+from skbert_filter.duplicates.training_rows import merge_repeats
+from skbert_filter.inspection.evaluation import Evaluation, evaluate
 from skbert_filter.inspection.scores import Answers
 from skbert_filter.integrations.comet.connection import import_comet, logging_to
 from skbert_filter.validation import check_labels, check_texts
