@@ -101,8 +101,8 @@ def load_encoder(
     return encoder, masked_lm, metadata
 
 
-def load_folder(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
-    """Load what `save_folder` has written, or a bundled filter: the state, and the metadata."""
+def load_filter(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
+    """Load what `save_filter` has written, or a bundled filter: the state, and the metadata."""
     path, owner = find_folder(folder), repr(os.fspath(folder))
     if not (path / METADATA).is_file():
         raise FileNotFoundError(
