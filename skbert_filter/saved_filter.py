@@ -69,9 +69,9 @@ class SavedFilterMixin(PlainParameters):
             "training_record": self.training_record_,
             "fingerprint": self.fingerprint_,
         }
-        from skbert_filter.bert.folder import save_folder
+        from skbert_filter.bert.folder import save_filter
 
-        save_folder(folder, self._state, [str(label) for label in labels], own)
+        save_filter(folder, self._state, [str(label) for label in labels], own)
 
     def export_onnx(self, path):
         """Write the fitted filter as one file that runs in plain ONNX Runtime.
@@ -125,10 +125,10 @@ class SavedFilterMixin(PlainParameters):
         FileNotFoundError, ValueError
             If the folder is no such folder, incomplete, damaged, changed or of a newer format.
         """
-        from skbert_filter.bert.checkpoint import load_folder
+        from skbert_filter.bert.checkpoint import load_filter
         from skbert_filter.bert.folder import METADATA
 
-        state, own = load_folder(folder)
+        state, own = load_filter(folder)
         if own["parameters"].get("probabilities") == "sigmoid":
             raise ValueError(
                 f"{os.fspath(folder)!r} was saved with probabilities='sigmoid', which is gone: "

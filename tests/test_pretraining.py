@@ -261,17 +261,15 @@ def test_its_weights_come_back_and_have_no_pooler(golden, architecture):
 def task():
     """Return a task with targets, and with labels of two of four texts."""
     texts = ["pump"] * 5 + ["pump view"] * 3 + ["x"]
-    sizes = {
-        **{"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1},
-        **{"num_attention_heads": 1, "max_position_embeddings": 8, "n_logits": 0},
-        **{"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0},
+    parameters = {
+        **{"tokenizer": TOKENIZER, "hidden_size": 8, "intermediate_size": 8},
+        **{"num_hidden_layers": 1, "num_attention_heads": 1, "max_length": 8},
     }
+    head = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "n_logits": 0}
     shares = np.zeros((9, 2))
     shares[0, 1] = shares[5, 0] = 1
     rng = np.random.RandomState(0)
-    start = start_at_random(
-        texts, tokenizer=TOKENIZER, vocab_size=16, lowercase=False, sizes=sizes, rng=rng
-    )
+    start = start_at_random(texts, parameters, head, rng)
     targets = np.random.RandomState(1).standard_normal((9, 3))
     return PretrainingTask.of(start, texts, targets, shares, rng)
 
@@ -401,5 +399,5 @@ def test_a_damaged_snapshot_is_refused(snapshot, tmp_path, damage):
         save_file(snapshot.variables, file)
     else:
         save_file(snapshot.variables, file, {"skbert_filter": json.dumps({"identity": IDENTITY})})
-    with pytest.raises(ValueError, match=r"damaged: .* Remove it to begin anew"):
+    with pytest.raises(ValueError, match=r"damaged: .* Remove it to begin again"):
         Snapshots(tmp_path, IDENTITY, {}, every=10)
