@@ -402,9 +402,7 @@ def test_what_is_no_whole_bert_is_refused(folder, change, error, message):
     "source", ["./encoder", "/no/such/folder", "a/b/c", "two words", Path("encoder")]
 )
 def test_what_is_no_folder_and_no_name_is_refused(source):
-    message = (
-        "is not a folder that exists, and no model of that name, such as .google/bert_uncased"
-    )
+    message = "is not a folder that exists, and no model of that name, such as .google/bert_uncased"
     with pytest.raises(FileNotFoundError, match=message):
         load_checkpoint(source)
 

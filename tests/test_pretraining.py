@@ -385,7 +385,7 @@ def test_removal_leaves_other_files(snapshot, tmp_path):
 )
 def test_the_snapshot_of_another_training_is_refused(snapshot, tmp_path, changed, said):
     Snapshots(tmp_path, IDENTITY, {}, every=10).write(snapshot)
-    with pytest.raises(ValueError, match=f"checkpoint_dir=.*: {said}. Pass what it was begun"):
+    with pytest.raises(ValueError, match=f"checkpoint_dir=.*: {said}. Pass what it was started"):
         Snapshots(tmp_path, {**IDENTITY, **changed}, {}, every=10)
 
 
@@ -401,5 +401,5 @@ def test_a_damaged_snapshot_is_refused(snapshot, tmp_path, damage):
         save_file(snapshot.variables, file)
     else:
         save_file(snapshot.variables, file, {"skbert_filter": json.dumps({"identity": IDENTITY})})
-    with pytest.raises(ValueError, match=r"damaged: .* Remove it to begin anew"):
+    with pytest.raises(ValueError, match=r"damaged: .* Remove it to start again"):
         Snapshots(tmp_path, IDENTITY, {}, every=10)
