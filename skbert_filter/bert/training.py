@@ -15,7 +15,7 @@ from keras import ops
 
 from skbert_filter.bert.architecture import Precision, Weights
 from skbert_filter.bert.auto_settings import TrainingPlan
-from skbert_filter.bert.batching import keras_data, pad, training_rows, width_for
+from skbert_filter.bert.batching import keras_data, pad, training_batches, width_for
 from skbert_filter.bert.engine import gpu_at_hand
 from skbert_filter.bert.initialization import Start
 from skbert_filter.bert.losses import focal_loss
@@ -205,7 +205,7 @@ class _EpochData:
     def __call__(self) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]]:
         plan = self.plan
         rng = np.random.RandomState([plan.seed, self.epoch])
-        for rows in training_rows(self.tokens.lengths, plan.batch_size, rng):
+        for rows in training_batches(self.tokens.lengths, plan.batch_size, rng):
             width = plan.max_length
             if plan.longest:
                 width = width_for(int(self.tokens.lengths[rows].max()), width)
