@@ -14,7 +14,7 @@ from skbert_filter.datasets import make_website_corpus, make_website_snippets
 from skbert_filter.io.atomic import written_aside
 from skbert_filter.io.writing import write_table
 from skbert_filter.labelling.train import TrainingSummary, train_filter
-from skbert_filter.printing import Report, aligned, shown_text
+from skbert_filter.printing import Report
 
 _README = """\
 Written by `skbert-filter demo`, which replaces these files when it is run again:
@@ -34,25 +34,17 @@ class DemoSummary(Report):
     ----------
     training : TrainingSummary
     filtering : FilterSummary
-    examples : tuple of (str, float)
-        Some distinct texts of the corpus with their probability of being kept, the
-        highest first.
     """
 
     training: TrainingSummary
     filtering: FilterSummary
-    examples: tuple[tuple[str, float], ...]
 
     def __str__(self) -> str:
-        table = self.to_frame()
-        numbers = {"probability": (".2f", table["probability"])}
-        lines = aligned(numbers, {"text": map(shown_text, table["text"])})
-        head = "Some texts of the corpus, and the probability that they are useful:"
-        return f"{self.training}\n\n{self.filtering}\n\n{head}\n{lines}"
+        return f"{self.training}\n\n{self.filtering}"
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the examples as a table."""
-        return pd.DataFrame(self.examples, columns=["text", "probability"])
+        """Return the examples of the filtering as a table."""
+        return self.filtering.examples
 
 
 def run_demo(
@@ -106,6 +98,7 @@ def run_demo(
     training = train_filter(
         folder / "labels.csv",
         folder / "model",
+        model="bert",
         refit=False,
         overwrite=True,
         random_state=random_state,
@@ -118,7 +111,7 @@ def run_demo(
         overwrite=True,
         progress=progress,
     )
-    return DemoSummary(training, filtering, _examples(training.model, corpus, random_state))
+    return DemoSummary(training, filtering)
 
 
 def _claim(folder: Path) -> None:
@@ -134,13 +127,3 @@ def _claim(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with written_aside(readme, overwrite=True) as made:
         made.write_text(_README, encoding="utf-8")
-
-
-def _examples(model: Any, corpus: np.ndarray, random_state: int) -> tuple[tuple[str, float], ...]:
-    """Return some texts that are kept and some that are not, drawn from the distinct ones."""
-    distinct = pd.Series(corpus, dtype=object).drop_duplicates()
-    drawn = distinct.sample(min(100, len(distinct)), random_state=random_state).tolist()
-    probability = pd.Series(model.predict_proba(drawn)[:, 1], index=drawn)
-    kept, discarded = probability[probability > 0.5], probability[probability <= 0.5]
-    chosen = pd.concat([kept.head(5), discarded.head(5)]).sort_values(ascending=False)
-    return tuple((str(text), float(value)) for text, value in chosen.items())

@@ -21,6 +21,8 @@ _ACCEPTED = (
 )
 # The ways to a list of Python objects in polars, Arrow, NumPy and pandas.
 LIST_METHODS = ("to_list", "to_pylist", "tolist")
+# What the label of useful texts is usually called, in any case.
+_USEFUL = ("keep", "kept", "useful", "good", "relevant", "main", "yes", "y", "true", "1")
 
 
 class PlainParameters:
@@ -113,6 +115,7 @@ def check_labels(y: Any, n_samples: int, *, name: str = "y", of: str = "X") -> n
     if y is None:
         # in the words that scikit-learn's checks look for
         raise ValueError(f"{name} is None: fit requires y to be passed, but the target y is None.")
+
     # NumPy would turn ["a", nan] into ["a", "nan"], and [1, "a"] into ["1", "a"].
     array = np.asarray(y, dtype=object if isinstance(y, list | tuple) else None)
     if array.dtype.kind == "T":
@@ -142,6 +145,7 @@ def class_weight_by_number(class_weight: Any, classes: np.ndarray) -> Any:
     """Return class weights by integer code, as classes are encoded, in place of label."""
     if not isinstance(class_weight, dict):
         return class_weight
+
     labels = classes.tolist()
     by_number = {i: class_weight[label] for i, label in enumerate(labels) if label in class_weight}
     # A fold may lack a class that has a weight; a class without one has a weight of 1.
@@ -190,6 +194,7 @@ def _as_list(X: Any, name: str) -> list[Any]:
             f"{name} is one {type(X).__name__} ({short_repr(X)}), not a container of texts. "
             f"Pass a list of str, such as [{short_repr(X)}]."
         )
+
     shape = getattr(X, "shape", None)
     if issparse(X) or isinstance(X, Mapping | Set) or shape == ():
         raise TypeError(f"{name} is of type {type(X).__name__}. Pass {_ACCEPTED}.")
@@ -237,6 +242,7 @@ def _check_rows(values: list[Any], name: str) -> list[str]:
         return values
     if all(issubclass(kind, str) for kind in kinds):
         return list(map(str.__str__, values))
+
     row, value = next((i, v) for i, v in enumerate(values) if not isinstance(v, str))
     if pd.api.types.is_scalar(value) and pd.isna(value):
         raise ValueError(
@@ -246,3 +252,9 @@ def _check_rows(values: list[Any], name: str) -> list[str]:
     if isinstance(value, bytes):
         raise TypeError(f"{what} Decode first, e.g. [row.decode('utf-8') for row in {name}].")
     raise TypeError(f"{what} Pass one str for each row.")
+
+
+def useful_label(classes: Iterable[Any]) -> Any:
+    """Return the class whose name says that its texts are useful; None if not exactly one does."""
+    found = [known for known in classes if str(known).strip().casefold() in _USEFUL]
+    return found[0] if len(found) == 1 else None

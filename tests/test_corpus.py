@@ -326,3 +326,84 @@ def test_an_unfitted_model_or_a_missing_folder_is_refused(tmp_path):
         filter_corpus(WordCountRule(), tmp_path / "in.csv", tmp_path / "out.csv")
     with pytest.raises(FileNotFoundError, match=r"no model folder .*nowhere"):
         filter_corpus(tmp_path / "nowhere", tmp_path / "in.csv", tmp_path / "out.csv")
+
+
+class ByLength(ClassifierMixin, BaseEstimator):
+    """Keep long texts: the probability is a tenth of the number of words."""
+
+    predicts_most_probable_class = True
+
+    def fit(self, X=None, y=None):
+        self.classes_ = np.array(["discard", "keep"])
+        return self
+
+    def predict_proba(self, X):
+        p = np.minimum(np.array([len(text.split()) for text in X]) / 10, 1)
+        return np.column_stack([1 - p, p])
+
+    def predict(self, X):
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+@pytest.mark.parametrize("group_rows", [7, 1 << 17])
+def test_the_summary_shows_what_is_most_frequent_and_what_is_near(
+    tmp_path, monkeypatch, group_rows
+):
+    rng = np.random.RandomState(0)
+    texts = [f"{'word ' * (i % 11)}{i}{' long' * (50 * (i % 3))}" for i in range(60)]
+    rows = [texts[i] for i in rng.zipf(1.3, 3000) % 60]
+    write_rows(tmp_path / "in.csv", rows)
+    monkeypatch.setattr("skbert_filter.corpus.rows._GROUP_ROWS", group_rows)
+    monkeypatch.setattr("skbert_filter.io.delimited._LONGEST_ROW", 1 << 16)
+    model = ByLength().fit()
+    examples = filter_corpus(model, tmp_path / "in.csv", tmp_path / "out.csv").examples
+
+    counts = pd.Series(rows).value_counts()
+    probability = pd.Series(model.predict_proba(list(counts.index))[:, 1], index=counts.index)
+    for kind, is_kept in (("kept", True), ("discarded", False)):
+        shown = examples[examples.kind == kind]
+        expected = counts[(probability > 0.5) == is_kept].head(8)
+        assert shown.rows.tolist() == expected.tolist()
+    near = examples[examples.kind == "near"]
+    distance = (probability - 0.5).abs().sort_values()
+    np.testing.assert_allclose((near.probability - 0.5).abs(), distance.head(8))
+    by_start = {text[:200]: n for text, n in counts.items()}
+    assert all(by_start[text] == n for text, n in zip(examples.text, examples.rows, strict=True))
+
+
+def test_examples_are_printed_escaped_or_not_at_all(tmp_path, model):
+    write_rows(tmp_path / "in.csv", [PROSE, "Menu \x1b[2J", "Menu \x1b[2J"])
+    summary = filter_corpus(model, tmp_path / "in.csv", tmp_path / "out.csv")
+    assert "     2  'Menu \\x1b[2J'" in str(summary)
+    assert "nearest" not in str(summary)  # without probabilities
+    quiet = filter_corpus(
+        model, tmp_path / "in.csv", tmp_path / "out.csv", n_examples=0, overwrite=True
+    )
+    assert not len(quiet.examples)
+    assert "most frequent" not in str(quiet)
+
+
+@pytest.mark.parametrize(
+    ("classes", "record", "kept"),
+    [
+        ((0, 1), {}, [PROSE]),
+        (("discard", "keep"), {}, [PROSE]),
+        (("No", "Yes"), {}, [PROSE]),
+        (("menu", "prose"), {"keep": "prose"}, [PROSE]),
+        (("menu", "prose"), {"keep": "menu"}, ["Menu"]),
+    ],
+)
+def test_the_useful_label_is_kept_unless_another_is_named(tmp_path, classes, record, kept):
+    model = Counting(classes).fit()
+    model.training_record_ = record
+    write_rows(tmp_path / "in.csv", [PROSE, "Menu"])
+    filter_corpus(model, tmp_path / "in.csv", tmp_path / "out.csv")
+    assert pd.read_csv(tmp_path / "out.csv").text.tolist() == kept
+
+
+def test_a_useful_label_that_cannot_be_known_is_asked_for(tmp_path):
+    model = Counting(("menu", "prose")).fit()
+    write_rows(tmp_path / "in.csv", [PROSE, "Menu"])
+    with pytest.raises(ValueError, match=r"\['menu', 'prose'\], none of which .* keep= \(--keep\)"):
+        filter_corpus(model, tmp_path / "in.csv", tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()

@@ -18,7 +18,6 @@ PUBLIC = [
     "skbert_filter.duplicates",
     "skbert_filter.labelling.explore",
     "skbert_filter.inspection",
-    "skbert_filter.inspection.displays",
     "skbert_filter.integrations.comet",
     "skbert_filter.integrations.dask",
     "skbert_filter.labelling.files",

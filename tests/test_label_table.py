@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from skbert_filter.labelling.label_table import read_labels, useful_label
+from skbert_filter.labelling.label_table import read_labels
+from skbert_filter.validation import useful_label
 
 TEXTS = ["View All", "We make “pumps”; and, well", "Tea"]
 LABELS = ["keep", "discard", "keep"]

@@ -133,7 +133,7 @@ def interrupted(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"threshold": 0.7}, "that was another: its threshold was None, not 0.7"),
+        ({"threshold": 0.7}, "another job that was interrupted: its threshold was None, not 0.7"),
         ({"keep": 0}, "its keep was 1, not 0"),
         ({"name": "v2"}, "its model differed"),
         ({"row": "more\n"}, "its sources differed"),

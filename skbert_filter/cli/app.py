@@ -204,9 +204,9 @@ def train(
             experiment=experiment,
         )
     print_result(summary)
-    useful = "LABEL" if summary.keep is None else str(summary.keep)
     words = ("predict", output, "texts.csv", "-o", "kept.csv")
-    print_next("\nClean texts with it:", *words, text=text, keep=useful)
+    keep_needed = "LABEL" if summary.keep is None else None
+    print_next("\nClean texts with it:", *words, text=text, keep=keep_needed)
 
 
 @app.command()
@@ -246,7 +246,9 @@ def predict(
         Option("--output", "-o", help="A file; of a folder, a folder; or - for standard output."),
     ],
     text: opt.Text = "text",
-    keep: Annotated[str, Option(help="The label whose rows are kept.")] = "1",
+    keep: Annotated[
+        str | None, Option(help="The label whose rows are kept; without it, that of useful texts.")
+    ] = None,
     threshold: Annotated[
         float | None,
         Option(
@@ -272,6 +274,7 @@ def predict(
     trust: opt.Trust = False,
     overwrite: opt.Overwrite = False,
     escape_formulas: opt.EscapeFormulas = False,
+    quiet: Annotated[bool, Option("--quiet", help="Show no examples of what was done.")] = False,
     as_json: opt.AsJson = False,
 ) -> None:
     """Write the rows of a corpus whose texts are worth keeping.
@@ -304,6 +307,7 @@ def predict(
             trust=trust,
             overwrite=overwrite,
             escape_formulas=escape_formulas,
+            n_examples=0 if quiet else 8,
             progress=progress,
         )
     # Standard output may be the destination.

@@ -24,7 +24,7 @@ from skbert_filter.printing import printable
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-_DEFAULTS = {"text": "text", "label": "label", "keep": "1", "encoding": None}
+_DEFAULTS = {"text": "text", "label": "label", "keep": None, "encoding": None}
 _FORMATS = {"probability": "{:.2f}", "rows": "{:,}"}
 # Lines of a list that is written to a file.
 _SHOWN = 10

@@ -117,6 +117,9 @@ def _filter_file(
     job, of_worker = shared
     hashes = [np.empty(0, np.uint64)]
 
+    def note(texts: list[str], numbers: np.ndarray, n_known: int, codes: Any) -> None:
+        hashes.append(_hashes([texts[i] for i in np.flatnonzero(numbers >= n_known)]))
+
     # In a folder of its own: a worker that is given up for lost may still be writing.
     with tempfile.TemporaryDirectory(prefix="worker-", dir=output.parent) as folder:
         made, new_record = Path(folder, "output"), Path(folder, "record.npz")
@@ -124,7 +127,7 @@ def _filter_file(
             replace(job, files=(file,)),
             TextMemory(of_worker),
             made,
-            on_texts=lambda new, numbers, codes: hashes.append(_hashes(new)),
+            on_texts=[note],
         )
 
         counts = {name: asdict(outcome)[name] for name in _COUNTS}

@@ -1,6 +1,6 @@
 """From files to files: `filter_corpus`, from its arguments to its summary."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -13,13 +13,20 @@ from sklearn.frozen import FrozenEstimator
 from skbert_filter.corpus.classifiers import load_classifier
 from skbert_filter.corpus.job import Job, check_outputs, check_paths
 from skbert_filter.corpus.resume import Journal, Partial, partial_folder, partial_output
-from skbert_filter.corpus.rows import Outcome, Progress, audited, filter_rows
+from skbert_filter.corpus.rows import Examples, Outcome, Progress, audited, filter_rows
 from skbert_filter.corpus.sources import STANDARD, list_sources
 from skbert_filter.dedup_predictor import DedupPredictor
-from skbert_filter.duplicates.distinct import Decider, Nulls, TextMemory, check_options
+from skbert_filter.duplicates.distinct import (
+    Decider,
+    Nulls,
+    TextMemory,
+    check_options,
+    label_to_keep,
+    predicts_most_probable_class,
+)
 from skbert_filter.io.atomic import no_room_named
 from skbert_filter.io.decoding import check_encoding
-from skbert_filter.printing import Report, counted, printable
+from skbert_filter.printing import Report, aligned, counted, printable, shown_text
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,10 @@ class FilterSummary(Report):
         are kept.
     seconds : float
         Time from opening the source to the finished destination.
+    examples : DataFrame
+        The most frequent texts of the "kind" "kept" and "discarded", and those whose probability
+        is "near" the threshold: "text", its first 200 letters, "rows" and "probability". Empty on
+        a cluster.
     """
 
     source: str
@@ -75,6 +86,7 @@ class FilterSummary(Report):
     doubtful: int
     recovered: int
     seconds: float
+    examples: pd.DataFrame
 
     @property
     def rows_per_second(self) -> float:
@@ -145,15 +157,33 @@ class FilterSummary(Report):
 
         if self.audit is not None:
             lines.insert(2, f"{self.audit} has each distinct text and what was decided.")
-        return "\n".join(map(printable, lines))
+        return "\n".join([*map(printable, lines), *self._example_lines()])
+
+    def _example_lines(self) -> Iterator[str]:
+        titles = {
+            "kept": "The most frequent texts that are kept:",
+            "discarded": "The most frequent texts that are discarded:",
+            "near": "The texts nearest to the threshold:",
+        }
+        for kind, title in titles.items():
+            table = self.examples[self.examples["kind"] == kind]
+            if not len(table):
+                continue
+            numbers = {"rows": (",", table["rows"])}
+            if table["probability"].notna().all():
+                numbers["probability"] = (".2f", table["probability"])
+            yield f"\n{title}"
+            yield aligned(numbers, {"text": map(shown_text, table["text"])})
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the figures, ready for JSON."""
-        return asdict(self) | {"rows_per_second": self.rows_per_second}
+        """Return the figures and examples, ready for JSON."""
+        examples = self.examples.astype({"probability": object}).to_dict("records")
+        figures = asdict(self) | {"rows_per_second": self.rows_per_second}
+        return figures | {"examples": examples}
 
     def to_frame(self) -> pd.DataFrame:
         """Return the summary as a table of one row."""
-        return pd.DataFrame([self.to_dict()])
+        return pd.DataFrame([self.to_dict()]).drop(columns="examples")
 
 
 def filter_corpus(
@@ -162,7 +192,7 @@ def filter_corpus(
     destination: str | Path,
     *,
     text: str = "text",
-    keep: Any = 1,
+    keep: Any = None,
     threshold: float | None = None,
     columns: Sequence[str] | None = None,
     nulls: Nulls = "error",
@@ -173,6 +203,7 @@ def filter_corpus(
     overwrite: bool = False,
     escape_formulas: bool = False,
     engine: Literal["local", "dask"] = "local",
+    n_examples: int = 8,
     progress: Progress | None = None,
 ) -> FilterSummary:
     """Write the rows of a corpus whose text a classifier gives one label.
@@ -197,8 +228,9 @@ def filter_corpus(
         standard output. It appears when it is complete.
     text : str, default="text"
         The column, or the member of JSON objects, with the texts. Lines need none.
-    keep : label, default=1
-        The label to keep: one of ``model.classes_``, or its text form.
+    keep : label, default=None
+        The label to keep: one of ``model.classes_``, or its text form. None: what `train_filter`
+        was told, or the one with a usual name, such as 1, True, "keep" or "yes".
     threshold : float, default=None
         Keep texts for which the probability of `keep` is this or more. None: those for which
         ``model.predict`` gives it.
@@ -227,6 +259,8 @@ def filter_corpus(
     engine : {"local", "dask"}, default="local"
         "dask": the files of a folder are filtered by the workers of the
         ``distributed.Client`` that is open, which must see both folders.
+    n_examples : int, default=8
+        How many texts of each kind the summary shows; 0 for none.
     progress : callable, default=None
         Called now and then as ``progress(share, rows, distinct)``: the share of the work
         that is done, between 0 and 1 (NaN of standard input), and the rows and distinct texts
@@ -296,6 +330,8 @@ def filter_corpus(
     check(resumed=destination != STANDARD and partial_folder(destination).exists())
 
     classifier = load_classifier(model, trust=trust)
+    if keep is None:
+        keep = label_to_keep(classifier)
     if store is not None:
         if isinstance(classifier, DedupPredictor):
             raise ValueError(
@@ -304,7 +340,8 @@ def filter_corpus(
             )
         classifier = DedupPredictor(FrozenEstimator(classifier), store=str(store))
 
-    wanted = names is not None or audit is not None
+    is_free = bool(n_examples) and predicts_most_probable_class(classifier)
+    wanted = names is not None or audit is not None or is_free
     decider = Decider(classifier, keep, threshold, with_probabilities=wanted)
     job = Job(
         source=source,
@@ -317,6 +354,7 @@ def filter_corpus(
         encoding=encoding,
         audit=audit,
         escape_formulas=escape_formulas,
+        n_examples=n_examples,
     )
 
     with no_room_named("standard output" if destination == STANDARD else destination):
@@ -375,7 +413,10 @@ def _run(job: Job, place: Partial | None, overwrite: bool, progress: Progress | 
     journal = None if place is None else Journal(job.decider, place)
     memory = TextMemory(journal or job.decider)
     output = None if place is None else place.output
+    examples = Examples(job, memory)
     with audited(job, memory, overwrite=overwrite) as on_texts:
-        outcome = filter_rows(job, memory, output, on_texts, progress)
+        noted = [*on_texts, examples.note] if job.n_examples else on_texts
+        outcome = filter_rows(job, memory, output, noted, progress)
     outcome.recovered = journal.recovered if journal else 0
+    outcome.examples = examples.to_frame()
     return outcome

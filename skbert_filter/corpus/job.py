@@ -40,6 +40,7 @@ class Job:
     encoding: str | None
     audit: Path | None
     escape_formulas: bool
+    n_examples: int
 
     @property
     def of_folder(self) -> bool:

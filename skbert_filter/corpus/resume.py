@@ -213,9 +213,9 @@ def _is_of(folder: Path, manifest: dict[str, Any], *, overwrite: bool) -> bool:
 
     if known != manifest and not overwrite:
         raise FileExistsError(
-            f"{folder} is what an interrupted job left, and that was another: "
+            f"{folder} was left by another job that was interrupted: "
             f"{_difference(known, manifest)}. Run that job again to finish it, delete {folder}, or "
-            "pass overwrite=True (--overwrite) to begin this one "
+            "pass overwrite=True (--overwrite) to start this one "
             '(docs: files, "If it is interrupted").'
         )
     return known == manifest

@@ -4,15 +4,16 @@ Knows nothing of where a job may write, and of what an interrupted one has left.
 """
 
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -27,10 +28,14 @@ from skbert_filter.io.writing import Write, create_table, open_writer, standard_
 # Batches of a corpus are decided together, so that small files make no small calls of the model.
 _GROUP_ROWS = 1 << 17
 _GROUP_BYTES = 1 << 23
+# Letters of an example.
+_SHOWN = 200
+EXAMPLE_COLUMNS = ("kind", "text", "rows", "probability")
 
 Progress = Callable[[float, int, int], None]
-# Takes the texts that are new, the numbers of all texts of a group, and which of them each row has.
-OnTexts = Callable[[list[str], np.ndarray, pa.Array], None]
+# Takes the distinct texts of a group, their numbers, how many numbers there were before, and which
+# of the texts each row has.
+OnTexts = Callable[[list[str], np.ndarray, int, pa.Array], None]
 
 
 @dataclass
@@ -46,6 +51,7 @@ class Outcome:
     decoded: int = 0
     doubtful: int = 0
     recovered: int = 0
+    examples: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=EXAMPLE_COLUMNS))
 
 
 @dataclass
@@ -65,7 +71,7 @@ def filter_rows(
     job: Job,
     memory: TextMemory,
     output: Path | None,
-    on_texts: OnTexts | None = None,
+    on_texts: Sequence[OnTexts] = (),
     progress: Progress | None = None,
 ) -> Outcome:
     """Read the files of a job, and write what is to be written of each; None is standard output."""
@@ -133,7 +139,7 @@ def _decide(
     group: list[_Piece],
     memory: TextMemory,
     outcome: Outcome,
-    on_texts: OnTexts | None,
+    on_texts: Sequence[OnTexts],
     advance: Callable[[float], None],
 ) -> None:
     """Set what is to be written of each piece."""
@@ -151,10 +157,10 @@ def _decide(
 
     n_known = len(memory)
     numbers = memory.numbers_of(texts, advance)
-    new = [texts[i] for i in np.flatnonzero(numbers >= n_known)]
-    outcome.misdecoded += sum(map(looks_misdecoded, new))
-    if on_texts is not None:
-        on_texts(new, numbers, codes)
+    new = np.flatnonzero(numbers >= n_known)
+    outcome.misdecoded += sum(looks_misdecoded(texts[i]) for i in new)
+    for note in on_texts:
+        note(texts, numbers, n_known, codes)
 
     decisions = memory[numbers]
     labels = pa.array(decisions["label"])
@@ -197,10 +203,10 @@ def _open_writer(job: Job, piece: _Piece, output: Path | None) -> AbstractContex
 
 
 @contextmanager
-def audited(job: Job, memory: TextMemory, *, overwrite: bool) -> Iterator[OnTexts | None]:
+def audited(job: Job, memory: TextMemory, *, overwrite: bool) -> Iterator[list[OnTexts]]:
     """Give what notes texts and counts while a job runs, and write its audit file at the end."""
     if job.audit is None:
-        yield None
+        yield []
         return
 
     # Distinct texts are too many for memory. A file without a name is gone even after a kill.
@@ -209,13 +215,12 @@ def audited(job: Job, memory: TextMemory, *, overwrite: bool) -> Iterator[OnText
     with TemporaryFile(dir=job.audit.absolute().parent) as file:
         with pa.ipc.new_stream(file, schema) as stream:
 
-            def note(new: list[str], numbers: np.ndarray, codes: pa.Array) -> None:
+            def note(texts: list[str], numbers: np.ndarray, n_known: int, codes: pa.Array) -> None:
+                new = [texts[i] for i in np.flatnonzero(numbers >= n_known)]
                 stream.write_batch(pa.record_batch([new], schema=schema))
-                rows.frombytes(bytes(rows.itemsize * len(new)))
-                n_rows = np.bincount(codes.drop_null().to_numpy(), minlength=len(numbers))
-                np.frombuffer(rows, np.int64)[numbers] += n_rows
+                _count(rows, numbers, codes)
 
-            yield note
+            yield [note]
 
         file.seek(0)
         if overwrite:
@@ -237,6 +242,77 @@ def audited(job: Job, memory: TextMemory, *, overwrite: bool) -> Iterator[OnText
                 numbers = np.arange(first, first + len(batch))
                 write(_audit_rows(job, batch.column(0), memory[numbers], counts[numbers]))
                 first += len(batch)
+
+
+def _count(rows: array, numbers: np.ndarray, codes: pa.Array) -> np.ndarray:
+    """Add the rows of a group to those of each distinct text, and return all."""
+    n_new = max(int(numbers.max(initial=-1)) + 1 - len(rows), 0)
+    rows.frombytes(bytes(rows.itemsize * n_new))
+    counts = np.frombuffer(rows, np.int64)
+    counts[numbers] += np.bincount(codes.drop_null().to_numpy(), minlength=len(numbers))
+    return counts
+
+
+class Examples:
+    """The most frequent texts that are kept and discarded, and those nearest to the threshold.
+
+    Exact in bounded memory: of a text that is not among the most frequent so far only the number
+    of rows is remembered, and should it become one of them, it comes by again.
+    """
+
+    def __init__(self, job: Job, memory: TextMemory) -> None:
+        self._job, self._memory, self._n = job, memory, job.n_examples
+        self._rows = array("q")
+        self._frequent: dict[int, str] = {}
+        self._near: dict[int, str] = {}
+
+    def note(self, texts: list[str], numbers: np.ndarray, n_known: int, codes: pa.Array) -> None:
+        """Take the texts of a group."""
+        counts = _count(self._rows, numbers, codes)
+        at_hand = dict(zip(numbers.tolist(), texts, strict=True))
+
+        candidates, is_kept, _ = self._looked_up({**self._frequent, **at_hand})
+        most_frequent = np.argsort(-counts[candidates], kind="stable")
+        places = [
+            most_frequent[is_kept[most_frequent] == side][: self._n] for side in (True, False)
+        ]
+        self._frequent = self._shown(self._frequent, at_hand, candidates[np.concatenate(places)])
+
+        new = {i: text for i, text in at_hand.items() if i >= n_known}
+        candidates, _, distance = self._looked_up({**self._near, **new})
+        nearest = np.argsort(distance, kind="stable")[: self._n]
+        nearest = nearest[~np.isnan(distance[nearest])]
+        self._near = self._shown(self._near, at_hand, candidates[nearest])
+
+    def _looked_up(self, texts: dict[int, str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the numbers of texts, whether they are kept, and how near the threshold."""
+        numbers = np.fromiter(texts, np.intp, len(texts))
+        decisions = self._memory[numbers]
+        is_kept = decisions["label"] == self._job.decider.keep_number
+        threshold = self._job.decider.threshold
+        distance = np.abs(decisions["probability"] - (0.5 if threshold is None else threshold))
+        return numbers, is_kept, distance
+
+    def _shown(
+        self, known: dict[int, str], at_hand: dict[int, str], numbers: np.ndarray
+    ) -> dict[int, str]:
+        return {i: known[i] if i in known else at_hand[i][:_SHOWN] for i in numbers.tolist()}
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the examples, those of each kind in order."""
+        numbers = np.fromiter([*self._frequent, *self._near], np.intp)
+        decisions = self._memory[numbers]
+        is_kept = decisions["label"] == self._job.decider.keep_number
+        kinds = np.where(is_kept, "kept", "discarded").astype(object)
+        kinds[len(self._frequent) :] = "near"
+        return pd.DataFrame(
+            {
+                "kind": kinds,
+                "text": pd.Series([*self._frequent.values(), *self._near.values()], dtype=object),
+                "rows": np.frombuffer(self._rows, np.int64)[numbers],
+                "probability": decisions["probability"],
+            }
+        )
 
 
 def _audit_rows(

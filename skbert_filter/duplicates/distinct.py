@@ -20,6 +20,7 @@ from sklearn.utils import check_scalar
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from skbert_filter.duplicates.results import has_outputs
+from skbert_filter.validation import useful_label
 
 Nulls = Literal["error", "discard", "keep"]
 
@@ -198,6 +199,19 @@ def check_options(
             '("label", "probability").'
         )
     return columns[0], columns[1]
+
+
+def label_to_keep(model: Any) -> Any:
+    """Return the label of useful texts: what training was told, or the one of a usual name."""
+    keep = getattr(model, "training_record_", {}).get("keep")
+    keep = useful_label(np.asarray(model.classes_).tolist()) if keep is None else keep
+    if keep is None:
+        known = np.asarray(model.classes_)[:10].tolist()
+        raise ValueError(
+            f"The model knows {known}, none of which has a usual name of useful texts. Pass the "
+            "one to keep as keep= (--keep)."
+        )
+    return keep
 
 
 def _find_label(classes: list[Any], keep: Any) -> Any:

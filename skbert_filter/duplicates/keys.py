@@ -70,7 +70,7 @@ def text_keys(texts: Sequence[str], key: Key = "exact") -> Sequence[str]:
         return texts
 
     codes, distinct = first_seen(texts)
-    folded = _fold(distinct, key, lambda i: texts.index(distinct[i]))
+    folded = _fold(distinct, key, codes)
     return [folded[code] for code in codes.tolist()]
 
 
@@ -118,7 +118,7 @@ def factorize(X: Any, key: Key = "exact") -> tuple[np.ndarray, list[Any]] | None
         except TypeError:
             return None
 
-    folded = _fold(distinct, key, lambda i: int(codes.tolist().index(i)))
+    folded = _fold(distinct, key, codes)
     if folded is distinct:
         return codes, distinct
     of_distinct, distinct = first_seen(folded)
@@ -197,8 +197,8 @@ def _arrow_texts(X: Any) -> Any:
     return None
 
 
-def _fold(texts: Sequence[str], key: Key, row_of: Callable[[int], int]) -> Sequence[str]:
-    """Return the key of each text; `row_of` tells where it is in the user's input."""
+def _fold(texts: Sequence[str], key: Key, codes: np.ndarray) -> Sequence[str]:
+    """Return the keys of distinct texts, whose rows in the user's input are known by `codes`."""
     if key == "exact":
         return texts
     if not callable(key) and key not in _FOLDS:
@@ -212,7 +212,7 @@ def _fold(texts: Sequence[str], key: Key, row_of: Callable[[int], int]) -> Seque
         if not isinstance(value, str):
             raise TypeError(
                 f"key returned {short_repr(value)} of type {type(value).__name__} for row "
-                f"{row_of(i)} ({short_repr(texts[i])}). It must return a str."
+                f"{int((codes == i).argmax())} ({short_repr(texts[i])}). It must return a str."
             )
     return folded
 

@@ -15,7 +15,7 @@ from scipy.sparse import issparse
 from sklearn.utils import check_scalar
 
 from skbert_filter.duplicates.keys import Key, first_rows, first_seen, row_keys, text_keys
-from skbert_filter.duplicates.reports import as_frame, key_name, row_tuples, share_of
+from skbert_filter.duplicates.reports import as_frame, key_name, row_tuples
 from skbert_filter.printing import Report, aligned, counted, shown_text
 from skbert_filter.validation import check_texts, find_texts
 
@@ -151,8 +151,8 @@ def leakage_report(
     for name, group in groups:
         matches = np.bincount(group, in_train, minlength=len(texts)).astype(np.intp)[group]
         leaked = (in_test > 0) & (matches > 0)
-        rows = int(in_test[leaked].sum())
-        leaks.append((rows, share_of(rows, n_rows), leaked.sum(), share_of(leaked.sum(), n_texts)))
+        rows, n_leaked = int(in_test[leaked].sum()), int(leaked.sum())
+        leaks.append((rows, rows / max(n_rows, 1), n_leaked, n_leaked / max(n_texts, 1)))
 
         new = np.flatnonzero(leaked & unexplained)
         new = new[np.argsort(-in_test[new], kind="stable")][:n_top]

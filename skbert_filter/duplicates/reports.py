@@ -245,7 +245,7 @@ def duplicate_report(
         key=key_name(key),
         rows=len(codes),
         distinct=len(distinct),
-        misdecoded=None if misdecoded is None else share_of(misdecoded.sum(), len(distinct)),
+        misdecoded=None if misdecoded is None else float(misdecoded.sum() / max(len(distinct), 1)),
         most_frequent=most_frequent,
         frequencies=_frequencies(occurrences),
         by_label=by_label,
@@ -312,11 +312,6 @@ def _shown_counts(counts: np.ndarray, labels: list[Any]) -> str:
 def key_name(key: Key) -> str:
     """Return the policy, or the name of a function."""
     return key if isinstance(key, str) else getattr(key, "__name__", type(key).__name__)
-
-
-def share_of(part: int, whole: int) -> float:
-    """Return a share, 0 of nothing."""
-    return float(part / max(whole, 1))
 
 
 def as_frame(X: Any) -> pd.DataFrame:

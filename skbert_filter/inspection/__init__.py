@@ -6,14 +6,18 @@ from skbert_filter.inspection.baselines import (
     tfidf_shape_baseline,
 )
 from skbert_filter.inspection.comparison import Comparison, compare
-from skbert_filter.inspection.displays import (
+from skbert_filter.inspection.displays.duplicates import DuplicateFrequencyDisplay
+from skbert_filter.inspection.displays.learning import (
     DedupLearningCurveDisplay,
-    DistinctiveTermsDisplay,
-    DuplicateFrequencyDisplay,
+    TrainingHistoryDisplay,
+)
+from skbert_filter.inspection.displays.probabilities import (
     ReliabilityDisplay,
     ScoreDistributionDisplay,
+)
+from skbert_filter.inspection.displays.texts import (
+    DistinctiveTermsDisplay,
     TextLengthDisplay,
-    TrainingHistoryDisplay,
     distinctive_terms,
 )
 from skbert_filter.inspection.evaluation import Evaluation, evaluate

@@ -284,13 +284,11 @@ def evaluate(
 
     Notes
     -----
-    A repeated text is one piece of evidence, however often it occurs. So each distinct text counts
-    once, with its most frequent label, and the intervals and tests hold for as many texts. With
-    "keep" the scores are those of rows, their interval is that of the effective number of texts,
-    and the tests count distinct texts all the same.
-
-    P-values are not corrected for their number. Intervals and tests take distinct texts for
-    independent; where a test set holds few pages, they are somewhat too sure of themselves.
+    A repeated text is one piece of evidence, however often it occurs: each distinct text counts
+    once, with its most frequent label. With "keep" the scores are those of rows, their interval is
+    that of the effective number of texts, and the tests count distinct texts all the same. P-values
+    are not corrected for their number. Intervals and tests take distinct texts for independent,
+    which those of one page are not quite.
 
     Examples
     --------

@@ -11,7 +11,8 @@ from skbert_filter.io.atomic import remove_leftovers
 from skbert_filter.io.columns import check_column, check_text_column
 from skbert_filter.io.reading import read_table
 from skbert_filter.io.writing import check_new_file, write_table
-from skbert_filter.labelling.label_table import HELD_OUT, useful_label
+from skbert_filter.labelling.label_table import HELD_OUT
+from skbert_filter.validation import useful_label
 
 _USUAL = ("keep", "discard")
 

@@ -13,7 +13,7 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from skbert_filter.corpus.sources import check_apart
 from skbert_filter.duplicates.reports import DuplicateReport, duplicate_report
-from skbert_filter.inspection.displays import (
+from skbert_filter.inspection import (
     DistinctiveTermsDisplay,
     DuplicateFrequencyDisplay,
     TextLengthDisplay,

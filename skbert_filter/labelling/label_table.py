@@ -24,8 +24,6 @@ HELD_OUT = "held_out"
 # As int() writes it: "01" is a code, and would become equal to "1". "1.0" is what pandas writes of
 # whole numbers in a column with blanks.
 _WHOLE_NUMBER = re.compile(r"(0|-?[1-9][0-9]{0,17})(?:\.0+)?")
-# What the useful class is usually called, in any case.
-_USEFUL = ("keep", "kept", "useful", "good", "relevant", "main", "yes", "y", "true", "1")
 _TRUE = ("true", "1", "yes")
 
 
@@ -147,12 +145,6 @@ def read_labels(
         groups=np.array(list(map(str, taken["groups"]))) if groups is not None else None,
         spellings=spellings,
     )
-
-
-def useful_label(classes: Iterable[Any]) -> Any:
-    """Return the class whose name says that its texts are useful; None if not exactly one does."""
-    found = [known for known in classes if str(known).strip().casefold() in _USEFUL]
-    return found[0] if len(found) == 1 else None
 
 
 def _read(

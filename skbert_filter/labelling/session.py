@@ -191,7 +191,7 @@ class LabellingSession:
         return self._file.answers
 
     def answer(self, label: str) -> None:
-        """Write the label of the question to the file, and go on to the next."""
+        """Write the label of the question to the file, and ask the next."""
         if self.question is None:
             raise ValueError("There is no question: every text is labelled or was skipped.")
         if label not in self.labels:
@@ -203,7 +203,7 @@ class LabellingSession:
         self.question = self._next()
 
     def skip(self) -> None:
-        """Go on to the next question; this text is not asked for again in this session."""
+        """Ask the next question; this text is not asked for again in this session."""
         if self.question is not None:
             self._skipped.add(self.question.text)
             self.question = self._next()

@@ -32,7 +32,7 @@ def label_texts(
 ) -> SessionStatus:
     """Label the texts of a corpus in the terminal, those first that teach a filter most.
 
-    Where standard input is no terminal, or a dumb one, a line is read for each answer.
+    Where standard input is not a terminal, or a dumb one, a line is read for each answer.
 
     Parameters
     ----------

@@ -19,10 +19,11 @@ from skbert_filter.duplicates.training_rows import merge_repeats
 from skbert_filter.inspection.baselines import tfidf_shape_baseline
 from skbert_filter.inspection.evaluation import Evaluation, evaluate
 from skbert_filter.io.mojibake import misdecoded_share
-from skbert_filter.labelling.choice import BERT, TFIDF, VOTE, ModelChoice, choose_model
-from skbert_filter.labelling.label_table import LabelTable, read_labels, useful_label
+from skbert_filter.labelling.choice import BERT, TFIDF, ModelChoice, choose_model
+from skbert_filter.labelling.label_table import LabelTable, read_labels
 from skbert_filter.printing import Report, counted, label_lines, printable
 from skbert_filter.saved_models import mean_of, remember, save_classifier
+from skbert_filter.validation import useful_label
 
 
 @dataclass(frozen=True)
@@ -245,52 +246,57 @@ def train_filter(
     candidates = _candidates(estimator, random_state)
 
     def fit(name: str, X: list[str], y: np.ndarray) -> Any:
-        rows, distinct_y = merge_repeats(X, y)
-        if name == TFIDF:
-            return clone(candidates[TFIDF]).fit(rows.texts, distinct_y)
         bert = clone(candidates[BERT]).set_callbacks(*callbacks)
-        if name == VOTE:
-            return mean_of(bert, clone(candidates[TFIDF])).fit(rows.texts, distinct_y)
-        return bert.fit(X, y).set_callbacks()
+        if name == BERT:
+            return bert.fit(X, y).set_callbacks()
+        rows, distinct_y = merge_repeats(X, y)
+        tfidf = clone(candidates[TFIDF])
+        return (tfidf if name == TFIDF else mean_of(bert, tfidf)).fit(rows.texts, distinct_y)
 
-    X_train, y_train, train_groups, X_test, y_test, held = _split(table, test_size, random_state)
+    train, test, how = _split(table, test_size, random_state)
+    texts, y = np.array(table.texts, dtype=object), table.labels
+    X_train, y_train = texts[train].tolist(), y[train]
+    X_test, y_test = texts[test].tolist(), y[test]
+
     choice = None
     if model == "best":
+        of_train = None if table.groups is None else table.groups[train]
         choice = choose_model(
-            candidates, X_train, y_train, groups=train_groups, random_state=random_state
+            candidates, X_train, y_train, groups=of_train, random_state=random_state
         )
     chosen = model if choice is None else choice.chosen
     fitted = fit(chosen, X_train, y_train)
     evaluation = evaluate(fitted, X_test, y_test, X_train=X_train, y_train=y_train)
     if experiment is not None:
-        comet.log_fit(experiment, fitted)
+        if chosen == BERT:
+            comet.log_fit(experiment, fitted)
         comet.log_evaluation(experiment, fitted, X_test, y_test, evaluation=evaluation)
 
     if refit:
-        fitted = fit(chosen, table.texts, table.labels)
+        fitted = fit(chosen, table.texts, y)
     remember(fitted, keep=useful)
     save_over(partial(save_classifier, fitted), destination, "filter", overwrite=overwrite)
     if experiment is not None:
         with logging_to(experiment, "the saved filter"):
-            if refit:
+            if refit and chosen == BERT:
                 comet.log_fit(experiment, fitted, prefix="refit_")
             comet.log_model(experiment, fitted)
 
-    distinct, distinct_y = merge_repeats(table.texts, table.labels)
+    distinct, distinct_y = merge_repeats(table.texts, y)
     return TrainingSummary(
         source=", ".join(table.sources),
         destination=str(destination),
         rows=len(table.texts),
         distinct=distinct.n_distinct,
         conflicts=distinct.n_conflicts,
-        labels=_count_labels(table.labels, np.array(distinct.texts, dtype=object), distinct_y),
+        labels=_count_labels(y, np.array(distinct.texts, dtype=object), distinct_y),
         n_train=len(merge_repeats(X_train, y_train)[0].texts),
         n_test=evaluation.n_distinct,
         evaluation=evaluation,
         refit=refit,
         seconds=perf_counter() - start,
         model=fitted,
-        notes=(*table.notes(), held),
+        notes=(*table.notes(), how),
         choice=choice,
         keep=useful,
     )
@@ -317,28 +323,32 @@ def _useful(keep: str | None, labels: np.ndarray) -> Any:
     return by_name[keep.casefold()]
 
 
-def _split(table: LabelTable, test_size: float, random_state: int | None) -> tuple[Any, ...]:
-    """Return texts, labels and groups to learn from, those to score on, and how they were split."""
-    texts, y, groups = np.array(table.texts, dtype=object), table.labels, table.groups
+def _split(
+    table: LabelTable, test_size: float, random_state: int | None
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """Return the rows to learn from and those to score on, and a sentence on how they differ."""
+    texts, y = np.array(table.texts, dtype=object), table.labels
     # A text that is held out is not learnt from, whatever its other rows say.
     is_test = np.isin(texts, texts[table.held_out]) if table.held_out.any() else table.held_out
     if is_test.any() and set(y[is_test]) == set(y) == set(y[~is_test]):
-        left = None if groups is None else groups[~is_test]
         how = "Scored on the texts that are marked in the column 'held_out'."
-        return texts[~is_test].tolist(), y[~is_test], left, texts[is_test].tolist(), y[is_test], how
+        return np.flatnonzero(~is_test), np.flatnonzero(is_test), how
 
-    row_numbers = np.arange(len(y))
-    X_train, X_test, y_train, y_test, train_rows, _ = dedup_train_test_split(
-        table.texts, y, row_numbers, test_size=test_size, groups=groups, random_state=random_state
+    *_, train, test = dedup_train_test_split(
+        table.texts,
+        y,
+        np.arange(len(y)),
+        test_size=test_size,
+        groups=table.groups,
+        random_state=random_state,
     )
-    if groups is None:
-        how = (
-            "Held out at random: the score is for texts like these. Pass --groups (groups=) with "
-            "the column of the page or firm, if there is one, for that of new pages or firms."
-        )
-        return X_train, y_train, None, X_test, y_test, how
-    how = "Whole groups are held out: the score is for new ones."
-    return X_train, y_train, groups[train_rows], X_test, y_test, how
+    if table.groups is not None:
+        return train, test, "Whole groups are held out: the score is for new ones."
+    how = (
+        "Held out at random: the score is for texts like these. Pass --groups (groups=) with "
+        "the column of the page or firm, if there is one, for that of new pages or firms."
+    )
+    return train, test, how
 
 
 def evaluate_filter(

@@ -69,18 +69,21 @@ class DuplicateFrequencyDisplay:
         with column_axes(self, ax) as ax:
             from matplotlib.ticker import LogFormatter
 
-            style = {"color": STYLES[0]["color"], "label": "rows with the text (left)"}
             [self.line_] = ax.plot(
-                ranks, occurrences, drawstyle="steps-post", marker=marker, **style
+                ranks,
+                occurrences,
+                drawstyle="steps-post",
+                color=STYLES[0]["color"],
+                marker=marker,
+                label="rows with the text (left)",
             )
-            style = {name: STYLES[1][name] for name in ("color", "linestyle")}
-            style["label"] = "share of all rows, to this rank (right)"
+            dashed = {name: STYLES[1][name] for name in ("color", "linestyle")}
             self.coverage_ax_ = ax.twinx()
             [self.coverage_line_] = self.coverage_ax_.plot(
-                covered_to, np.interp(covered_to, *points), marker=marker, **style
+                covered_to, np.interp(covered_to, *points), marker=marker, **dashed
             )
-            # The legend of the left axes names both lines.
-            ax.plot([], [], **style)
+            # For the legend of the left axes, which names both lines.
+            ax.plot([], [], label="share of all rows, to this rank (right)", **dashed)
             legend_above(ax)
 
             ax.set(
