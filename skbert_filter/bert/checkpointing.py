@@ -64,6 +64,7 @@ class Snapshots:
                 f"{_FILE} in checkpoint_dir={os.fspath(self._folder)!r} is damaged: {error}. "
                 "Remove it to begin again."
             ) from error
+
         if differences := _differences(identity, self._identity):
             raise ValueError(
                 f"checkpoint_dir={os.fspath(self._folder)!r} holds an unfinished training of other "
@@ -78,6 +79,7 @@ class Snapshots:
             "seeds": self.seeds,
             **{name: getattr(snapshot, name) for name in ("epoch", "step", "seconds", "history")},
         }
+
         self._file.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self._file)
         try:
@@ -99,7 +101,7 @@ class Snapshots:
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON has for a path or a number of NumPy's."""
+    """Return what JSON can hold of a path or of a number of NumPy."""
     return os.fspath(value) if isinstance(value, os.PathLike) else value.item()
 
 
