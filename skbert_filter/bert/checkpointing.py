@@ -62,14 +62,14 @@ class Snapshots:
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{_FILE} in checkpoint_dir={os.fspath(self._folder)!r} is damaged: {error}. "
-                "Remove it to begin again."
+                "Remove it to start again."
             ) from error
 
         if differences := _differences(identity, self._identity):
             raise ValueError(
                 f"checkpoint_dir={os.fspath(self._folder)!r} holds an unfinished training of other "
                 f"texts or parameters: {'; '.join(differences)}. Pass what it was begun with, or "
-                "another checkpoint_dir, or remove the folder to begin again."
+                "another checkpoint_dir, or remove the folder to start again."
             )
 
     def write(self, snapshot: Snapshot) -> None:
