@@ -119,6 +119,23 @@ def test_nothing_is_left_of_a_job_that_computed_nothing(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="temporary files have names")
+def test_the_texts_of_an_audit_are_in_no_file_that_a_kill_could_leave(tmp_path):
+    seen = set()
+
+    class Looking(Stopping):
+        def predict_proba(self, X):
+            seen.update(path for path in tmp_path.rglob("*") if path.is_file())
+            return super().predict_proba(X)
+
+    source, destination, options = make_parquet(tmp_path)
+    filter_corpus(
+        Looking().fit(["View All", "We make steel tools"], [0, 1]), source, destination, **options
+    )
+    known = ("in.parquet", "manifest.json", "lock", "scores.sqlite", "output")
+    assert {path.name for path in seen if not path.name.startswith(known)} == set()
+
+
 @pytest.fixture
 def interrupted(tmp_path):
     """Return a job that was interrupted in its third chunk."""

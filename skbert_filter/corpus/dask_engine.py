@@ -5,7 +5,7 @@ Knows nothing of the formats of files, which are read and written as on one mach
 
 import tempfile
 from collections import Counter
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +130,7 @@ def _filter_file(
             on_texts=[note],
         )
 
-        counts = {name: asdict(outcome)[name] for name in _COUNTS}
+        counts = {name: getattr(outcome, name) for name in _COUNTS}
         found = np.concatenate(hashes)
         np.savez(new_record, modified=modified, counts=list(counts.values()), digests=found)
         for new, target in ((made / file.name, output / file.name), (new_record, record)):
