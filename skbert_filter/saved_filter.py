@@ -112,8 +112,8 @@ class SavedFilterMixin(PlainParameters):
         Parameters
         ----------
         folder : str or path-like
-            The folder; or "web" for the bundled filter, which tells the main text of web pages
-            (label 1) from the rest (label 0) without having seen any labels of yours.
+            The folder; or "web" for the bundled filter, which separates the main text of
+            web pages (label 1) from the rest (label 0) without any labels of yours.
 
         Returns
         -------
@@ -123,7 +123,7 @@ class SavedFilterMixin(PlainParameters):
         Raises
         ------
         FileNotFoundError, ValueError
-            If the folder is no such folder, incomplete, damaged, changed or of a newer format.
+            If it is not such a folder, or incomplete, damaged, changed or of a newer format.
         """
         from skbert_filter.bert.checkpoint import load_filter
         from skbert_filter.bert.folder import METADATA
@@ -143,7 +143,7 @@ class SavedFilterMixin(PlainParameters):
             model.classes_ = np.array(own["classes"], dtype=np.dtype(own["classes_dtype"]))
             model.n_iter_ = len(own["history"]["loss"])
             if model._plain_labels() != own["classes"]:
-                raise ValueError(f"{own['classes']!r} are no labels of {model.classes_.dtype}.")
+                raise ValueError(f"{own['classes']!r} are not labels of {model.classes_.dtype}.")
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{METADATA} in {os.fspath(folder)!r} is not that of a filter: {error}. "

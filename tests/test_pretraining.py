@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skbert_filter.bert.architecture import Architecture
-from skbert_filter.bert.batching import pad, training_rows
+from skbert_filter.bert.batching import pad, training_batches
 from skbert_filter.bert.checkpointing import Snapshot, Snapshots
 from skbert_filter.bert.engine import import_keras
 from skbert_filter.bert.initialization import start_at_random
@@ -93,7 +93,7 @@ def test_a_tokenizer_without_a_mask_is_refused():
 )
 def test_batches_of_equal_tokens_hold_each_text_once(lengths, batch_size):
     lengths = np.array(lengths, np.int32)
-    batches = training_rows(lengths, batch_size, np.random.RandomState(0), equal_tokens=True)
+    batches = training_batches(lengths, batch_size, np.random.RandomState(0), equal_tokens=True)
     assert len(batches) == -(-len(lengths) // batch_size)
     assert all(len(rows) for rows in batches)
     assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
@@ -102,11 +102,11 @@ def test_batches_of_equal_tokens_hold_each_text_once(lengths, batch_size):
 def test_batches_of_equal_tokens_are_of_about_as_many():
     rng = np.random.RandomState(0)
     lengths = np.concatenate([rng.randint(3, 9, 4000), rng.randint(20, 101, 1000)])
-    tokens = [lengths[rows].sum() for rows in training_rows(lengths, 50, rng, equal_tokens=True)]
+    tokens = [lengths[rows].sum() for rows in training_batches(lengths, 50, rng, equal_tokens=True)]
     assert len(tokens) == 100
     assert min(tokens) / np.mean(tokens) > 0.8
     assert max(tokens) / np.mean(tokens) < 1.2
-    of_50_texts = [lengths[rows].sum() for rows in training_rows(lengths, 50, rng)]
+    of_50_texts = [lengths[rows].sum() for rows in training_batches(lengths, 50, rng)]
     assert max(of_50_texts) > 10 * min(of_50_texts)
 
 
@@ -383,7 +383,7 @@ def test_removal_leaves_other_files(snapshot, tmp_path):
 )
 def test_the_snapshot_of_another_training_is_refused(snapshot, tmp_path, changed, said):
     Snapshots(tmp_path, IDENTITY, {}, every=10).write(snapshot)
-    with pytest.raises(ValueError, match=f"checkpoint_dir=.*: {said}. Pass what it was begun"):
+    with pytest.raises(ValueError, match=f"checkpoint_dir=.*: {said}. Pass what it was started"):
         Snapshots(tmp_path, {**IDENTITY, **changed}, {}, every=10)
 
 
@@ -399,5 +399,5 @@ def test_a_damaged_snapshot_is_refused(snapshot, tmp_path, damage):
         save_file(snapshot.variables, file)
     else:
         save_file(snapshot.variables, file, {"skbert_filter": json.dumps({"identity": IDENTITY})})
-    with pytest.raises(ValueError, match=r"damaged: .* Remove it to begin again"):
+    with pytest.raises(ValueError, match=r"damaged: .* Remove it to start again"):
         Snapshots(tmp_path, IDENTITY, {}, every=10)

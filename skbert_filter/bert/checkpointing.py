@@ -62,13 +62,14 @@ class Snapshots:
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{_FILE} in checkpoint_dir={os.fspath(self._folder)!r} is damaged: {error}. "
-                "Remove it to begin again."
+                "Remove it to start again."
             ) from error
+
         if differences := _differences(identity, self._identity):
             raise ValueError(
                 f"checkpoint_dir={os.fspath(self._folder)!r} holds an unfinished training of other "
                 f"texts or parameters: {'; '.join(differences)}. Pass what it was begun with, or "
-                "another checkpoint_dir, or remove the folder to begin again."
+                "another checkpoint_dir, or remove the folder to start again."
             )
 
     def write(self, snapshot: Snapshot) -> None:
@@ -78,6 +79,7 @@ class Snapshots:
             "seeds": self.seeds,
             **{name: getattr(snapshot, name) for name in ("epoch", "step", "seconds", "history")},
         }
+
         self._file.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self._file)
         try:
@@ -99,7 +101,7 @@ class Snapshots:
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON has for a path or a number of NumPy's."""
+    """Return what JSON can hold of a path or of a number of NumPy."""
     return os.fspath(value) if isinstance(value, os.PathLike) else value.item()
 
 
