@@ -23,9 +23,8 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skbert_filter._doc_links import DocLinkMixin
-from skbert_filter.bert import auto_settings
 from skbert_filter.bert.architecture import Weights
-from skbert_filter.bert.auto_settings import TrainingPlan
+from skbert_filter.bert.auto_settings import plan_of_pretrainer
 from skbert_filter.bert.checkpoint import load_checkpoint, load_encoder
 from skbert_filter.bert.checkpointing import Snapshots
 from skbert_filter.bert.engine import check_not_forked, import_keras, versions
@@ -267,14 +266,13 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
 
         drawn = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=2)
         seeds = dict(zip(("weights", "training"), drawn.tolist(), strict=True))
-        n_epochs = auto_settings.pretraining_epochs(
-            self.epochs, n_texts=len(texts), batch_size=self.batch_size
-        )
-        context = self._init_callback_context(max_subtasks=n_epochs + (teacher is not None))
+        parameters = self.get_params(deep=False)
+        plan = plan_of_pretrainer(parameters, n_texts=len(texts), seed=seeds["training"])
+        context = self._init_callback_context(max_subtasks=plan.epochs + (teacher is not None))
         context.call_on_fit_task_begin(estimator=self, X=seen, y=y)
 
         rng = np.random.RandomState(seeds["weights"])
-        start = start_at_random(texts, self.get_params(deep=False), _HEAD, rng)
+        start = start_at_random(texts, parameters, _HEAD, rng)
         targets = [np.empty((len(texts), 0), np.float32)]
         if teacher is not None:
             targets.append(self._teach(texts, teacher, layer, context))
@@ -294,6 +292,7 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         snapshots = self._snapshots(hashes, seeds)
         if snapshots is not None:
             seeds = snapshots.seeds
+            plan = replace(plan, seed=seeds["training"])
 
         import_keras()
         from skbert_filter.bert.pretraining import pretrain
@@ -301,16 +300,7 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
 
         done = pretrain(
             task,
-            TrainingPlan(
-                epochs=n_epochs,
-                batch_size=self.batch_size,
-                learning_rate=auto_settings.pretraining_rate(
-                    self.learning_rate, hidden_size=self.hidden_size
-                ),
-                max_length=self.max_length,
-                seed=seeds["training"],
-                verbose=int(self.verbose),
-            ),
+            plan,
             EpochTasks(
                 context,
                 lambda weights: {"encoder_": task.encoder(weights)},

@@ -69,6 +69,29 @@ def plan_of_filter(
     )
 
 
+def plan_of_pretrainer(parameters: Mapping[str, Any], *, n_texts: int, seed: int) -> TrainingPlan:
+    """Return how a pretrainer of some parameters is trained.
+
+    "auto" is about 2,000 steps, in one pass to ten, at a peak rate of 6e-3, and of less in
+    proportion for a wider encoder.
+    """
+    n_epochs, rate, batch_size = (parameters[n] for n in ("epochs", "learning_rate", "batch_size"))
+    if n_epochs == "auto":
+        passes = round(_PRETRAINING_STEPS * batch_size / n_texts)
+        n_epochs = min(max(passes, 1), _MOST_PRETRAINING_EPOCHS)
+    if rate == "auto":
+        rate = _PRETRAINING_RATE * min(1.0, _WIDTH_OF_THAT_RATE / parameters["hidden_size"])
+
+    return TrainingPlan(
+        epochs=int(n_epochs),
+        batch_size=batch_size,
+        learning_rate=float(rate),
+        max_length=parameters["max_length"],
+        seed=seed,
+        verbose=int(parameters["verbose"]),
+    )
+
+
 def dropout(value: float | str, *, n_classes: int, from_checkpoint: bool) -> float:
     """Return the dropout of a fit: less where there is something to lose, or much to learn."""
     if value == "auto":
@@ -117,18 +140,3 @@ def learning_rate(value: float | str, *, n_classes: int, origin: Origin) -> floa
     if origin == "score":
         return _RATE_FROM_A_SCORE
     return min(_LEARNING_RATE * math.sqrt(n_classes / 2), _HIGHEST_LEARNING_RATE)
-
-
-def pretraining_epochs(value: int | str, *, n_texts: int, batch_size: int) -> int:
-    """Return the passes over unlabelled texts: about 2,000 steps, at least 1, at most 10."""
-    if value != "auto":
-        return int(value)
-    passes = round(_PRETRAINING_STEPS * batch_size / n_texts)
-    return min(max(passes, 1), _MOST_PRETRAINING_EPOCHS)
-
-
-def pretraining_rate(value: float | str, *, hidden_size: int) -> float:
-    """Return the peak of the learning rate: 6e-3, and less for a wider encoder in proportion."""
-    if value != "auto":
-        return float(value)
-    return _PRETRAINING_RATE * min(1.0, _WIDTH_OF_THAT_RATE / hidden_size)
