@@ -30,7 +30,7 @@ from skbert_filter.bert.checkpoint import load_checkpoint, load_encoder
 from skbert_filter.bert.checkpointing import Snapshots
 from skbert_filter.bert.engine import check_not_forked, import_keras, versions
 from skbert_filter.bert.folder import save_encoder
-from skbert_filter.bert.initialization import Start, start_at_random
+from skbert_filter.bert.initialization import start_at_random
 from skbert_filter.bert.pretrained import PretrainedEncoder
 from skbert_filter.bert.pretraining_targets import (
     shape_targets,
@@ -56,6 +56,9 @@ _NOT_COMPARED = ("tokenizer", "teacher", "checkpoint_dir", "max_seconds", "verbo
 
 # Texts of a stream that are looked at together.
 _CHUNK = 1 << 16
+
+# Of the architecture: no dropout, since a pretraining memorizes nothing, and no head of labels.
+_HEAD = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "n_logits": 0}
 
 _POSITIVE = Interval(Integral, 1, None, closed="left")
 
@@ -253,12 +256,6 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         """
         started = monotonic()
         check_not_forked()
-        if self.hidden_size % self.num_attention_heads:
-            raise ValueError(
-                f"hidden_size={self.hidden_size} is not a multiple of "
-                f"num_attention_heads={self.num_attention_heads}. Change one of them."
-            )
-
         teacher, layer = self._teacher()
         read = partial(cut, max_length=self.max_length)
         texts, n_texts = distinct_texts(X, read)
@@ -277,7 +274,7 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         context.call_on_fit_task_begin(estimator=self, X=seen, y=y)
 
         rng = np.random.RandomState(seeds["weights"])
-        start = self._start(texts, rng)
+        start = start_at_random(texts, self.get_params(deep=False), _HEAD, rng)
         targets = [np.empty((len(texts), 0), np.float32)]
         if teacher is not None:
             targets.append(self._teach(texts, teacher, layer, context))
@@ -356,27 +353,6 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
             snapshots.remove()
         context.call_on_fit_task_end(estimator=self, X=seen, y=y)
         return self
-
-    def _start(self, texts: Sequence[str], rng: np.random.RandomState) -> Start:
-        """Return the tokenizer and random weights."""
-        sizes = {
-            "hidden_size": self.hidden_size,
-            "intermediate_size": self.intermediate_size or 4 * self.hidden_size,
-            "num_hidden_layers": self.num_hidden_layers,
-            "num_attention_heads": self.num_attention_heads,
-            "max_position_embeddings": self.max_length,
-            "hidden_dropout_prob": 0.0,
-            "attention_probs_dropout_prob": 0.0,
-            "n_logits": 0,
-        }
-        return start_at_random(
-            texts,
-            tokenizer=self.tokenizer,
-            vocab_size=self.vocab_size,
-            lowercase=self.lowercase,
-            sizes=sizes,
-            rng=rng,
-        )
 
     def _teacher(self) -> tuple[PretrainedEncoder | None, int]:
         """Return the teacher and its layer."""

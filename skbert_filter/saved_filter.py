@@ -69,9 +69,9 @@ class SavedFilterMixin(PlainParameters):
             "training_record": self.training_record_,
             "fingerprint": self.fingerprint_,
         }
-        from skbert_filter.bert.folder import save_folder
+        from skbert_filter.bert.folder import save_filter
 
-        save_folder(folder, self._state, [str(label) for label in labels], own)
+        save_filter(folder, self._state, [str(label) for label in labels], own)
 
     def export_onnx(self, path):
         """Write the fitted filter as one file that runs in plain ONNX Runtime.
@@ -112,8 +112,8 @@ class SavedFilterMixin(PlainParameters):
         Parameters
         ----------
         folder : str or path-like
-            The folder; or "web" for the bundled filter, which tells the main text of web pages
-            (label 1) from the rest (label 0) without having seen any labels of yours.
+            The folder; or "web" for the bundled filter, which separates the main text of
+            web pages (label 1) from the rest (label 0) without any labels of yours.
 
         Returns
         -------
@@ -123,12 +123,12 @@ class SavedFilterMixin(PlainParameters):
         Raises
         ------
         FileNotFoundError, ValueError
-            If the folder is no such folder, incomplete, damaged, changed or of a newer format.
+            If it is not such a folder, or incomplete, damaged, changed or of a newer format.
         """
-        from skbert_filter.bert.checkpoint import load_folder
+        from skbert_filter.bert.checkpoint import load_filter
         from skbert_filter.bert.folder import METADATA
 
-        state, own = load_folder(folder)
+        state, own = load_filter(folder)
         if own["parameters"].get("probabilities") == "sigmoid":
             raise ValueError(
                 f"{os.fspath(folder)!r} was saved with probabilities='sigmoid', which is gone: "
@@ -143,7 +143,7 @@ class SavedFilterMixin(PlainParameters):
             model.classes_ = np.array(own["classes"], dtype=np.dtype(own["classes_dtype"]))
             model.n_iter_ = len(own["history"]["loss"])
             if model._plain_labels() != own["classes"]:
-                raise ValueError(f"{own['classes']!r} are no labels of {model.classes_.dtype}.")
+                raise ValueError(f"{own['classes']!r} are not labels of {model.classes_.dtype}.")
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{METADATA} in {os.fspath(folder)!r} is not that of a filter: {error}. "

@@ -25,8 +25,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit
 
 from skbert_filter import DedupPredictor, SmallBertTextFilter, filter_corpus
-from skbert_filter.inspection import tfidf_baseline
+from skbert_filter.inspection import tfidf_baseline, tfidf_shape_baseline
 from skbert_filter.integrations.dask import filter_dataframe
+from skbert_filter.saved_models import save_classifier
 
 both_ways = pytest.mark.parametrize("shuffle", [False, True], ids=["remembered", "shuffled"])
 
@@ -342,13 +343,14 @@ def test_a_filter_takes_one_thread_for_each_thread_of_a_worker(client):
     assert set(client.run(granted_threads).values()) == {1}
 
 
-def test_a_saved_filter_is_read_from_its_folder(saved, binary, snippets):
-    ddf = dd.from_pandas(pd.DataFrame({"text": snippets[0]}), npartitions=2)
-    kept = filter_dataframe(ddf, saved, keep="keep").compute()
-    assert kept["text"].tolist() == [
-        text for text, label in zip(snippets[0], binary.predict(snippets[0]), strict=True)
-        if label == "keep"
-    ]  # fmt: skip
+@pytest.mark.parametrize("kind", ["filter", "tfidf"])
+def test_a_saved_classifier_is_read_from_its_folder(kind, binary, snippets, tmp_path):
+    model = binary if kind == "filter" else tfidf_shape_baseline().fit(*snippets)
+    save_classifier(model, tmp_path / "model")
+    texts = np.array(snippets[0])
+    ddf = dd.from_pandas(pd.DataFrame({"text": texts}), npartitions=2)
+    kept = filter_dataframe(ddf, tmp_path / "model", keep="keep").compute()
+    assert kept["text"].tolist() == texts[model.predict(snippets[0]) == "keep"].tolist()
 
 
 @pytest.fixture

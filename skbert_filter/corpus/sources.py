@@ -135,6 +135,11 @@ def check_folder(folder: Path, names: Iterable[str], *, overwrite: bool) -> None
     """Refuse a folder that cannot be written, or holds other files than a job would replace."""
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} is a file, but the source a folder. Name a folder.")
+    if find_format(folder) is not None:
+        raise ValueError(
+            f"The source is a folder, and the output is another with files of the same names, but "
+            f"{folder} is the name of a file. Name a folder, such as {folder.with_suffix('')}."
+        )
     if not folder.absolute().parent.is_dir():
         raise FileNotFoundError(f"There is no folder {folder.parent} for {folder.name}. Create it.")
 

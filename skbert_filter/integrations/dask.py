@@ -57,9 +57,9 @@ def filter_dataframe(
     ddf : dask.dataframe.DataFrame
         The rows. Divisions need not be known, partitions may be empty.
     model : classifier or str or Path
-        Any fitted text classifier; a folder written by `SmallBertTextFilter.save_pretrained`; or
-        ``registry://workspace/name:version`` of Comet's model registry. It is read here, and sent
-        to each worker, not with each partition.
+        Any fitted text classifier; a folder written by `SmallBertTextFilter.save_pretrained` or
+        ``skbert-filter train``; or ``registry://workspace/name:version`` of Comet's model registry.
+        It is read here, and sent to each worker, not with each partition.
     text : str, default="text"
         The column with the texts.
     keep : label, default=1
@@ -274,9 +274,9 @@ def _loaded(model: Any) -> Any:
         from skbert_filter.integrations.comet import load_model
 
         return load_model(model, trust=False)
-    from skbert_filter.text_filter import SmallBertTextFilter
+    from skbert_filter.saved_models import load_saved
 
-    return SmallBertTextFilter.from_pretrained(model)
+    return load_saved(model)
 
 
 def _check_columns(ddf: dd.DataFrame, text: str, columns: tuple[str, str] | None) -> None:
