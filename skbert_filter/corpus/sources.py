@@ -13,9 +13,7 @@ from skbert_filter.io.columns import check_no_nulls, check_text_column, valid_te
 from skbert_filter.io.decoding import check_encoding
 from skbert_filter.io.formats import find_format
 from skbert_filter.io.lines import TEXT
-from skbert_filter.io.reading import TableReader, open_rows
-
-STANDARD = Path("-")
+from skbert_filter.io.reading import STANDARD, TableReader, open_rows
 
 
 @dataclass(frozen=True)
