@@ -6,15 +6,12 @@ Imports no engine.
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skbert_filter.validation import PlainParameters
-
-if TYPE_CHECKING:
-    from skbert_filter.bert.state import BertState
 
 # Parameters of earlier versions, on which no answer depends.
 _DROPPED = {
@@ -26,18 +23,7 @@ _DROPPED = {
 class SavedFilterMixin(PlainParameters):
     """`save_pretrained`, `from_pretrained` and `export_onnx` of a filter."""
 
-    if TYPE_CHECKING:
-        classes_: np.ndarray
-        history_: dict[str, list[float]]
-        training_record_: dict[str, Any]
-        n_iter_: int
-        _state: BertState
-
-        @property
-        def fingerprint_(self) -> str: ...
-        def _validate_params(self) -> None: ...
-
-    def save_pretrained(self, folder):
+    def save_pretrained(self: Any, folder):
         """Save the fitted filter as a folder of JSON and safetensors.
 
         Parameters
@@ -48,10 +34,8 @@ class SavedFilterMixin(PlainParameters):
 
         Raises
         ------
-        FileExistsError
-            If the folder holds anything.
-        TypeError
-            If the labels are not str, int, float or bool.
+        FileExistsError, TypeError
+            If the folder holds anything, or a label is not a str, int, float or bool.
 
         Notes
         -----
@@ -73,7 +57,7 @@ class SavedFilterMixin(PlainParameters):
 
         save_filter(folder, self._state, [str(label) for label in labels], own)
 
-    def export_onnx(self, path):
+    def export_onnx(self: Any, path):
         """Write the fitted filter as one file that runs in plain ONNX Runtime.
 
         Parameters
@@ -83,10 +67,8 @@ class SavedFilterMixin(PlainParameters):
 
         Raises
         ------
-        FileExistsError
-            If it exists.
-        TypeError
-            If the labels are not str, int, float or bool.
+        FileExistsError, TypeError
+            If it exists, or a label is not a str, int, float or bool.
 
         Notes
         -----
@@ -138,7 +120,7 @@ class SavedFilterMixin(PlainParameters):
             )
 
         try:
-            model = cls(**{k: v for k, v in own["parameters"].items() if k not in _DROPPED})
+            model: Any = cls(**{k: v for k, v in own["parameters"].items() if k not in _DROPPED})
             model._validate_params()
             model.classes_ = np.array(own["classes"], dtype=np.dtype(own["classes_dtype"]))
             model.n_iter_ = len(own["history"]["loss"])
@@ -160,7 +142,7 @@ class SavedFilterMixin(PlainParameters):
             )
         return model
 
-    def _plain_labels(self) -> list[Any]:
+    def _plain_labels(self: Any) -> list[Any]:
         labels = self.classes_.tolist()
         if not {type(label) for label in labels} <= {str, int, float, bool}:
             raise TypeError(
