@@ -165,3 +165,53 @@ def test_a_label_to_keep_that_is_not_there_is_refused(snippets, tmp_path):
     pd.DataFrame({"text": texts, "label": y}).to_csv(tmp_path / "labels.csv", index=False)
     with pytest.raises(ValueError, match="keep='good' is not one of the labels: discard, keep"):
         train_filter(tmp_path / "labels.csv", tmp_path / "model", keep="good")
+
+
+@pytest.fixture(scope="module")
+def trained(snippets, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    texts, y = snippets
+    pd.DataFrame({"text": texts, "label": y}).to_csv(folder / "labels.csv", index=False)
+    pd.DataFrame({"text": [*texts, "Menu"]}).to_csv(folder / "corpus.csv", index=False)
+    train_filter(folder / "labels.csv", folder / "model", estimator=SMALL, random_state=0)
+    return folder
+
+
+def test_a_threshold_is_chosen_by_recall_or_precision_on_texts_out_of_fold(trained, tmp_path):
+    kept = {}
+    for aim, value in [("recall", 0.5), ("recall", 0.95), ("precision", 0.9), ("precision", 0.5)]:
+        summary = filter_corpus(
+            trained / "model",
+            trained / "corpus.csv",
+            tmp_path / f"{aim}{value}.csv",
+            **{aim: value},
+        )
+        chosen = summary.chosen
+        assert chosen.achieved >= value
+        assert chosen.low < chosen.achieved <= chosen.high
+        assert summary.threshold == chosen.threshold
+        assert str(chosen) in str(summary)
+        kept[aim, value] = summary.kept
+    assert kept["recall", 0.95] > kept["recall", 0.5]
+    assert kept["precision", 0.5] >= kept["precision", 0.9]
+
+    record = load_saved(trained / "model").training_record_["out_of_fold"]
+    texts = pd.read_csv(trained / "labels.csv").drop_duplicates("text")
+    assert len(texts) - 3 <= chosen.n_texts <= len(texts)
+    assert record["useful"].count("1") == pytest.approx((texts.label == "keep").sum(), abs=3)
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "message"),
+    [
+        ("web", {"recall": 0.9}, "remembers no probabilities"),
+        (None, {"recall": 0.9, "threshold": 0.5}, "threshold and recall were passed"),
+        (None, {"recall": 0.9, "keep": "discard"}, "those of the label 'keep', and keep is 'disc"),
+        (None, {"recall": 2}, "recall == 2"),
+    ],
+)
+def test_a_threshold_that_cannot_be_chosen_is_refused(trained, tmp_path, model, options, message):
+    model = model or trained / "model"
+    with pytest.raises(ValueError, match=message):
+        filter_corpus(model, trained / "corpus.csv", tmp_path / "kept.csv", **options)
+    assert not list(tmp_path.iterdir())

@@ -272,6 +272,12 @@ def predict(
             min=0, max=1, help="The probability to keep from.  [default: as the filter predicts]"
         ),
     ] = None,
+    recall: Annotated[
+        float | None, Option(min=0, max=1, help="Keep this share of the useful texts.")
+    ] = None,
+    precision: Annotated[
+        float | None, Option(min=0, max=1, help="Keep so little that this share of it is useful.")
+    ] = None,
     columns: Annotated[
         str | None,
         Option(metavar="LABEL,PROBABILITY", help="Write all rows, and two columns of these names."),
@@ -315,6 +321,8 @@ def predict(
             text=text,
             keep=keep,
             threshold=threshold,
+            recall=recall,
+            precision=precision,
             columns=None if columns is None else columns.split(","),
             nulls=nulls,
             encoding=encoding,

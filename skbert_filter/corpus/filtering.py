@@ -3,18 +3,21 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from numbers import Real
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
 
 import pandas as pd
 from sklearn.frozen import FrozenEstimator
+from sklearn.utils import check_scalar
 
 from skbert_filter.corpus.classifiers import load_classifier
 from skbert_filter.corpus.job import Job, check_outputs, check_paths
 from skbert_filter.corpus.resume import Journal, Partial, partial_folder, partial_output
 from skbert_filter.corpus.rows import Examples, Outcome, Progress, audited, filter_rows
 from skbert_filter.corpus.sources import STANDARD, list_sources
+from skbert_filter.corpus.thresholds import ChosenThreshold, choose_threshold
 from skbert_filter.dedup_predictor import DedupPredictor
 from skbert_filter.duplicates.distinct import (
     Decider,
@@ -62,6 +65,8 @@ class FilterSummary(Report):
         are kept.
     seconds : float
         Time from opening the source to the finished destination.
+    chosen : ChosenThreshold or None
+        How the threshold was chosen by `recall` or `precision`, and what it does.
     examples : DataFrame
         The most frequent texts of the "kind" "kept" and "discarded", and those whose probability
         is "near" the threshold: "text", its first 200 letters, "rows" and "probability". Empty on
@@ -86,6 +91,7 @@ class FilterSummary(Report):
     doubtful: int
     recovered: int
     seconds: float
+    chosen: ChosenThreshold | None
     examples: pd.DataFrame
 
     @property
@@ -151,6 +157,7 @@ class FilterSummary(Report):
             f"{counted(self.rows, 'row')} of {source}{files}: "
             f"{counted(self.distinct, 'distinct text')}.",
             done,
+            *([str(self.chosen)] if self.chosen else []),
             *self.notes,
             f"{self.seconds:.1f} seconds, {self.rows_per_second:,.0f} rows per second.",
         ]
@@ -194,6 +201,8 @@ def filter_corpus(
     text: str = "text",
     keep: Any = None,
     threshold: float | None = None,
+    recall: float | None = None,
+    precision: float | None = None,
     columns: Sequence[str] | None = None,
     nulls: Nulls = "error",
     encoding: str | None = None,
@@ -234,6 +243,10 @@ def filter_corpus(
     threshold : float, default=None
         Keep texts for which the probability of `keep` is this or more. None: those for which
         ``model.predict`` gives it.
+    recall, precision : float, default=None
+        In place of `threshold`: the highest that keeps this share of the useful texts, or the
+        lowest at which this share of what is kept is useful, on labelled texts out of fold, whose
+        probabilities `train_filter` saves with the model.
     columns : (str, str), default=None
         The names of two columns (or members) to add to all rows, instead of keeping some: the
         label and the probability of `keep`, such as ``("label", "probability")``.
@@ -320,6 +333,7 @@ def filter_corpus(
     source, destination = Path(source), Path(destination)
     audit = None if audit is None else Path(audit)
     names = check_options(threshold, columns, nulls)
+    _check_aims(threshold, recall, precision)
     check_encoding(encoding)
     files = list_sources(source)
     check_paths(source, destination, audit, {"model": model, "store": store})
@@ -332,6 +346,10 @@ def filter_corpus(
     classifier = load_classifier(model, trust=trust)
     if keep is None:
         keep = label_to_keep(classifier)
+    chosen = None
+    if recall is not None or precision is not None:
+        chosen = choose_threshold(classifier, keep, recall=recall, precision=precision)
+        threshold = chosen.threshold
     if store is not None:
         if isinstance(classifier, DedupPredictor):
             raise ValueError(
@@ -381,12 +399,22 @@ def filter_corpus(
         audit=None if audit is None else str(audit),
         keep=decider.keep,
         threshold=threshold,
+        chosen=chosen,
         columns=names,
         files=len(files),
         **asdict(outcome),
         discarded=outcome.rows - outcome.nulls - outcome.kept,
         seconds=perf_counter() - start,
     )
+
+
+def _check_aims(threshold: float | None, recall: float | None, precision: float | None) -> None:
+    given = {"threshold": threshold, "recall": recall, "precision": precision}
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) > 1:
+        raise ValueError(f"{named[0]} and {named[1]} were passed. Pass one of them.")
+    for name in named:
+        check_scalar(given[name], name, Real, min_val=0, max_val=1)
 
 
 def _check_engine(

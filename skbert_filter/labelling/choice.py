@@ -1,7 +1,7 @@
 """Which classifier to save: the filter, unless another is better by more than chance."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from skbert_filter.inspection.significance import (
     mcnemar_test,
     p_text,
 )
-from skbert_filter.inspection.suspects import out_of_fold
+from skbert_filter.inspection.suspects import OutOfFold, out_of_fold
 from skbert_filter.printing import Report
 
 BERT, TFIDF, VOTE = "bert", "tfidf", "vote"
@@ -34,11 +34,14 @@ class ModelChoice(Report):
         "accuracy", "f1" and "average_precision" of each, where every distinct text counts once.
     test : McNemarTest
         The filter against the most accurate of the others.
+    out_of_fold : OutOfFold
+        The probabilities of the chosen one.
     """
 
     chosen: str
     scores: pd.DataFrame
     test: McNemarTest
+    out_of_fold: OutOfFold
 
     def __str__(self) -> str:
         scores = ", ".join(f"{NAMES[str(n)]} {a:.3f}" for n, a in self.scores["accuracy"].items())
@@ -82,7 +85,8 @@ def choose_model(
     test = mcnemar_test(right[BERT], right[other], names=(NAMES[BERT], NAMES[other]))
 
     is_better = test.only_second > test.only_first and test.p_value < LEVEL
-    return ModelChoice(other if is_better else BERT, scores, test)
+    chosen = other if is_better else BERT
+    return ModelChoice(chosen, scores, test, replace(answers, pred_probs=proba[chosen]))
 
 
 def _scores(codes: np.ndarray, proba: np.ndarray) -> dict[str, float]:

@@ -14,6 +14,7 @@ from sklearn.base import clone
 
 from skbert_filter.bert.folder import check_can_save, save_over
 from skbert_filter.corpus import load_classifier
+from skbert_filter.corpus.thresholds import as_record
 from skbert_filter.duplicates.keys import stable_hashes
 from skbert_filter.duplicates.splits import dedup_train_test_split
 from skbert_filter.duplicates.training_rows import merge_repeats
@@ -273,10 +274,11 @@ def train_filter(
             comet.log_fit(experiment, fitted)
         comet.log_evaluation(experiment, fitted, X_test, y_test, evaluation=evaluation)
 
+    honest = _honest_probabilities(useful, fitted, X_test, y_test, choice)
     if refit:
         fitted = fit(chosen, table.texts, y)
     learnt = table.texts if refit else X_train
-    remember(fitted, keep=useful, texts=_hashes(learnt))
+    remember(fitted, keep=useful, texts=_hashes(learnt), out_of_fold=honest)
     save_over(partial(save_classifier, fitted), destination, "filter", overwrite=overwrite)
     if experiment is not None:
         with logging_to(experiment, "the saved filter"):
@@ -323,6 +325,23 @@ def _useful(keep: str | None, labels: np.ndarray) -> Any:
             f"keep={keep!r} is not one of the labels: {', '.join(map(str, classes[:10]))}."
         )
     return by_name[keep.casefold()]
+
+
+def _honest_probabilities(
+    useful: Any, model: Any, X_test: list[str], y_test: np.ndarray, choice: ModelChoice | None
+) -> dict[str, str] | None:
+    """Return what models thought of texts before they learnt them, for a threshold to be chosen."""
+    if useful is None:
+        return None
+    test, labels = merge_repeats(X_test, y_test)
+    probability = model.predict_proba(test.texts)[:, list(model.classes_).index(useful)]
+    is_useful = labels == useful
+    if choice is not None:
+        found = choice.out_of_fold
+        column = found.classes.tolist().index(useful)
+        probability = np.concatenate([found.pred_probs[:, column], probability])
+        is_useful = np.concatenate([found.labels == column, is_useful])
+    return as_record(probability, is_useful)
 
 
 def _split(
