@@ -23,14 +23,13 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skbert_filter._doc_links import DocLinkMixin
-from skbert_filter.bert import auto_settings
 from skbert_filter.bert.architecture import Weights
-from skbert_filter.bert.auto_settings import TrainingPlan
+from skbert_filter.bert.auto_settings import plan_of_pretrainer
 from skbert_filter.bert.checkpoint import load_checkpoint, load_encoder
 from skbert_filter.bert.checkpointing import Snapshots
 from skbert_filter.bert.engine import check_not_forked, import_keras, versions
 from skbert_filter.bert.folder import save_encoder
-from skbert_filter.bert.initialization import Start, start_at_random
+from skbert_filter.bert.initialization import start_at_random
 from skbert_filter.bert.pretrained import PretrainedEncoder
 from skbert_filter.bert.pretraining_targets import (
     shape_targets,
@@ -56,6 +55,9 @@ _NOT_COMPARED = ("tokenizer", "teacher", "checkpoint_dir", "max_seconds", "verbo
 
 # Texts of a stream that are looked at together.
 _CHUNK = 1 << 16
+
+# Of the architecture: no dropout, since a pretraining memorizes nothing, and no head of labels.
+_HEAD = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "n_logits": 0}
 
 _POSITIVE = Interval(Integral, 1, None, closed="left")
 
@@ -253,12 +255,6 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         """
         started = monotonic()
         check_not_forked()
-        if self.hidden_size % self.num_attention_heads:
-            raise ValueError(
-                f"hidden_size={self.hidden_size} is not a multiple of "
-                f"num_attention_heads={self.num_attention_heads}. Change one of them."
-            )
-
         teacher, layer = self._teacher()
         read = partial(cut, max_length=self.max_length)
         texts, n_texts = distinct_texts(X, read)
@@ -270,14 +266,13 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
 
         drawn = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=2)
         seeds = dict(zip(("weights", "training"), drawn.tolist(), strict=True))
-        n_epochs = auto_settings.pretraining_epochs(
-            self.epochs, n_texts=len(texts), batch_size=self.batch_size
-        )
-        context = self._init_callback_context(max_subtasks=n_epochs + (teacher is not None))
+        parameters = self.get_params(deep=False)
+        plan = plan_of_pretrainer(parameters, n_texts=len(texts), seed=seeds["training"])
+        context = self._init_callback_context(max_subtasks=plan.epochs + (teacher is not None))
         context.call_on_fit_task_begin(estimator=self, X=seen, y=y)
 
         rng = np.random.RandomState(seeds["weights"])
-        start = self._start(texts, rng)
+        start = start_at_random(texts, parameters, _HEAD, rng)
         targets = [np.empty((len(texts), 0), np.float32)]
         if teacher is not None:
             targets.append(self._teach(texts, teacher, layer, context))
@@ -297,6 +292,7 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         snapshots = self._snapshots(hashes, seeds)
         if snapshots is not None:
             seeds = snapshots.seeds
+            plan = replace(plan, seed=seeds["training"])
 
         import_keras()
         from skbert_filter.bert.pretraining import pretrain
@@ -304,16 +300,7 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
 
         done = pretrain(
             task,
-            TrainingPlan(
-                epochs=n_epochs,
-                batch_size=self.batch_size,
-                learning_rate=auto_settings.pretraining_rate(
-                    self.learning_rate, hidden_size=self.hidden_size
-                ),
-                max_length=self.max_length,
-                seed=seeds["training"],
-                verbose=int(self.verbose),
-            ),
+            plan,
             EpochTasks(
                 context,
                 lambda weights: {"encoder_": task.encoder(weights)},
@@ -356,27 +343,6 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
             snapshots.remove()
         context.call_on_fit_task_end(estimator=self, X=seen, y=y)
         return self
-
-    def _start(self, texts: Sequence[str], rng: np.random.RandomState) -> Start:
-        """Return the tokenizer and random weights."""
-        sizes = {
-            "hidden_size": self.hidden_size,
-            "intermediate_size": self.intermediate_size or 4 * self.hidden_size,
-            "num_hidden_layers": self.num_hidden_layers,
-            "num_attention_heads": self.num_attention_heads,
-            "max_position_embeddings": self.max_length,
-            "hidden_dropout_prob": 0.0,
-            "attention_probs_dropout_prob": 0.0,
-            "n_logits": 0,
-        }
-        return start_at_random(
-            texts,
-            tokenizer=self.tokenizer,
-            vocab_size=self.vocab_size,
-            lowercase=self.lowercase,
-            sizes=sizes,
-            rng=rng,
-        )
 
     def _teacher(self) -> tuple[PretrainedEncoder | None, int]:
         """Return the teacher and its layer."""

@@ -6,15 +6,12 @@ Imports no engine.
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skbert_filter.validation import PlainParameters
-
-if TYPE_CHECKING:
-    from skbert_filter.bert.state import BertState
 
 # Parameters of earlier versions, on which no answer depends.
 _DROPPED = {
@@ -26,18 +23,7 @@ _DROPPED = {
 class SavedFilterMixin(PlainParameters):
     """`save_pretrained`, `from_pretrained` and `export_onnx` of a filter."""
 
-    if TYPE_CHECKING:
-        classes_: np.ndarray
-        history_: dict[str, list[float]]
-        training_record_: dict[str, Any]
-        n_iter_: int
-        _state: BertState
-
-        @property
-        def fingerprint_(self) -> str: ...
-        def _validate_params(self) -> None: ...
-
-    def save_pretrained(self, folder):
+    def save_pretrained(self: Any, folder):
         """Save the fitted filter as a folder of JSON and safetensors.
 
         Parameters
@@ -48,10 +34,8 @@ class SavedFilterMixin(PlainParameters):
 
         Raises
         ------
-        FileExistsError
-            If the folder holds anything.
-        TypeError
-            If the labels are not str, int, float or bool.
+        FileExistsError, TypeError
+            If the folder holds anything, or a label is not a str, int, float or bool.
 
         Notes
         -----
@@ -69,11 +53,11 @@ class SavedFilterMixin(PlainParameters):
             "training_record": self.training_record_,
             "fingerprint": self.fingerprint_,
         }
-        from skbert_filter.bert.folder import save_folder
+        from skbert_filter.bert.folder import save_filter
 
-        save_folder(folder, self._state, [str(label) for label in labels], own)
+        save_filter(folder, self._state, [str(label) for label in labels], own)
 
-    def export_onnx(self, path):
+    def export_onnx(self: Any, path):
         """Write the fitted filter as one file that runs in plain ONNX Runtime.
 
         Parameters
@@ -83,10 +67,8 @@ class SavedFilterMixin(PlainParameters):
 
         Raises
         ------
-        FileExistsError
-            If it exists.
-        TypeError
-            If the labels are not str, int, float or bool.
+        FileExistsError, TypeError
+            If it exists, or a label is not a str, int, float or bool.
 
         Notes
         -----
@@ -112,8 +94,8 @@ class SavedFilterMixin(PlainParameters):
         Parameters
         ----------
         folder : str or path-like
-            The folder; or "web" for the bundled filter, which tells the main text of web pages
-            (label 1) from the rest (label 0) without having seen any labels of yours.
+            The folder; or "web" for the bundled filter, which separates the main text of
+            web pages (label 1) from the rest (label 0) without any labels of yours.
 
         Returns
         -------
@@ -123,12 +105,12 @@ class SavedFilterMixin(PlainParameters):
         Raises
         ------
         FileNotFoundError, ValueError
-            If the folder is no such folder, incomplete, damaged, changed or of a newer format.
+            If it is not such a folder, or incomplete, damaged, changed or of a newer format.
         """
-        from skbert_filter.bert.checkpoint import load_folder
+        from skbert_filter.bert.checkpoint import load_filter
         from skbert_filter.bert.folder import METADATA
 
-        state, own = load_folder(folder)
+        state, own = load_filter(folder)
         if own["parameters"].get("probabilities") == "sigmoid":
             raise ValueError(
                 f"{os.fspath(folder)!r} was saved with probabilities='sigmoid', which is gone: "
@@ -138,12 +120,12 @@ class SavedFilterMixin(PlainParameters):
             )
 
         try:
-            model = cls(**{k: v for k, v in own["parameters"].items() if k not in _DROPPED})
+            model: Any = cls(**{k: v for k, v in own["parameters"].items() if k not in _DROPPED})
             model._validate_params()
             model.classes_ = np.array(own["classes"], dtype=np.dtype(own["classes_dtype"]))
             model.n_iter_ = len(own["history"]["loss"])
             if model._plain_labels() != own["classes"]:
-                raise ValueError(f"{own['classes']!r} are no labels of {model.classes_.dtype}.")
+                raise ValueError(f"{own['classes']!r} are not labels of {model.classes_.dtype}.")
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{METADATA} in {os.fspath(folder)!r} is not that of a filter: {error}. "
@@ -160,7 +142,7 @@ class SavedFilterMixin(PlainParameters):
             )
         return model
 
-    def _plain_labels(self) -> list[Any]:
+    def _plain_labels(self: Any) -> list[Any]:
         labels = self.classes_.tolist()
         if not {type(label) for label in labels} <= {str, int, float, bool}:
             raise TypeError(

@@ -291,6 +291,7 @@ class SmallBertTextFilter(
             sample_weight, texts, dtype=np.float64, ensure_non_negative=True
         )
 
+        # Rows of weight 0 are as if they were not there.
         used = np.flatnonzero(weights)
         used_texts = [texts[i] for i in used]
         classes, codes = np.unique(labels[used], return_inverse=True)
@@ -300,10 +301,12 @@ class SmallBertTextFilter(
                 f"y has one class only ({classes.tolist()[0]!r}) where the weight is not 0. "
                 "Pass labels of at least two classes."
             )
+
         grouped = None
         if groups is not None:
             grouped = used_texts, codes, group_codes(groups, len(texts))[0][used]
 
+        # Equal texts become one, with one label.
         rows = training_rows(
             used_texts,
             codes,
@@ -325,7 +328,8 @@ class SmallBertTextFilter(
         drawn = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=3)
         seeds = dict(zip(("split", "weights", "training"), drawn.tolist(), strict=True))
 
-        # Construction stays free of the tokenizers library, as of Keras.
+        # What the fit starts from, and how long it takes. Construction stays free of the tokenizers
+        # library, as of Keras.
         from skbert_filter.bert.initialization import find_encoder, start_of_filter
 
         parameters = self.get_params(deep=False)
@@ -335,6 +339,7 @@ class SmallBertTextFilter(
         holds_out = self.early_stopping and (self.early_stopping != "auto" or origin != "score")
         if validation is None and holds_out:
             rows, validation = self._hold_out(rows, n_classes, seeds["split"], grouped)
+
         plan = auto_settings.plan_of_filter(
             parameters,
             n_texts=len(rows.texts),
@@ -343,6 +348,7 @@ class SmallBertTextFilter(
             seed=seeds["training"],
         )
 
+        # The training.
         context = self._init_callback_context(max_subtasks=plan.epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         rng = np.random.RandomState(seeds["weights"])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skbert_filter import SmallBertTextFilter
+from skbert_filter import SmallBertPretrainer, SmallBertTextFilter
 from skbert_filter.bert import auto_settings
 
 
@@ -86,14 +86,16 @@ def test_a_filter_at_its_defaults_learns_many_classes(of_many_classes):
     ],
 )
 def test_pretraining_takes_about_2000_steps(n_texts, batch_size, expected):
-    asked = {"n_texts": n_texts, "batch_size": batch_size}
-    assert auto_settings.pretraining_epochs("auto", **asked) == expected
-    assert auto_settings.pretraining_epochs(3, **asked) == 3
+    assert pretraining(n_texts, batch_size=batch_size).epochs == expected
+    assert pretraining(n_texts, batch_size=batch_size, epochs=3).epochs == 3
 
 
 def test_wider_encoders_are_pretrained_at_a_lower_rate():
-    rates = [
-        auto_settings.pretraining_rate("auto", hidden_size=width) for width in (8, 32, 64, 128)
-    ]
+    rates = [pretraining(9, hidden_size=width).learning_rate for width in (8, 32, 64, 128)]
     assert rates == [6e-3, 6e-3, 3e-3, 1.5e-3]
-    assert auto_settings.pretraining_rate(1e-3, hidden_size=128) == 1e-3
+    assert pretraining(9, hidden_size=128, learning_rate=1e-3).learning_rate == 1e-3
+
+
+def pretraining(n_texts, **parameters):
+    parameters = SmallBertPretrainer(**parameters).get_params()
+    return auto_settings.plan_of_pretrainer(parameters, n_texts=n_texts, seed=0)

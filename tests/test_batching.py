@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from skbert_filter.bert.batching import WIDTHS, pad, prediction_batches, training_rows, width_for
+from skbert_filter.bert.batching import WIDTHS, pad, prediction_batches, training_batches, width_for
 from skbert_filter.bert.tokenizer import TokenIds
 
 
@@ -27,7 +27,7 @@ def check_rows(batches, tokens):
 
 
 def test_training_batches_hold_each_text_once(tokens):
-    batches = training_rows(tokens.lengths, 64, np.random.RandomState(0))
+    batches = training_batches(tokens.lengths, 64, np.random.RandomState(0))
     check_rows([pad(tokens, rows, 100) for rows in batches], tokens)
     assert max(map(len, batches)) == 64
     lengths = [tokens.lengths[rows] for rows in batches]
@@ -36,7 +36,7 @@ def test_training_batches_hold_each_text_once(tokens):
 
 def test_training_batches_follow_the_seed(tokens):
     def order(seed):
-        batches = training_rows(tokens.lengths, 64, np.random.RandomState(seed))
+        batches = training_batches(tokens.lengths, 64, np.random.RandomState(seed))
         return np.concatenate(batches).tolist()
 
     assert order(0) == order(0)

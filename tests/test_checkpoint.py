@@ -436,6 +436,15 @@ def test_a_hub_name_is_looked_for_in_the_cache_and_on_the_hub(folder, tmp_path):
     assert "hf download small/elsewhere --local-dir FOLDER" in message
 
 
+def test_a_filter_in_the_cache_of_the_hub_is_a_checkpoint(saved, tmp_path):
+    # whose files are links
+    snapshot = tmp_path / "snapshot"
+    snapshot.mkdir()
+    for file in saved.iterdir():
+        (snapshot / file.name).symlink_to(file)
+    assert load_checkpoint(snapshot) == load_checkpoint(saved)
+
+
 # --- filters that start from it
 
 

@@ -20,6 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 from typer.testing import CliRunner
 
+from skbert_filter import __version__
 from skbert_filter.cli.app import app
 from skbert_filter.datasets import make_website_corpus, make_website_snippets
 from skbert_filter.inspection.baselines import WordCountRule, tfidf_baseline
@@ -407,3 +408,20 @@ def test_ctrl_c_during_an_import_is_told_in_a_line(files, library):
     )
     assert result.returncode == 130
     assert result.stderr == "Interrupted: nothing is under the final name.\n"
+
+
+def test_the_version_is_printed():
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.stdout) == (0, f"skbert-filter {__version__}\n")
+    for command in ([], ["train"], ["predict"]):
+        assert "<bool>" not in CliRunner().invoke(app, [*command, "--help"]).stdout
+
+
+def test_a_file_as_the_output_of_a_folder_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "crawl").mkdir()
+    (tmp_path / "crawl" / "a.txt").write_text("Menu\n")
+    result = CliRunner().invoke(app, ["predict", "web", "crawl", "-o", "x.csv"])
+    assert result.exit_code == 2
+    assert "Name a folder, such as x." in result.stderr
+    assert not (tmp_path / "x.csv").exists()

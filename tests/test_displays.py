@@ -1,5 +1,6 @@
 """Tests of the displays: the numbers in the pictures, their words, and what is refused."""
 
+import os
 import subprocess
 import sys
 
@@ -480,3 +481,24 @@ def test_matplotlib_is_imported_by_the_first_picture():
     code = "import sys, skbert_filter.inspection; print('matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_backend_that_the_first_plot_loads_keeps_its_settings(tmp_path):
+    """As that of notebooks, which shows figures while matplotlib is interactive."""
+    (tmp_path / "notebook_backend.py").write_text(
+        "import matplotlib\n"
+        "from matplotlib.backends.backend_agg import *\n"
+        "matplotlib.interactive(True)\n"
+    )
+    code = (
+        "import matplotlib\n"
+        "from skbert_filter.inspection import TextLengthDisplay\n"
+        "assert not matplotlib.is_interactive()\n"
+        "TextLengthDisplay.from_texts(['Menu', 'We sell tea'], [0, 1])\n"
+        "assert matplotlib.is_interactive()\n"
+    )
+    environment = os.environ | {
+        "MPLBACKEND": "module://notebook_backend",
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]),
+    }
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)

@@ -21,6 +21,7 @@ PUBLIC = [
     "skbert_filter.integrations.comet",
     "skbert_filter.integrations.dask",
     "skbert_filter.labelling.files",
+    "skbert_filter.labelling.label_table",
     "skbert_filter.testing",
     "skbert_filter.labelling.train",
 ]

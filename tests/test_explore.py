@@ -163,3 +163,9 @@ def test_the_command_writes_the_page(labels, tmp_path):
     again = explore()
     assert again.returncode == 2
     assert "page.html exists" in again.stderr
+
+
+def test_a_page_that_is_no_html_is_refused(tmp_path):
+    (tmp_path / "labels.csv").write_text("text,label\nMenu,0\nWe sell tea,1\n")
+    with pytest.raises(ValueError, match=r"labels\.pdf is not an \.html file"):
+        explore_labels(tmp_path / "labels.csv", tmp_path / "labels.pdf")

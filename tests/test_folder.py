@@ -331,7 +331,7 @@ def test_a_damaged_folder_is_refused(saved, damage, error, message):
         ({"classes": None}, "has no classes, .* an encoder without classes is passed as check"),
         ({"classes": ["one"]}, "has id2label=.*but skbert_filter.json has classes=.'one'."),
         ({"classes": [["a"], ["b"]]}, "is not that of a filter"),
-        ({"classes_dtype": "<U3"}, "is not that of a filter: .*'discard'.* are no labels of <U3"),
+        ({"classes_dtype": "<U3"}, "is not that of a filter: .*'discard'.* are not labels of <U3"),
         ({"classes_dtype": "no such"}, "is not that of a filter: .*no such"),
         ({"parameters": {"epochs": -1}}, "is not that of a filter: The 'epochs' parameter"),
         ({"parameters": {"new_one": 1}}, "is not that of a filter: .*new_one"),

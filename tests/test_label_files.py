@@ -91,6 +91,7 @@ def blanks_of(column):
 SAVED = {
     "with a byte order mark": saved(encoding="utf-8-sig"),
     "empty rows at the end": saved() + b",,,\r\n" * 3 + b"\r\n",
+    "a column of notes, cut off where it is empty": saved().replace(b"_row\r\n", b"_row,note\r\n"),
     "empty columns": saved().replace(b"\r\n", b",,\r\n"),
     "semicolons": saved(";"),
     "semicolons in Windows-1252": saved(";", "cp1252"),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skbert_filter.bert.architecture import Architecture
-from skbert_filter.bert.batching import pad, training_rows
+from skbert_filter.bert.batching import pad, training_batches
 from skbert_filter.bert.checkpointing import Snapshot, Snapshots
 from skbert_filter.bert.engine import import_keras
 from skbert_filter.bert.initialization import start_at_random
@@ -93,7 +93,7 @@ def test_a_tokenizer_without_a_mask_is_refused():
 )
 def test_batches_of_equal_tokens_hold_each_text_once(lengths, batch_size):
     lengths = np.array(lengths, np.int32)
-    batches = training_rows(lengths, batch_size, np.random.RandomState(0), equal_tokens=True)
+    batches = training_batches(lengths, batch_size, np.random.RandomState(0), equal_tokens=True)
     assert len(batches) == -(-len(lengths) // batch_size)
     assert all(len(rows) for rows in batches)
     assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
@@ -102,11 +102,11 @@ def test_batches_of_equal_tokens_hold_each_text_once(lengths, batch_size):
 def test_batches_of_equal_tokens_are_of_about_as_many():
     rng = np.random.RandomState(0)
     lengths = np.concatenate([rng.randint(3, 9, 4000), rng.randint(20, 101, 1000)])
-    tokens = [lengths[rows].sum() for rows in training_rows(lengths, 50, rng, equal_tokens=True)]
+    tokens = [lengths[rows].sum() for rows in training_batches(lengths, 50, rng, equal_tokens=True)]
     assert len(tokens) == 100
     assert min(tokens) / np.mean(tokens) > 0.8
     assert max(tokens) / np.mean(tokens) < 1.2
-    of_50_texts = [lengths[rows].sum() for rows in training_rows(lengths, 50, rng)]
+    of_50_texts = [lengths[rows].sum() for rows in training_batches(lengths, 50, rng)]
     assert max(of_50_texts) > 10 * min(of_50_texts)
 
 
@@ -261,17 +261,15 @@ def test_its_weights_come_back_and_have_no_pooler(golden, architecture):
 def task():
     """Return a task with targets, and with labels of two of four texts."""
     texts = ["pump"] * 5 + ["pump view"] * 3 + ["x"]
-    sizes = {
-        **{"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1},
-        **{"num_attention_heads": 1, "max_position_embeddings": 8, "n_logits": 0},
-        **{"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0},
+    parameters = {
+        **{"tokenizer": TOKENIZER, "hidden_size": 8, "intermediate_size": 8},
+        **{"num_hidden_layers": 1, "num_attention_heads": 1, "max_length": 8},
     }
+    head = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "n_logits": 0}
     shares = np.zeros((9, 2))
     shares[0, 1] = shares[5, 0] = 1
     rng = np.random.RandomState(0)
-    start = start_at_random(
-        texts, tokenizer=TOKENIZER, vocab_size=16, lowercase=False, sizes=sizes, rng=rng
-    )
+    start = start_at_random(texts, parameters, head, rng)
     targets = np.random.RandomState(1).standard_normal((9, 3))
     return PretrainingTask.of(start, texts, targets, shares, rng)
 
@@ -385,7 +383,7 @@ def test_removal_leaves_other_files(snapshot, tmp_path):
 )
 def test_the_snapshot_of_another_training_is_refused(snapshot, tmp_path, changed, said):
     Snapshots(tmp_path, IDENTITY, {}, every=10).write(snapshot)
-    with pytest.raises(ValueError, match=f"checkpoint_dir=.*: {said}. Pass what it was begun"):
+    with pytest.raises(ValueError, match=f"checkpoint_dir=.*: {said}. Pass what it was started"):
         Snapshots(tmp_path, {**IDENTITY, **changed}, {}, every=10)
 
 
@@ -401,5 +399,5 @@ def test_a_damaged_snapshot_is_refused(snapshot, tmp_path, damage):
         save_file(snapshot.variables, file)
     else:
         save_file(snapshot.variables, file, {"skbert_filter": json.dumps({"identity": IDENTITY})})
-    with pytest.raises(ValueError, match=r"damaged: .* Remove it to begin anew"):
+    with pytest.raises(ValueError, match=r"damaged: .* Remove it to start again"):
         Snapshots(tmp_path, IDENTITY, {}, every=10)

@@ -60,3 +60,12 @@ def test_calibration_error_of_sampled_events_vanishes_and_grows_with_the_bias():
 def test_calibration_error_counts_weights():
     error = expected_calibration_error([1, 0], [0.9, 0.4], sample_weight=[3, 1])
     assert error == pytest.approx((3 * 0.1 + 0.4) / 4)
+
+
+def test_f1_and_precision_are_those_of_the_useful_class_whatever_sorts_last():
+    rng = np.random.default_rng(0)
+    p, y = rng.uniform(size=80), rng.integers(0, 2, 80)
+    of_numbers = score_answers(answers_of(np.column_stack([1 - p, p]), [0, 1]), y, np.ones(80))
+    names = np.array(["discard", "Keep"])[y]
+    answers = answers_of(np.column_stack([p, 1 - p]), ["Keep", "discard"])
+    assert score_answers(answers, names, np.ones(80)) == pytest.approx(of_numbers)

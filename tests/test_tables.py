@@ -9,13 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from skbert_filter.io.reading import open_table
+from skbert_filter.io.reading import open_rows, read_table
 from skbert_filter.io.writing import create_table
 
 
 def read(path):
-    with open_table(path) as table:
-        return pa.Table.from_batches([batch for batch, _ in table.batches], table.schema)
+    return read_table(path)[0]
 
 
 def write(path, table):
@@ -175,7 +174,7 @@ def test_memory_does_not_grow_while_parquet_is_read(tmp_path, monkeypatch):
     pq.write_table(table, path, row_group_size=rows // 20, use_dictionary=False)
     assert path.stat().st_size > 90e6
     before = pa.total_allocated_bytes()
-    with open_table(path) as opened:
+    with open_rows(path) as opened:
         assert max(pa.total_allocated_bytes() for _ in opened.batches) - before < 40e6
 
 
@@ -184,7 +183,7 @@ def test_memory_is_bounded_while_a_slow_reader_reads_csv(tmp_path):
     row = b"We repair pumps. " * 60 + b"\n"
     path.write_bytes(b"text\n" + row * 350_000)
     before = pa.total_allocated_bytes()
-    with open_table(path) as opened:
+    with open_rows(path) as opened:
         next(opened.batches)
         time.sleep(1)  # as a slow model would, while Arrow reads ahead
         assert pa.total_allocated_bytes() - before < 250e6
@@ -194,7 +193,7 @@ def test_batches_of_large_rows_have_few_rows(tmp_path, monkeypatch):
     monkeypatch.setattr("skbert_filter.io.reading._BATCH_BYTES", 1 << 20)
     table = pa.table({"text": [f"{i} " * 10_000 for i in range(200)]})
     pq.write_table(table, tmp_path / "a.parquet")
-    with open_table(tmp_path / "a.parquet") as opened:
+    with open_rows(tmp_path / "a.parquet") as opened:
         batches = [batch for batch, _ in opened.batches]
     assert max(batch.nbytes for batch in batches) < 2 << 20
     assert pa.Table.from_batches(batches) == table
@@ -203,7 +202,7 @@ def test_batches_of_large_rows_have_few_rows(tmp_path, monkeypatch):
 def test_a_value_unlike_those_before_it_is_no_problem_in_a_later_block(tmp_path):
     rows = 500_000  # more than one block of 4 MiB
     (tmp_path / "a.csv").write_text("id,text\n" + "1,menu row\n" * rows + "n/a,2\n")
-    with open_table(tmp_path / "a.csv") as table:
+    with open_rows(tmp_path / "a.csv") as table:
         batches = list(table.batches)
     shares = [share for _, share in batches]
     assert len(batches) > 1

@@ -302,3 +302,21 @@ def test_training_labels_of_one_class_serve_no_baseline(tmp_path):
 def test_a_missing_model_folder_is_told(tmp_path):
     with pytest.raises(FileNotFoundError, match="There is no model folder"):
         evaluate_filter(tmp_path / "none", tmp_path / "a.csv")
+
+
+def test_texts_that_the_model_has_learnt_are_not_scored(trained, tmp_path):
+    X, y, summary = trained
+    new_X, new_y = make_website_snippets(120, random_state=7)
+    mixed = write_labels(tmp_path / "mixed.csv", [*X[:50], *new_X], [*y[:50], *new_y])
+    evaluation = evaluate_filter(summary.destination, mixed)
+    known = set(X) & {*X[:50], *new_X}
+    assert evaluation.n_learnt == len(known)
+    assert not set(evaluation.errors.text) & known
+    assert evaluation.n_distinct <= len(set(new_X) - known)
+    warning = f"WARNING: the model has learnt {len(known)} distinct texts of these, which are not"
+    assert str(evaluation).startswith(warning)
+
+    again = evaluate_filter(summary.destination, summary.source)
+    assert again.all_learnt
+    assert str(again).startswith(f"WARNING: the model has learnt all {summary.distinct} distinct")
+    assert "WARNING" not in str(evaluate_filter(summary.destination, mixed, train=summary.source))

@@ -85,6 +85,7 @@ class Architecture:
             shapes |= _dense(f"{layer}.intermediate.dense", inner, width)
             shapes |= _dense(f"{layer}.output.dense", width, inner)
             shapes |= _layer_norm(f"{layer}.output.LayerNorm", width)
+
         shapes |= _dense("bert.pooler.dense", width, width)
         if self.n_logits:
             shapes |= _dense("classifier", self.n_logits, width)
@@ -100,14 +101,17 @@ def architecture_of(config: Mapping[str, Any], owner: str) -> Architecture:
                 f"config.json of {owner} has {key}={found!r}; supported is {key}={value!r}. "
                 "Choose another BERT."
             )
+
     sizes: dict[str, Any] = {key: config.get(key) for key in _SIZES}
     sizes["type_vocab_size"] = config.get("type_vocab_size", 2)
     for key, size in sizes.items():
         if type(size) is not int or size < 1:
             raise _unreadable(owner, key, size, "a positive whole number")
+
     if sizes["hidden_size"] % sizes["num_attention_heads"]:
         heads = sizes["num_attention_heads"]
         raise _unreadable(owner, "hidden_size", sizes["hidden_size"], f"a multiple of {heads}")
+
     numbers: dict[str, Any] = {key: config.get(key, value) for key, value in _NUMBERS.items()}
     for key, number in numbers.items():
         if type(number) not in (int, float) or not 0 <= number < 1:

@@ -52,6 +52,7 @@ def plan_of_filter(
         batch_size=parameters["batch_size"],
         origin=origin,
     )
+
     return TrainingPlan(
         epochs=n_epochs,
         batch_size=parameters["batch_size"],
@@ -68,11 +69,34 @@ def plan_of_filter(
     )
 
 
-def dropout(asked: float | str, *, n_classes: int, from_checkpoint: bool) -> float:
+def plan_of_pretrainer(parameters: Mapping[str, Any], *, n_texts: int, seed: int) -> TrainingPlan:
+    """Return how a pretrainer of some parameters is trained.
+
+    "auto" is about 2,000 steps, in one pass to ten, at a peak rate of 6e-3, and of less in
+    proportion for a wider encoder.
+    """
+    n_epochs, rate, batch_size = (parameters[n] for n in ("epochs", "learning_rate", "batch_size"))
+    if n_epochs == "auto":
+        passes = round(_PRETRAINING_STEPS * batch_size / n_texts)
+        n_epochs = min(max(passes, 1), _MOST_PRETRAINING_EPOCHS)
+    if rate == "auto":
+        rate = _PRETRAINING_RATE * min(1.0, _WIDTH_OF_THAT_RATE / parameters["hidden_size"])
+
+    return TrainingPlan(
+        epochs=int(n_epochs),
+        batch_size=batch_size,
+        learning_rate=float(rate),
+        max_length=parameters["max_length"],
+        seed=seed,
+        verbose=int(parameters["verbose"]),
+    )
+
+
+def dropout(value: float | str, *, n_classes: int, from_checkpoint: bool) -> float:
     """Return the dropout of a fit: less where there is something to lose, or much to learn."""
-    if asked == "auto":
+    if value == "auto":
         return _DROPOUT_OF_HARDER_FITS if from_checkpoint or n_classes > 2 else _DROPOUT
-    return float(asked)
+    return float(value)
 
 
 def origin_of(encoder: PretrainedEncoder | None, *, n_classes: int) -> Origin:
@@ -83,7 +107,7 @@ def origin_of(encoder: PretrainedEncoder | None, *, n_classes: int) -> Origin:
 
 
 def epochs(
-    asked: int | str, *, n_texts: int, n_classes: int, batch_size: int, origin: Origin
+    value: int | str, *, n_texts: int, n_classes: int, batch_size: int, origin: Origin
 ) -> int:
     """Return the passes over the texts, at least 4: as many as make 80 steps for each class.
 
@@ -91,8 +115,8 @@ def epochs(
     memorize a few hundred texts. To tell 77 classes, it needs all of them. A score that is there
     already only has to be corrected.
     """
-    if asked != "auto":
-        return int(asked)
+    if value != "auto":
+        return int(value)
     if origin == "score":
         return _EPOCHS_OF_FEW_TEXTS if n_texts < _FEW_TEXTS else _LEAST_EPOCHS
 
@@ -106,28 +130,13 @@ def patience(n_epochs: int) -> int:
     return max(_LEAST_PATIENCE, round(_PATIENCE * n_epochs))
 
 
-def learning_rate(asked: float | str, *, n_classes: int, origin: Origin) -> float:
+def learning_rate(value: float | str, *, n_classes: int, origin: Origin) -> float:
     """Return the peak of the learning rate.
 
     At 4e-3 a fit of two classes is too short to be stable; one of 77 learns too little at 1e-3.
     """
-    if asked != "auto":
-        return float(asked)
+    if value != "auto":
+        return float(value)
     if origin == "score":
         return _RATE_FROM_A_SCORE
     return min(_LEARNING_RATE * math.sqrt(n_classes / 2), _HIGHEST_LEARNING_RATE)
-
-
-def pretraining_epochs(asked: int | str, *, n_texts: int, batch_size: int) -> int:
-    """Return the passes over unlabelled texts: about 2,000 steps, at least 1, at most 10."""
-    if asked != "auto":
-        return int(asked)
-    passes = round(_PRETRAINING_STEPS * batch_size / n_texts)
-    return min(max(passes, 1), _MOST_PRETRAINING_EPOCHS)
-
-
-def pretraining_rate(asked: float | str, *, hidden_size: int) -> float:
-    """Return the peak of the learning rate: 6e-3, and less for a wider encoder in proportion."""
-    if asked != "auto":
-        return float(asked)
-    return _PRETRAINING_RATE * min(1.0, _WIDTH_OF_THAT_RATE / hidden_size)

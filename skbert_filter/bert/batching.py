@@ -47,7 +47,7 @@ def pad(tokens: TokenIds, rows: np.ndarray, width: int) -> Batch:
     return Batch({"input_ids": ids, "length": lengths}, rows)
 
 
-def training_rows(
+def training_batches(
     lengths: np.ndarray, batch_size: int, rng: np.random.RandomState, *, equal_tokens: bool = False
 ) -> list[np.ndarray]:
     """Row numbers of random batches of texts of similar length, every text once.

@@ -101,8 +101,8 @@ def load_encoder(
     return encoder, masked_lm, metadata
 
 
-def load_folder(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
-    """Load what `save_folder` has written, or a bundled filter: the state, and the metadata."""
+def load_filter(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
+    """Load what `save_filter` has written, or a bundled filter: the state, and the metadata."""
     path, owner = find_folder(folder), repr(os.fspath(folder))
     if not (path / METADATA).is_file():
         raise FileNotFoundError(
@@ -113,7 +113,10 @@ def load_folder(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
         is_link = (path / name).is_symlink() and path not in BUNDLED.values()
         if not (path / name).is_file() or is_link:
             raise ValueError(f"{owner} is incomplete: {name} is not a regular file.")
+    return _read_filter(path, owner)
 
+
+def _read_filter(path: Path, owner: str) -> tuple[BertState, dict[str, Any]]:
     metadata = checked_metadata(path)
     _check_fields(path, metadata, _FIELDS_OF_A_FILTER)
     config, architecture = _read_config(path, owner)
@@ -170,7 +173,7 @@ def _read_encoder(
 
     kind = kind_of(folder)
     if kind == "filter":
-        state, _ = load_folder(folder)
+        state, _ = _read_filter(folder, owner)
         architecture, weights = replace(state.architecture, n_logits=0), dict(state.weights)
         tokenizer_json = state.tokenizer_json
     else:

@@ -1,7 +1,6 @@
-"""Snapshots of a training, by which it goes on after a kill.
+"""Snapshots of a pretraining, from which it resumes after a kill; imports no engine.
 
 A snapshot is one safetensors file, which holds no code; it replaces the one before it in one step.
-Knows nothing of an engine.
 """
 
 import json
@@ -34,8 +33,8 @@ class Snapshot:
 class Snapshots:
     """The folder that holds the snapshot of one training.
 
-    ``identity`` is what has to be equal for the training to go on, by its names in messages; values
-    that begin with "sha256:" are not shown there. The seeds given are those of a new training.
+    ``identity`` is what has to be equal for the training to resume, by its names in messages;
+    values that begin with "sha256:" are not shown there. ``seeds`` are those of a new training.
     """
 
     def __init__(
@@ -63,13 +62,14 @@ class Snapshots:
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{_FILE} in checkpoint_dir={os.fspath(self._folder)!r} is damaged: {error}. "
-                "Remove it to begin anew."
+                "Remove it to start again."
             ) from error
+
         if differences := _differences(identity, self._identity):
             raise ValueError(
                 f"checkpoint_dir={os.fspath(self._folder)!r} holds an unfinished training of other "
                 f"texts or parameters: {'; '.join(differences)}. Pass what it was begun with, or "
-                "another checkpoint_dir, or remove the folder to begin anew."
+                "another checkpoint_dir, or remove the folder to start again."
             )
 
     def write(self, snapshot: Snapshot) -> None:
@@ -79,6 +79,7 @@ class Snapshots:
             "seeds": self.seeds,
             **{name: getattr(snapshot, name) for name in ("epoch", "step", "seconds", "history")},
         }
+
         self._file.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self._file)
         try:
@@ -100,7 +101,7 @@ class Snapshots:
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON has for a path or a number of NumPy's."""
+    """Return what JSON can hold of a path or of a number of NumPy."""
     return os.fspath(value) if isinstance(value, os.PathLike) else value.item()
 
 

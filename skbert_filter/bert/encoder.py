@@ -7,7 +7,6 @@ tracing cost by the number of variables, not by their size. Importing this modul
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 
 import keras
@@ -69,11 +68,7 @@ class BertEncoder(keras.Model):
         self.rest = self.add_weight(
             shape=(sum(map(math.prod, self._shapes.values())),), initializer="zeros"
         )
-        self._traced = {
-            (training, first_only): traced_once(partial(self._run_layer, first_only=first_only))
-            for training in (False, True)
-            for first_only in (False, True)
-        }
+        self._run = traced_once(self._run_layer)
 
         self.built = True
 
@@ -122,9 +117,9 @@ class BertEncoder(keras.Model):
         for i in range(depth):
             prefix, is_last = f"bert.encoder.layer.{i}.", i == depth - 1
             of_layer = {n.removeprefix(prefix): w[n] for n in self._shapes if n.startswith(prefix)}
-            run = self._traced[seeds is not None, is_last and places is None]
             seed = None if seeds is None else seeds.next()
-            x = run(x, mask, of_layer, seed, places if is_last else None)
+            at = places if is_last else None
+            x = self._run(x, mask, of_layer, seed, at, first_only=is_last and places is None)
         return x
 
     def _run_layer(self, x, mask, w, seed, places, first_only):

@@ -37,7 +37,7 @@ _FORMAT_VERSION = 1
 _FILTER_CLASS, _ENCODER_CLASS = "BertForSequenceClassification", "BertForMaskedLM"
 
 
-def save_folder(folder: str | os.PathLike, state: BertState, labels: list[str], own: dict) -> None:
+def save_filter(folder: str | os.PathLike, state: BertState, labels: list[str], own: dict) -> None:
     """Write a filter, the names of its classes and its JSON-able metadata to a new folder.
 
     Two classes get a head of two rows, ``-w / 2`` and ``w / 2``, so that a softmax over them is the

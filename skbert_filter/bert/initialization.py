@@ -26,13 +26,17 @@ from skbert_filter.bert.tokenizer import (
 )
 from skbert_filter.labelled_texts import LabelledTexts
 
-# The parameters that a checkpoint answers too.
-_SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
-_OF_TOKENIZER = ("tokenizer", "vocab_size", "lowercase")
-
-# From random weights, where nothing else is requested: the size of the published filter.
-_PUBLISHED_WIDTH, _PUBLISHED_DEPTH, _PUBLISHED_HEADS = 32, 4, 4
-_VOCAB_SIZE = 8000
+# The parameters that a checkpoint answers too, and what they are from random weights where nothing
+# else is requested: those of the published filter.
+_PUBLISHED = {
+    "hidden_size": 32,
+    "intermediate_size": None,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "tokenizer": "corpus",
+    "vocab_size": 8000,
+    "lowercase": False,
+}
 
 # The learning rate of a checkpoint's embeddings, as a share of that of the other weights: they
 # keep what they know of words that the training texts lack.
@@ -102,54 +106,52 @@ def start_of_filter(
             return _with_score(start, encoder, rows, parameters)
         return start
 
-    requested = _requested(parameters)
-    width = requested.get("hidden_size", _PUBLISHED_WIDTH)
-    heads = requested.get("num_attention_heads", _PUBLISHED_HEADS)
-    if width % heads:
-        raise ValueError(
-            f"hidden_size={width} is not a multiple of num_attention_heads={heads}. Change one "
-            "of them."
-        )
-    sizes = {
-        "hidden_size": width,
-        "num_attention_heads": heads,
-        "intermediate_size": requested.get("intermediate_size", 4 * width),
-        "num_hidden_layers": requested.get("num_hidden_layers", _PUBLISHED_DEPTH),
-        "max_position_embeddings": parameters["max_length"],
-    }
     return start_at_random(
-        rows.texts,
-        tokenizer=requested.get("tokenizer", "corpus"),
-        vocab_size=requested.get("vocab_size", _VOCAB_SIZE),
-        lowercase=requested.get("lowercase", False),
-        sizes={**{name: int(size) for name, size in sizes.items()}, **head},
-        rng=rng,
+        rows.texts, {**parameters, **_PUBLISHED, **_requested(parameters)}, head, rng
     )
 
 
 def _requested(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters of the size and tokenizer that the user has set."""
-    names = (*_SIZES, *_OF_TOKENIZER)
-    return {name: parameters[name] for name in names if parameters[name] is not None}
+    return {name: parameters[name] for name in _PUBLISHED if parameters[name] is not None}
 
 
 def start_at_random(
     texts: Sequence[str],
-    *,
-    tokenizer: Any,
-    vocab_size: int,
-    lowercase: bool,
-    sizes: Mapping[str, Any],
+    parameters: Mapping[str, Any],
+    head: Mapping[str, Any],
     rng: np.random.RandomState,
 ) -> Start:
-    """Random weights, for a tokenizer that is learnt from the texts ("corpus") or loaded."""
-    if isinstance(tokenizer, str) and tokenizer == "corpus":
-        seen = [cut(text, sizes["max_position_embeddings"]) for text in texts]
-        used = learn_wordpiece(seen, vocab_size=vocab_size, lowercase=lowercase)
+    """Start from random weights, and a tokenizer that is learnt from the texts or loaded.
+
+    ``parameters`` are those of an estimator, and ``head`` the other fields of the architecture.
+    """
+    width, n_heads = parameters["hidden_size"], parameters["num_attention_heads"]
+    if width % n_heads:
+        raise ValueError(
+            f"hidden_size={width} is not a multiple of num_attention_heads={n_heads}. Change one "
+            "of them."
+        )
+
+    max_length = parameters["max_length"]
+    if isinstance(parameters["tokenizer"], str) and parameters["tokenizer"] == "corpus":
+        seen = [cut(text, max_length) for text in texts]
+        tokenizer = learn_wordpiece(
+            seen, vocab_size=parameters["vocab_size"], lowercase=parameters["lowercase"]
+        )
     else:
-        used = load_tokenizer(tokenizer)
-    architecture = Architecture(vocab_size=max(used.get_vocab().values()) + 1, **sizes)
-    return Start(used, architecture, random_weights(architecture, rng))
+        tokenizer = load_tokenizer(parameters["tokenizer"])
+
+    architecture = Architecture(
+        vocab_size=max(tokenizer.get_vocab().values()) + 1,
+        hidden_size=width,
+        intermediate_size=parameters["intermediate_size"] or 4 * width,
+        num_hidden_layers=parameters["num_hidden_layers"],
+        num_attention_heads=n_heads,
+        max_position_embeddings=max_length,
+        **head,
+    )
+    return Start(tokenizer, architecture, random_weights(architecture, rng))
 
 
 def _start_at_checkpoint(

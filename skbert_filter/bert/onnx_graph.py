@@ -66,6 +66,7 @@ def export_onnx(path: str | os.PathLike, state: BertState, metadata: Mapping[str
         "digest": state.digest,
         "tokenizer": state.tokenizer_json,
     }
+
     for key, value in {**own, **metadata}.items():
         graph.metadata_props.add(key=key, value=value)
     with written_aside(path) as made:
@@ -114,11 +115,13 @@ class _Classifier:
             # ONNX Runtime does not broadcast a mask over the queries.
             square = self.add("Concat", [1, 1], self.n_tokens, [1], axis=0)
             self.mask = self.add("Expand", self.add("Unsqueeze", mask, [1, 2]), square)
+
         x = self._embedding()
         last = self.architecture.num_hidden_layers - 1
         for i in range(last):
             x = self._feed_forward(i, self._attention(i, x))
         x = self._feed_forward(last, self._attention_of_cls(last, x))
+
         pooled = self.add("Tanh", self._dense(x, *self._kernel_and_bias("bert.pooler.dense")))
         self._dense(pooled, *self._kernel_and_bias("classifier"), output="logits")
 
@@ -139,6 +142,7 @@ class _Classifier:
         part = "bert.embeddings"
         position = self.weights[f"{part}.position_embeddings.weight"].astype(np.float64)
         position += self.weights[f"{part}.token_type_embeddings.weight"][0]
+
         words = self.add("Gather", self.weights[f"{part}.word_embeddings.weight"], "input_ids")
         embedded = self.add("Add", words, self.add("Slice", position, [0], self.n_tokens, [0]))
         embedded = self.add("Reshape", embedded, [-1, self.width])
@@ -160,8 +164,10 @@ class _Classifier:
             kernel, bias = self._kernel_and_bias(f"{part}.self.{name}")
             bias = (0 if name == "value" else bias) - shift @ kernel
             projected.append(self.add("Reshape", self._dense(x, kernel, bias), self.shape))
+
         if self.masked:
             projected.append(self.mask)
+
         attended = self.add(
             "Attention", *projected, q_num_heads=self.heads, kv_num_heads=self.heads
         )
@@ -177,18 +183,21 @@ class _Classifier:
         value, value_bias = self._kernel_and_bias(f"{part}.self.value")
         output, output_bias = self._kernel_and_bias(f"{part}.output.dense")
         key = key.reshape(by_head) * by_head[2] ** -0.5
+
         query_key = np.einsum("ihd,jhd->ihj", query.reshape(by_head), key)
         query_key_bias = np.einsum("hd,jhd->hj", query_bias.reshape(by_head[1:]), key)
         value_output = np.einsum(
             "ihd,hdj->hij", value.reshape(by_head), output.reshape(*by_head[1:], self.width)
         )
+
         x = self.add("Reshape", x, self.shape)
         cls = self.add("Gather", x, 0, axis=1)
-        asked = self._dense(cls, query_key.reshape(self.width, -1), query_key_bias.ravel())
-        asked = self.add("Reshape", asked, [-1, heads, self.width])
-        scores = self.add("MatMul", asked, self.add("Transpose", x, perm=[0, 2, 1]))
+        queries = self._dense(cls, query_key.reshape(self.width, -1), query_key_bias.ravel())
+        queries = self.add("Reshape", queries, [-1, heads, self.width])
+        scores = self.add("MatMul", queries, self.add("Transpose", x, perm=[0, 2, 1]))
         if self.masked:
             scores = self.add("Add", scores, self.key_mask)
+
         seen = self.add("MatMul", self.add("Softmax", scores, axis=-1), x)
         seen = self.add("Reshape", seen, [-1, heads * self.width])
         bias = output_bias + value_bias @ output

@@ -16,7 +16,7 @@ from keras import ops
 
 from skbert_filter.bert.architecture import Architecture, Weights
 from skbert_filter.bert.auto_settings import TrainingPlan
-from skbert_filter.bert.batching import keras_data, pad, training_rows
+from skbert_filter.bert.batching import keras_data, pad, training_batches
 from skbert_filter.bert.checkpointing import Snapshot, Snapshots
 from skbert_filter.bert.encoder import NEVER, BertEncoder, dense
 from skbert_filter.bert.engine import computing
@@ -150,7 +150,7 @@ class _EpochData:
         seeds = [self.plan.seed, self.epoch]
         rng = np.random.RandomState(seeds)
         lengths = self.task.tokens.lengths
-        batches = training_rows(lengths, self.plan.batch_size, rng, equal_tokens=True)
+        batches = training_batches(lengths, self.plan.batch_size, rng, equal_tokens=True)
         for step in self.steps:
             yield self._batch(batches[step], np.random.RandomState([*seeds, step]))
 

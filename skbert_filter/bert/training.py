@@ -15,7 +15,7 @@ from keras import ops
 
 from skbert_filter.bert.architecture import Precision, Weights
 from skbert_filter.bert.auto_settings import TrainingPlan
-from skbert_filter.bert.batching import keras_data, pad, training_rows, width_for
+from skbert_filter.bert.batching import keras_data, pad, training_batches, width_for
 from skbert_filter.bert.engine import gpu_at_hand
 from skbert_filter.bert.initialization import Start
 from skbert_filter.bert.losses import focal_loss
@@ -101,6 +101,7 @@ def fit_bert(
 
         data = _EpochData(start, training, plan)
         model.schedule.set(plan, data.n_batches * plan.epochs)
+
         stopping = []
         if validation is not None and plan.patience is not None:
             stopping = [
@@ -108,6 +109,7 @@ def fit_bert(
                     monitor="val_loss", patience=plan.patience, restore_best_weights=True
                 )
             ]
+
         fitted = model.fit(
             data.for_keras(),
             validation_data=validation and _EpochData(start, validation, plan).for_keras(),
@@ -128,9 +130,9 @@ def fit_bert(
 
 
 def _precision() -> Precision:
-    """Return the number format that Keras's dtype policy names, if it is a mixed one and on a GPU.
+    """Return the number format of Keras's dtype policy on a GPU, if it is a mixed one.
 
-    It is read before Keras computes in 32 bits: a policy that is not set yet is that of its floatx.
+    To be read before Keras computes in 32 bits: a policy that is not set yet is that of floatx.
     """
     if gpu_at_hand():
         match keras.config.dtype_policy().name:
@@ -156,7 +158,7 @@ def _with_embeddings(weights: Weights, factor: float) -> Weights:
 
 
 def _make_ready(live: KerasModel, seed: int) -> None:
-    """Compile the model, or give a compiled one the optimizer and the random numbers of a new."""
+    """Compile the model unless it is, and set its optimizer and random numbers to their start."""
     model, key = live.model, live.key
     if not model.compiled:
         n_logits = key.architecture.n_logits
@@ -164,6 +166,7 @@ def _make_ready(live: KerasModel, seed: int) -> None:
             accuracy = keras.metrics.MeanMetricWrapper(_binary_agreement, name="accuracy")
         else:
             accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
+
         model.schedule = WarmUpAndDecay()
         model.compile(
             optimizer=ScheduledAdam(model.schedule),
@@ -188,7 +191,7 @@ def _binary_agreement(target: Any, logit: Any) -> Any:
 
 
 class _EpochData:
-    """Batches of a fit, drawn again for each epoch from the seed and the number of the epoch."""
+    """Batches of a fit, drawn for each epoch from the seed and the number of the epoch."""
 
     def __init__(self, start: Start, texts: LabelledTexts, plan: TrainingPlan):
         self.tokens: TokenIds = encode(start.tokenizer, texts.texts, plan.max_length)
@@ -202,7 +205,7 @@ class _EpochData:
     def __call__(self) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]]:
         plan = self.plan
         rng = np.random.RandomState([plan.seed, self.epoch])
-        for rows in training_rows(self.tokens.lengths, plan.batch_size, rng):
+        for rows in training_batches(self.tokens.lengths, plan.batch_size, rng):
             width = plan.max_length
             if plan.longest:
                 width = width_for(int(self.tokens.lengths[rows].max()), width)
@@ -235,7 +238,7 @@ class _Epochs(keras.callbacks.Callback):
 
 
 def check_loss(loss: float, epoch: int) -> None:
-    """Stop a training that has come to nothing."""
+    """Stop a training that has diverged."""
     if not math.isfinite(loss):
         raise ValueError(
             f"The loss of epoch {epoch + 1} is {loss}: the training has diverged. The usual cause "
@@ -247,28 +250,29 @@ def check_loss(loss: float, epoch: int) -> None:
 class WarmUpAndDecay(keras.optimizers.schedules.LearningRateSchedule):
     """Linear warm-up from 0, then a cosine decay to 0; or a rate that a callback has set.
 
-    Its numbers are variables, so that a compiled training step serves a next fit with others.
+    Its settings are variables, so that a compiled training step serves a next fit with others.
     """
 
     def __init__(self) -> None:
-        self._numbers = keras.Variable(np.zeros(5), trainable=False, dtype="float32")
+        self._settings = keras.Variable(np.zeros(5), trainable=False, dtype="float32")
 
     def set(self, plan: TrainingPlan, steps: int) -> None:
-        """Take the numbers of a fit of so many steps."""
+        """Take the settings of a fit of so many steps."""
         warmup = math.ceil(WARMUP_RATIO * steps)
-        self._numbers.assign([plan.learning_rate, warmup, max(steps - warmup, 1), 0.5, 0.5])
+        self._settings.assign([plan.learning_rate, warmup, max(steps - warmup, 1), 0.5, 0.5])
 
     def hold(self, rate: float) -> None:
         """Give this rate from now on."""
-        self._numbers.assign([float(rate), 0, 1, 1, 0])
+        self._settings.assign([float(rate), 0, 1, 1, 0])
 
     def get_config(self) -> dict[str, Any]:
-        """Describe the schedule to a callback that saves the model: its numbers are of a fit."""
+        """Describe the schedule to a callback that saves the model: its settings are of a fit."""
         return {}
 
     def __call__(self, step: Any) -> Any:
-        peak, warmup, rest, mean, swing = ops.unstack(ops.convert_to_tensor(self._numbers), 5)
+        peak, warmup, rest, mean, swing = ops.unstack(ops.convert_to_tensor(self._settings), 5)
         step = ops.cast(step, "float32")
+
         done = ops.clip((step - warmup) / rest, 0.0, 1.0)
         share = mean + swing * ops.cos(math.pi * done)
         return peak * ops.minimum((step + 1.0) / ops.maximum(warmup, 1.0), share)

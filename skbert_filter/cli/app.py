@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from typer import Argument, Option, Typer
+from typer import Argument, Exit, Option, Typer
 
 from skbert_filter.cli import options as opt
 from skbert_filter.cli.comet import comet_experiment, register
@@ -25,12 +25,29 @@ from skbert_filter.cli.labels import duplicates, explore, label, next_to_label, 
 app = Typer(
     name="skbert-filter",
     cls=Commands,
-    help="Train a very small BERT to tell useful text snippets from garbage, and clean corpora.",
     epilog="Exit codes: 0 done; 2 something to fix, in one line; 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from skbert_filter import __version__
+
+        print_line(f"skbert-filter {__version__}")
+        raise Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool,
+        Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Train a very small BERT to tell useful text snippets from garbage, and clean corpora."""
 
 
 @app.command()

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
@@ -28,6 +29,8 @@ _DEFAULTS = {"text": "text", "label": "label", "keep": None, "encoding": None}
 _FORMATS = {"probability": "{:.2f}", "rows": "{:,}"}
 # Lines of a list that is written to a file.
 _SHOWN = 10
+# How often long work says how far it is, where there is no terminal for a bar.
+_SECONDS_OF_A_LINE = 30
 
 
 class Commands(TyperGroup):
@@ -46,6 +49,21 @@ class Commands(TyperGroup):
             finally:
                 if sys.stdout is not None:
                     sys.stdout.flush()
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command, whose flags have no "<bool>" in its help."""
+        command = super().get_command(ctx, cmd_name)
+        for parameter in command.get_params(ctx) if command else ():
+            if getattr(parameter, "is_flag", False):
+                parameter.metavar = ""
+        return command
+
+    def get_params(self, ctx: Any) -> Any:
+        """Return the options of all commands, likewise."""
+        parameters = super().get_params(ctx)
+        for parameter in parameters:
+            parameter.metavar = ""
+        return parameters
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command; Typer would report its errors in other words."""
@@ -105,6 +123,7 @@ def fit_callbacks() -> list[Any]:
 def progress_bar(*, err: bool = False) -> Iterator[Callable[[float, int, int], None]]:
     """Give a `progress` for `filter_corpus` that draws a bar, if there is a terminal."""
     console = Console(stderr=err)
+    next_line = monotonic() + _SECONDS_OF_A_LINE
     bar = Progress(
         TextColumn("Cleaning"),
         BarColumn(bar_width=None),
@@ -117,13 +136,19 @@ def progress_bar(*, err: bool = False) -> Iterator[Callable[[float, int, int], N
     task = bar.add_task("", total=1.0, state="", start=False)
 
     def progress(share: float, rows: int, distinct: int) -> None:
+        nonlocal next_line
         if not bar.live.is_started:
             bar.start()  # not before: the fit draws bars of its own
             bar.start_task(task)
         elapsed = bar.tasks[0].elapsed or 0
         rate = f", {rows / elapsed:,.0f}/s" if elapsed > 1 else ""
         state = f"{rows:,} rows{rate}, {distinct:,} distinct"
-        if math.isnan(share):
+        if not console.is_terminal:
+            if monotonic() > next_line:
+                done = "" if math.isnan(share) else f"{share:.0%}: "
+                print_line(f"{done}{state}", err=True)
+                next_line = monotonic() + _SECONDS_OF_A_LINE
+        elif math.isnan(share):
             bar.update(task, total=None, state=state)
         else:
             bar.update(task, completed=share, state=state)

@@ -13,9 +13,7 @@ from skbert_filter.io.columns import check_no_nulls, check_text_column, valid_te
 from skbert_filter.io.decoding import check_encoding
 from skbert_filter.io.formats import find_format
 from skbert_filter.io.lines import TEXT
-from skbert_filter.io.reading import TableReader, open_rows
-
-STANDARD = Path("-")
+from skbert_filter.io.reading import STANDARD, TableReader, open_rows
 
 
 @dataclass(frozen=True)
@@ -135,6 +133,11 @@ def check_folder(folder: Path, names: Iterable[str], *, overwrite: bool) -> None
     """Refuse a folder that cannot be written, or holds other files than a job would replace."""
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} is a file, but the source a folder. Name a folder.")
+    if find_format(folder) is not None:
+        raise ValueError(
+            f"The source is a folder, and the output is another with files of the same names, but "
+            f"{folder} is the name of a file. Name a folder, such as {folder.with_suffix('')}."
+        )
     if not folder.absolute().parent.is_dir():
         raise FileNotFoundError(f"There is no folder {folder.parent} for {folder.name}. Create it.")
 

@@ -61,6 +61,10 @@ class Evaluation(Scores):
     without_leaks : Scores or None
         The scores on the texts that are not, not even in other case or blanks. None without
         training texts, without such leaks, or where nothing is left.
+    n_learnt : int
+        Distinct texts that `train_filter` had learnt, as `evaluate_filter` finds out.
+    all_learnt : bool
+        Whether these are all there are, and so are scored after all.
 
     See Also
     --------
@@ -77,6 +81,8 @@ class Evaluation(Scores):
     tests: tuple[McNemarTest, ...] = field(repr=False)
     leakage: LeakageReport | None = field(repr=False)
     without_leaks: Scores | None = field(repr=False)
+    n_learnt: int = 0
+    all_learnt: bool = False
 
     def to_frame(self) -> pd.DataFrame:
         """Return the scores of all classifiers as a table.
@@ -100,7 +106,7 @@ class Evaluation(Scores):
             By the names of the attributes; NaN becomes None.
         """
         leakage, without = self.leakage, self.without_leaks
-        names = ["duplicates", "n_conflicts", "n_left_out", "n_wrong", "verdict"]
+        names = ["duplicates", "n_conflicts", "n_left_out", "n_wrong", "verdict", "learnt"]
         evaluation = {
             **self.figures(),
             **{name: getattr(self, name) for name in names},
@@ -180,8 +186,19 @@ class Evaluation(Scores):
             f"the training texts, {folded:,} if case and blanks do not count."
         )
 
+    @property
+    def learnt(self) -> str:
+        """A warning of texts that the model has learnt; empty without any."""
+        if not self.n_learnt:
+            return ""
+        texts = counted(self.n_learnt, "distinct text")
+        if self.all_learnt:
+            return f"WARNING: the model has learnt all {texts}. These scores say nothing of others."
+        return f"WARNING: the model has learnt {texts} of these, which are not scored."
+
     def __str__(self) -> str:
         parts = [
+            self.learnt,
             f"{printable(self.name)}\n{self.counting}",
             self.score_lines(),
             self.absent,

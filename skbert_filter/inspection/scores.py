@@ -9,6 +9,7 @@ from scipy.stats import norm
 from sklearn.metrics import average_precision_score, brier_score_loss, f1_score, log_loss
 
 from skbert_filter.printing import Report
+from skbert_filter.validation import useful_label
 
 # How tables that people read call the scores.
 SHORT_NAMES = {
@@ -39,9 +40,10 @@ class Scores(Report):
     accuracy_low, accuracy_high : float
         Wilson's 95 % confidence interval of the accuracy.
     f1 : float
-        F1 of ``classes_[1]``, or the unweighted mean over the classes that occur.
+        F1 of the useful one of two classes (``classes_[1]``, unless the other has a usual name for
+        useful texts, such as "Keep"), or the unweighted mean over the classes that occur.
     average_precision : float
-        Of ``classes_[1]``, or the mean over the classes that occur.
+        Of the same class, or the mean over the classes that occur.
     brier : float
         The Brier score: mean squared error of the probability, for two classes; summed over the
         classes if they are more.
@@ -137,11 +139,15 @@ def score_answers(answers: Answers, y: np.ndarray, weight: np.ndarray) -> dict[s
     interval = wilson_interval(scores["accuracy"], n_effective)
     scores["accuracy_low"], scores["accuracy_high"] = interval
 
+    useful = classes[-1:]
+    if (usual := useful_label(classes.tolist())) is not None:
+        useful = classes[classes == usual]
+
     if len(occurring) > 1:
-        over = {"pos_label": classes[1]} if binary else {"labels": occurring, "average": "macro"}
+        over = {"pos_label": useful[0]} if binary else {"labels": occurring, "average": "macro"}
         scores["f1"] = f1_score(y, answers.predicted, sample_weight=weight, **over)
     if len(occurring) > 1 and ranking is not None:
-        scored = classes[1:] if binary else occurring
+        scored = useful if binary else occurring
         given = ranking[:, np.searchsorted(classes, scored)]
         is_class = y[:, None] == scored
         scores["average_precision"] = average_precision_score(is_class, given, sample_weight=weight)

@@ -28,7 +28,8 @@ _BATCH_ROWS = 1 << 18
 _BATCH_BYTES = 1 << 26
 _PARQUET_BUFFER_BYTES = 1 << 18
 
-STANDARD_INPUT = Path("-")
+# Standard input or output.
+STANDARD = Path("-")
 
 
 @dataclass(frozen=True)
@@ -46,19 +47,12 @@ class TableReader:
 
 
 def read_table(path: Path, *, encoding: str | None = None) -> tuple[pa.Table, pa.Schema]:
-    """Return a whole table, and its columns as stored."""
-    with open_table(path, encoding=encoding) as reader:
+    """Return a whole CSV, TSV or Parquet file, and its columns as stored."""
+    table_format(path)
+    with open_rows(path, encoding=encoding) as reader:
         batches = [batch for batch, _ in reader.batches]
     schema = batches[0].schema if batches else plain_schema(reader.schema)
     return pa.Table.from_batches(batches, schema), reader.schema
-
-
-@contextmanager
-def open_table(path: Path, *, encoding: str | None = None) -> Iterator[TableReader]:
-    """Open a CSV, TSV or Parquet file, as `open_rows` does, and refuse lines."""
-    table_format(path)
-    with open_rows(path, encoding=encoding) as table:
-        yield table
 
 
 @contextmanager
@@ -69,7 +63,7 @@ def open_rows(
 
     The texts of JSON Lines are in the member `text`, and become the column "text".
     """
-    if path == STANDARD_INPUT:
+    if path == STANDARD:
         blocks = utf8_blocks(blocks_of(sys.stdin.buffer), "standard input", encoding=encoding)
         rows = ((batch, float("nan")) for batch in line_batches(blocks))
         yield TableReader(path, LINES, LINES_SCHEMA, rows, encoding)

@@ -100,6 +100,7 @@ class AnswerFile:
             else:
                 labels = found
             return tuple(sorted(labels, key=lambda name: name != useful_label(labels)))
+
         if other := [name for name in found if name not in labels]:
             raise ValueError(
                 f"{self.path} holds the label {other[0]!r}, which is not one of "

@@ -99,6 +99,8 @@ def explore_labels(
     check_matplotlib_support("explore_labels")
     source, destination = Path(source), Path(destination)
     check_apart(source, destination)
+    if destination.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"{destination} is not an .html file. Name one: the page is HTML.")
     check_new_file(destination, overwrite=overwrite)
     table = read_labels(source, text=text, label=label, encoding=encoding)
     texts, labels = table.texts, table.labels

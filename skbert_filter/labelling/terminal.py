@@ -82,6 +82,7 @@ def label_texts(
             label=label,
             random_state=random_state,
         )
+
     keys = answer_keys(session.labels)
     try:
         if sys.stdin is not None and sys.stdin.isatty() and os.environ.get("TERM") != "dumb":
@@ -149,6 +150,7 @@ def _line_by_line(session: LabellingSession, keys: dict[str, str]) -> None:
     console = Console(highlight=False)
     by_name = {name.lower(): key for key, name in keys.items()}
     console.print(Text(hint(keys)))
+
     while (question := session.question) is not None:
         console.print(Text(f"\n{about(question, session.labels)}"), style="dim")
         console.print(Text(shown(question, opened=False)), overflow="fold")

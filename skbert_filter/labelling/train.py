@@ -1,7 +1,7 @@
 """From a table of labels to a saved filter with an honest score, and the score of a saved one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -14,6 +14,7 @@ from sklearn.base import clone
 
 from skbert_filter.bert.folder import check_can_save, save_over
 from skbert_filter.corpus import load_classifier
+from skbert_filter.duplicates.keys import stable_hashes
 from skbert_filter.duplicates.splits import dedup_train_test_split
 from skbert_filter.duplicates.training_rows import merge_repeats
 from skbert_filter.inspection.baselines import tfidf_shape_baseline
@@ -268,16 +269,18 @@ def train_filter(
     fitted = fit(chosen, X_train, y_train)
     evaluation = evaluate(fitted, X_test, y_test, X_train=X_train, y_train=y_train)
     if experiment is not None:
-        comet.log_fit(experiment, fitted)
+        if chosen == BERT:
+            comet.log_fit(experiment, fitted)
         comet.log_evaluation(experiment, fitted, X_test, y_test, evaluation=evaluation)
 
     if refit:
         fitted = fit(chosen, table.texts, y)
-    remember(fitted, keep=useful)
+    learnt = table.texts if refit else X_train
+    remember(fitted, keep=useful, texts=_hashes(learnt))
     save_over(partial(save_classifier, fitted), destination, "filter", overwrite=overwrite)
     if experiment is not None:
         with logging_to(experiment, "the saved filter"):
-            if refit:
+            if refit and chosen == BERT:
                 comet.log_fit(experiment, fitted, prefix="refit_")
             comet.log_model(experiment, fitted)
 
@@ -381,6 +384,8 @@ def evaluate_filter(
     Returns
     -------
     evaluation : Evaluation
+        Of the texts that `train_filter` has not learnt, as the model remembers; of all of them if
+        it has learnt all, which the evaluation says first.
 
     Raises
     ------
@@ -408,13 +413,30 @@ def evaluate_filter(
     """
     model = load_classifier(model, trust=trust)
     test = read_labels(source, text=text, label=label, encoding=encoding)
-    y = _as_known(test.labels, model.classes_)
+    texts, y = test.texts, _as_known(test.labels, model.classes_)
 
-    X_train = y_train = None
     if train is not None:
         learnt = read_labels(train, text=text, label=label, encoding=encoding)
-        X_train, y_train = learnt.texts, _as_known(learnt.labels, model.classes_)
-    return evaluate(model, test.texts, y, X_train=X_train, y_train=y_train, n_errors=n_errors)
+        y_train = _as_known(learnt.labels, model.classes_)
+        return evaluate(model, texts, y, X_train=learnt.texts, y_train=y_train, n_errors=n_errors)
+
+    # Texts that the model has learnt say little of others: they are scored if there are no others.
+    hashes = _split_hashes(getattr(model, "training_record_", {}).get("texts", ""))
+    is_known = np.isin(_split_hashes(_hashes(texts)), hashes)
+    n_known = len({text for text, known in zip(texts, is_known, strict=True) if known})
+    if not is_known.all():
+        texts, y = [texts[i] for i in np.flatnonzero(~is_known)], y[~is_known]
+    evaluation = evaluate(model, texts, y, n_errors=n_errors)
+    return replace(evaluation, n_learnt=n_known, all_learnt=bool(is_known.all()))
+
+
+def _hashes(texts: list[str]) -> str:
+    """Return 64 bits of the hash of each text, as one string for JSON."""
+    return "".join(hashed[:8].hex() for hashed in stable_hashes(texts))
+
+
+def _split_hashes(hashes: str) -> list[str]:
+    return [hashes[i : i + 16] for i in range(0, len(hashes), 16)]
 
 
 def _as_known(y: np.ndarray, classes: np.ndarray) -> np.ndarray:

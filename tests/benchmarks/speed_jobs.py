@@ -166,9 +166,9 @@ def predict(corpus: str, model_file: str, n: int | None, n_jobs: int | None) -> 
 
 def of_length(model_file: str, folder: str, n_tokens: int) -> dict[str, float]:
     """Predict texts that all have so many tokens, [CLS] and [SEP] counted."""
-    from skbert_filter.bert.checkpoint import load_folder
+    from skbert_filter.bert.checkpoint import load_filter
 
-    model, (state, _) = load(model_file), load_folder(folder)
+    model, (state, _) = load(model_file), load_filter(folder)
     n = 400_000 // n_tokens
     texts = [f"{i % 10} " + "a " * (n_tokens - 3) for i in range(n)]
     model.predict_proba(texts[:1000])
@@ -223,11 +223,11 @@ def precision(folder: str, peer_texts: str) -> dict[str, float]:
 
     from skbert_filter import SmallBertTextFilter
     from skbert_filter.bert.batching import prediction_batches
-    from skbert_filter.bert.checkpoint import load_folder
+    from skbert_filter.bert.checkpoint import load_filter
     from skbert_filter.bert.inference import OnnxModel, predict_logits
 
     texts = json.loads(Path(peer_texts).read_text())
-    state, _ = load_folder(folder)
+    state, _ = load_filter(folder)
     tokens = OnnxModel(state).encode(texts)
     batches = list(prediction_batches(tokens, 2_048, lambda length: max(length, 1)))
 

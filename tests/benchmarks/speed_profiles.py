@@ -67,7 +67,7 @@ def profile_predict(texts: list[str], model: Any, folder: str) -> dict[str, floa
     """Predict in one thread, so that the parts follow each other."""
     from skbert_filter import text_filter
     from skbert_filter.bert import inference
-    from skbert_filter.bert.checkpoint import load_folder
+    from skbert_filter.bert.checkpoint import load_filter
     from skbert_filter.bert.inference import OnnxModel
 
     model.set_params(n_jobs=1).predict_proba(texts[:1000])
@@ -81,7 +81,7 @@ def profile_predict(texts: list[str], model: Any, folder: str) -> dict[str, floa
     probabilities = model.predict_proba(texts)
     parts = watch.parts(time.perf_counter() - start, "the rest")
     # Only now: a model remembers the words that it has tokenized.
-    state, _ = load_folder(folder)
+    state, _ = load_filter(folder)
     tokens = OnnxModel(state).encode(texts)
     return parts | {
         "texts": len(texts),
@@ -99,11 +99,11 @@ def profile_forward(texts: list[str], folder: str) -> dict[str, float]:
     import onnxruntime
 
     from skbert_filter.bert.batching import prediction_batches
-    from skbert_filter.bert.checkpoint import load_folder
+    from skbert_filter.bert.checkpoint import load_filter
     from skbert_filter.bert.inference import OnnxModel
     from skbert_filter.bert.onnx_graph import build_graph
 
-    state, _ = load_folder(folder)
+    state, _ = load_filter(folder)
     tokens = OnnxModel(state).encode(texts)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -129,7 +129,7 @@ def profile_corpus(corpus: str, model: Any, folder: str) -> dict[str, float]:
     """Clean a Parquet file."""
     import pyarrow.parquet as pq
 
-    from skbert_filter.bert.checkpoint import load_folder
+    from skbert_filter.bert.checkpoint import load_filter
     from skbert_filter.bert.inference import OnnxModel
     from skbert_filter.corpus import filter_corpus, rows
 
@@ -145,7 +145,7 @@ def profile_corpus(corpus: str, model: Any, folder: str) -> dict[str, float]:
         summary = filter_corpus(model, corpus, Path(scratch, "kept.parquet"))
         parts = watch.parts(time.perf_counter() - start, "look up and map back")
     column = pq.read_table(corpus, columns=["text"]).column("text")
-    state, _ = load_folder(folder)
+    state, _ = load_filter(folder)
     lengths = OnnxModel(state).encode(column.unique().to_pylist()).lengths
     return parts | {
         "rows": summary.rows,
@@ -200,12 +200,12 @@ def profile_fit(read: Callable[[], Any], started: float) -> dict[str, float]:
     watch.seconds["trace"] = epochs[0] - usual + validations[0] - usual_validation
     watch.seconds["train"] = usual + sum(epochs[1:])
     watch.seconds["validate"] = usual_validation + sum(validations[1:])
-    from skbert_filter.bert.checkpoint import load_folder
+    from skbert_filter.bert.checkpoint import load_filter
     from skbert_filter.bert.inference import OnnxModel
 
     with tempfile.TemporaryDirectory() as scratch:
         model.save_pretrained(scratch)
-        state, _ = load_folder(scratch)
+        state, _ = load_filter(scratch)
     texts = data.text.to_list()
     flop = int(operations(state.architecture, OnnxModel(state).encode(texts).lengths).sum())
     size = sum(len(text.encode()) for text in texts)

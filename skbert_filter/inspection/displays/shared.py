@@ -60,8 +60,11 @@ def column_axes(display: Any, ax: Any, height: float = 2.4) -> Iterator[Any]:
     if ax is not None:
         yield ax
     else:
+        # The first figure loads the backend, which sets that of notebooks to show every figure: not
+        # within the context, which would take that back at its end.
+        figure = plt.figure(figsize=(_COLUMN, height), layout="constrained")
         with plt.rc_context(_LOOK):
-            _, ax = plt.subplots(figsize=(_COLUMN, height), layout="constrained")
+            ax = figure.add_subplot()
             yield ax
         # Some ticks are made when a figure is drawn, where this look is no longer set.
         for each in ax.figure.axes:
