@@ -261,6 +261,16 @@ def test_nothing_is_left_when_the_model_fails(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
 
 
+def test_a_model_that_returns_too_few_labels_is_refused(tmp_path):
+    class Short(Counting):
+        def predict(self, X):
+            return super().predict(X)[1:]
+
+    write_rows(tmp_path / "in.csv", [PROSE, "View"])
+    with pytest.raises(ValueError, match="predict of the estimator returned 1 rows for 2 distinct"):
+        filter_corpus(Short().fit(), tmp_path / "in.csv", tmp_path / "out.csv")
+
+
 def test_a_missing_text_column_is_told_with_the_closest_name(tmp_path, model):
     (tmp_path / "in.csv").write_text("Texts,label\nView,1\n")
     with pytest.raises(ValueError, match=r"no column 'text'. Did you mean 'Texts'\?.*Texts, label"):

@@ -45,7 +45,7 @@ def compute_missing(
         for output in results if has_outputs(results, method) else [results]:
             if _num_samples(output) != len(chunk):
                 raise ValueError(
-                    f"{method} of the wrapped estimator returned {_num_samples(output)} rows for "
+                    f"{method} of the estimator returned {_num_samples(output)} rows for "
                     f"{len(chunk)} distinct inputs. It must return one result for each input."
                 )
         yield chunk, results
@@ -141,25 +141,25 @@ class Decider:
 
     def __call__(self, texts: list[str]) -> np.ndarray:
         """Return an array of `DECISION`."""
-        decisions = np.empty(len(texts), DECISION)
         if self._predicts_only:
-            decisions["label"] = self._predicted(texts)
-            decisions["probability"] = np.nan
-            return decisions
-
-        proba = np.array(self.model.predict_proba(texts), dtype=np.float64)
-        probability = decisions["probability"] = proba[:, self.keep_number].copy()
-        if np.isnan(probability).any():
-            text = texts[int(np.isnan(probability).argmax())]
-            raise ValueError(f"The model gives the probability NaN to {text[:80]!r}. Fix it.")
-
-        if self.threshold is not None:
-            proba[:, self.keep_number] = np.where(probability >= self.threshold, 2, -1)
-            decisions["label"] = proba.argmax(axis=1)
-        elif predicts_most_probable_class(self.model):
-            decisions["label"] = proba.argmax(axis=1)
+            labels = self._predicted(texts)
+            probability = np.full(len(labels), np.nan)
         else:
-            decisions["label"] = self._predicted(texts)
+            proba = np.array(self.model.predict_proba(texts), dtype=np.float64)
+            probability = proba[:, self.keep_number].copy()
+            if np.isnan(probability).any():
+                text = texts[int(np.isnan(probability).argmax())]
+                raise ValueError(f"The model gives the probability NaN to {text[:80]!r}. Fix it.")
+
+            if self.threshold is not None:
+                proba[:, self.keep_number] = np.where(probability >= self.threshold, 2, -1)
+            if self.threshold is not None or predicts_most_probable_class(self.model):
+                labels = proba.argmax(axis=1)
+            else:
+                labels = self._predicted(texts)
+
+        decisions = np.empty(len(labels), DECISION)
+        decisions["label"], decisions["probability"] = labels, probability
         return decisions
 
     def _predicted(self, texts: list[str]) -> np.ndarray:

@@ -8,6 +8,7 @@ import errno
 import sqlite3
 import time
 import weakref
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -398,7 +399,7 @@ class Cache:
         self.trusted: set[str] = set()
         self._lock = Lock()
         self._memory: Store | None = None
-        self._counts = [0, 0, 0]
+        self._counts: Counter[str] = Counter()
 
     @contextmanager
     def open(
@@ -420,17 +421,16 @@ class Cache:
     def count(self, *, rows: int, distinct: int, computed: int) -> None:
         """Add the counts of one call."""
         with self._lock:
-            calls = (rows - computed, computed, distinct)
-            self._counts = [old + new for old, new in zip(self._counts, calls, strict=True)]
+            self._counts.update(hits=rows - computed, misses=computed, distinct=distinct)
 
     def reset_counts(self) -> None:
         """Start counting from 0."""
         with self._lock:
-            self._counts = [0, 0, 0]
+            self._counts.clear()
 
     def info(self, where: str | PathLike[str] | None) -> CacheInfo:
         """Return the counts, and what the store holds."""
         with self.open(where, create=False) as store:
             size = StoreSize(0, 0) if store is None else store.size()
-        hits, misses, distinct = self._counts
-        return CacheInfo(hits, misses, distinct, stored=size.results, bytes=size.bytes)
+        counts = {name: self._counts[name] for name in ("hits", "misses", "distinct")}
+        return CacheInfo(**counts, stored=size.results, bytes=size.bytes)
