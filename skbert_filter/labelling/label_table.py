@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from math import isfinite
@@ -151,40 +151,33 @@ def _read(
     source: Path, text: str, label: str, groups: str | None, encoding: str | None
 ) -> dict[str, list[Any]]:
     """Return the columns of one file as lists, its rows numbered."""
-    names = [text, label] + ([] if groups is None else [groups])
-    found: dict[str, list[Any]] = {"text": [], "label": [], "groups": [], "held_out": [], "row": []}
-    for schema, batch in _batches(source, text, encoding):
-        check_text_column(schema, text, source)
-        for name in names[1:]:
-            check_column(schema, name, source)
-        first_row = len(found["row"])
-        check_no_nulls(batch.column(text), text, source, first_row=first_row + 1)
+    table = _read_table(source, text, encoding)
+    check_text_column(table.schema, text, source)
+    check_column(table.schema, label, source)
+    check_no_nulls(table.column(text), text, source, first_row=1)
 
-        found["text"] += batch.column(text).to_pylist()
-        found["label"] += batch.column(label).to_pylist()
-        if groups is not None:
-            check_no_nulls(batch.column(groups), groups, source, first_row=first_row + 1)
-            found["groups"] += batch.column(groups).to_pylist()
-        is_marked = HELD_OUT in schema.names
-        held = batch.column(HELD_OUT).to_pylist() if is_marked else [None] * batch.num_rows
-        found["held_out"] += held
-        found["row"] += range(first_row, first_row + batch.num_rows)
+    found = {
+        "text": table.column(text).to_pylist(),
+        "label": table.column(label).to_pylist(),
+        "row": list(range(len(table))),
+        "held_out": [None] * len(table),
+    }
+    if HELD_OUT in table.schema.names:
+        found["held_out"] = table.column(HELD_OUT).to_pylist()
+    if groups is not None:
+        check_column(table.schema, groups, source)
+        check_no_nulls(table.column(groups), groups, source, first_row=1)
+        found["groups"] = table.column(groups).to_pylist()
     return found
 
 
-def _batches(
-    source: Path, text: str, encoding: str | None
-) -> Iterable[tuple[pa.Schema, pa.RecordBatch]]:
-    known = find_format(source)
+def _read_table(source: Path, text: str, encoding: str | None) -> pa.Table:
     if source.suffix.lower() == ".xlsx":
-        table = _read_sheet(source, text)
-    elif known is not None and known.kind == "json":
-        table = _read_json(source, text, known.compression)
-    else:
-        table, _ = read_table(source, encoding=encoding)
-    # An empty table has its columns checked too.
-    for batch in table.to_batches() or [pa.RecordBatch.from_pylist([], table.schema)]:
-        yield table.schema, batch
+        return _read_sheet(source, text)
+    known = find_format(source)
+    if known is not None and known.kind == "json":
+        return _read_json(source, text, known.compression)
+    return read_table(source, encoding=encoding)[0]
 
 
 def _read_sheet(source: Path, text: str) -> pa.Table:
