@@ -68,7 +68,7 @@ class Snapshots:
         if differences := _differences(identity, self._identity):
             raise ValueError(
                 f"checkpoint_dir={os.fspath(self._folder)!r} holds an unfinished training of other "
-                f"texts or parameters: {'; '.join(differences)}. Pass what it was begun with, or "
+                f"texts or parameters: {'; '.join(differences)}. Pass what it was started with, or "
                 "another checkpoint_dir, or remove the folder to start again."
             )
 
