@@ -107,14 +107,14 @@ class SlowToLoad(WordCountRule):
 
 @pytest.mark.parametrize("of_folder", [False, True])
 def test_an_output_that_appears_while_the_model_is_loaded_is_not_replaced(tmp_path, of_folder):
-    source, destination = tmp_path / "in.txt", tmp_path / "out.txt"
+    source, destination = tmp_path / "in.txt", tmp_path / ("out" if of_folder else "out.txt")
     write(source, PROSE, of_folder)
     slow = SlowToLoad(source, destination).fit(["View All", "We make tools"], [0, 1])
     joblib.dump(slow, tmp_path / "slow.joblib")
-    with pytest.raises(FileExistsError, match=r"out\.txt (exists|holds files)"):
+    with pytest.raises(FileExistsError, match=r"out(\.txt)? (exists|holds files)"):
         filter_corpus(tmp_path / "slow.joblib", source, destination, trust=True)
     assert read(destination) == PROSE
-    assert not destination.with_name("out.txt.partial").exists()
+    assert not destination.with_name(f"{destination.name}.partial").exists()
 
 
 def test_a_list_that_appears_while_it_is_made_is_not_replaced(tmp_path):
