@@ -33,9 +33,15 @@ _ARRAYS, _VOCABULARIES = "tfidf.safetensors", "vocabularies.json"
 _VECTORIZERS = ("words", "characters")
 
 
-def mean_of(bert: SmallBertTextFilter, tfidf: Pipeline) -> VotingClassifier:
+class MeanTextFilter(VotingClassifier):
+    """The mean of the probabilities of a filter and of TF-IDF."""
+
+    predicts_most_probable_class = True
+
+
+def mean_of(bert: SmallBertTextFilter, tfidf: Pipeline) -> MeanTextFilter:
     """Return the unfitted mean of the probabilities of two classifiers."""
-    return VotingClassifier(list(zip(_MEMBERS, (bert, tfidf), strict=True)), voting="soft")
+    return MeanTextFilter(list(zip(_MEMBERS, (bert, tfidf), strict=True)), voting="soft")
 
 
 def remember(model: Any, **facts: Any) -> None:
@@ -117,7 +123,7 @@ def _read_tfidf(path: Path) -> Pipeline:
     return model
 
 
-def _read_mean(path: Path) -> VotingClassifier:
+def _read_mean(path: Path) -> MeanTextFilter:
     metadata = checked_metadata(path, [])
     classes = _classes(metadata)
     members = [load_saved(path / name) for name in _MEMBERS]

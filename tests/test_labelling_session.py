@@ -280,3 +280,13 @@ def test_each_label_has_a_number_and_its_first_letter_where_that_is_free():
         "d": "discard",
     }
     assert answer_keys(["news", "nav", "spam"]) == {"1": "news", "2": "nav", "3": "spam"}
+
+
+def test_an_answer_that_is_taken_back_leaves_the_next_question_held_out(tmp_path):
+    path = tmp_path / "labels.csv"
+    session = start(path)
+    for _ in range(40):
+        session.answer("keep")
+        session.undo()
+        session.answer("discard")
+    assert pd.read_csv(path).held_out.sum() == 4

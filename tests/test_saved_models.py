@@ -215,3 +215,12 @@ def test_a_threshold_that_cannot_be_chosen_is_refused(trained, tmp_path, model, 
     with pytest.raises(ValueError, match=message):
         filter_corpus(model, trained / "corpus.csv", tmp_path / "kept.csv", **options)
     assert not list(tmp_path.iterdir())
+
+
+def test_too_few_held_out_rows_are_no_test(snippets, tmp_path):
+    texts, y = snippets
+    frame = pd.DataFrame({"text": texts, "label": y, "held_out": np.arange(len(texts)) < 3})
+    frame.to_csv(tmp_path / "labels.csv", index=False)
+    summary = train_filter(tmp_path / "labels.csv", tmp_path / "model", model="tfidf")
+    assert summary.n_test > 30
+    assert "and 5 of each are needed to score on" in str(summary)

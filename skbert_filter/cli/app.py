@@ -74,7 +74,7 @@ def demo(
             progress=progress,
         )
     print_result(summary)
-    print_next("\nTrain a filter on your own labels:", "train", "labels.csv", "-o", "model")
+    print_next("Train a filter on your own labels:", "train", "labels.csv", "-o", "model")
     print_next("Clean your own texts:", "predict", "model", "texts.csv", "-o", "kept.csv")
 
 
@@ -147,7 +147,7 @@ def pretrain(
     )
     print_result(summary)
     words = ("train", "labels.csv", "--checkpoint", output, "-o", "model")
-    print_next("\nTrain a filter that starts from it:", *words)
+    print_next("Train a filter that starts from it:", *words)
 
 
 @app.command()
@@ -223,7 +223,7 @@ def train(
     print_result(summary)
     words = ("predict", output, "texts.csv", "-o", "kept.csv")
     keep_needed = "LABEL" if summary.keep is None else None
-    print_next("\nClean texts with it:", *words, text=text, keep=keep_needed)
+    print_next("Clean texts with it:", *words, text=text, keep=keep_needed)
 
 
 @app.command()

@@ -84,12 +84,18 @@ def print_line(text: str, style: str = "", *, err: bool = False) -> None:
     _print(Text(printable(text), style), err=err, soft_wrap=True)
 
 
+def print_title(title: str) -> None:
+    """Print a line in bold after an empty one."""
+    print_line("")
+    print_line(title, "bold")
+
+
 def print_next(title: str, *words: object, **options: str | None) -> None:
     """Print a command to copy, with the options that are not at their defaults."""
     for name, value in options.items():
         if value != _DEFAULTS[name]:
             words = (*words, f"--{name}", value)
-    print_line(title, "bold")
+    print_title(title)
     print_line("  " + shlex.join(["skbert-filter", *map(str, words)]))
 
 
@@ -106,7 +112,7 @@ def print_texts(title: str, table: "DataFrame", columns: Sequence[str]) -> None:
             *map(Text, map(printable, cells)), Text(line, overflow="ellipsis", no_wrap=True)
         )
 
-    print_line(f"\n{title}", "bold")
+    print_title(title)
     _print(shown)
 
 

@@ -104,7 +104,7 @@ class FilterSummary(Report):
         """What was decided by, in words."""
         if self.threshold is None:
             return f"the label {self.keep!r}"
-        return f"the label {self.keep!r} with a probability of {self.threshold:g} or more"
+        return f"the label {self.keep!r} with a probability of {self.threshold:.3g} or more"
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -70,10 +70,8 @@ def choose_model(
 ) -> ModelChoice:
     """Compare a filter, TF-IDF and the mean of their probabilities over folds."""
     folds = DedupStratifiedKFold(_FOLDS, shuffle=True, random_state=random_state)
-    found = {
-        name: out_of_fold(candidates[name], texts, y, cv=folds, groups=groups)
-        for name in (BERT, TFIDF)
-    }
+    splits = list(folds.split(texts, y, groups))
+    found = {name: out_of_fold(candidates[name], texts, y, cv=splits) for name in (BERT, TFIDF)}
     # As sklearn's VotingClassifier would do, without fitting both again.
     proba = {name: each.pred_probs for name, each in found.items()}
     proba[VOTE] = (proba[BERT] + proba[TFIDF]) / 2

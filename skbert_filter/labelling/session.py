@@ -169,6 +169,7 @@ class LabellingSession:
         self._informative = order == "informative"
         self._every = round(1 / held_out) if held_out else 0
         self._given: list[str] = []
+        self._waiting: list[Question] = []
         self._skipped: set[str] = set()
         self._random = deque(self._rng.permutation(len(self._texts)).tolist())
 
@@ -214,7 +215,7 @@ class LabellingSession:
             return False
 
         if self.question is not None:
-            self._blank.appendleft(self.question.text)
+            self._waiting.append(self.question)
         text = self._given.pop()
         held_out = self._file.remove(text)
         self.question = self._asked(text, held_out=held_out)
@@ -244,6 +245,10 @@ class LabellingSession:
 
     def _next(self) -> Question | None:
         self._take_over()
+        while self._waiting:
+            question = self._waiting.pop()
+            if self._is_open(question.text):
+                return question
         while self._blank:
             text = self._blank.popleft()
             if self._is_open(text):

@@ -27,6 +27,9 @@ from skbert_filter.printing import Report, counted, label_lines, printable
 from skbert_filter.saved_models import mean_of, remember, save_classifier
 from skbert_filter.validation import useful_label
 
+# With fewer texts of a label held out, a score says nothing.
+_LEAST_HELD_OUT = 5
+
 
 @dataclass(frozen=True)
 class LabelCount:
@@ -351,10 +354,17 @@ def _split(
     texts, y = np.array(table.texts, dtype=object), table.labels
     # A text that is held out is not learnt from, whatever its other rows say.
     is_test = np.isin(texts, texts[table.held_out]) if table.held_out.any() else table.held_out
-    if is_test.any() and set(y[is_test]) == set(y) == set(y[~is_test]):
+    fewest = min(len(set(texts[is_test & (y == each)])) for each in np.unique(y))
+    if fewest >= _LEAST_HELD_OUT and set(y) == set(y[~is_test]):
         how = "Scored on the texts that are marked in the column 'held_out'."
         return np.flatnonzero(~is_test), np.flatnonzero(is_test), how
 
+    too_few = ""
+    if is_test.any():
+        too_few = (
+            f"The column 'held_out' marks {fewest} texts of a label, and {_LEAST_HELD_OUT} of each "
+            "are needed to score on: all are split again. "
+        )
     *_, train, test = dedup_train_test_split(
         table.texts,
         y,
@@ -364,10 +374,10 @@ def _split(
         random_state=random_state,
     )
     if table.groups is not None:
-        return train, test, "Whole groups are held out: the score is for new ones."
+        return train, test, f"{too_few}Whole groups are held out: the score is for new ones."
     how = (
-        "Held out at random: the score is for texts like these. Pass --groups (groups=) with "
-        "the column of the page or firm, if there is one, for that of new pages or firms."
+        f"{too_few}Held out at random: the score is for texts like these. Pass --groups (groups=) "
+        "with the column of the page or firm, if there is one, for that of new pages or firms."
     )
     return train, test, how
 
