@@ -128,7 +128,6 @@ def pretrain(
         teacher_layer=teacher_layer,
         shape=shape,
         hidden_size=hidden_size,
-        intermediate_size=4 * hidden_size,
         epochs="auto" if epochs is None else epochs,
         max_seconds=max_seconds,
         checkpoint_dir=checkpoint_dir,

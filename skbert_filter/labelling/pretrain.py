@@ -153,10 +153,11 @@ def pretrain_encoder(
         )
 
     X: Any = text_arrays(corpus, text, encoding=encoding)
-    y = None
+    y, n_rows = None, None
     if labelled is not None:
         known = read_labels(labelled, text=text, label=label, encoding=encoding)
-        unlabelled, _ = distinct_texts(X)
+        unlabelled, n_unlabelled = distinct_texts(X)
+        n_rows = n_unlabelled + len(known.texts)
         X, y = unlabelled + known.texts, [None] * len(unlabelled) + known.labels.tolist()
     pretrainer = clone(estimator).set_callbacks(*callbacks).fit(X, y).set_callbacks()
 
@@ -166,7 +167,7 @@ def pretrain_encoder(
     return PretrainingSummary(
         source=str(corpus),
         destination=str(destination),
-        rows=record["texts"],
+        rows=n_rows or record["texts"],
         distinct=record["distinct"],
         epochs=pretrainer.n_iter_,
         steps=record["steps"],

@@ -131,12 +131,11 @@ def profile_corpus(corpus: str, model: Any, folder: str) -> dict[str, float]:
 
     from skbert_filter.bert.checkpoint import load_filter
     from skbert_filter.bert.inference import OnnxModel
-    from skbert_filter.corpus import filter_corpus, rows
+    from skbert_filter.corpus import filter_corpus
 
     model.predict_proba(["View All"])
     watch = Stopwatch()
     watch.time_items(pq.ParquetFile, "iter_batches", "read")
-    watch.time(rows, "_encode", "key")
     watch.time(type(model), "predict_proba", "predict")
     watch.time(pq.ParquetWriter, "write_table", "write")
     watch.time(pq.ParquetWriter, "close", "write")
