@@ -18,9 +18,11 @@ from sklearn.utils import Bunch
 from skbert_filter.bert.folder import (
     METADATA,
     checked_metadata,
+    damaged,
     find_folder,
     new_folder,
     read_json,
+    sha256_of,
     write_json,
     write_metadata,
 )
@@ -55,9 +57,10 @@ def save_classifier(model: Any, folder: str | os.PathLike[str]) -> None:
         model.save_pretrained(folder)
     elif isinstance(model, VotingClassifier):
         with new_folder(folder) as path:
-            write_metadata(path, {"kind": _MEAN, "members": _MEMBERS, **_facts(model)})
             for name, member in zip(_MEMBERS, model.estimators_, strict=True):
                 save_classifier(member, path / name)
+            members = {name: sha256_of(path / name / METADATA) for name in _MEMBERS}
+            write_metadata(path, {"kind": _MEAN, "members": members, **_facts(model)})
     else:
         with new_folder(folder) as path:
             _write_tfidf(model, path)
@@ -95,7 +98,7 @@ def _write_tfidf(model: Pipeline, path: Path) -> None:
 
 def _read_tfidf(path: Path) -> Pipeline:
     metadata, vocabularies = (
-        checked_metadata(path, [_ARRAYS, _VOCABULARIES]),
+        _checked(path, _ARRAYS, _VOCABULARIES),
         read_json(path / _VOCABULARIES),
     )
     model = tfidf_shape_baseline()
@@ -124,7 +127,15 @@ def _read_tfidf(path: Path) -> Pipeline:
 
 
 def _read_mean(path: Path) -> MeanTextFilter:
-    metadata = checked_metadata(path, [])
+    metadata = _checked(path)
+    for name in _MEMBERS:
+        # Hashes of its files are in it.
+        saved = path / name / METADATA
+        if not saved.is_file() or metadata["members"].get(name) != sha256_of(saved):
+            raise ValueError(
+                f"{name}/ in {os.fspath(path)!r} is not the classifier that was saved there. Copy "
+                "the folder again from its source, or save the model again."
+            )
     classes = _classes(metadata)
     members = [load_saved(path / name) for name in _MEMBERS]
     model = mean_of(*members)
@@ -143,6 +154,16 @@ def _facts(model: Any) -> dict[str, Any]:
         "classes_dtype": model.classes_.dtype.str,
         "training_record": getattr(model, "training_record_", {}),
     }
+
+
+def _checked(path: Path, *files: str) -> dict[str, Any]:
+    """Return the metadata of a folder, which have what `_facts` writes, and the members."""
+    metadata = {"members": {}, **checked_metadata(path, files)}
+    kinds = {"classes": list, "classes_dtype": str, "training_record": dict, "members": dict}
+    for name, kind in kinds.items():
+        if not isinstance(metadata.get(name), kind):
+            raise ValueError(damaged(path, f"has {name}={metadata.get(name)!r}"))
+    return metadata
 
 
 def _classes(metadata: dict[str, Any]) -> np.ndarray:

@@ -1,6 +1,7 @@
 """TF-IDF with shape, and the mean of it and a filter, as folders; and which of them is chosen."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from sklearn.ensemble import VotingClassifier
 from sklearn.frozen import FrozenEstimator
 
 from skbert_filter import DedupPredictor, SmallBertTextFilter, filter_corpus
-from skbert_filter.bert.folder import check_can_save
+from skbert_filter.bert.folder import check_can_save, write_metadata
 from skbert_filter.corpus import load_classifier
 from skbert_filter.datasets import make_website_snippets
 from skbert_filter.inspection import tfidf_shape_baseline
@@ -224,3 +225,25 @@ def test_too_few_held_out_rows_are_no_test(snippets, tmp_path):
     summary = train_filter(tmp_path / "labels.csv", tmp_path / "model", model="tfidf")
     assert summary.n_test > 30
     assert "and 5 of each are needed to score on" in str(summary)
+
+
+def test_a_member_that_was_exchanged_is_refused(mean, tmp_path):
+    save_classifier(mean, tmp_path / "model")
+    other = tfidf_shape_baseline().fit(["Menu", "We make pumps."], ["keep", "discard"])
+    shutil.rmtree(tmp_path / "model" / "tfidf")
+    with pytest.raises(ValueError, match=r"tfidf/ in .* is not the classifier that was saved"):
+        load_saved(tmp_path / "model")
+    save_classifier(other, tmp_path / "model" / "tfidf")
+    with pytest.raises(ValueError, match=r"tfidf/ in .* is not the classifier that was saved"):
+        load_saved(tmp_path / "model")
+
+
+@pytest.mark.parametrize("change", [{"members": None}, {"classes": "keep"}, {"training_record": 1}])
+def test_metadata_of_another_form_are_refused(mean, tmp_path, change):
+    save_classifier(mean, tmp_path / "model")
+    path = tmp_path / "model" / "skbert_filter.json"
+    metadata = json.loads(path.read_text(encoding="utf-8"))
+    path.unlink()
+    write_metadata(tmp_path / "model", {**metadata, **change, "sha256": {}})
+    with pytest.raises(ValueError, match=f"has {next(iter(change))}="):
+        load_saved(tmp_path / "model")

@@ -140,7 +140,9 @@ def write_metadata(folder: Path, own: Mapping[str, Any]) -> None:
     """Write our own JSON-able metadata, with the hashes of the other files and of itself."""
     metadata = {
         "format_version": _FORMAT_VERSION,
-        "sha256": {file.name: _sha256(file) for file in sorted(folder.iterdir())},
+        "sha256": {
+            file.name: sha256_of(file) for file in sorted(folder.iterdir()) if file.is_file()
+        },
         **own,
     }
     metadata["sha256"][METADATA] = _own_sha256(metadata)
@@ -166,7 +168,7 @@ def checked_metadata(folder: Path, files: Iterable[str] = FILES) -> dict[str, An
         if not (folder / name).is_file():
             raise ValueError(f"{str(folder)!r} is incomplete: {name} is not a regular file.")
 
-        actual = _own_sha256(metadata) if name == METADATA else _sha256(folder / name)
+        actual = _own_sha256(metadata) if name == METADATA else sha256_of(folder / name)
         if actual != expected:
             raise ValueError(
                 f"{name} in {str(folder)!r} is not the file that was saved: its hash "
@@ -296,7 +298,8 @@ def write_json(file: Path, value: Mapping[str, Any]) -> None:
     file.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _sha256(file: Path) -> str:
+def sha256_of(file: Path) -> str:
+    """Return the hash of a file."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
