@@ -97,10 +97,8 @@ def _write_tfidf(model: Pipeline, path: Path) -> None:
 
 
 def _read_tfidf(path: Path) -> Pipeline:
-    metadata, vocabularies = (
-        _checked(path, _ARRAYS, _VOCABULARIES),
-        read_json(path / _VOCABULARIES),
-    )
+    metadata = _checked(path, _ARRAYS, _VOCABULARIES)
+    vocabularies = read_json(path / _VOCABULARIES)
     model = tfidf_shape_baseline()
     features, regression = model.named_steps["features"], model.named_steps["classifier"]
     try:
