@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from skbert_filter.labelling.label_table import read_labels
+from skbert_filter.labelling.label_table import read_label_table, read_labels
 from skbert_filter.validation import useful_label
 
 TEXTS = ["View All", "We make “pumps”; and, well", "Tea"]
@@ -24,7 +24,7 @@ def write(path, texts=TEXTS, labels=LABELS, **options):
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 def test_delimiters_and_byte_order_marks_are_found(tmp_path, delimiter, encoding):
-    table = read_labels(write(tmp_path / "a.csv", sep=delimiter, encoding=encoding))
+    table = read_label_table(write(tmp_path / "a.csv", sep=delimiter, encoding=encoding))
     assert table.texts == TEXTS
     assert table.labels.tolist() == LABELS
 
@@ -32,8 +32,8 @@ def test_delimiters_and_byte_order_marks_are_found(tmp_path, delimiter, encoding
 def test_a_file_of_a_western_spreadsheet_is_decoded_on_request(tmp_path):
     path = write(tmp_path / "a.csv", sep=";", encoding="cp1252")
     with pytest.raises(ValueError, match="encoding"):
-        read_labels(path)
-    assert read_labels(path, encoding="cp1252").texts == TEXTS
+        read_label_table(path)
+    assert read_label_table(path, encoding="cp1252").texts == TEXTS
 
 
 def test_json_lines_plain_and_compressed(tmp_path):
@@ -41,7 +41,7 @@ def test_json_lines_plain_and_compressed(tmp_path):
     frame.to_json(tmp_path / "a.jsonl", orient="records", lines=True)
     (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress((tmp_path / "a.jsonl").read_bytes()))
     for name in ("a.jsonl", "b.jsonl.gz"):
-        table = read_labels(tmp_path / name)
+        table = read_label_table(tmp_path / name)
         assert table.texts == ["2020-01-01", TEXTS[1]]
         assert table.labels.tolist() == [1, 0]
         assert table.blank == 1
@@ -52,36 +52,36 @@ def test_a_workbook(tmp_path):
     for row in [("Id", "text", "label"), (1, "View All", 0), (2, 2024, 1), (3, "Tea", None)]:
         book.active.append(row)
     book.save(tmp_path / "a.xlsx")
-    table = read_labels(tmp_path / "a.xlsx")
+    table = read_label_table(tmp_path / "a.xlsx")
     assert table.texts == ["View All", "2024"]
     assert table.labels.tolist() == [0, 1]
     assert (table.rows == [0, 1]).all()
     with pytest.raises(FileNotFoundError, match=r"no file .*b\.xlsx"):
-        read_labels(tmp_path / "b.xlsx")
+        read_label_table(tmp_path / "b.xlsx")
     (tmp_path / "c.xlsx").write_text("text,label\n")
     with pytest.raises(ValueError, match=r"c\.xlsx cannot be read as an Excel workbook"):
-        read_labels(tmp_path / "c.xlsx")
+        read_label_table(tmp_path / "c.xlsx")
 
 
 def test_blank_labels_are_dropped_and_counted(tmp_path):
     texts = ["a", "b", "c", "d"]
-    table = read_labels(write(tmp_path / "a.csv", texts, ["keep", "", " ", "discard"]))
+    table = read_label_table(write(tmp_path / "a.csv", texts, ["keep", "", " ", "discard"]))
     assert table.texts == ["a", "d"]
     assert table.rows.tolist() == [0, 3]
     assert table.notes() == ["2 rows have no label: dropped."]
     pq.write_table(pa.table({"text": texts, "label": [1, None, 0, None]}), tmp_path / "a.parquet")
-    table = read_labels(tmp_path / "a.parquet")
+    table = read_label_table(tmp_path / "a.parquet")
     assert table.labels.tolist() == [1, 0]
     with pytest.raises(ValueError, match=r"b\.csv has no label in column 'label'"):
-        read_labels(write(tmp_path / "b.csv", texts, ["", "", "", ""]))
+        read_label_table(write(tmp_path / "b.csv", texts, ["", "", "", ""]))
 
 
 def test_spellings_of_a_label_are_one_class(tmp_path):
     path = write(tmp_path / "a.csv", list("abcde"), ["keep", " Keep", "KEEP", "keep", "discard"])
-    table = read_labels(path)
+    table = read_label_table(path)
     assert table.labels.tolist() == ["keep", "keep", "keep", "keep", "discard"]
     assert table.notes() == ["Read as keep: 'keep' (2), ' Keep' (1), 'KEEP' (1)."]
-    as_is = read_labels(path, as_is=True)
+    as_is = read_label_table(path, as_is=True)
     assert set(as_is.labels) == {"keep", " Keep", "KEEP", "discard"}
 
 
@@ -97,7 +97,7 @@ def test_spellings_of_a_label_are_one_class(tmp_path):
     ],
 )
 def test_numbers_as_pandas_writes_them_are_whole(tmp_path, written, expected):
-    labels = read_labels(write(tmp_path / "a.csv", ["a", "b"], written)).labels.tolist()
+    labels = read_label_table(write(tmp_path / "a.csv", ["a", "b"], written)).labels.tolist()
     assert labels == expected
     assert list(map(type, labels)) == list(map(type, expected))
 
@@ -120,7 +120,7 @@ def test_the_useful_label_is_known_by_its_usual_names(classes, useful):
 def test_several_files_are_one_table(tmp_path):
     first = write(tmp_path / "a.csv")
     second = write(tmp_path / "b.csv", ["Tea", "Menu"], ["discard", "discard"], sep=";")
-    table = read_labels(first, second)
+    table = read_label_table(first, second)
     assert table.texts == [*TEXTS, "Tea", "Menu"]
     assert table.sources == (str(first), str(second))
 
@@ -129,27 +129,27 @@ def test_groups_and_held_out_rows_are_read(tmp_path):
     columns = {"text": list("abc"), "label": [1, 0, 1], "page": [7, 7, 8]}
     columns["held_out"] = ["true", "false", ""]
     pd.DataFrame(columns).to_csv(tmp_path / "a.csv", index=False)
-    table = read_labels(tmp_path / "a.csv", groups="page")
+    table = read_label_table(tmp_path / "a.csv", groups="page")
     assert table.groups.tolist() == ["7", "7", "8"]
     assert table.held_out.tolist() == [True, False, False]
-    assert read_labels(tmp_path / "a.csv").groups is None
+    assert read_label_table(tmp_path / "a.csv").groups is None
     with pytest.raises(ValueError, match=r"a\.csv has no column 'firm'"):
-        read_labels(tmp_path / "a.csv", groups="firm")
+        read_label_table(tmp_path / "a.csv", groups="firm")
 
 
 def test_a_missing_column_is_said_with_the_likely_one(tmp_path):
     content = "Snippet;Class\nView All;0\n"
     (tmp_path / "a.csv").write_text(content)
     with pytest.raises(ValueError, match=r"no column 'text'.*Did you mean 'Snippet'"):
-        read_labels(tmp_path / "a.csv")
+        read_label_table(tmp_path / "a.csv")
     with pytest.raises(ValueError, match=r"no column 'label'.*Did you mean 'Class'"):
-        read_labels(tmp_path / "a.csv", text="Snippet")
+        read_label_table(tmp_path / "a.csv", text="Snippet")
 
 
 def test_a_file_without_column_names_says_so(tmp_path):
     (tmp_path / "a.csv").write_text("View All,0\nWe make pumps,1\n")
     with pytest.raises(ValueError, match="its first line must hold the names of the columns"):
-        read_labels(tmp_path / "a.csv")
+        read_label_table(tmp_path / "a.csv")
 
 
 def test_a_single_column_may_hold_any_delimiter(tmp_path):
@@ -159,5 +159,7 @@ def test_a_single_column_may_hold_any_delimiter(tmp_path):
     assert read_texts(tmp_path / "a.csv").to_pylist() == ["View All; more | less", "\tTea"]
 
 
-def test_labels_are_numpy_arrays_of_one_type(tmp_path):
-    assert read_labels(write(tmp_path / "a.csv")).labels.dtype == np.dtype(object)
+def test_texts_and_labels_alone(tmp_path):
+    texts, labels = read_labels(write(tmp_path / "a.csv"))
+    assert (texts, labels.tolist()) == (TEXTS, LABELS)
+    assert labels.dtype == np.dtype(object)

@@ -13,7 +13,7 @@ import pytest
 from skbert_filter import SmallBertTextFilter
 from skbert_filter.datasets import make_website_snippets
 from skbert_filter.inspection import WordCountRule
-from skbert_filter.labelling.label_table import read_labels
+from skbert_filter.labelling.label_table import read_label_table
 from skbert_filter.labelling.train import (
     LabelCount,
     TrainingSummary,
@@ -156,8 +156,8 @@ def test_three_classes_are_scored_without_the_binary_rule(tmp_path, snippets):
 def test_labels_of_a_csv_file(tmp_path, labels, expected):
     texts = ["007", ""]
     write_labels(tmp_path / "a.csv", texts, labels)
-    assert read_labels(tmp_path / "a.csv").texts == texts
-    assert read_labels(tmp_path / "a.csv").labels.tolist() == expected
+    assert read_label_table(tmp_path / "a.csv").texts == texts
+    assert read_label_table(tmp_path / "a.csv").labels.tolist() == expected
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_a_column_that_holds_no_labels_is_refused(tmp_path, labels, message):
     columns = {"text": ["Menu", "We sell tea"], "label": pa.array(labels, from_pandas=False)}
     pq.write_table(pa.table(columns), tmp_path / "a.parquet")
     with pytest.raises(ValueError, match=message):
-        read_labels(tmp_path / "a.parquet")
+        read_label_table(tmp_path / "a.parquet")
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ def test_a_column_that_holds_no_labels_is_refused(tmp_path, labels, message):
 def test_labels_of_any_type_of_column(tmp_path, labels, expected):
     table = pa.table({"text": ["Menu", "We sell tea"], "label": labels})
     pq.write_table(table, tmp_path / "a.parquet")
-    read = read_labels(tmp_path / "a.parquet").labels.tolist()
+    read = read_label_table(tmp_path / "a.parquet").labels.tolist()
     assert read == expected
     assert list(map(type, read)) == list(map(type, expected))
 

@@ -20,7 +20,7 @@ from skbert_filter.inspection import (
 )
 from skbert_filter.io.atomic import written_aside
 from skbert_filter.io.writing import check_new_file
-from skbert_filter.labelling.label_table import read_labels
+from skbert_filter.labelling.label_table import read_label_table
 from skbert_filter.printing import counted, printable
 
 _PAGE = Template("""\
@@ -102,7 +102,7 @@ def explore_labels(
     if destination.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"{destination} is not an .html file. Name one: the page is HTML.")
     check_new_file(destination, overwrite=overwrite)
-    table = read_labels(source, text=text, label=label, encoding=encoding)
+    table = read_label_table(source, text=text, label=label, encoding=encoding)
     texts, labels = table.texts, table.labels
     report = duplicate_report(texts, labels)
 

@@ -21,7 +21,7 @@ from skbert_filter.io.columns import check_column
 from skbert_filter.io.formats import table_format
 from skbert_filter.io.reading import read_table
 from skbert_filter.io.writing import check_new_file, create_table, write_table
-from skbert_filter.labelling.label_table import read_labels
+from skbert_filter.labelling.label_table import read_label_table
 
 
 def report_duplicates(
@@ -69,7 +69,7 @@ def report_duplicates(
     if label is None:
         texts, labels = read_texts(source, text=text, encoding=encoding), None
     else:
-        table = read_labels(source, text=text, label=label, encoding=encoding)
+        table = read_label_table(source, text=text, label=label, encoding=encoding)
         texts, labels = table.texts, table.labels
     return duplicate_report(texts, labels, key=key, n_top=n_top)
 
@@ -167,7 +167,7 @@ def list_suspects(
     2
     """
     source, destination = _check_paths(source, destination, overwrite=overwrite)
-    known = read_labels(source, text=text, label=label, encoding=encoding)
+    known = read_label_table(source, text=text, label=label, encoding=encoding)
     estimator = tfidf_baseline() if estimator is None else estimator
     table = suspect_labels(estimator, known.texts, known.labels, n_jobs=n_jobs)
     table = table.head(n or len(table))
@@ -221,7 +221,7 @@ def correct_labels(
     source, destination = _check_paths(source, destination, overwrite=overwrite)
     corrections = Path(corrections)
     check_apart(corrections, destination)
-    known = read_labels(source, text=text, label=label, encoding=encoding)
+    known = read_label_table(source, text=text, label=label, encoding=encoding)
     whole, schema = read_table(source, encoding=encoding)
     table = _read_corrections(corrections, whole[text].to_pylist(), encoding)
     place = {row: i for i, row in enumerate(known.rows.tolist())}

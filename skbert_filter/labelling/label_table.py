@@ -70,7 +70,7 @@ class LabelTable:
         return sentences
 
 
-def read_labels(
+def read_label_table(
     *sources: str | Path,
     text: str = "text",
     label: str = "label",
@@ -107,10 +107,10 @@ def read_labels(
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> from skbert_filter.labelling.label_table import read_labels
+    >>> from skbert_filter.labelling.label_table import read_label_table
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = Path(folder, "a.csv").write_text("text;label\\nView All;Keep\\nNA;keep\\nTea;\\n")
-    ...     table = read_labels(Path(folder, "a.csv"))
+    ...     table = read_label_table(Path(folder, "a.csv"))
     >>> table.texts, table.labels.tolist(), table.blank
     (['View All', 'NA'], ['Keep', 'Keep'], 1)
     """
@@ -145,6 +145,23 @@ def read_labels(
         groups=np.array(list(map(str, taken["groups"]))) if groups is not None else None,
         spellings=spellings,
     )
+
+
+def read_labels(*sources: str | Path, **options: Any) -> tuple[list[str], np.ndarray]:
+    """Read labelled texts from tables, and return just these.
+
+    Parameters
+    ----------
+    *sources, **options
+        As for `read_label_table`.
+
+    Returns
+    -------
+    texts : list of str
+    labels : ndarray of shape (n_rows,)
+    """
+    table = read_label_table(*sources, **options)
+    return table.texts, table.labels
 
 
 def _read(

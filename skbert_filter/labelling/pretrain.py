@@ -11,7 +11,7 @@ from sklearn.base import clone
 
 from skbert_filter.bert.folder import Kind, check_can_save, save_over
 from skbert_filter.corpus.sources import check_apart, list_sources, text_arrays
-from skbert_filter.labelling.label_table import read_labels
+from skbert_filter.labelling.label_table import read_label_table
 from skbert_filter.pretrainer import distinct_texts
 from skbert_filter.printing import Report, counted, printable
 
@@ -155,7 +155,7 @@ def pretrain_encoder(
     X: Any = text_arrays(corpus, text, encoding=encoding)
     y, n_rows = None, None
     if labelled is not None:
-        known = read_labels(labelled, text=text, label=label, encoding=encoding)
+        known = read_label_table(labelled, text=text, label=label, encoding=encoding)
         unlabelled, n_unlabelled = distinct_texts(X)
         n_rows = n_unlabelled + len(known.texts)
         X, y = unlabelled + known.texts, [None] * len(unlabelled) + known.labels.tolist()

@@ -22,7 +22,7 @@ from skbert_filter.inspection.baselines import tfidf_shape_baseline
 from skbert_filter.inspection.evaluation import Evaluation, evaluate
 from skbert_filter.io.mojibake import misdecoded_share
 from skbert_filter.labelling.choice import BERT, TFIDF, ModelChoice, choose_model
-from skbert_filter.labelling.label_table import LabelTable, read_labels
+from skbert_filter.labelling.label_table import LabelTable, read_label_table
 from skbert_filter.printing import Report, counted, label_lines, printable
 from skbert_filter.saved_models import mean_of, remember, save_classifier
 from skbert_filter.validation import useful_label
@@ -169,7 +169,7 @@ def train_filter(
     ----------
     source : str or Path, or a sequence of them
         Files with a row for each label; see
-        :func:`~skbert_filter.labelling.label_table.read_labels`.
+        :func:`~skbert_filter.labelling.label_table.read_label_table`.
     destination : str or Path
         The folder to save the classifier in.
     text, label : str, default="text" and "label"
@@ -244,7 +244,7 @@ def train_filter(
 
         check_experiment(experiment)
 
-    table = read_labels(
+    table = read_label_table(
         *sources, text=text, label=label, groups=groups, encoding=encoding, as_is=labels_as_is
     )
     useful = _useful(keep, table.labels)
@@ -441,11 +441,11 @@ def evaluate_filter(
     0  Tea      1          0
     """
     model = load_classifier(model, trust=trust)
-    test = read_labels(source, text=text, label=label, encoding=encoding)
+    test = read_label_table(source, text=text, label=label, encoding=encoding)
     texts, y = test.texts, _as_known(test.labels, model.classes_)
 
     if train is not None:
-        learnt = read_labels(train, text=text, label=label, encoding=encoding)
+        learnt = read_label_table(train, text=text, label=label, encoding=encoding)
         y_train = _as_known(learnt.labels, model.classes_)
         return evaluate(model, texts, y, X_train=learnt.texts, y_train=y_train, n_errors=n_errors)
 
