@@ -15,8 +15,14 @@ from skbert_filter.validation import PlainParameters
 
 # Parameters of earlier versions, on which no answer depends.
 _DROPPED = {
-    *("duplicates_key", "embedding_learning_rate", "lr_scheduler_type", "patience", "precision"),
-    *("probabilities", "validation_fraction", "warmup_ratio"),
+    "duplicates_key",
+    "embedding_learning_rate",
+    "lr_scheduler_type",
+    "patience",
+    "precision",
+    "probabilities",
+    "validation_fraction",
+    "warmup_ratio",
 }
 
 
