@@ -290,3 +290,21 @@ def test_an_answer_that_is_taken_back_leaves_the_next_question_held_out(tmp_path
         session.undo()
         session.answer("discard")
     assert pd.read_csv(path).held_out.sum() == 4
+
+
+def test_what_cannot_be_labelled_or_written_is_refused_at_once(tmp_path):
+    with pytest.raises(ValueError, match="texts has 0 rows"):
+        start(tmp_path / "labels.csv", [])
+    with pytest.raises(ValueError, match=r"labels\.jsonl holds JSON Lines, not a table"):
+        start(tmp_path / "labels.jsonl")
+    with pytest.raises(ValueError, match="unknown extension"):
+        start(tmp_path / "labels.doc")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_session_that_is_continued_has_learnt_from_the_answers(tmp_path, recorder):
+    answer(start(tmp_path / "labels.csv", estimator=recorder), 60)
+    recorder.learnt.clear()
+    session = start(tmp_path / "labels.csv", estimator=recorder)
+    assert [len(texts) for texts in recorder.learnt] == [54]
+    assert session.question.probability is not None

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from skbert_filter.io.atomic import remove_leftovers
 from skbert_filter.io.columns import check_column, check_text_column
+from skbert_filter.io.formats import table_format
 from skbert_filter.io.reading import read_table
 from skbert_filter.io.writing import check_new_file, write_table
 from skbert_filter.labelling.label_table import HELD_OUT
@@ -40,6 +41,7 @@ class AnswerFile:
         if path.exists():
             self._read()
         else:
+            table_format(path)
             check_new_file(path, overwrite=False)
 
         # The row of each text that came with the file, and those that were added.

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import average_precision_score, f1_score
 
 from skbert_filter.duplicates.splits import DedupStratifiedKFold
+from skbert_filter.inspection.scores import Answers, score_answers
 from skbert_filter.inspection.significance import (
     LEVEL,
     McNemarTest,
@@ -77,22 +77,18 @@ def choose_model(
     proba[VOTE] = (proba[BERT] + proba[TFIDF]) / 2
 
     answers = found[BERT]
-    scores = pd.DataFrame({name: _scores(answers.labels, each) for name, each in proba.items()}).T
+    truth, each_once = answers.classes[answers.labels], np.ones(len(answers.labels))
+    scores = {
+        name: score_answers(
+            Answers(answers.classes, answers.classes[p.argmax(axis=1)], p, p), truth, each_once
+        )
+        for name, p in proba.items()
+    }
+    table = pd.DataFrame(scores).T[["accuracy", "f1", "average_precision"]]
     right = {name: each.argmax(axis=1) == answers.labels for name, each in proba.items()}
-    other = str(scores["accuracy"].drop(BERT).idxmax())
+    other = str(table["accuracy"].drop(BERT).idxmax())
     test = mcnemar_test(right[BERT], right[other], names=(NAMES[BERT], NAMES[other]))
 
     is_better = test.only_second > test.only_first and test.p_value < LEVEL
     chosen = other if is_better else BERT
-    return ModelChoice(chosen, scores, test, replace(answers, pred_probs=proba[chosen]))
-
-
-def _scores(codes: np.ndarray, proba: np.ndarray) -> dict[str, float]:
-    """Score probabilities of classes that are numbered; the second of two is the useful one."""
-    predicted = proba.argmax(axis=1)
-    accuracy = float((predicted == codes).mean())
-    if proba.shape[1] > 2:
-        f1 = f1_score(codes, predicted, average="macro")
-        return {"accuracy": accuracy, "f1": f1, "average_precision": np.nan}
-    precision = average_precision_score(codes, proba[:, 1])
-    return {"accuracy": accuracy, "f1": f1_score(codes, predicted), "average_precision": precision}
+    return ModelChoice(chosen, table, test, replace(answers, pred_probs=proba[chosen]))

@@ -158,6 +158,8 @@ class LabellingSession:
         random_state: Any = None,
     ):
         rows = check_texts(texts, name="texts")
+        if not rows:
+            raise ValueError("texts has 0 rows. Pass at least one text to label.")
         codes, self._texts = first_seen(rows)
         self._counts = np.bincount(codes, minlength=len(self._texts))
         self._index = {text: i for i, text in enumerate(self._texts)}
@@ -184,6 +186,7 @@ class LabellingSession:
         self._pool = self._drawn_pool()
         self._queue: deque[int] = deque()
         self._rank()
+        self._learn()
         self.question = self._next()
 
     @property
@@ -230,7 +233,7 @@ class LabellingSession:
         """Return how many answers there are, and how good the model is on the held-out ones."""
         answers = self._file.answers
         counts = Counter(answer.label for answer in answers.values())
-        scored = (id(self._model), sum(answer.held_out for answer in answers.values()))
+        scored = (self._model, sum(answer.held_out for answer in answers.values()))
         if scored != self._scored[0]:
             self._scored = scored, self._score()
         score, interval = self._scored[1]
