@@ -2,8 +2,8 @@
 Can I trust the probabilities?
 ==============================
 
-The focal loss with label smoothing makes a model more cautious than its data: of the texts that it
-scores 0.8, more than 80 % are useful. The inverse of the loss mends that, without any data.
+The focal loss makes a model more cautious than its data: of the texts that it scores 0.8, more than
+80 % are useful. The inverse of the loss corrects that, without any data.
 """
 
 from skbert_filter import SmallBertTextFilter, dedup_train_test_split
@@ -24,14 +24,13 @@ model = SmallBertTextFilter(
 
 # %%
 # Each mark is a tenth of the held-out texts: the probability that they were given, and how many of
-# them are useful. On the grey line the two agree. ECE, the expected calibration error, is their
-# mean distance.
+# them are useful. ECE, the expected calibration error, is the mean distance from the grey line.
 
 display = ReliabilityDisplay.from_estimator(model, X_test, y_test)
 
 # %%
-# **Conclusion.** The raw scores ("sigmoid") huddle in the middle. ``predict_proba`` gives the
-# corrected ones ("posterior") by default, which are much nearer to what comes true:
+# **Conclusion.** ``predict_proba`` gives the corrected probabilities ("posterior"), which are much
+# nearer to what comes true:
 
 for name, error in display.errors.items():
     print(f"{name}: expected calibration error {error:.3f}")
@@ -40,5 +39,5 @@ assert display.errors["after: posterior"] < 0.6 * display.errors["before: sigmoi
 # sphinx_gallery_end_ignore
 
 # %%
-# The inverse is an increasing function, so neither the order of the texts nor the predicted class
-# changes; only a threshold other than one half then means what it says.
+# Neither the order of the texts nor the predicted class changes; a threshold other than one half
+# now means what it says.
