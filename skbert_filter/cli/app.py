@@ -259,7 +259,11 @@ def predict(
     texts: opt.Texts,
     output: Annotated[
         str,
-        Option("--output", "-o", help="A file; of a folder, a folder; or - for standard output."),
+        Option(
+            "--output",
+            "-o",
+            help="A file; of a folder, a folder; the URL of either; or - for standard output.",
+        ),
     ],
     text: opt.Text = "text",
     keep: Annotated[

@@ -17,7 +17,8 @@ Texts = Annotated[
     str,
     Argument(
         help="The texts: .parquet, .csv, .tsv, .jsonl or .txt (a line is a row), all but the "
-        "first also with .gz or .zst; a folder of these; or - for lines on standard input."
+        "first also with .gz or .zst; a folder of these; the URL of either, such as "
+        "s3://bucket/crawl; or - for lines on standard input."
     ),
 ]
 Model = Annotated[

@@ -20,6 +20,7 @@ from skbert_filter.inspection.suspects import apply_corrections, suspect_labels
 from skbert_filter.io.columns import check_column
 from skbert_filter.io.formats import table_format
 from skbert_filter.io.reading import read_table
+from skbert_filter.io.remote import as_path
 from skbert_filter.io.writing import check_new_file, create_table, write_table
 from skbert_filter.labelling.label_table import read_label_table
 
@@ -331,7 +332,7 @@ def read_texts(
 def _check_paths(
     source: str | Path, destination: str | Path, *, overwrite: bool
 ) -> tuple[Path, Path]:
-    source, destination = Path(source), Path(destination)
+    source, destination = as_path(source), as_path(destination)
     table_format(destination)
     check_apart(source, destination)
     check_new_file(destination, overwrite=overwrite)

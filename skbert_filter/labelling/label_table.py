@@ -16,7 +16,8 @@ import pyarrow.json as pajson
 from skbert_filter.io.columns import check_column, check_no_nulls, check_text_column
 from skbert_filter.io.decoding import check_encoding
 from skbert_filter.io.formats import find_format
-from skbert_filter.io.reading import read_table
+from skbert_filter.io.reading import local_copy, read_table
+from skbert_filter.io.remote import as_path
 from skbert_filter.printing import counted, printable
 
 HELD_OUT = "held_out"
@@ -116,12 +117,13 @@ def read_label_table(
     """
     check_encoding(encoding)
     columns: dict[str, list[Any]] = defaultdict(list)
-    for source in map(Path, sources):
-        found = _read(source, text, label, groups, encoding)
+    files = list(map(as_path, sources))
+    for file in files:
+        found = _read(file, text, label, groups, encoding)
         for name, values in found.items():
             columns[name] += values
 
-    names = ", ".join(map(str, sources))
+    names = ", ".join(map(str, files))
     labels = columns["label"]
     kept = [i for i, value in enumerate(labels) if not _is_blank(value)]
     if not kept:
@@ -136,7 +138,7 @@ def read_label_table(
         )
     typed, spellings = _typed(taken["label"], as_is=as_is)
     return LabelTable(
-        sources=tuple(map(str, sources)),
+        sources=tuple(map(str, files)),
         texts=taken["text"],
         labels=typed,
         rows=np.array(taken["row"]),
@@ -201,7 +203,8 @@ def _read_sheet(source: Path, text: str) -> pa.Table:
     import pandas as pd
 
     try:
-        frame = pd.read_excel(source, dtype=object, keep_default_na=False)
+        with local_copy(source) as local:
+            frame = pd.read_excel(local, dtype=object, keep_default_na=False)
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no file {source}. Check the path.") from None
     except ImportError as error:
@@ -227,7 +230,7 @@ def _read_json(source: Path, text: str, compression: str | None) -> pa.Table:
     # Arrow would read a column of dates as such.
     options = pajson.ParseOptions(explicit_schema=pa.schema([(text, pa.string())]))
     try:
-        with pa.input_stream(str(source), compression=compression) as stream:
+        with local_copy(source) as local, pa.input_stream(str(local), compression) as stream:
             return pajson.read_json(stream, parse_options=options)
     except pa.ArrowException as error:
         raise ValueError(f"{source} cannot be read as JSON Lines: {error}") from error
