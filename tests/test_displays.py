@@ -5,8 +5,10 @@ import subprocess
 import sys
 
 import matplotlib as mpl
+import nbformat
 import numpy as np
 import pytest
+from nbclient import NotebookClient
 from sklearn.base import BaseEstimator
 from sklearn.calibration import calibration_curve
 from sklearn.exceptions import NotFittedError
@@ -502,3 +504,18 @@ def test_a_backend_that_the_first_plot_loads_keeps_its_settings(tmp_path):
         "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]),
     }
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+def test_every_plot_of_a_notebook_is_shown():
+    cells = [
+        "from matplotlib import pyplot as plt\n"
+        "from skbert_filter.inspection import TextLengthDisplay, DuplicateFrequencyDisplay\n"
+        "display = TextLengthDisplay.from_texts(['Menu', 'We sell tea'], [0, 1])",
+        "display = DuplicateFrequencyDisplay.from_texts(['Menu', 'Menu', 'We sell tea'])",
+        "plt.plot([1, 2])",
+        "display.figure_",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, cells)))
+    NotebookClient(notebook, timeout=120).execute()
+    for cell in notebook.cells:
+        assert any("image/png" in output.get("data", ()) for output in cell.outputs), cell.source

@@ -93,12 +93,16 @@ def _is_skipped(folder: str) -> bool:
 
 
 def text_arrays(
-    source: str | Path, text: str = "text", *, encoding: str | None = None
+    source: str | Path,
+    text: str = "text",
+    *,
+    encoding: str | None = None,
+    delimiter: str | None = None,
 ) -> Iterator[pa.Array]:
     """Read the texts of a corpus batch by batch; a missing or damaged text is an error."""
     check_encoding(encoding)
     for file in list_sources(as_path(source)):
-        with open_rows(file.path, text, encoding=encoding) as table:
+        with open_rows(file.path, text, encoding=encoding, delimiter=delimiter) as table:
             check_text_column(table.schema, text_column(table, text), file.path)
             yield from (texts for _, _, texts in checked_batches(table, text))
 

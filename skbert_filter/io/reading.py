@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from skbert_filter.io.atomic import no_room_named
 from skbert_filter.io.columns import plain_schema
 from skbert_filter.io.decoding import blocks_of, is_utf8, utf8_blocks
-from skbert_filter.io.delimited import csv_batches, find_delimiter, find_layout
+from skbert_filter.io.delimited import check_delimiter, csv_batches, find_delimiter, find_layout
 from skbert_filter.io.formats import LINES, Format, file_format, open_file, table_format
 from skbert_filter.io.lines import LINES_SCHEMA, json_batches, line_batches
 from skbert_filter.io.remote import RemotePath
@@ -49,10 +49,12 @@ class TableReader:
     is_doubtful: bool = False
 
 
-def read_table(path: Path, *, encoding: str | None = None) -> tuple[pa.Table, pa.Schema]:
+def read_table(
+    path: Path, *, encoding: str | None = None, delimiter: str | None = None
+) -> tuple[pa.Table, pa.Schema]:
     """Return a whole CSV, TSV or Parquet file, and its columns as stored."""
     table_format(path)
-    with open_rows(path, encoding=encoding) as reader:
+    with open_rows(path, encoding=encoding, delimiter=delimiter) as reader:
         batches = [batch for batch, _ in reader.batches]
     schema = batches[0].schema if batches else plain_schema(reader.schema)
     return pa.Table.from_batches(batches, schema), reader.schema
@@ -60,12 +62,17 @@ def read_table(path: Path, *, encoding: str | None = None) -> tuple[pa.Table, pa
 
 @contextmanager
 def open_rows(
-    path: Path, text: str = "text", *, encoding: str | None = None
+    path: Path,
+    text: str = "text",
+    *,
+    encoding: str | None = None,
+    delimiter: str | None = None,
 ) -> Iterator[TableReader]:
     """Open a table, or a file of lines or JSON Lines, or standard input (``-``).
 
     The texts of JSON Lines are in the member `text`, and become the column "text".
     """
+    delimiter = check_delimiter(delimiter)
     if path == STANDARD:
         blocks = utf8_blocks(blocks_of(sys.stdin.buffer), "standard input", encoding=encoding)
         rows = ((batch, float("nan")) for batch in line_batches(blocks))
@@ -80,7 +87,7 @@ def open_rows(
             if known.kind == "parquet":
                 table = _open_parquet(path, local, known, files)
             else:
-                table = _open_text(path, local, known, text, encoding, files)
+                table = _open_text(path, local, known, text, encoding, delimiter, files)
         yield table
 
 
@@ -94,7 +101,7 @@ def local_copy(path: Path) -> Iterator[Path]:
         yield path
         return
     with TemporaryDirectory(prefix="skbert_filter-") as folder:
-        local = Path(folder, "copy")
+        local = Path(folder, f"copy{path.suffix}")
         with no_room_named(local):
             path.download(local)
         yield local
@@ -110,7 +117,13 @@ def _errors_named(path: Path, known: Format) -> Iterator[None]:
 
 
 def _open_text(
-    path: Path, local: Path, known: Format, text: str, encoding: str | None, files: ExitStack
+    path: Path,
+    local: Path,
+    known: Format,
+    text: str,
+    encoding: str | None,
+    delimiter: str | None,
+    files: ExitStack,
 ) -> TableReader:
     raw: pa.OSFile
 
@@ -127,7 +140,7 @@ def _open_text(
 
     schema, is_doubtful = LINES_SCHEMA, False
     if known.kind == "csv":
-        delimiter = find_delimiter(next(read(), b""), known.delimiter)
+        delimiter = delimiter or find_delimiter(next(read(), b""), known.delimiter)
         layout = find_layout(read, delimiter, path)
         schema = pa.schema([(name, pa.string()) for name in layout.names])
         is_doubtful = layout.is_doubtful

@@ -57,13 +57,14 @@ def explore_labels(
     text: str = "text",
     label: str = "label",
     encoding: str | None = None,
+    delimiter: str | None = None,
     overwrite: bool = False,
 ) -> DuplicateReport:
     """Write a page that shows what a table of labels holds.
 
     Parameters
     ----------
-    source, text, label, encoding
+    source, text, label, encoding, delimiter
         As for `train_filter`. There must be two classes or more.
     destination : str or Path
         The HTML file to write. It holds its plots, and loads nothing.
@@ -103,7 +104,7 @@ def explore_labels(
     if destination.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"{destination} is not an .html file. Name one: the page is HTML.")
     check_new_file(destination, overwrite=overwrite)
-    table = read_label_table(source, text=text, label=label, encoding=encoding)
+    table = read_label_table(source, text=text, label=label, encoding=encoding, delimiter=delimiter)
     texts, labels = table.texts, table.labels
     report = duplicate_report(texts, labels)
 

@@ -72,6 +72,7 @@ def pretrain_encoder(
     labelled: str | Path | None = None,
     label: str = "label",
     encoding: str | None = None,
+    delimiter: str | None = None,
     estimator: Any = None,
     overwrite: bool = False,
     random_state: int | None = None,
@@ -97,6 +98,8 @@ def pretrain_encoder(
         The column of `labelled` with the labels.
     encoding : str, default=None
         What to decode text files from that are not UTF-8, such as "cp1252".
+    delimiter : str, default=None
+        What stands between the values of text files; None to find it out.
     estimator : SmallBertPretrainer, default=None
         The pretrainer to fit a clone of; None for the default with `random_state`.
     overwrite : bool, default=False
@@ -153,10 +156,12 @@ def pretrain_encoder(
             "another place."
         )
 
-    X: Any = text_arrays(corpus, text, encoding=encoding)
+    X: Any = text_arrays(corpus, text, encoding=encoding, delimiter=delimiter)
     y, n_rows = None, None
     if labelled is not None:
-        known = read_label_table(labelled, text=text, label=label, encoding=encoding)
+        known = read_label_table(
+            labelled, text=text, label=label, encoding=encoding, delimiter=delimiter
+        )
         unlabelled, n_unlabelled = distinct_texts(X)
         n_rows = n_unlabelled + len(known.texts)
         X, y = unlabelled + known.texts, [None] * len(unlabelled) + known.labels.tolist()
