@@ -282,7 +282,7 @@ def evaluate(
         What to compare with, by name; clones are fitted to the training texts. One that is fitted
         already goes in as ``FrozenEstimator(model)`` and needs no training texts. None: with
         `y_train`, `tfidf_shape_baseline`, `tfidf_baseline` and, for two classes, the word-count
-        rule; else nothing.
+        rule, but for the one that has the name of the estimator; else nothing.
     duplicates : {"drop", "keep"}, default="drop"
         What a text that occurs k times counts. "drop": as much as any other, in the test and in the
         training of the baselines. "keep": k times, as in a corpus with the same repeats.
@@ -353,7 +353,7 @@ def evaluate(
     answers = Answers.of(estimator, test.texts, y, name)
     others = {
         other: Answers.of(model, test.texts, y, other)
-        for other, model in _fitted_baselines(baselines, train, y_train, duplicates).items()
+        for other, model in _fitted_baselines(baselines, train, y_train, duplicates, name).items()
     }
     weight = test.weights if duplicates == "keep" else np.ones(len(test.texts))
 
@@ -404,7 +404,11 @@ def evaluate(
 
 
 def _fitted_baselines(
-    baselines: Mapping[str, Any] | None, texts: list[str] | None, y_train: Any, duplicates: Any
+    baselines: Mapping[str, Any] | None,
+    texts: list[str] | None,
+    y_train: Any,
+    duplicates: Any,
+    name: str,
 ) -> dict[str, Any]:
     if y_train is None:
         for name, model in (baselines or {}).items():
@@ -427,4 +431,5 @@ def _fitted_baselines(
                 "Pass training labels of two classes or more, or none (no --train)."
             )
         baselines = default_baselines(len(classes))
+        baselines.pop(name, None)  # the classifier may be one of them
     return {name: clone(model).fit(train.texts, y) for name, model in baselines.items()}
