@@ -13,13 +13,11 @@ LABEL_FILES = (
     "blank label are dropped."
 )
 Labels = Annotated[Path, Argument(help=LABEL_FILES)]
-Texts = Annotated[
-    str,
-    Argument(
-        help="The texts: .parquet, .csv, .tsv, .jsonl or .txt (a line is a row), all but the "
-        "first also with .gz or .zst; a folder of these; or - for lines on standard input."
-    ),
-]
+TEXTS = (
+    "The texts: .parquet, .csv, .tsv, .jsonl or .txt (a line is a row), all but the first also "
+    "with .gz or .zst; a folder of these; or - for lines on standard input."
+)
+Texts = Annotated[str, Argument(help=TEXTS)]
 Model = Annotated[
     Path,
     Argument(
