@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -30,7 +31,7 @@ PROSE = "We repair pumps for ships"
 
 
 def run(*arguments, cwd, stdin=None, **environment):
-    return subprocess.run(
+    done = subprocess.run(
         [COMMAND, *map(str, arguments)],
         cwd=cwd,
         env={**os.environ, "COLUMNS": "80", **environment},
@@ -40,6 +41,9 @@ def run(*arguments, cwd, stdin=None, **environment):
         timeout=300,
         check=False,
     )
+    # Where it takes long, it says so.
+    done.stderr = re.sub(r"^\d+:\d\d:\d\d .*\n", "", done.stderr, flags=re.M)
+    return done
 
 
 @pytest.fixture

@@ -101,8 +101,8 @@ def explore_labels(
     source, destination = Path(source), Path(destination)
     check_apart(source, destination)
     if destination.suffix.lower() not in (".html", ".htm"):
-        page = destination.with_suffix(".html")
-        raise ValueError(f"{destination} is not an .html file. Name one, such as {page}.")
+        named = destination.with_suffix(".html")
+        raise ValueError(f"{destination} is not an .html file. Name one, such as {named}.")
     check_new_file(destination, overwrite=overwrite)
     table = read_label_table(source, text=text, label=label, encoding=encoding, delimiter=delimiter)
     check_two_labels(table)
