@@ -295,7 +295,9 @@ def test_an_answer_that_is_taken_back_leaves_the_next_question_held_out(tmp_path
 def test_what_cannot_be_labelled_or_written_is_refused_at_once(tmp_path):
     with pytest.raises(ValueError, match="texts has 0 rows"):
         start(tmp_path / "labels.csv", [])
-    with pytest.raises(ValueError, match=r"labels\.jsonl holds JSON Lines, not a table"):
+    with pytest.raises(
+        ValueError, match=r"labels\.jsonl cannot be written after each answer\. Nam"
+    ):
         start(tmp_path / "labels.jsonl")
     with pytest.raises(ValueError, match="unknown extension"):
         start(tmp_path / "labels.doc")

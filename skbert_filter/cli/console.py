@@ -5,6 +5,7 @@ import json
 import logging
 import math
 import os
+import re
 import shlex
 import signal
 import sys
@@ -87,7 +88,7 @@ def _name_value(parameter: Any) -> None:
 def print_result(result: object, content: Any = None, *, err: bool = False) -> None:
     """Print a result, its lines broken between words; or its content, for machines."""
     if content is None:
-        _print(Text(str(result)), err=err, overflow="fold")
+        _print(Text(_as_options(str(result))), err=err, overflow="fold")
     else:
         _print(Text(json.dumps(content, indent=2, default=str)), err=err, soft_wrap=True)
 
@@ -104,11 +105,16 @@ def print_title(title: str) -> None:
 
 
 def print_next(title: str, *words: object, **options: str | None) -> None:
+    """Print a title and a command."""
+    print_title(title)
+    print_command(*words, **options)
+
+
+def print_command(*words: object, **options: str | None) -> None:
     """Print a command to copy, with the options that are not at their defaults."""
     for name, value in options.items():
         if value != _DEFAULTS[name]:
             words = (*words, f"--{name}", value)
-    print_title(title)
     print_line("  " + shlex.join(["skbert-filter", *map(str, words)]))
 
 
@@ -231,9 +237,9 @@ class Work:
         started = monotonic()
         while not self._is_done.wait(_SECONDS_OF_A_LINE):
             elapsed = timedelta(seconds=round(monotonic() - started))
-            state = self._bar.tasks[0].fields["state"] or "working"
+            parts = [f"{elapsed} {self._title}", self._bar.tasks[0].fields["state"]]
             with suppress(OSError):
-                print_line(f"{elapsed} {self._title}: {state}", err=True)
+                print_line(": ".join(filter(None, parts)), err=True)
 
 
 class _OnInfo(logging.Handler):
@@ -281,9 +287,11 @@ def _user_errors() -> Iterator[None]:
 
         _give_up_output()
         message = str(error)
-        if isinstance(error, OSError) and error.strerror and not error.filename:
+        if isinstance(error, OSError) and error.strerror:
             # Without the number that Python puts before the system's errors.
-            message = error.strerror
+            message = ": ".join(filter(None, [str(error.filename or ""), error.strerror]))
+            if isinstance(error, PermissionError) and error.filename:
+                message += ". Close the program that has it open, or allow access to it."
         _complain("Error", error, message)
         raise SystemExit(2) from error
 
@@ -307,4 +315,9 @@ def _give_up_output() -> None:
 def _complain(what: str, error: BaseException, message: str) -> None:
     sentences = [message, *getattr(error, "__notes__", [])]
     with suppress(OSError):
-        print_line(" ".join(f"{what}: {' '.join(sentences)}".split()), err=True)
+        print_line(_as_options(" ".join(f"{what}: {' '.join(sentences)}".split())), err=True)
+
+
+def _as_options(message: str) -> str:
+    """Name options alone where a message names the parameter too: overwrite=True (--overwrite)."""
+    return re.sub(r"\b\w+=(?:\"[^\"]*\"|[^\s()]*) \((--[^)]+)\)", r"\1", message)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from typer import Option
+from typer import Argument, Option
 
 from skbert_filter.cli import options as opt
 from skbert_filter.cli.console import (
@@ -17,7 +17,7 @@ from skbert_filter.printing import counted
 
 
 def duplicates(
-    texts: opt.Texts,
+    texts: Annotated[list[str], Argument(metavar="TEXTS...", help=opt.TEXTS)],
     text: opt.Text = "text",
     label: Annotated[
         str | None,
@@ -39,10 +39,10 @@ def duplicates(
 
     In Python: skbert_filter.labelling.files.report_duplicates(...), with --test report_leakage(...)
     """
-    if test is not None and (label is not None or key != "exact"):
+    if test is not None and (label is not None or key != "exact" or len(texts) > 1):
         raise ValueError(
-            "--label and --key are not for --test, which compares texts alone and by all keys. "
-            "Leave them out."
+            "--test compares the texts of one file or folder with it, without labels and by all "
+            "keys. Leave out --label, --key and further files."
         )
     columns: dict[str, Any] = {"text": text, "encoding": encoding, "delimiter": delimiter}
     with working("Counting"):
@@ -50,9 +50,9 @@ def duplicates(
 
         report: Any
         if test is None:
-            report = report_duplicates(texts, **columns, label=label, key=key, n_top=top)
+            report = report_duplicates(*texts, **columns, label=label, key=key, n_top=top)
         else:
-            report = report_leakage(texts, test, **columns, n_top=top)
+            report = report_leakage(texts[0], test, **columns, n_top=top)
     table = report.to_frame().reset_index()
     print_result(report, table.to_dict("records") if as_json else None)
 

@@ -22,13 +22,12 @@ from skbert_filter.io.formats import find_format, table_format
 from skbert_filter.io.reading import local_copy
 from skbert_filter.io.remote import as_path
 from skbert_filter.io.writing import check_new_file, write_table
-from skbert_filter.labelling.label_table import read_label_table
+from skbert_filter.labelling.label_table import check_two_labels, read_label_table
 from skbert_filter.labelling.tables import check_can_relabel, read_label_file, write_relabelled
 
 
 def report_duplicates(
-    source: str | Path,
-    *,
+    *sources: str | Path,
     text: str = "text",
     label: str | None = None,
     encoding: str | None = None,
@@ -40,8 +39,8 @@ def report_duplicates(
 
     Parameters
     ----------
-    source : str or Path
-        What `filter_corpus` reads; with `label`, a table.
+    *sources : str or Path
+        What `filter_corpus` reads; with `label`, files as `train_filter` reads them.
     text, label : str, default="text" and None
         The columns with the texts, and with the labels if there are any.
     encoding : str, default=None
@@ -72,14 +71,13 @@ def report_duplicates(
     >>> report.rows, report.distinct
     (3, 2)
     """
-    if label is None:
-        texts, labels = read_texts(source, text=text, encoding=encoding, delimiter=delimiter), None
-    else:
-        table = read_label_table(
-            source, text=text, label=label, encoding=encoding, delimiter=delimiter
-        )
-        texts, labels = table.texts, table.labels
-    return duplicate_report(texts, labels, key=key, n_top=n_top)
+    options: dict[str, Any] = {"text": text, "encoding": encoding, "delimiter": delimiter}
+    if label is not None:
+        table = read_label_table(*sources, label=label, **options)
+        return duplicate_report(table.texts, table.labels, key=key, n_top=n_top)
+    batches = [batch for source in sources for batch in read_texts(source, **options).chunks]
+    texts = pa.chunked_array(batches, pa.large_string())
+    return duplicate_report(texts, key=key, n_top=n_top)
 
 
 def report_leakage(
@@ -183,6 +181,7 @@ def list_suspects(
     table_format(destination)
     _check_place(destination, as_path(source), overwrite=overwrite)
     known = read_label_table(source, text=text, label=label, encoding=encoding, delimiter=delimiter)
+    check_two_labels(known)
     estimator = tfidf_baseline() if estimator is None else estimator
     table = suspect_labels(estimator, known.texts, known.labels, n_jobs=n_jobs)
     table = table.head(n or len(table))
@@ -328,7 +327,11 @@ def list_next_to_label(
         )
 
     options: dict[str, Any] = {"text": text, "encoding": encoding, "delimiter": delimiter}
-    done = None if labelled is None else read_texts(labelled, **options)
+    done: Any = None
+    if labelled is not None and Path(labelled).suffix.lower() == ".xlsx":
+        done = read_label_file(Path(labelled), text)[0][text]
+    elif labelled is not None:
+        done = read_texts(labelled, **options)
     corpus = read_texts(source, **options)
     table = next_to_label(classifier, corpus, n, labelled=done, random_state=random_state)
     table.insert(1, "label", None)

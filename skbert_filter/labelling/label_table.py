@@ -68,6 +68,15 @@ class LabelTable:
         return sentences
 
 
+def check_two_labels(table: LabelTable) -> None:
+    """Refuse labels that are all the same, of which nothing can be learnt."""
+    if len(found := set(table.labels.tolist())) < 2:
+        raise ValueError(
+            f"All labels of {', '.join(table.sources)} are {found.pop()!r}. Label texts of another "
+            "class too: skbert-filter label."
+        )
+
+
 def read_label_table(
     *sources: str | Path,
     text: str = "text",
@@ -137,7 +146,7 @@ def read_label_table(
             f"Column {label!r} of {names} holds {wrong[0]!r}, which is not a label. Name the "
             "column with the labels."
         )
-    typed, spellings = _typed(taken["label"], as_is=as_is)
+    typed, spellings = typed_labels(taken["label"], as_is=as_is)
     return LabelTable(
         sources=tuple(map(str, files)),
         texts=taken["text"],
@@ -201,7 +210,9 @@ def _is_label(value: Any) -> bool:
     return isinstance(value, str | int)
 
 
-def _typed(labels: Sequence[Any], *, as_is: bool) -> tuple[np.ndarray, dict[Any, dict[str, int]]]:
+def typed_labels(
+    labels: Sequence[Any], *, as_is: bool
+) -> tuple[np.ndarray, dict[Any, dict[str, int]]]:
     """Return labels as an array, and the spellings that were merged.
 
     Words are as most rows write them, numbers that are written as text are int.

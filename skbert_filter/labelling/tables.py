@@ -22,6 +22,14 @@ def read_label_file(
     source: Path, text: str, *, encoding: str | None = None, delimiter: str | None = None
 ) -> tuple[pa.Table, pa.Schema]:
     """Return a whole table, and its columns as stored."""
+    if source.is_dir():
+        raise ValueError(f"{source} is a folder. Name the files in it, such as {source}/*.csv.")
+    if not _is_workbook(source) and find_format(source) is None:
+        raise ValueError(
+            f"{source} has an unknown extension. Label files are .csv, .tsv and .jsonl, each also "
+            "with .gz or .zst, .parquet and .xlsx: save it as one of these."
+        )
+
     if _is_workbook(source):
         table = _read_sheet(source, text)
     elif _is_json(source):
