@@ -317,3 +317,18 @@ def test_texts_that_the_model_has_learnt_are_not_scored(trained, tmp_path):
     assert again.all_learnt
     assert str(again).startswith(f"WARNING: the model has learnt all {summary.distinct} distinct")
     assert "WARNING" not in str(evaluate_filter(summary.destination, mixed, train=summary.source))
+
+
+def test_evaluate_takes_labels_in_other_spellings_and_names_those_it_does_not_know(tmp_path):
+    rule = WordCountRule().fit(["View All", "We make steel tools"], ["discard", "keep"])
+    source = write_labels(tmp_path / "a.csv", ["Menu", "We build large boats"], ["DISCARD", "Keep"])
+    assert evaluate_filter(rule, source).accuracy == 1
+    source = write_labels(tmp_path / "b.csv", ["Menu", "We build large boats"], [0, 1])
+    with pytest.raises(ValueError, match=r"b\.csv has the label '0', which .* are discard, keep\."):
+        evaluate_filter(rule, source)
+
+
+def test_labels_that_are_all_the_same_are_refused_before_the_work(tmp_path):
+    source = write_labels(tmp_path / "a.csv", ["Menu", "Home"], ["keep", "keep"])
+    with pytest.raises(ValueError, match=r"All labels of .*a\.csv are 'keep'\. Label texts of ano"):
+        train_filter(source, tmp_path / "model")

@@ -250,4 +250,8 @@ def next_to_label(
         )
     print_texts("Texts to label next", table, ["suggested", "probability", "rows"])
     chosen = counted(len(table), "text is", "texts are")
-    print_line(f"{chosen} in {output}. Fill in its column label.")
+    print_next(
+        f"{chosen} in {output}. Fill in its column label, then:",
+        *("train", labelled or "labels.csv", output, "-o", "model"),
+        text=text,
+    )
