@@ -5,10 +5,9 @@ import subprocess
 import sys
 
 import matplotlib as mpl
-import nbformat
 import numpy as np
 import pytest
-from nbclient import NotebookClient
+from notebooks import run_notebook
 from sklearn.base import BaseEstimator
 from sklearn.calibration import calibration_curve
 from sklearn.exceptions import NotFittedError
@@ -506,7 +505,7 @@ def test_a_backend_that_the_first_plot_loads_keeps_its_settings(tmp_path):
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
-def test_every_plot_of_a_notebook_is_shown():
+def test_every_plot_of_a_notebook_is_shown(tmp_path):
     cells = [
         "from matplotlib import pyplot as plt\n"
         "from skbert_filter.inspection import TextLengthDisplay, DuplicateFrequencyDisplay\n"
@@ -515,7 +514,5 @@ def test_every_plot_of_a_notebook_is_shown():
         "plt.plot([1, 2])",
         "display.figure_",
     ]
-    notebook = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, cells)))
-    NotebookClient(notebook, timeout=120).execute()
-    for cell in notebook.cells:
+    for cell in run_notebook(cells, tmp_path).cells:
         assert any("image/png" in output.get("data", ()) for output in cell.outputs), cell.source

@@ -323,7 +323,7 @@ def predict(
             "--output",
             "-o",
             metavar="PATH",
-            help="A file; of a folder, a folder; or - for standard output.",
+            help="A file; of a folder, a folder; the URL of either; or - for standard output.",
         ),
     ],
     text: opt.Text = "text",

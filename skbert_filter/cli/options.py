@@ -15,7 +15,8 @@ LABEL_FILES = (
 Labels = Annotated[Path, Argument(help=LABEL_FILES)]
 TEXTS = (
     "The texts: .parquet, .csv, .tsv, .jsonl or .txt (a line is a row), all but the first also "
-    "with .gz or .zst; a folder of these; or - for lines on standard input."
+    "with .gz or .zst; a folder of these; the URL of either, such as s3://bucket/crawl; or - for "
+    "lines on standard input."
 )
 Texts = Annotated[str, Argument(help=TEXTS)]
 Model = Annotated[

@@ -8,16 +8,19 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from skbert_filter.io.atomic import no_room_named
 from skbert_filter.io.columns import plain_schema
 from skbert_filter.io.decoding import blocks_of, is_utf8, utf8_blocks
 from skbert_filter.io.delimited import check_delimiter, csv_batches, find_delimiter, find_layout
 from skbert_filter.io.formats import LINES, Format, file_format, open_file, table_format
 from skbert_filter.io.lines import LINES_SCHEMA, json_batches, line_batches
+from skbert_filter.io.remote import RemotePath
 
 # Rows with the share of the file that has been read with them, NaN where that is unknown.
 Batches: TypeAlias = Iterator[tuple[pa.RecordBatch, float]]
@@ -79,13 +82,29 @@ def open_rows(
     known = file_format(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}. Check the path.")
-    with ExitStack() as files:
+    with local_copy(path) as local, ExitStack() as files:
         with _errors_named(path, known):
             if known.kind == "parquet":
-                table = _open_parquet(path, known, files)
+                table = _open_parquet(path, local, known, files)
             else:
-                table = _open_text(path, known, text, encoding, delimiter, files)
+                table = _open_text(path, local, known, text, encoding, delimiter, files)
         yield table
+
+
+@contextmanager
+def local_copy(path: Path) -> Iterator[Path]:
+    """Give a file of a bucket as one of this machine, which is gone after the block.
+
+    Text may be read twice, Parquet from its end: both take longer over a network.
+    """
+    if not isinstance(path, RemotePath):
+        yield path
+        return
+    with TemporaryDirectory(prefix="skbert_filter-") as folder:
+        local = Path(folder, f"copy{path.suffix}")
+        with no_room_named(local):
+            path.download(local)
+        yield local
 
 
 @contextmanager
@@ -99,6 +118,7 @@ def _errors_named(path: Path, known: Format) -> Iterator[None]:
 
 def _open_text(
     path: Path,
+    local: Path,
     known: Format,
     text: str,
     encoding: str | None,
@@ -109,7 +129,7 @@ def _open_text(
 
     def blocks() -> Iterator[bytes]:
         nonlocal raw
-        raw = files.enter_context(open_file(path))
+        raw = files.enter_context(open_file(local))
         return blocks_of(files.enter_context(pa.input_stream(raw, compression=known.compression)))
 
     if encoding is not None and is_utf8(blocks(), encoding):
@@ -138,8 +158,8 @@ def _open_text(
     return TableReader(path, known, schema, batches(), encoding, is_doubtful)
 
 
-def _open_parquet(path: Path, known: Format, files: ExitStack) -> TableReader:
-    raw = files.enter_context(open_file(path))
+def _open_parquet(path: Path, local: Path, known: Format, files: ExitStack) -> TableReader:
+    raw = files.enter_context(open_file(local))
     # By default Arrow holds the bytes of all row groups that were read until the file is closed.
     file = pq.ParquetFile(
         raw,

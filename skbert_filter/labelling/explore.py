@@ -19,6 +19,7 @@ from skbert_filter.inspection import (
     TextLengthDisplay,
 )
 from skbert_filter.io.atomic import written_aside
+from skbert_filter.io.remote import as_path
 from skbert_filter.io.writing import check_new_file
 from skbert_filter.labelling.label_table import check_two_labels, read_label_table
 from skbert_filter.printing import counted, printable
@@ -98,10 +99,10 @@ def explore_labels(
     (3, 2)
     """
     check_matplotlib_support("explore_labels")
-    source, destination = Path(source), Path(destination)
+    source, destination = as_path(source), as_path(destination)
     check_apart(source, destination)
     if destination.suffix.lower() not in (".html", ".htm"):
-        named = destination.with_suffix(".html")
+        named = f"{str(destination).removesuffix(destination.suffix)}.html"
         raise ValueError(f"{destination} is not an .html file. Name one, such as {named}.")
     check_new_file(destination, overwrite=overwrite)
     table = read_label_table(source, text=text, label=label, encoding=encoding, delimiter=delimiter)

@@ -19,6 +19,8 @@ from skbert_filter.inspection.labelling import next_to_label
 from skbert_filter.inspection.suspects import apply_corrections, suspect_labels
 from skbert_filter.io.columns import check_column
 from skbert_filter.io.formats import find_format, table_format
+from skbert_filter.io.reading import local_copy
+from skbert_filter.io.remote import as_path
 from skbert_filter.io.writing import check_new_file, write_table
 from skbert_filter.labelling.label_table import check_two_labels, read_label_table
 from skbert_filter.labelling.tables import check_can_relabel, read_label_file, write_relabelled
@@ -175,9 +177,9 @@ def list_suspects(
     ...     correct_labels(labels, suspects, Path(folder, "corrected.csv"))
     2
     """
-    destination = Path(destination)
+    destination = as_path(destination)
     table_format(destination)
-    _check_place(destination, Path(source), overwrite=overwrite)
+    _check_place(destination, as_path(source), overwrite=overwrite)
     known = read_label_table(source, text=text, label=label, encoding=encoding, delimiter=delimiter)
     check_two_labels(known)
     estimator = tfidf_baseline() if estimator is None else estimator
@@ -232,7 +234,7 @@ def correct_labels(
     --------
     See `list_suspects`.
     """
-    source, destination, corrections = Path(source), Path(destination), Path(corrections)
+    source, destination, corrections = map(as_path, (source, destination, corrections))
     check_can_relabel(source, destination)
     _check_place(destination, source, corrections, overwrite=overwrite)
     known = read_label_table(source, text=text, label=label, encoding=encoding, delimiter=delimiter)
@@ -313,9 +315,10 @@ def list_next_to_label(
     >>> table.columns.tolist()
     ['text', 'label', 'suggested', 'probability', 'rows', 'score', 'first_row']
     """
-    destination, sources = Path(destination), [source] if labelled is None else [source, labelled]
+    destination = as_path(destination)
+    sources = [source] if labelled is None else [source, labelled]
     table_format(destination)
-    _check_place(destination, *map(Path, sources), overwrite=overwrite)
+    _check_place(destination, *map(as_path, sources), overwrite=overwrite)
     classifier = load_classifier(model, trust=trust)
     if not hasattr(classifier, "predict_proba"):
         raise ValueError(
@@ -325,8 +328,8 @@ def list_next_to_label(
 
     options: dict[str, Any] = {"text": text, "encoding": encoding, "delimiter": delimiter}
     done: Any = None
-    if labelled is not None and Path(labelled).suffix.lower() == ".xlsx":
-        done = read_label_file(Path(labelled), text)[0][text]
+    if labelled is not None and as_path(labelled).suffix.lower() == ".xlsx":
+        done = read_label_file(as_path(labelled), text)[0][text]
     elif labelled is not None:
         done = read_texts(labelled, **options)
     corpus = read_texts(source, **options)
@@ -404,7 +407,7 @@ def _read_saved(path: Path, encoding: str | None) -> tuple[pd.DataFrame, str]:
         return cells.where(cells.notna(), "").map(str), "utf-8"
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}. Check the path.")
-    with pa.input_stream(str(path), compression=known.compression) as stream:
+    with local_copy(path) as local, pa.input_stream(str(local), known.compression) as stream:
         content = stream.read()
 
     saved_as = "utf-8-sig"

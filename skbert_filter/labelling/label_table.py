@@ -13,6 +13,7 @@ import numpy as np
 
 from skbert_filter.io.columns import check_column, check_no_nulls, check_text_column
 from skbert_filter.io.decoding import check_encoding
+from skbert_filter.io.remote import as_path
 from skbert_filter.labelling.tables import read_label_file
 from skbert_filter.printing import counted, printable
 
@@ -126,12 +127,13 @@ def read_label_table(
     """
     check_encoding(encoding)
     columns: dict[str, list[Any]] = defaultdict(list)
-    for source in map(Path, sources):
-        found = _read(source, text, label, groups, encoding=encoding, delimiter=delimiter)
+    files = list(map(as_path, sources))
+    for file in files:
+        found = _read(file, text, label, groups, encoding=encoding, delimiter=delimiter)
         for name, values in found.items():
             columns[name] += values
 
-    names = ", ".join(map(str, sources))
+    names = ", ".join(map(str, files))
     labels = columns["label"]
     kept = [i for i, value in enumerate(labels) if not _is_blank(value)]
     if not kept:
@@ -146,7 +148,7 @@ def read_label_table(
         )
     typed, spellings = typed_labels(taken["label"], as_is=as_is)
     return LabelTable(
-        sources=tuple(map(str, sources)),
+        sources=tuple(map(str, files)),
         texts=taken["text"],
         labels=typed,
         rows=np.array(taken["row"]),

@@ -11,6 +11,7 @@ from sklearn.base import clone
 
 from skbert_filter.bert.folder import Kind, check_can_save, save_over
 from skbert_filter.corpus.sources import check_apart, list_sources, text_arrays
+from skbert_filter.io.remote import as_path
 from skbert_filter.labelling.label_table import read_label_table
 from skbert_filter.pretrainer import distinct_texts
 from skbert_filter.printing import Report, counted, printable
@@ -137,7 +138,7 @@ def pretrain_encoder(
     (500, 1, True)
     """
     start = perf_counter()
-    corpus, destination = Path(corpus), Path(destination)
+    corpus, destination = as_path(corpus), Path(destination)
     if estimator is None:
         from skbert_filter.pretrainer import SmallBertPretrainer
 

@@ -14,7 +14,7 @@ import pyarrow.json as pajson
 from skbert_filter.io.atomic import written_aside
 from skbert_filter.io.formats import file_format, find_format, table_format
 from skbert_filter.io.lines import LINE, joined
-from skbert_filter.io.reading import open_rows, read_table
+from skbert_filter.io.reading import local_copy, open_rows, read_table
 from skbert_filter.io.writing import create_table
 
 
@@ -131,7 +131,8 @@ def _open_workbook(source: Path, **options: Any) -> Any:
         ) from error
 
     try:
-        return openpyxl.load_workbook(source, **options)
+        with local_copy(source) as local:
+            return openpyxl.load_workbook(local, **options)
     except Exception as error:  # whatever a damaged archive makes it raise
         raise ValueError(f"{source} cannot be read as an Excel workbook: {error}") from error
 
