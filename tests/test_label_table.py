@@ -72,6 +72,10 @@ def test_blank_labels_are_dropped_and_counted(tmp_path):
     pq.write_table(pa.table({"text": texts, "label": [1, None, 0, None]}), tmp_path / "a.parquet")
     table = read_label_table(tmp_path / "a.parquet")
     assert table.labels.tolist() == [1, 0]
+    pq.write_table(
+        pa.table({"text": texts, "label": [1, np.nan, 0, np.nan]}), tmp_path / "a.parquet"
+    )
+    assert read_label_table(tmp_path / "a.parquet").blank == 2
     with pytest.raises(ValueError, match=r"b\.csv has no label in column 'label'"):
         read_label_table(write(tmp_path / "b.csv", texts, ["", "", "", ""]))
 
