@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from skbert_filter.inspection import WordCountRule
+from skbert_filter.labelling.corrections import correct_labels
 from skbert_filter.labelling.files import (
-    correct_labels,
     list_next_to_label,
     list_suspects,
     report_duplicates,

@@ -11,11 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.json as pajson
 
+from skbert_filter.corpus.sources import check_apart
 from skbert_filter.io.atomic import written_aside
 from skbert_filter.io.formats import file_format, find_format, table_format
 from skbert_filter.io.lines import LINE, joined
 from skbert_filter.io.reading import local_copy, open_rows, read_table
-from skbert_filter.io.writing import create_table
+from skbert_filter.io.writing import check_new_file, create_table
 
 
 def read_label_file(
@@ -37,6 +38,13 @@ def read_label_file(
     else:
         return read_table(source, encoding=encoding, delimiter=delimiter)
     return table, table.schema
+
+
+def check_place(destination: Path, *sources: Path, overwrite: bool) -> None:
+    """Refuse an output that cannot be written, or would replace what is read."""
+    for source in sources:
+        check_apart(source, destination)
+    check_new_file(destination, overwrite=overwrite)
 
 
 def check_can_relabel(source: Path, destination: Path) -> None:
