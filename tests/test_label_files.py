@@ -219,6 +219,7 @@ def test_json_lines_are_corrected_where_a_label_changes(tmp_path, monkeypatch, e
     monkeypatch.chdir(tmp_path)
     rows = zip(TEXTS, KEEP, strict=True)
     lines = [json.dumps({"text": t, "label": k, "id": [i]}) for i, (t, k) in enumerate(rows)]
+    lines.append('{"text": "without a label"}')
     with pa.output_stream(f"a.jsonl{end}") as stream:
         stream.write("\n".join(lines).encode())
     table = list_suspects(f"a.jsonl{end}", "suspects.parquet", estimator=WordCountRule())

@@ -150,8 +150,8 @@ def working(title: str) -> Iterator["Work"]:
 class Work:
     """A bar that moves from the first second; without a terminal, a line every 30 seconds.
 
-    Its title changes with what the jobs on label files log. It is a callback of scikit-learn that
-    counts the steps of a fit, and `corpus_progress` is a `progress` of `filter_corpus`.
+    Its title is what the package logs. It is a callback of scikit-learn that counts the steps of a
+    fit, and its `corpus_progress` is a `progress` of `filter_corpus`.
     """
 
     def __init__(self, title: str):

@@ -73,18 +73,18 @@ def write_relabelled(
             book = _open_workbook(source)
             sheet = book.worksheets[0]
             column = [str(cell.value) for cell in sheet[1]].index(label) + 1
-            labels = [sheet.cell(row + 2, column).value for row in taken_from.tolist()]
-            for row in changed:
-                sheet.cell(row + 2, column).value = labels[row]
+            labels = [sheet.cell(row + 2, column).value for row in taken_from[changed].tolist()]
+            for row, new in zip(changed, labels, strict=True):
+                sheet.cell(row + 2, column).value = new
             book.save(made)
         return
 
     if _is_json(destination):
         lines = _json_lines(source, text, encoding).to_pylist()
-        labels = [json.loads(lines[row])[label] for row in taken_from.tolist()]
-        for row in changed:
-            new = json.loads(lines[row]) | {label: labels[row]}
-            lines[row] = json.dumps(new, ensure_ascii=False) + "\n"
+        labels = [json.loads(lines[row])[label] for row in taken_from[changed].tolist()]
+        for row, new in zip(changed, labels, strict=True):
+            changed_line = json.loads(lines[row]) | {label: new}
+            lines[row] = json.dumps(changed_line, ensure_ascii=lines[row].isascii()) + "\n"
         compression = file_format(destination).compression
         with (
             written_aside(destination, overwrite=overwrite) as made,
