@@ -244,7 +244,9 @@ def test_a_delimiter_is_taken_where_none_can_be_found(tmp_path, monkeypatch):
     assert report_leakage("a.csv", "a.csv", **named).test_distinct == 20
     list_suspects("a.csv", "suspects.csv", estimator=WordCountRule(), **named)
     assert correct_labels("a.csv", "suspects.csv", "c.csv", **named) == 0
-    assert pd.read_csv("c.csv")["label"].tolist() == KEEP
+    assert pd.read_csv("c.csv", sep="~")["label"].tolist() == KEEP
+    assert correct_labels("a.csv", "suspects.csv", "c.tsv", **named) == 0
+    assert pd.read_csv("c.tsv", sep="\t")["label"].tolist() == KEEP
     with pytest.raises(ValueError, match="delimiter='~~' cannot stand between values"):
         report_duplicates("a.csv", delimiter="~~")
 

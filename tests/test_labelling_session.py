@@ -316,8 +316,10 @@ def test_labels_of_several_spellings_are_one_where_a_file_is_continued(tmp_path)
     rows = pd.DataFrame({"text": list("abcd"), "label": [" Keep", "keep", "DISCARD", "discard"]})
     rows.to_csv(tmp_path / "labels.csv", index=False, sep=";")
     session = start(tmp_path / "labels.csv")
-    assert [label.lower() for label in session.labels] == ["keep", "discard"]
-    assert list(session.status().counts.values()) == [2, 2]
+    assert session.status().counts == {"keep": 2, "discard": 2}
+    session.answer("keep")
+    assert (tmp_path / "labels.csv").read_text().startswith('"text";"label";"held_out"\n')
+    assert start(tmp_path / "labels.csv", labels=["Discard", "Keep"]).labels == ("Discard", "Keep")
     numbers = pd.DataFrame({"text": ["a", "b", "c"], "label": [0.0, 1.0, None]})
     numbers.to_csv(tmp_path / "numbers.csv", index=False)
     assert start(tmp_path / "numbers.csv").labels == ("1", "0")

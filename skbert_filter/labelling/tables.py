@@ -94,12 +94,22 @@ def write_relabelled(
         return
 
     table, schema = read_label_file(source, text, encoding=encoding, delimiter=delimiter)
+    # As its spreadsheet reads it.
+    is_same = find_format(source) == find_format(destination)
+    options = {"encoding": encoding, "delimiter": delimiter}
+    delimiter = delimiter_of(source, **options) if is_same else None
     index = schema.get_field_index(label)
     column = table.column(index).take(pa.array(taken_from))
     table = table.set_column(index, table.schema.field(index), column)
-    with create_table(destination, schema, overwrite=overwrite) as write:
+    with create_table(destination, schema, overwrite=overwrite, delimiter=delimiter) as write:
         for batch in table.to_batches():
             write(batch)
+
+
+def delimiter_of(path: Path, **options: Any) -> str | None:
+    """Return what stands between the values of a table, None for Parquet."""
+    with open_rows(path, **options) as reader:
+        return reader.delimiter
 
 
 def _is_workbook(path: Path) -> bool:
