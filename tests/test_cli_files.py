@@ -279,8 +279,8 @@ def test_next_to_label_writes_a_list_to_fill(tmp_path):
         ),
         (
             "evaluate margin.joblib lists/lists.parquet --trust",
-            "Column 'label' of lists/lists.parquet holds [1], which "
-            "is not a label. Name the column with the labels.",
+            "Row 1 of lists/lists.parquet (the first is 1) has [1] in column 'label', which is "
+            "not a label. Name the column with the labels.",
         ),
         (
             "duplicates texts.csv --label label --test texts.csv",

@@ -37,6 +37,8 @@ _FORMATS = {"probability": "{:.2f}", "rows": "{:,}"}
 _SHOWN = 10
 # How often long work says how far it is, where there is no terminal for a bar.
 _SECONDS_OF_A_LINE = 30
+# Next to the title, for a bar and how far it is.
+_LETTERS_OF_STATE = 44
 
 
 class Commands(TyperGroup):
@@ -148,8 +150,8 @@ def working(title: str) -> Iterator["Work"]:
 class Work:
     """A bar that moves from the first second; without a terminal, a line every 30 seconds.
 
-    Its title changes with what the jobs on label files log. It is a callback of scikit-learn that
-    counts the steps of a fit, and `corpus_progress` is a `progress` of `filter_corpus`.
+    Its title is what the package logs. It is a callback of scikit-learn that counts the steps of a
+    fit, and its `corpus_progress` is a `progress` of `filter_corpus`.
     """
 
     def __init__(self, title: str):
@@ -187,14 +189,15 @@ class Work:
         self._show(f"{rows:,} rows", share, rows)
 
     def setup(self, estimator: Any, context: Any) -> None:
-        """Expect the steps of a fit."""
-        self._begin(self._title)
+        """Expect the steps of a fit, the first or a further one."""
+        self._fits += 1
+        self._restart(self._title if self._fits == 1 else f"{self._title}, fit {self._fits}")
 
     def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
         """Count the steps to come: those of an epoch, and of those after it."""
         if context.parent is not None and context.max_subtasks:
             if context.task_name != self._counts:
-                self._begin(self._title)
+                self._restart(self._shown)
                 self._counts = context.task_name
             tasks = context.parent.max_subtasks - context.task_id
             is_epoch = context.task_name == "epoch"
@@ -211,12 +214,17 @@ class Work:
 
     def teardown(self, estimator: Any, context: Any) -> None:
         """Wait for what comes next."""
-        self._begin(self._title)
+        self._restart(self._shown)
 
     def _begin(self, title: str) -> None:
-        self._title, self._since = title, monotonic()
+        self._title, self._fits = title, 0
+        self._restart(title)
+
+    def _restart(self, shown: str) -> None:
+        self._shown, self._since = shown, monotonic()
         self._counts, self._done, self._steps = "", 0, 0
-        self._bar.update(self._task, description=title, total=None, state="")
+        room = max(12, self._bar.console.width - _LETTERS_OF_STATE)
+        self._bar.update(self._task, description=printable(shown, room), total=None, state="")
 
     def _show(self, state: str, share: float, done: int) -> None:
         elapsed = monotonic() - self._since
@@ -237,7 +245,7 @@ class Work:
         started = monotonic()
         while not self._is_done.wait(_SECONDS_OF_A_LINE):
             elapsed = timedelta(seconds=round(monotonic() - started))
-            parts = [f"{elapsed} {self._title}", self._bar.tasks[0].fields["state"]]
+            parts = [f"{elapsed} {self._shown}", self._bar.tasks[0].fields["state"]]
             with suppress(OSError):
                 print_line(": ".join(filter(None, parts)), err=True)
 

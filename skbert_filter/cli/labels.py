@@ -169,7 +169,8 @@ def suspects(
 ) -> None:
     """List the labels that are most likely wrong; then, with --apply, correct them.
 
-    In Python: skbert_filter.labelling.files.list_suspects(...), with --apply correct_labels(...)
+    In Python: skbert_filter.labelling.files.list_suspects(...), with --apply
+    skbert_filter.labelling.corrections.correct_labels(...)
     """
     columns: dict[str, Any] = {
         "text": text,
@@ -178,7 +179,8 @@ def suspects(
         "delimiter": delimiter,
     }
     with working("Reading the labels") as work:
-        from skbert_filter.labelling.files import correct_labels, list_suspects
+        from skbert_filter.labelling.corrections import correct_labels
+        from skbert_filter.labelling.files import list_suspects
         from skbert_filter.text_filter import SmallBertTextFilter
 
         if apply is not None:
@@ -250,4 +252,8 @@ def next_to_label(
         )
     print_texts("Texts to label next", table, ["suggested", "probability", "rows"])
     chosen = counted(len(table), "text is", "texts are")
-    print_line(f"{chosen} in {output}. Fill in its column label.")
+    print_next(
+        f"{chosen} in {output}. Fill in its column label, then:",
+        *("train", labelled or "labels.csv", output, "-o", "model"),
+        text=text,
+    )

@@ -13,6 +13,7 @@ from skbert_filter.io.formats import LINES, find_format, table_format
 from skbert_filter.io.reading import read_table
 from skbert_filter.io.writing import check_new_file, write_table
 from skbert_filter.labelling.label_table import HELD_OUT, typed_labels
+from skbert_filter.labelling.tables import delimiter_of
 from skbert_filter.validation import useful_label
 
 _USUAL = ("keep", "discard")
@@ -51,7 +52,9 @@ class AnswerFile:
                 f"{path} cannot be written after each answer. Name a .csv file for new answers: "
                 "skbert-filter train takes both."
             )
+        self._delimiter = None
         if path.exists():
+            self._delimiter = delimiter_of(path, encoding=encoding)
             self._read(encoding)
         else:
             table_format(path)
@@ -73,9 +76,11 @@ class AnswerFile:
                 labelled.append(row)
         if labelled:
             names, _ = typed_labels([self._columns[label][row] for row in labelled], as_is=False)
-            for row, name in zip(labelled, names.tolist(), strict=True):
+            chosen = {name.casefold(): name for name in labels or _USUAL}
+            for row, name in zip(labelled, map(str, names.tolist()), strict=True):
                 held = str(self._columns[HELD_OUT][row]).lower() == "true"
-                self.answers[self._columns[text][row]] = Answer(str(name), held)
+                answer = Answer(chosen.get(name.casefold(), name), held)
+                self.answers[self._columns[text][row]] = answer
         self.labels = self._names(labels)
 
     def write(self, text: str, label: str, *, held_out: bool) -> None:
@@ -140,4 +145,5 @@ class AnswerFile:
             self._columns[name][row] = pa.scalar(value).cast(kind).as_py()
 
     def _save(self) -> None:
-        write_table(pa.table(self._columns, self._schema), self.path, overwrite=True)
+        table = pa.table(self._columns, self._schema)
+        write_table(table, self.path, overwrite=True, delimiter=self._delimiter)

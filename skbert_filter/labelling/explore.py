@@ -102,7 +102,7 @@ def explore_labels(
     source, destination = as_path(source), as_path(destination)
     check_apart(source, destination)
     if destination.suffix.lower() not in (".html", ".htm"):
-        named = destination.with_suffix(".html")
+        named = f"{str(destination).removesuffix(destination.suffix)}.html"
         raise ValueError(f"{destination} is not an .html file. Name one, such as {named}.")
     check_new_file(destination, overwrite=overwrite)
     table = read_label_table(source, text=text, label=label, encoding=encoding, delimiter=delimiter)

@@ -163,7 +163,7 @@ def train_filter(
 
     choice = None
     if model == "best":
-        _LOGGER.info("Choosing a model by cross-validation")
+        _LOGGER.info("Choosing a model on folds")
         of_train = None if table.groups is None else table.groups[train]
         choice = choose_model(
             candidates, X_train, y_train, groups=of_train, random_state=random_state
