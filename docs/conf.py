@@ -13,11 +13,8 @@ os.environ["SKBERT_FILTER_DOCS"] = ".."
 import matplotlib as mpl
 
 import skbert_filter
-from skbert_filter.integrations.comet import CometCallback
 
 mpl.use("agg")
-# It goes by another name for Comet's sake, and autodoc would take it for an alias.
-CometCallback.__name__ = CometCallback.__qualname__
 
 project = "skbert_filter"
 author = "the skbert_filter developers"
