@@ -24,7 +24,7 @@ PUBLIC = [
     "skbert_filter.corpus",
     "skbert_filter.datasets",
     "skbert_filter.demo",
-    "skbert_filter.duplicates",
+    "skbert_filter.labelling.corrections",
     "skbert_filter.labelling.evaluate",
     "skbert_filter.labelling.explore",
     "skbert_filter.inspection",

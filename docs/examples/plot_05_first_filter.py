@@ -6,9 +6,10 @@ The loss on the texts that a filter learns from falls as long as one trains; on 
 not.
 """
 
+import pandas as pd
+
 from skbert_filter import SmallBertTextFilter, dedup_train_test_split
 from skbert_filter.datasets import make_website_snippets
-from skbert_filter.inspection import TrainingHistoryDisplay
 
 X, y = make_website_snippets(3000, ambiguous=0.15, random_state=0)
 X_train, X_test, y_train, y_test = dedup_train_test_split(X, y, random_state=0)
@@ -28,7 +29,10 @@ model = SmallBertTextFilter(
     random_state=0,
 )
 model.fit(X_train, y_train, X_val=X_test, y_val=y_test)
-display = TrainingHistoryDisplay.from_estimator(model)
+history = pd.DataFrame(model.history_, index=range(1, model.n_iter_ + 1))
+axes = history.plot(
+    subplots=[("loss", "val_loss"), ("accuracy", "val_accuracy")], xlabel="epoch", figsize=(6, 6)
+)
 
 # %%
 # **Conclusion.** From some epoch on the model overfits: the loss on other texts rises. With early

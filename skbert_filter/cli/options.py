@@ -13,14 +13,12 @@ LABEL_FILES = (
     "blank label are dropped."
 )
 Labels = Annotated[Path, Argument(help=LABEL_FILES)]
-Texts = Annotated[
-    str,
-    Argument(
-        help="The texts: .parquet, .csv, .tsv, .jsonl or .txt (a line is a row), all but the "
-        "first also with .gz or .zst; a folder of these; the URL of either, such as "
-        "s3://bucket/crawl; or - for lines on standard input."
-    ),
-]
+TEXTS = (
+    "The texts: .parquet, .csv, .tsv, .jsonl or .txt (a line is a row), all but the first also "
+    "with .gz or .zst; a folder of these; the URL of either, such as s3://bucket/crawl; or - for "
+    "lines on standard input."
+)
+Texts = Annotated[str, Argument(help=TEXTS)]
 Model = Annotated[
     Path,
     Argument(

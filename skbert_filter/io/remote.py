@@ -217,7 +217,7 @@ class RemotePath:
             is_plain = isinstance(error, FileNotFoundError | PermissionError)
             raise (type(error) if is_plain else OSError)(
                 f"{self} cannot be {done}: {reason}. Check the address, and what fsspec knows of "
-                'your account (docs: guide_running, "Buckets").'
+                'your account (docs: files, "My corpus is in a bucket").'
             ) from (None if has_secrets else error)
 
 
