@@ -44,11 +44,16 @@ def register(
     name: Annotated[str, Argument(help="Its name in the registry, such as web-filter.")],
     version: Annotated[
         str | None,
-        Option(help="Such as 1.2.0; or major, minor or patch, to count up.  [default: minor]"),
+        Option(
+            metavar="VERSION",
+            help="Such as 1.2.0.  [default: the highest, with its second number counted up]",
+        ),
     ] = None,
-    tag: Annotated[list[str] | None, Option(help="A tag; may be repeated.")] = None,
-    status: Annotated[str | None, Option(help="Such as Production.")] = None,
-    project: Annotated[str | None, Option(help="The project for its experiment.")] = None,
+    tag: Annotated[list[str] | None, Option(metavar="TAG", help="A tag; may be repeated.")] = None,
+    status: Annotated[str | None, Option(metavar="STATUS", help="Such as Production.")] = None,
+    project: Annotated[
+        str | None, Option(metavar="NAME", help="The project for its experiment.")
+    ] = None,
     offline: Offline = False,
     env_file: EnvFile = None,
 ) -> None:
@@ -60,9 +65,8 @@ def register(
     from skbert_filter.integrations.comet import register_folder
 
     run: dict[str, Any] = {"project_name": project, "offline": offline, "env_file": env_file}
-    registration = register_folder(model, name, version, tags=tag, status=status, **run, **_QUIET)
-    start = "After `comet upload` it is" if registration.archived else "Registered as"
-    print_line(f"{start} {registration.uri}")
+    uri = register_folder(model, name, version, tags=tag, status=status, **run, **_QUIET)
+    print_line(f"{'After `comet upload` it is' if offline else 'Registered as'} {uri}")
 
 
 def _quieten_comet() -> None:

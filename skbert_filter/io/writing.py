@@ -7,8 +7,9 @@ import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,6 +20,7 @@ from skbert_filter.io.atomic import check_can_create, written_aside
 from skbert_filter.io.columns import plain_schema
 from skbert_filter.io.formats import Format, file_format, open_file, table_format
 from skbert_filter.io.lines import LINE, TEXT, joined, with_members
+from skbert_filter.io.remote import RemotePath
 
 Write: TypeAlias = Callable[[pa.RecordBatch], None]
 
@@ -32,7 +34,7 @@ _FORMULA = r"^[=+\-@\t\r\n＝＋－＠]"
 _NUMBER = r"^[+\-]?[0-9][0-9.,]*([eE][+\-]?[0-9]+)?$"
 
 
-def write_table(table: pa.Table, path: Path, **options: bool) -> None:
+def write_table(table: pa.Table, path: Path, **options: Any) -> None:
     """Write a table to a file, with the options of `create_table`."""
     with create_table(path, table.schema, **options) as write:
         for batch in table.to_batches():
@@ -41,10 +43,16 @@ def write_table(table: pa.Table, path: Path, **options: bool) -> None:
 
 @contextmanager
 def create_table(
-    path: Path, schema: pa.Schema, *, overwrite: bool = False, escape_formulas: bool = False
+    path: Path,
+    schema: pa.Schema,
+    *,
+    overwrite: bool = False,
+    escape_formulas: bool = False,
+    delimiter: str | None = None,
 ) -> Iterator[Write]:
     """Give a function that writes record batches; the file is complete when it appears."""
     known = table_format(path)
+    known = replace(known, delimiter=delimiter or known.delimiter)
     check_can_hold(schema, path)
     with (
         written_aside(path, overwrite=overwrite) as made,
@@ -98,12 +106,19 @@ def check_new_file(path: Path, *, overwrite: bool) -> None:
     """Refuse a file that cannot be created, before work is spent on it."""
     if path.is_dir():
         raise ValueError(f"{path} is a folder. Name a file in it.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {path.parent} for {path.name}. Create it.")
     if path.exists() and not overwrite:
         raise FileExistsError(
             f"{path} exists. Name another file, or pass overwrite=True (--overwrite)."
         )
+    check_place(path)
+
+
+def check_place(path: Path) -> None:
+    """Refuse a place where nothing can be created; a bucket says so when it is written to."""
+    if isinstance(path, RemotePath):
+        return
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {path.parent} for {path.name}. Create it.")
     check_can_create(path)
 
 

@@ -1,35 +1,32 @@
 """Questions about texts and labels that are in files: what repeats, what is wrong, what is next."""
 
-import codecs
-import io
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from skbert_filter.corpus.classifiers import load_classifier, model_name
-from skbert_filter.corpus.sources import check_apart, text_arrays
+from skbert_filter.corpus.sources import text_arrays
 from skbert_filter.duplicates.keys import Key
 from skbert_filter.duplicates.leakage import LeakageReport, leakage_report
 from skbert_filter.duplicates.reports import DuplicateReport, duplicate_report
 from skbert_filter.inspection.baselines import tfidf_baseline
 from skbert_filter.inspection.labelling import next_to_label
-from skbert_filter.inspection.suspects import apply_corrections, suspect_labels
-from skbert_filter.io.columns import check_column
+from skbert_filter.inspection.suspects import suspect_labels
 from skbert_filter.io.formats import table_format
-from skbert_filter.io.reading import read_table
-from skbert_filter.io.writing import check_new_file, create_table, write_table
-from skbert_filter.labelling.label_table import read_label_table
+from skbert_filter.io.remote import as_path
+from skbert_filter.io.writing import write_table
+from skbert_filter.labelling.label_table import check_two_labels, read_label_table
+from skbert_filter.labelling.tables import check_place, read_label_file
 
 
 def report_duplicates(
-    source: str | Path,
-    *,
+    *sources: str | Path,
     text: str = "text",
     label: str | None = None,
     encoding: str | None = None,
+    delimiter: str | None = None,
     key: Key = "exact",
     n_top: int = 10,
 ) -> DuplicateReport:
@@ -37,12 +34,15 @@ def report_duplicates(
 
     Parameters
     ----------
-    source : str or Path
-        What `filter_corpus` reads; with `label`, a table.
+    *sources : str or Path
+        What `filter_corpus` reads; with `label`, files as `train_filter` reads them.
     text, label : str, default="text" and None
         The columns with the texts, and with the labels if there are any.
     encoding : str, default=None
         What to decode text files from that are not UTF-8, such as "cp1252".
+    delimiter : str, default=None
+        What stands between the values of text files. None: the comma of ``.csv`` and the tab of
+        ``.tsv``, or the semicolon, tab or bar of a line of column names without it.
     key, n_top
         As for :func:`~skbert_filter.duplicate_report`.
 
@@ -66,12 +66,13 @@ def report_duplicates(
     >>> report.rows, report.distinct
     (3, 2)
     """
-    if label is None:
-        texts, labels = read_texts(source, text=text, encoding=encoding), None
-    else:
-        table = read_label_table(source, text=text, label=label, encoding=encoding)
-        texts, labels = table.texts, table.labels
-    return duplicate_report(texts, labels, key=key, n_top=n_top)
+    options: dict[str, Any] = {"text": text, "encoding": encoding, "delimiter": delimiter}
+    if label is not None:
+        table = read_label_table(*sources, label=label, **options)
+        return duplicate_report(table.texts, table.labels, key=key, n_top=n_top)
+    batches = [batch for source in sources for batch in read_texts(source, **options).chunks]
+    texts = pa.chunked_array(batches, pa.large_string())
+    return duplicate_report(texts, key=key, n_top=n_top)
 
 
 def report_leakage(
@@ -80,6 +81,7 @@ def report_leakage(
     *,
     text: str = "text",
     encoding: str | None = None,
+    delimiter: str | None = None,
     n_top: int = 3,
 ) -> LeakageReport:
     """Report how many texts of a test set are in a training set.
@@ -88,7 +90,7 @@ def report_leakage(
     ----------
     train, test : str or Path
         What `filter_corpus` reads.
-    text, encoding, n_top
+    text, encoding, delimiter, n_top
         As for `report_duplicates`.
 
     Returns
@@ -107,7 +109,10 @@ def report_leakage(
     >>> int(report.leaks.loc["casefold", "test_rows"])
     1
     """
-    texts = (read_texts(source, text=text, encoding=encoding) for source in (train, test))
+    texts = (
+        read_texts(source, text=text, encoding=encoding, delimiter=delimiter)
+        for source in (train, test)
+    )
     return leakage_report(*texts, n_top=n_top)
 
 
@@ -118,6 +123,7 @@ def list_suspects(
     text: str = "text",
     label: str = "label",
     encoding: str | None = None,
+    delimiter: str | None = None,
     estimator: Any = None,
     n: int | None = None,
     n_jobs: int | None = None,
@@ -128,10 +134,11 @@ def list_suspects(
 
     Parameters
     ----------
-    source, text, label, encoding
+    source, text, label, encoding, delimiter
         As for `train_filter`.
     destination : str or Path
-        The table to write. Correct its column "label", and give it to `correct_labels`.
+        The table to write. Correct its column "label", and give it to
+        :func:`~skbert_filter.labelling.corrections.correct_labels`.
     estimator : classifier, default=None
         What to fit on parts of the labels; None for TF-IDF with logistic regression.
     n, n_jobs : int, default=None
@@ -155,7 +162,8 @@ def list_suspects(
     >>> from pathlib import Path
     >>> import pandas as pd
     >>> from skbert_filter.datasets import make_website_snippets
-    >>> from skbert_filter.labelling.files import correct_labels, list_suspects
+    >>> from skbert_filter.labelling.corrections import correct_labels
+    >>> from skbert_filter.labelling.files import list_suspects
     >>> X, y = make_website_snippets(300, random_state=0)
     >>> y[X == "Read more"] = 1
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -166,8 +174,11 @@ def list_suspects(
     ...     correct_labels(labels, suspects, Path(folder, "corrected.csv"))
     2
     """
-    source, destination = _check_paths(source, destination, overwrite=overwrite)
-    known = read_label_table(source, text=text, label=label, encoding=encoding)
+    destination = as_path(destination)
+    table_format(destination)
+    check_place(destination, as_path(source), overwrite=overwrite)
+    known = read_label_table(source, text=text, label=label, encoding=encoding, delimiter=delimiter)
+    check_two_labels(known)
     estimator = tfidf_baseline() if estimator is None else estimator
     table = suspect_labels(estimator, known.texts, known.labels, n_jobs=n_jobs)
     table = table.head(n or len(table))
@@ -175,75 +186,6 @@ def list_suspects(
     table["first_row"] = known.rows[table["first_row"]]
     _write(table, destination, overwrite=overwrite, escape_formulas=escape_formulas)
     return table
-
-
-def correct_labels(
-    source: str | Path,
-    corrections: str | Path,
-    destination: str | Path,
-    *,
-    text: str = "text",
-    label: str = "label",
-    encoding: str | None = None,
-    overwrite: bool = False,
-) -> int:
-    """Write a table of labels with those of `list_suspects` that were corrected.
-
-    Parameters
-    ----------
-    source, text, label
-        The labels, as given to `list_suspects`.
-    corrections : str or Path
-        What that wrote, with the column "label" corrected. Lines may be missing. It may have
-        been saved by a spreadsheet, in its encoding and with semicolons.
-    destination : str or Path
-        The table to write, with all columns of `source`.
-    encoding : str, default=None
-        What to decode a file from that is not UTF-8. None: such a `source` is refused, and
-        `corrections` are taken for Windows-1252.
-    overwrite : bool, default=False
-        Whether to replace a `destination` that exists.
-
-    Returns
-    -------
-    n_changed : int
-        How many rows have another label now.
-
-    Raises
-    ------
-    FileNotFoundError, FileExistsError, ValueError
-        As `list_suspects`, or if the corrections are not of these labels.
-
-    Examples
-    --------
-    See `list_suspects`.
-    """
-    source, destination = _check_paths(source, destination, overwrite=overwrite)
-    corrections = Path(corrections)
-    check_apart(corrections, destination)
-    known = read_label_table(source, text=text, label=label, encoding=encoding)
-    whole, schema = read_table(source, encoding=encoding)
-    table = _read_corrections(corrections, whole[text].to_pylist(), encoding)
-    place = {row: i for i, row in enumerate(known.rows.tolist())}
-    table["first_row"] = [place.get(row, -1) for row in table["first_row"]]
-    try:
-        corrected = apply_corrections(known.texts, known.labels, table)
-    except ValueError as error:
-        raise ValueError(f"{error} (The table is {corrections}; its first row is 1.)") from error
-
-    # A label comes from another row that has it: so it is written as there.
-    changed = np.flatnonzero(corrected != known.labels)
-    row_with = dict(zip(known.labels.tolist(), known.rows, strict=True))
-    rows = np.arange(len(whole))
-    rows[known.rows[changed]] = [row_with[new] for new in corrected[changed].tolist()]
-
-    index = schema.get_field_index(label)
-    column = whole.column(index).take(pa.array(rows))
-    whole = whole.set_column(index, whole.schema.field(index), column)
-    with create_table(destination, schema, overwrite=overwrite) as write:
-        for batch in whole.to_batches():
-            write(batch)
-    return len(changed)
 
 
 def list_next_to_label(
@@ -254,6 +196,7 @@ def list_next_to_label(
     n: int = 100,
     text: str = "text",
     encoding: str | None = None,
+    delimiter: str | None = None,
     labelled: str | Path | None = None,
     trust: bool = False,
     overwrite: bool = False,
@@ -266,6 +209,8 @@ def list_next_to_label(
     ----------
     model, source, text, encoding, trust, overwrite, escape_formulas
         As for :func:`~skbert_filter.filter_corpus`.
+    delimiter
+        As for `report_duplicates`.
     destination : str or Path
         The table to write, with an empty column "label" to fill.
     n : int, default=100
@@ -293,9 +238,10 @@ def list_next_to_label(
     >>> table.columns.tolist()
     ['text', 'label', 'suggested', 'probability', 'rows', 'score', 'first_row']
     """
-    source, destination = _check_paths(source, destination, overwrite=overwrite)
-    if labelled is not None:
-        check_apart(Path(labelled), destination)
+    destination = as_path(destination)
+    sources = [source] if labelled is None else [source, labelled]
+    table_format(destination)
+    check_place(destination, *map(as_path, sources), overwrite=overwrite)
     classifier = load_classifier(model, trust=trust)
     if not hasattr(classifier, "predict_proba"):
         raise ValueError(
@@ -303,8 +249,13 @@ def list_next_to_label(
             "one that has it, such as CalibratedClassifierCV(FrozenEstimator(model)), fitted."
         )
 
-    done = None if labelled is None else read_texts(labelled, text=text, encoding=encoding)
-    corpus = read_texts(source, text=text, encoding=encoding)
+    options: dict[str, Any] = {"text": text, "encoding": encoding, "delimiter": delimiter}
+    done: Any = None
+    if labelled is not None and as_path(labelled).suffix.lower() == ".xlsx":
+        done = read_label_file(as_path(labelled), text)[0][text]
+    elif labelled is not None:
+        done = read_texts(labelled, **options)
+    corpus = read_texts(source, **options)
     table = next_to_label(classifier, corpus, n, labelled=done, random_state=random_state)
     table.insert(1, "label", None)
     _write(table, destination, overwrite=overwrite, escape_formulas=escape_formulas)
@@ -312,87 +263,25 @@ def list_next_to_label(
 
 
 def read_texts(
-    source: str | Path, *, text: str = "text", encoding: str | None = None
+    source: str | Path,
+    *,
+    text: str = "text",
+    encoding: str | None = None,
+    delimiter: str | None = None,
 ) -> pa.ChunkedArray:
     """Read all texts of a corpus into Arrow's memory.
 
     Parameters
     ----------
-    source, text, encoding
-        As for `filter_corpus`.
+    source, text, encoding, delimiter
+        As for `report_duplicates`.
 
     Returns
     -------
     texts : pyarrow.ChunkedArray of str
     """
-    return pa.chunked_array(list(text_arrays(source, text, encoding=encoding)), pa.large_string())
-
-
-def _check_paths(
-    source: str | Path, destination: str | Path, *, overwrite: bool
-) -> tuple[Path, Path]:
-    source, destination = Path(source), Path(destination)
-    table_format(destination)
-    check_apart(source, destination)
-    check_new_file(destination, overwrite=overwrite)
-    return source, destination
-
-
-def _read_corrections(path: Path, texts: list[str], encoding: str | None) -> pd.DataFrame:
-    """Return a list of `list_suspects`, numbered from 1, as whatever program has saved it."""
-    table, saved_as = _read_saved(path, encoding)
-    for name in ("text", "label", "first_row"):
-        check_column(pa.schema([(str(column), pa.null()) for column in table]), name, path)
-
-    table.index = pd.RangeIndex(1, len(table) + 1)
-    table = table[(table[["text", "label", "first_row"]] != "").any(axis=1)]
-    rows = pd.to_numeric(table["first_row"], errors="coerce")
-    if len(wrong := table.index[rows % 1 != 0]):
-        raise ValueError(
-            f"Row {wrong[0]} of {path} (the first is 1) has {table['first_row'][wrong[0]]!r} in "
-            "the column 'first_row', which is not the number of a row. Keep the column as "
-            "list_suspects wrote it."
-        )
-    table = table.assign(first_row=rows.astype(int))
-
-    # A spreadsheet writes "?" for letters that its encoding lacks, and it may have been given texts
-    # with an apostrophe before formulas.
-    for line, row in table["first_row"].items():
-        original = texts[row] if row < len(texts) else ""
-        as_saved = original.encode(saved_as, "replace").decode(saved_as).split()
-        found = str(table.at[line, "text"])
-        if as_saved in (found.split(), found.removeprefix("'").split()):
-            table.at[line, "text"] = original
-    return table
-
-
-def _read_saved(path: Path, encoding: str | None) -> tuple[pd.DataFrame, str]:
-    """Return a table as a spreadsheet may have saved it, and its encoding."""
-    known = table_format(path)
-    if known.kind == "parquet":
-        return read_table(path)[0].to_pandas(), "utf-8"
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}. Check the path.")
-    with pa.input_stream(str(path), compression=known.compression) as stream:
-        content = stream.read()
-
-    saved_as = "utf-8-sig"
-    try:
-        text = content.decode(saved_as)
-    except UnicodeDecodeError:
-        is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        saved_as = encoding or ("utf-16" if is_utf16 else "cp1252")
-        text = content.decode(saved_as, "replace")
-
-    header = text.partition("\n")[0]
-    delimiter = max(",;\t", key=header.count)
-    try:
-        table = pd.read_csv(
-            io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, index_col=False
-        )
-    except ValueError as error:
-        raise ValueError(f"{path} is not a table: {error}") from error
-    return table, saved_as
+    batches = text_arrays(source, text, encoding=encoding, delimiter=delimiter)
+    return pa.chunked_array(list(batches), pa.large_string())
 
 
 def _write(frame: pd.DataFrame, path: Path, **options: bool) -> None:

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.json as pajson
 
 from skbert_filter.io.columns import check_column, check_no_nulls, check_text_column
 from skbert_filter.io.decoding import check_encoding
-from skbert_filter.io.formats import find_format
-from skbert_filter.io.reading import read_table
+from skbert_filter.io.remote import as_path
+from skbert_filter.labelling.tables import read_label_file
 from skbert_filter.printing import counted, printable
+
+__all__ = ["LabelTable", "read_label_table", "read_labels"]
 
 HELD_OUT = "held_out"
 
@@ -70,12 +70,22 @@ class LabelTable:
         return sentences
 
 
+def check_two_labels(table: LabelTable) -> None:
+    """Refuse labels that are all the same, of which nothing can be learnt."""
+    if len(found := set(table.labels.tolist())) < 2:
+        raise ValueError(
+            f"All labels of {', '.join(table.sources)} are {found.pop()!r}. Label texts of another "
+            "class too: skbert-filter label."
+        )
+
+
 def read_label_table(
     *sources: str | Path,
     text: str = "text",
     label: str = "label",
     groups: str | None = None,
     encoding: str | None = None,
+    delimiter: str | None = None,
     as_is: bool = False,
 ) -> LabelTable:
     """Read labelled texts from tables.
@@ -91,6 +101,9 @@ def read_label_table(
         A column with the page, firm or other source of each text.
     encoding : str, default=None
         What to decode files from that are not UTF-8, such as "cp1252".
+    delimiter : str, default=None
+        What stands between the values of a text file. None: the comma of ``.csv`` and the tab of
+        ``.tsv``, or the semicolon, tab or bar of a line of column names without it.
     as_is : bool, default=False
         Whether "Keep", "keep " and "KEEP" are different labels.
 
@@ -116,12 +129,13 @@ def read_label_table(
     """
     check_encoding(encoding)
     columns: dict[str, list[Any]] = defaultdict(list)
-    for source in map(Path, sources):
-        found = _read(source, text, label, groups, encoding)
+    files = list(map(as_path, sources))
+    for file in files:
+        found = _read(file, text, label, groups, encoding=encoding, delimiter=delimiter)
         for name, values in found.items():
             columns[name] += values
 
-    names = ", ".join(map(str, sources))
+    names = ", ".join(map(str, files))
     labels = columns["label"]
     kept = [i for i, value in enumerate(labels) if not _is_blank(value)]
     if not kept:
@@ -129,14 +143,9 @@ def read_label_table(
         raise ValueError(f"{names} has {what}. Label some texts first: skbert-filter label.")
     taken = {name: [values[i] for i in kept] for name, values in columns.items() if values}
 
-    if wrong := [value for value in taken["label"] if not _is_label(value)]:
-        raise ValueError(
-            f"Column {label!r} of {names} holds {wrong[0]!r}, which is not a label. Name the "
-            "column with the labels."
-        )
-    typed, spellings = _typed(taken["label"], as_is=as_is)
+    typed, spellings = typed_labels(taken["label"], as_is=as_is)
     return LabelTable(
-        sources=tuple(map(str, sources)),
+        sources=tuple(map(str, files)),
         texts=taken["text"],
         labels=typed,
         rows=np.array(taken["row"]),
@@ -165,10 +174,10 @@ def read_labels(*sources: str | Path, **options: Any) -> tuple[list[str], np.nda
 
 
 def _read(
-    source: Path, text: str, label: str, groups: str | None, encoding: str | None
+    source: Path, text: str, label: str, groups: str | None, **options: str | None
 ) -> dict[str, list[Any]]:
     """Return the columns of one file as lists, its rows numbered."""
-    table = _read_table(source, text, encoding)
+    table, _ = read_label_file(source, text, **options)
     check_text_column(table.schema, text, source)
     check_column(table.schema, label, source)
     check_no_nulls(table.column(text), text, source, first_row=1)
@@ -179,6 +188,12 @@ def _read(
         "row": list(range(len(table))),
         "held_out": [None] * len(table),
     }
+    for row, value in enumerate(found["label"], 1):
+        if not (_is_blank(value) or _is_label(value)):
+            raise ValueError(
+                f"Row {row} of {source} (the first is 1) has {value!r} in column {label!r}, which "
+                "is not a label. Name the column with the labels."
+            )
     if HELD_OUT in table.schema.names:
         found["held_out"] = table.column(HELD_OUT).to_pylist()
     if groups is not None:
@@ -188,53 +203,8 @@ def _read(
     return found
 
 
-def _read_table(source: Path, text: str, encoding: str | None) -> pa.Table:
-    if source.suffix.lower() == ".xlsx":
-        return _read_sheet(source, text)
-    known = find_format(source)
-    if known is not None and known.kind == "json":
-        return _read_json(source, text, known.compression)
-    return read_table(source, encoding=encoding)[0]
-
-
-def _read_sheet(source: Path, text: str) -> pa.Table:
-    import pandas as pd
-
-    try:
-        frame = pd.read_excel(source, dtype=object, keep_default_na=False)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"There is no file {source}. Check the path.") from None
-    except ImportError as error:
-        raise ImportError(
-            f"{source} is read by openpyxl, which is missing: pip install openpyxl"
-        ) from error
-    except Exception as error:  # whatever openpyxl raises
-        raise ValueError(f"{source} cannot be read as an Excel workbook: {error}") from error
-
-    columns = {}
-    for name in frame:
-        values = [None if value == "" else value for value in frame[name]]
-        if str(name) == text:
-            values = ["" if value is None else str(value) for value in values]
-        kinds = {type(value) for value in values if value is not None}
-        columns[str(name)] = values if len(kinds) <= 1 else [v and str(v) for v in values]
-    return pa.table(columns)
-
-
-def _read_json(source: Path, text: str, compression: str | None) -> pa.Table:
-    if not source.is_file():
-        raise FileNotFoundError(f"There is no file {source}. Check the path.")
-    # Arrow would read a column of dates as such.
-    options = pajson.ParseOptions(explicit_schema=pa.schema([(text, pa.string())]))
-    try:
-        with pa.input_stream(str(source), compression=compression) as stream:
-            return pajson.read_json(stream, parse_options=options)
-    except pa.ArrowException as error:
-        raise ValueError(f"{source} cannot be read as JSON Lines: {error}") from error
-
-
 def _is_blank(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
+    return value is None or value != value or (isinstance(value, str) and not value.strip())
 
 
 def _is_label(value: Any) -> bool:
@@ -243,7 +213,9 @@ def _is_label(value: Any) -> bool:
     return isinstance(value, str | int)
 
 
-def _typed(labels: Sequence[Any], *, as_is: bool) -> tuple[np.ndarray, dict[Any, dict[str, int]]]:
+def typed_labels(
+    labels: Sequence[Any], *, as_is: bool
+) -> tuple[np.ndarray, dict[Any, dict[str, int]]]:
     """Return labels as an array, and the spellings that were merged.
 
     Words are as most rows write them, numbers that are written as text are int.

@@ -9,6 +9,8 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.text import Text
 
+from skbert_filter.corpus.sources import check_apart
+from skbert_filter.io.remote import as_path
 from skbert_filter.labelling.files import read_texts
 from skbert_filter.labelling.session import LabellingSession, Question, SessionStatus
 from skbert_filter.printing import counted, printable
@@ -28,6 +30,7 @@ def label_texts(
     order: Literal["informative", "random"] = "informative",
     held_out: float = 0.1,
     encoding: str | None = None,
+    delimiter: str | None = None,
     random_state: Any = None,
 ) -> SessionStatus:
     """Label the texts of a corpus in the terminal, those first that teach a filter most.
@@ -54,6 +57,8 @@ def label_texts(
         score, and have "true" in the column "held_out".
     encoding : str, default=None
         What to decode text files from that are not UTF-8, such as "cp1252".
+    delimiter : str, default=None
+        What stands between the values of the files of `source`; None to find it out.
     random_state : int, RandomState instance or None, default=None
         Determines what is drawn.
 
@@ -71,15 +76,18 @@ def label_texts(
     --------
     skbert_filter.labelling.session.LabellingSession : The same without a terminal.
     """
+    if as_path(source).is_dir():
+        check_apart(as_path(source), Path(output))
     with Console(stderr=True).status("Reading the texts"):
         session = LabellingSession(
-            read_texts(source, text=text, encoding=encoding),
+            read_texts(source, text=text, encoding=encoding, delimiter=delimiter),
             output,
             labels=labels,
             order=order,
             held_out=held_out,
             text=text,
             label=label,
+            encoding=encoding,
             random_state=random_state,
         )
 
