@@ -2,17 +2,25 @@
 
 import os
 import re
+import sys
 import warnings
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-# Before TensorFlow is imported: the examples need no GPU, and its greetings are no part of a page.
+# Before TensorFlow is imported: the examples need no GPU.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # The examples are one folder below the site, so that the estimators they show link into it.
 os.environ["SKBERT_FILTER_DOCS"] = ".."
 
 import matplotlib as mpl
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
 
 import skbert_filter
+
+# Tests and site run notebooks alike.
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+from notebooks import printed, run_notebook
 
 mpl.use("agg")
 
@@ -86,5 +94,31 @@ def unlink_other_sites(app, what, name, obj, options, lines):
         lines[:] = [re.sub(link, r"\1", line) for line in lines]
 
 
+class Notebook(SphinxDirective):
+    """Run a notebook and show its cells, each with what it has printed.
+
+    Its Markdown keeps to what reads the same in reStructuredText: paragraphs and ``code``.
+    """
+
+    required_arguments = 1
+
+    def run(self):
+        path = Path(self.env.srcdir, self.arguments[0])
+        self.env.note_dependency(path)
+        with TemporaryDirectory() as folder:
+            cells = run_notebook(path, folder).cells
+
+        shown = []
+        for cell in cells:
+            if cell.cell_type == "markdown":
+                shown += self.parse_text_to_nodes(cell.source, allow_section_headings=True)
+                continue
+            shown.append(nodes.literal_block(cell.source, cell.source, language="ipython3"))
+            if text := printed(cell):
+                shown.append(nodes.literal_block(text, text, language="none", classes=["output"]))
+        return shown
+
+
 def setup(app):
+    app.add_directive("notebook", Notebook)
     app.connect("autodoc-process-docstring", unlink_other_sites)

@@ -87,7 +87,8 @@ def test_train_on_own_labels_then_predict_from_parquet(tmp_path):
         FORCE_COLOR="1",
     )
     assert trained.returncode == 0
-    assert "SmallBertTextFilter - fit" in trained.stdout  # the bar that a terminal shows
+    # The bar that a terminal shows.
+    assert re.search(r"Learning from the training texts.* \d+ of \d+ steps", trained.stderr)
 
     arguments = ("predict", "model", "texts.parquet", "-o", "kept.csv", "--text", "snippet")
     predicted = run(*arguments, "--keep", "yes", cwd=tmp_path)
@@ -250,7 +251,7 @@ def test_help_names_the_function_behind_each_command_and_imports_no_engine():
         "skbert_filter.demo.run_demo",
         "skbert_filter.pretrain_encoder",
         "skbert_filter.labelling.train.train_filter",
-        "skbert_filter.labelling.train.evaluate_filter",
+        "skbert_filter.labelling.evaluate.evaluate_filter",
         "skbert_filter.filter_corpus",
     ):
         assert function in result.stdout

@@ -7,6 +7,7 @@ import sys
 import matplotlib as mpl
 import numpy as np
 import pytest
+from notebooks import run_notebook
 from sklearn.base import BaseEstimator
 from sklearn.feature_extraction.text import CountVectorizer
 
@@ -380,3 +381,16 @@ def test_a_backend_that_the_first_plot_loads_keeps_its_settings(tmp_path):
         "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]),
     }
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+def test_every_plot_of_a_notebook_is_shown(tmp_path):
+    cells = [
+        "from matplotlib import pyplot as plt\n"
+        "from skbert_filter.inspection import TextLengthDisplay\n"
+        "display = TextLengthDisplay.from_texts(['Menu', 'We sell tea'], [0, 1])",
+        "display = TextLengthDisplay.from_texts(['Menu', 'We sell more tea'], [0, 1])",
+        "plt.plot([1, 2])",
+        "display.figure_",
+    ]
+    for cell in run_notebook(cells, tmp_path).cells:
+        assert any("image/png" in output.get("data", ()) for output in cell.outputs), cell.source

@@ -15,6 +15,7 @@ PUBLIC = [
     "skbert_filter.corpus",
     "skbert_filter.datasets",
     "skbert_filter.demo",
+    "skbert_filter.labelling.evaluate",
     "skbert_filter.labelling.explore",
     "skbert_filter.inspection",
     "skbert_filter.integrations.comet",

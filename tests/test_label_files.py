@@ -2,8 +2,11 @@
 
 import csv
 import io
+import json
 from decimal import Decimal
+from pathlib import Path
 
+import openpyxl
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -181,3 +184,71 @@ def test_files_of_another_encoding_are_read_by_every_function(tmp_path, monkeypa
     assert pd.read_csv("c.csv")["text"].tolist() == frame["text"].tolist()
     with pytest.raises(ValueError, match="There is no encoding 'cp0'"):
         report_duplicates("b.txt", encoding="cp0")
+
+
+def book_of(path, rows):
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.create_sheet("Notes").append(["kept"])
+    book.active["A1"].font = openpyxl.styles.Font(bold=True)
+    book.save(path)
+
+
+def test_a_workbook_is_corrected_in_place_of_its_cells(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    book_of("a.xlsx", [("text", "label"), *zip(TEXTS, KEEP, strict=True), (None, None)])
+    list_suspects("a.xlsx", "suspects.csv", estimator=WordCountRule())
+    table = pd.read_csv("suspects.csv", keep_default_na=False)
+    table.loc[table["text"] == "Menu", "label"] = 1
+    table.to_excel("suspects.xlsx", index=False)
+    assert correct_labels("a.xlsx", "suspects.xlsx", "c.xlsx") == 2
+
+    corrected = openpyxl.load_workbook("c.xlsx")
+    labels = [row[1] for row in corrected.worksheets[0].iter_rows(2, 22, values_only=True)]
+    assert labels == [1, *KEEP[1:-1], 1]
+    assert corrected.sheetnames == ["Sheet", "Notes"]
+    assert corrected.worksheets[0]["A1"].font.bold
+    assert correct_labels("a.xlsx", "suspects.csv", "c.csv") == 0
+    with pytest.raises(ValueError, match=r"d\.xlsx has an unknown extension"):
+        correct_labels("c.csv", "suspects.csv", "d.xlsx")
+
+
+@pytest.mark.parametrize("end", ["", ".gz"])
+def test_json_lines_are_corrected_where_a_label_changes(tmp_path, monkeypatch, end):
+    monkeypatch.chdir(tmp_path)
+    rows = zip(TEXTS, KEEP, strict=True)
+    lines = [json.dumps({"text": t, "label": k, "id": [i]}) for i, (t, k) in enumerate(rows)]
+    with pa.output_stream(f"a.jsonl{end}") as stream:
+        stream.write("\n".join(lines).encode())
+    table = list_suspects(f"a.jsonl{end}", "suspects.parquet", estimator=WordCountRule())
+    table.loc[table["text"] == "Home", "label"] = 1
+    table.to_parquet("suspects.parquet")
+    assert correct_labels(f"a.jsonl{end}", "suspects.parquet", f"c.jsonl{end}") == 1
+
+    with pa.input_stream(f"c.jsonl{end}") as stream:
+        after = stream.read().decode().split("\n")
+    assert json.loads(after[1]) == {"text": "Home", "label": 1, "id": [1]}
+    assert [after[0], *after[2:]] == [lines[0], *lines[2:]]
+
+
+def test_a_delimiter_is_taken_where_none_can_be_found(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lines = [f"{text}~{label}" for text, label in zip(TEXTS, KEEP, strict=True)]
+    Path("a.csv").write_text("\n".join(["text~label", *lines]), encoding="utf-8")
+    with pytest.raises(ValueError, match="no column 'text'"):
+        report_duplicates("a.csv")
+    named = {"delimiter": "~"}
+    assert report_duplicates("a.csv", **named).distinct == 20
+    assert report_leakage("a.csv", "a.csv", **named).test_distinct == 20
+    list_suspects("a.csv", "suspects.csv", estimator=WordCountRule(), **named)
+    assert correct_labels("a.csv", "suspects.csv", "c.csv", **named) == 0
+    assert pd.read_csv("c.csv")["label"].tolist() == KEEP
+    with pytest.raises(ValueError, match="delimiter='~~' cannot stand between values"):
+        report_duplicates("a.csv", delimiter="~~")
+
+
+@pytest.mark.parametrize("typed", ["\t", "\\t", "tab"])
+def test_a_tab_may_be_typed_as_people_do(tmp_path, typed):
+    (tmp_path / "a.csv").write_text("a,b\ttext\n1\tTea\n")
+    assert report_duplicates(tmp_path / "a.csv", delimiter=typed).rows == 1

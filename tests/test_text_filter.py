@@ -571,7 +571,7 @@ class RecordTasks:
     """A callback of scikit-learn that keeps what it is told."""
 
     def __init__(self, *, stop_after=None, look=None):
-        self.begun, self.ended, self.seen = [], [], []
+        self.begun, self.ended, self.seen, self.steps = [], [], [], []
         self.stop_after = stop_after
         self.look = look
 
@@ -582,9 +582,13 @@ class RecordTasks:
         self.ended.append("teardown")
 
     def on_fit_task_begin(self, estimator, context):
-        self.begun.append((context.task_name, context.task_id))
+        if context.task_name != "step":
+            self.begun.append((context.task_name, context.task_id))
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+        if context.task_name == "step":
+            self.steps.append((context.parent.task_id, context.task_id))
+            return None
         self.ended.append((context.task_name, context.task_id))
         if fitted_estimator is not None:
             self.seen.append(fitted_estimator.decision_function(self.look))
@@ -598,6 +602,8 @@ def test_a_fit_is_one_task_and_each_epoch_a_subtask(tiny, snippets, probes):
     epochs = [("epoch", i) for i in range(tiny["epochs"])]
     assert recorder.begun == ["setup", ("fit", 0), *epochs]
     assert recorder.ended == [*epochs, ("fit", 0), "teardown"]
+    # 48 distinct texts in batches of four.
+    assert recorder.steps == [(epoch, step) for _, epoch in epochs for step in range(12)]
     # Each epoch hands over a filter as it would be had the fit stopped there.
     first, *_, last = recorder.seen
     assert len(recorder.seen) >= tiny["epochs"]

@@ -13,13 +13,10 @@ import pytest
 from skbert_filter import SmallBertTextFilter
 from skbert_filter.datasets import make_website_snippets
 from skbert_filter.inspection import WordCountRule
+from skbert_filter.labelling.evaluate import evaluate_filter
 from skbert_filter.labelling.label_table import read_label_table
-from skbert_filter.labelling.train import (
-    LabelCount,
-    TrainingSummary,
-    evaluate_filter,
-    train_filter,
-)
+from skbert_filter.labelling.train import train_filter
+from skbert_filter.labelling.training_summary import LabelCount, TrainingSummary
 
 SMALL = SmallBertTextFilter(
     hidden_size=16, intermediate_size=32, num_hidden_layers=1, epochs=1, random_state=0

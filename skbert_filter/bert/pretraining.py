@@ -193,6 +193,7 @@ class _Watch(keras.callbacks.Callback):
     def __init__(
         self,
         plan: TrainingPlan,
+        hooks: EpochTasks,
         n_steps: int,
         started: float,
         max_seconds: float | None,
@@ -201,7 +202,8 @@ class _Watch(keras.callbacks.Callback):
         super().__init__()
         self.history: dict[str, list[float]] = {}
         self.epoch, self.steps = 0, range(0)
-        self._plan, self._n_steps, self._max_seconds = plan, n_steps, max_seconds
+        self._plan, self._hooks = plan, hooks
+        self._n_steps, self._max_seconds = n_steps, max_seconds
         self._snapshots, self._started = snapshots, started
         self._resumed = None if snapshots is None else snapshots.last
         if self._resumed is not None:
@@ -232,6 +234,7 @@ class _Watch(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         step = self.steps.start + batch + 1
+        self._hooks.step()
         if self._max_seconds is not None:
             self._look_at_the_clock(self._max_seconds)
         if self._snapshots and step % self._snapshots.every == 0 and step < self.steps.stop:
@@ -289,7 +292,7 @@ def pretrain(
     n_steps = min(plan.epochs * per_epoch, max_steps or sys.maxsize)
     n_epochs = math.ceil(n_steps / per_epoch)
     model = _compiled(task, plan, n_steps)
-    watch = _Watch(plan, n_steps, started, max_seconds, snapshots)
+    watch = _Watch(plan, hooks, n_steps, started, max_seconds, snapshots)
     first_epoch, first_step = watch.restore(model)
 
     def trained() -> Weights:
@@ -299,7 +302,7 @@ def pretrain(
         watch.epoch = epoch
         watch.steps = range(first_step, min(per_epoch, n_steps - epoch * per_epoch))
         first_step = 0
-        hooks.begin()
+        hooks.begin(len(watch.steps))
         fitted = model.fit(
             _EpochData(task, plan, epoch, watch.steps).for_keras(),
             initial_epoch=epoch,

@@ -28,7 +28,7 @@ WARMUP_RATIO = 0.1
 
 
 class EpochTasks:
-    """Each epoch as a task of a fit, for the callbacks of scikit-learn.
+    """Epochs as tasks of a fit, and steps as tasks of an epoch, for the callbacks of scikit-learn.
 
     ``attributes_of`` makes the attributes of a fitted estimator of what has been learnt so far.
     """
@@ -44,10 +44,16 @@ class EpochTasks:
         self._metadata, self._of_fit = metadata, of_fit
         self._task: Any = None
 
-    def begin(self) -> None:
-        """Report that an epoch begins."""
-        self._task = self._context.subcontext(task_name="epoch")
+    def begin(self, n_steps: int) -> None:
+        """Report that an epoch of so many steps begins."""
+        self._task = self._context.subcontext(task_name="epoch", max_subtasks=n_steps)
         self._task.call_on_fit_task_begin(**self._of_fit)
+
+    def step(self) -> None:
+        """Report that a step is over, without what is learnt so far: that would take longer."""
+        step, estimator = self._task.subcontext(task_name="step"), self._of_fit["estimator"]
+        step.call_on_fit_task_begin(estimator=estimator)
+        step.call_on_fit_task_end(estimator=estimator)
 
     def end(self, learnt: Callable[[], Any]) -> bool:
         """Report that it is over; return whether the fit is to stop."""
@@ -227,7 +233,10 @@ class _Epochs(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._data.epoch = epoch
-        self._tasks.begin()
+        self._tasks.begin(self._data.n_batches)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self._tasks.step()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if logs is not None:

@@ -6,20 +6,13 @@ Exit codes: 0 done; 1 an error of the program; 2 something that the user can fix
 
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from typer import Argument, Exit, Option, Typer
 
 from skbert_filter.cli import options as opt
 from skbert_filter.cli.comet import comet_experiment, register
-from skbert_filter.cli.console import (
-    Commands,
-    fit_callbacks,
-    print_line,
-    print_next,
-    print_result,
-    progress_bar,
-)
+from skbert_filter.cli.console import Commands, print_line, print_next, print_result, working
 from skbert_filter.cli.labels import duplicates, explore, label, next_to_label, suspects
 
 app = Typer(
@@ -53,8 +46,8 @@ def main(
 @app.command()
 def demo(
     output: opt.NewFolder = Path("skbert-filter-demo"),
-    rows: Annotated[int, Option(min=1, help="Rows of the corpus.")] = 200_000,
-    snippets: Annotated[int, Option(min=100, help="Labelled snippets.")] = 5600,
+    rows: Annotated[int, Option(min=1, metavar="N", help="Rows of the corpus.")] = 200_000,
+    snippets: Annotated[int, Option(min=100, metavar="N", help="Labelled snippets.")] = 5600,
     seed: opt.Seed = 0,
 ) -> None:
     """Try the whole job on generated data: train, score, clean a corpus.
@@ -62,7 +55,7 @@ def demo(
     Needs no network and two minutes. In Python: skbert_filter.demo.run_demo(...)
     """
     print_line(f"Making {snippets:,} labelled snippets and a corpus of {rows:,} rows.")
-    with progress_bar() as progress:
+    with working("Generating") as work:
         from skbert_filter.demo import run_demo
 
         summary = run_demo(
@@ -70,8 +63,8 @@ def demo(
             n_rows=rows,
             n_snippets=snippets,
             random_state=seed,
-            callbacks=fit_callbacks(),
-            progress=progress,
+            callbacks=[work],
+            progress=work.corpus_progress,
         )
     print_result(summary)
     print_next("Train a filter on your own labels:", "train", "labels.csv", "-o", "model")
@@ -86,32 +79,45 @@ def pretrain(
     labelled: Annotated[
         Path | None,
         Option(
+            metavar="FILE",
             help="A table of labelled texts to learn too, as train reads it. What is saved is then "
-            "a filter that knows these labels."
+            "a filter that knows these labels.",
         ),
     ] = None,
     label: opt.Label = "label",
     teacher: Annotated[
         str | None,
-        Option(help="A larger BERT to learn from: a folder, or a name on the Hugging Face hub."),
+        Option(
+            metavar="NAME",
+            help="A larger BERT to learn from: a folder, or a name on the Hugging Face hub.",
+        ),
     ] = None,
     teacher_layer: Annotated[
-        int | None, Option(min=1, help="Its layer to learn from; one in the middle.")
+        int | None, Option(min=1, metavar="N", help="Its layer to learn from; one in the middle.")
     ] = None,
     shape: Annotated[
         bool, Option(help="Learn the length, capitals and punctuation of texts.")
     ] = True,
-    hidden_size: Annotated[int, Option(min=1, help="Width: a multiple of 4.")] = 64,
+    hidden_size: Annotated[int, Option(min=1, metavar="N", help="Width: a multiple of 4.")] = 64,
     encoding: opt.Encoding = None,
+    delimiter: opt.Delimiter = None,
     epochs: Annotated[
         int | None,
-        Option(min=1, help="Passes over the distinct texts.  [default: for 2,000 steps, 1 to 10]"),
+        Option(
+            min=1,
+            metavar="N",
+            help="Passes over the distinct texts.",
+            show_default="for 2,000 steps, 1 to 10",
+        ),
     ] = None,
     max_seconds: Annotated[
-        float | None, Option(min=1, help="Stop after this time, wherever it is.")
+        float | None, Option(min=1, metavar="SECONDS", help="Stop after this time, wherever it is.")
     ] = None,
     checkpoint_dir: Annotated[
-        Path | None, Option(help="Keep the state here, so that a run that is killed can resume.")
+        Path | None,
+        Option(
+            metavar="FOLDER", help="Keep the state here, so that a run that is killed can resume."
+        ),
     ] = None,
     overwrite: opt.Overwrite = False,
     seed: opt.Seed = 0,
@@ -120,30 +126,32 @@ def pretrain(
 
     In Python: skbert_filter.pretrain_encoder(...)
     """
-    from skbert_filter.labelling.pretrain import pretrain_encoder
-    from skbert_filter.pretrainer import SmallBertPretrainer
+    with working("Pretraining") as work:
+        from skbert_filter.labelling.pretrain import pretrain_encoder
+        from skbert_filter.pretrainer import SmallBertPretrainer
 
-    estimator = SmallBertPretrainer(
-        teacher=teacher,
-        teacher_layer=teacher_layer,
-        shape=shape,
-        hidden_size=hidden_size,
-        epochs="auto" if epochs is None else epochs,
-        max_seconds=max_seconds,
-        checkpoint_dir=checkpoint_dir,
-        random_state=seed,
-    )
-    summary = pretrain_encoder(
-        corpus,
-        output,
-        text=text,
-        labelled=labelled,
-        label=label,
-        encoding=encoding,
-        estimator=estimator,
-        overwrite=overwrite,
-        callbacks=fit_callbacks(),
-    )
+        estimator = SmallBertPretrainer(
+            teacher=teacher,
+            teacher_layer=teacher_layer,
+            shape=shape,
+            hidden_size=hidden_size,
+            epochs="auto" if epochs is None else epochs,
+            max_seconds=max_seconds,
+            checkpoint_dir=checkpoint_dir,
+            random_state=seed,
+        )
+        summary = pretrain_encoder(
+            corpus,
+            output,
+            text=text,
+            labelled=labelled,
+            label=label,
+            encoding=encoding,
+            delimiter=delimiter,
+            estimator=estimator,
+            overwrite=overwrite,
+            callbacks=[work],
+        )
     print_result(summary)
     words = ("train", "labels.csv", "--checkpoint", output, "-o", "model")
     print_next("Train a filter that starts from it:", *words)
@@ -157,30 +165,46 @@ def train(
     label: opt.Label = "label",
     groups: Annotated[
         str | None,
-        Option(help="The column with the page or firm of each text: holds whole ones out."),
+        Option(
+            metavar="COLUMN",
+            help="The column with the page or firm of each text: holds whole ones out.",
+        ),
     ] = None,
     encoding: opt.Encoding = None,
+    delimiter: opt.Delimiter = None,
     labels_as_is: Annotated[
         bool, Option("--labels-as-is", help="Keep and keep are different labels.")
     ] = False,
     keep: Annotated[
         str | None,
-        Option(help="The label of useful texts, where it is not 1, keep, yes, true or the like."),
+        Option(
+            metavar="LABEL",
+            help="The label of useful texts, where it is not 1, keep, yes, true or the like.",
+        ),
     ] = None,
     model: Annotated[
         Literal["best", "bert", "tfidf", "vote"],
-        Option(help="What to save: the filter, TF-IDF, the mean of both, or the best by folds."),
+        Option(
+            metavar="best|bert|tfidf|vote",
+            help="What to save: the filter, TF-IDF, the mean of both, or the best by folds.",
+        ),
     ] = "best",
     checkpoint: Annotated[
         str,
         Option(
+            metavar="NAME",
             help="What to start from: web, the bundled encoder; a folder written by pretrain; or "
-            "auto, which is web where it can read the texts."
+            "auto, which is web where it can read the texts.",
         ),
     ] = "auto",
     test_size: Annotated[
         float,
-        Option(min=0.01, max=0.99, help="Share of the distinct texts to score the filter on."),
+        Option(
+            min=0.01,
+            max=0.99,
+            metavar="SHARE",
+            help="Share of the distinct texts to score the filter on.",
+        ),
     ] = 0.2,
     refit: Annotated[
         bool, Option(help="After scoring, learn from all labels before saving.")
@@ -197,7 +221,10 @@ def train(
 
     In Python: skbert_filter.labelling.train.train_filter(...)
     """
-    with comet_experiment(comet, offline, env_file) as experiment:
+    with (
+        comet_experiment(comet, offline, env_file) as experiment,
+        working("Reading the labels") as work,
+    ):
         from skbert_filter.labelling.train import train_filter
         from skbert_filter.text_filter import SmallBertTextFilter
 
@@ -208,6 +235,7 @@ def train(
             label=label,
             groups=groups,
             encoding=encoding,
+            delimiter=delimiter,
             labels_as_is=labels_as_is,
             keep=keep,
             model=model,
@@ -216,7 +244,7 @@ def train(
             refit=refit,
             overwrite=overwrite,
             random_state=seed,
-            callbacks=fit_callbacks(),
+            callbacks=[work],
             experiment=experiment,
         )
     print_result(summary)
@@ -231,25 +259,36 @@ def evaluate(
     labels: opt.Labels,
     train: Annotated[
         Path | None,
-        Option(help="The labels it was trained on: adds leaked texts and baselines."),
+        Option(
+            metavar="FILE", help="The labels it was trained on: adds leaked texts and baselines."
+        ),
     ] = None,
     text: opt.Text = "text",
     label: opt.Label = "label",
     encoding: opt.Encoding = None,
-    errors: Annotated[int, Option(min=0, help="How many errors to show.")] = 10,
+    delimiter: opt.Delimiter = None,
+    errors: Annotated[int, Option(min=0, metavar="N", help="How many errors to show.")] = 10,
     trust: opt.Trust = False,
     as_json: opt.AsJson = False,
 ) -> None:
     """Score a filter on labelled texts that it has not seen, next to simpler classifiers.
 
-    In Python: skbert_filter.labelling.train.evaluate_filter(...)
+    In Python: skbert_filter.labelling.evaluate.evaluate_filter(...)
     """
-    from skbert_filter.labelling.train import evaluate_filter
+    with working("Scoring"):
+        from skbert_filter.labelling.evaluate import evaluate_filter
 
-    columns: dict[str, Any] = {"text": text, "label": label, "encoding": encoding}
-    evaluation = evaluate_filter(
-        model, labels, **columns, train=train, n_errors=errors, trust=trust
-    )
+        evaluation = evaluate_filter(
+            model,
+            labels,
+            text=text,
+            label=label,
+            encoding=encoding,
+            delimiter=delimiter,
+            train=train,
+            n_errors=errors,
+            trust=trust,
+        )
     print_result(evaluation, evaluation.to_dict() if as_json else None)
 
 
@@ -259,35 +298,56 @@ def predict(
     texts: opt.Texts,
     output: Annotated[
         str,
-        Option("--output", "-o", help="A file; of a folder, a folder; or - for standard output."),
+        Option(
+            "--output",
+            "-o",
+            metavar="PATH",
+            help="A file; of a folder, a folder; the URL of either; or - for standard output.",
+        ),
     ],
     text: opt.Text = "text",
     keep: Annotated[
-        str | None, Option(help="The label whose rows are kept; without it, that of useful texts.")
+        str | None,
+        Option(
+            metavar="LABEL", help="The label whose rows are kept; without it, that of useful texts."
+        ),
     ] = None,
     threshold: Annotated[
         float | None,
         Option(
-            min=0, max=1, help="The probability to keep from.  [default: as the filter predicts]"
+            min=0,
+            max=1,
+            metavar="X",
+            help="The probability to keep from.",
+            show_default="as the filter predicts",
         ),
     ] = None,
     recall: Annotated[
-        float | None, Option(min=0, max=1, help="Keep this share of the useful texts.")
+        float | None,
+        Option(min=0, max=1, metavar="SHARE", help="Keep this share of the useful texts."),
     ] = None,
     precision: Annotated[
-        float | None, Option(min=0, max=1, help="Keep so little that this share of it is useful.")
+        float | None,
+        Option(
+            min=0, max=1, metavar="SHARE", help="Keep so little that this share of it is useful."
+        ),
     ] = None,
     columns: Annotated[
         str | None,
         Option(metavar="LABEL,PROBABILITY", help="Write all rows, and two columns of these names."),
     ] = None,
-    nulls: Annotated[opt.Nulls, Option(help="What to do with rows without a text.")] = "error",
+    nulls: Annotated[
+        opt.Nulls, Option(metavar="error|discard|keep", help="What to do with rows without a text.")
+    ] = "error",
     encoding: opt.Encoding = None,
     audit: Annotated[
-        Path | None, Option(help="A CSV or Parquet file for each distinct text and its decision.")
+        Path | None,
+        Option(
+            metavar="FILE", help="A CSV or Parquet file for each distinct text and its decision."
+        ),
     ] = None,
     store: Annotated[
-        Path | None, Option(help="A file that remembers scores for the next job.")
+        Path | None, Option(metavar="FILE", help="A file that remembers scores for the next job.")
     ] = None,
     dask: Annotated[
         str | None,
@@ -310,7 +370,7 @@ def predict(
         from skbert_filter.corpus.dask_engine import connect
 
         cluster = connect(dask)
-    with cluster, progress_bar(err=True) as progress:
+    with cluster, working("Cleaning") as work:
         from skbert_filter.corpus import filter_corpus
 
         summary = filter_corpus(
@@ -332,7 +392,7 @@ def predict(
             overwrite=overwrite,
             escape_formulas=escape_formulas,
             n_examples=0 if quiet else 8,
-            progress=progress,
+            progress=work.corpus_progress,
         )
     # Standard output may be the destination.
     print_result(summary, summary.to_dict() if as_json else None, err=output == "-")

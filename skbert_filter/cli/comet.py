@@ -44,11 +44,17 @@ def register(
     name: Annotated[str, Argument(help="Its name in the registry, such as web-filter.")],
     version: Annotated[
         str | None,
-        Option(help="Such as 1.2.0.  [default: the highest, with its second number counted up]"),
+        Option(
+            metavar="VERSION",
+            help="Such as 1.2.0.",
+            show_default="the highest, with its second number counted up",
+        ),
     ] = None,
-    tag: Annotated[list[str] | None, Option(help="A tag; may be repeated.")] = None,
-    status: Annotated[str | None, Option(help="Such as Production.")] = None,
-    project: Annotated[str | None, Option(help="The project for its experiment.")] = None,
+    tag: Annotated[list[str] | None, Option(metavar="TAG", help="A tag; may be repeated.")] = None,
+    status: Annotated[str | None, Option(metavar="STATUS", help="Such as Production.")] = None,
+    project: Annotated[
+        str | None, Option(metavar="NAME", help="The project for its experiment.")
+    ] = None,
     offline: Offline = False,
     env_file: EnvFile = None,
 ) -> None:

@@ -2,30 +2,35 @@
 
 import io
 import json
+import logging
 import math
 import os
 import shlex
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
 from skbert_filter.io.atomic import no_room_named
-from skbert_filter.printing import printable
+from skbert_filter.printing import counted, printable
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-_DEFAULTS = {"text": "text", "label": "label", "keep": None, "encoding": None}
+# What is logged is the title of the bar; warnings are not shown, since summaries say the same.
+_JOBS = logging.getLogger("skbert_filter")
+_DEFAULTS = {"text": "text", "label": "label", "keep": None, "encoding": None, "delimiter": None}
 _FORMATS = {"probability": "{:.2f}", "rows": "{:,}"}
 # Lines of a list that is written to a file.
 _SHOWN = 10
@@ -51,24 +56,32 @@ class Commands(TyperGroup):
                     sys.stdout.flush()
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return a command, whose flags have no "<bool>" in its help."""
+        """Return a command, in whose help values have no names of Python's types."""
         command = super().get_command(ctx, cmd_name)
         for parameter in command.get_params(ctx) if command else ():
-            if getattr(parameter, "is_flag", False):
-                parameter.metavar = ""
+            _name_value(parameter)
         return command
 
     def get_params(self, ctx: Any) -> Any:
         """Return the options of all commands, likewise."""
         parameters = super().get_params(ctx)
         for parameter in parameters:
-            parameter.metavar = ""
+            _name_value(parameter)
         return parameters
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command; Typer would report its errors in other words."""
         with _user_errors():
             return super().invoke(ctx)
+
+
+def _name_value(parameter: Any) -> None:
+    """Leave the names of Python's types out of the help: options have words of their own."""
+    if getattr(parameter, "is_flag", False):
+        parameter.metavar = ""
+    elif parameter.param_type_name == "argument":
+        parameter.metavar = parameter.metavar or parameter.name.upper()
+        parameter.display_type_rich = lambda ctx: None
 
 
 def print_result(result: object, content: Any = None, *, err: bool = False) -> None:
@@ -116,53 +129,124 @@ def print_texts(title: str, table: "DataFrame", columns: Sequence[str]) -> None:
     _print(shown)
 
 
-def fit_callbacks() -> list[Any]:
-    """Return a progress bar for a fit, if there is a terminal to show it."""
-    if not Console().is_terminal:
-        return []
-    from sklearn.callback import ProgressBar
-
-    return [ProgressBar()]
-
-
 @contextmanager
-def progress_bar(*, err: bool = False) -> Iterator[Callable[[float, int, int], None]]:
-    """Give a `progress` for `filter_corpus` that draws a bar, if there is a terminal."""
-    console = Console(stderr=err)
-    next_line = monotonic() + _SECONDS_OF_A_LINE
-    bar = Progress(
-        TextColumn("Cleaning"),
-        BarColumn(bar_width=None),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[state]}"),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
-    task = bar.add_task("", total=1.0, state="", start=False)
-
-    def progress(share: float, rows: int, distinct: int) -> None:
-        nonlocal next_line
-        if not bar.live.is_started:
-            bar.start()  # not before: the fit draws bars of its own
-            bar.start_task(task)
-        elapsed = bar.tasks[0].elapsed or 0
-        rate = f", {rows / elapsed:,.0f}/s" if elapsed > 1 else ""
-        state = f"{rows:,} rows{rate}, {distinct:,} distinct"
-        if not console.is_terminal:
-            if monotonic() > next_line:
-                done = "" if math.isnan(share) else f"{share:.0%}: "
-                print_line(f"{done}{state}", err=True)
-                next_line = monotonic() + _SECONDS_OF_A_LINE
-        elif math.isnan(share):
-            bar.update(task, total=None, state=state)
-        else:
-            bar.update(task, completed=share, state=state)
-
+def working(title: str) -> Iterator["Work"]:
+    """Show on standard error, for as long as the block takes, that and how far a command works."""
+    work = Work(title)
     try:
-        yield progress
+        yield work
     finally:
-        bar.stop()
+        work.close()
+
+
+class Work:
+    """A bar that moves from the first second; without a terminal, a line every 30 seconds.
+
+    Its title changes with what the jobs on label files log. It is a callback of scikit-learn that
+    counts the steps of a fit, and `corpus_progress` is a `progress` of `filter_corpus`.
+    """
+
+    def __init__(self, title: str):
+        console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[state]}"),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+        self._task = self._bar.add_task(title, total=None, state="")
+        # What is counted, and how far that is.
+        self._counts, self._done, self._steps = "", 0, 0
+        self._begin(title)
+        self._bar.start()
+
+        self._handler = _OnInfo(self._begin)
+        _JOBS.addHandler(self._handler)
+        _JOBS.setLevel(logging.INFO)
+        self._is_done = threading.Event()
+        if self._bar.disable:
+            threading.Thread(target=self._print_lines, daemon=True).start()
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._is_done.set()
+        _JOBS.removeHandler(self._handler)
+        _JOBS.setLevel(logging.NOTSET)
+        self._bar.stop()
+
+    def corpus_progress(self, share: float, rows: int, distinct: int) -> None:
+        """Show how much of a corpus has been read."""
+        self._show(f"{rows:,} rows", share, rows)
+
+    def setup(self, estimator: Any, context: Any) -> None:
+        """Expect the steps of a fit."""
+        self._begin(self._title)
+
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
+        """Count the steps to come: those of an epoch, and of those after it."""
+        if context.parent is not None and context.max_subtasks:
+            if context.task_name != self._counts:
+                self._begin(self._title)
+                self._counts = context.task_name
+            tasks = context.parent.max_subtasks - context.task_id
+            is_epoch = context.task_name == "epoch"
+            self._steps = self._done + context.max_subtasks * (tasks if is_epoch else 1)
+
+    def on_fit_task_end(self, estimator: Any, context: Any) -> None:
+        """Count a step."""
+        if context.parent is not None and not context.max_subtasks:
+            self._done += 1
+            if self._done == 1:
+                self._since = monotonic()  # the first step takes seconds to trace
+            state = f"{self._done:,} of {counted(self._steps, 'step')}"
+            self._show(state, self._done / self._steps, self._done)
+
+    def teardown(self, estimator: Any, context: Any) -> None:
+        """Wait for what comes next."""
+        self._begin(self._title)
+
+    def _begin(self, title: str) -> None:
+        self._title, self._since = title, monotonic()
+        self._counts, self._done, self._steps = "", 0, 0
+        self._bar.update(self._task, description=title, total=None, state="")
+
+    def _show(self, state: str, share: float, done: int) -> None:
+        elapsed = monotonic() - self._since
+        if elapsed > 1:
+            rate = done / elapsed
+            state += f", {rate:,.0f}/s" if rate >= 10 else f", {rate:.1f}/s"
+            if 0 < share <= 1:
+                state += f", {timedelta(seconds=round(elapsed / share - elapsed))} left"
+        is_known = not math.isnan(share)
+        self._bar.update(
+            self._task,
+            total=1 if is_known else None,
+            completed=share if is_known else 0,
+            state=state,
+        )
+
+    def _print_lines(self) -> None:
+        started = monotonic()
+        while not self._is_done.wait(_SECONDS_OF_A_LINE):
+            elapsed = timedelta(seconds=round(monotonic() - started))
+            state = self._bar.tasks[0].fields["state"] or "working"
+            with suppress(OSError):
+                print_line(f"{elapsed} {self._title}: {state}", err=True)
+
+
+class _OnInfo(logging.Handler):
+    """Do something with each message."""
+
+    def __init__(self, do: Callable[[str], None]):
+        super().__init__(logging.INFO)
+        self._do = do
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand a message over."""
+        if record.levelno == logging.INFO:
+            self._do(record.getMessage())
 
 
 class _Console(Console):

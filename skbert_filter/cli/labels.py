@@ -6,7 +6,13 @@ from typing import Annotated, Any, Literal
 from typer import Option
 
 from skbert_filter.cli import options as opt
-from skbert_filter.cli.console import print_line, print_next, print_result, print_texts
+from skbert_filter.cli.console import (
+    print_line,
+    print_next,
+    print_result,
+    print_texts,
+    working,
+)
 from skbert_filter.printing import counted
 
 
@@ -14,33 +20,39 @@ def duplicates(
     texts: opt.Texts,
     text: opt.Text = "text",
     label: Annotated[
-        str | None, Option(help="The column with labels: adds those that conflict.")
+        str | None,
+        Option(metavar="COLUMN", help="The column with labels: adds those that conflict."),
     ] = None,
     test: Annotated[
-        Path | None, Option(help="A test set: reports what of it is in TEXTS instead.")
+        Path | None,
+        Option(metavar="FILE", help="A test set: reports what of it is in TEXTS instead."),
     ] = None,
     encoding: opt.Encoding = None,
-    key: Annotated[opt.Key, Option(help="When two texts count as one.")] = "exact",
-    top: Annotated[int, Option(min=0, help="How many texts to list.")] = 10,
+    delimiter: opt.Delimiter = None,
+    key: Annotated[
+        opt.Key, Option(metavar="exact|whitespace|casefold", help="When two texts count as one.")
+    ] = "exact",
+    top: Annotated[int, Option(min=0, metavar="N", help="How many texts to list.")] = 10,
     as_json: opt.AsJson = False,
 ) -> None:
     """Report what repeats, which labels conflict, or what of a test set is in the training set.
 
     In Python: skbert_filter.labelling.files.report_duplicates(...), with --test report_leakage(...)
     """
-    from skbert_filter.labelling.files import report_duplicates, report_leakage
-
-    if test is None:
-        report: Any = report_duplicates(
-            texts, text=text, label=label, encoding=encoding, key=key, n_top=top
-        )
-    elif label is None and key == "exact":
-        report = report_leakage(texts, test, text=text, encoding=encoding, n_top=top)
-    else:
+    if test is not None and (label is not None or key != "exact"):
         raise ValueError(
             "--label and --key are not for --test, which compares texts alone and by all keys. "
             "Leave them out."
         )
+    columns: dict[str, Any] = {"text": text, "encoding": encoding, "delimiter": delimiter}
+    with working("Counting"):
+        from skbert_filter.labelling.files import report_duplicates, report_leakage
+
+        report: Any
+        if test is None:
+            report = report_duplicates(texts, **columns, label=label, key=key, n_top=top)
+        else:
+            report = report_leakage(texts, test, **columns, n_top=top)
     table = report.to_frame().reset_index()
     print_result(report, table.to_dict("records") if as_json else None)
 
@@ -49,7 +61,12 @@ def label(
     texts: opt.Texts,
     output: Annotated[
         Path,
-        Option("--output", "-o", help="The .csv, .tsv or .parquet file, continued if it exists."),
+        Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The .csv, .tsv or .parquet file, continued if it exists.",
+        ),
     ],
     text: opt.Text = "text",
     label: opt.Label = "label",
@@ -58,12 +75,20 @@ def label(
         Option(metavar="NAME,NAME", help="The labels, the useful one first; else keep,discard."),
     ] = None,
     order: Annotated[
-        Literal["informative", "random"], Option(help="What teaches most comes first, or any text.")
+        Literal["informative", "random"],
+        Option(metavar="informative|random", help="What teaches most comes first, or any text."),
     ] = "informative",
     held_out: Annotated[
-        float, Option(min=0, max=0.5, help="Share of the answers that are for the score alone.")
+        float,
+        Option(
+            min=0,
+            max=0.5,
+            metavar="SHARE",
+            help="Share of the answers that are for the score alone.",
+        ),
     ] = 0.1,
     encoding: opt.Encoding = None,
+    delimiter: opt.Delimiter = None,
     seed: opt.Seed = 0,
 ) -> None:
     """Label texts one at a time, with a key for each answer; quit and continue at any time.
@@ -81,6 +106,7 @@ def label(
         order=order,
         held_out=held_out,
         encoding=encoding,
+        delimiter=delimiter,
         random_state=seed,
     )
     print_line(str(status))
@@ -91,20 +117,31 @@ def label(
 
 def explore(
     labels: opt.Labels,
-    output: Annotated[Path, Option("--output", "-o", help="The .html file to write.")],
+    output: Annotated[
+        Path, Option("--output", "-o", metavar="FILE", help="The .html file to write.")
+    ],
     text: opt.Text = "text",
     label: opt.Label = "label",
     encoding: opt.Encoding = None,
+    delimiter: opt.Delimiter = None,
     overwrite: opt.Overwrite = False,
 ) -> None:
     """Write a page with plots of the labels: lengths, terms and repeats.
 
     In Python: skbert_filter.labelling.explore.explore_labels(...)
     """
-    from skbert_filter.labelling.explore import explore_labels
+    with working("Drawing"):
+        from skbert_filter.labelling.explore import explore_labels
 
-    columns: dict[str, Any] = {"text": text, "label": label, "encoding": encoding}
-    report = explore_labels(labels, output, **columns, overwrite=overwrite)
+        report = explore_labels(
+            labels,
+            output,
+            text=text,
+            label=label,
+            encoding=encoding,
+            delimiter=delimiter,
+            overwrite=overwrite,
+        )
     print_line(f"{output} shows {counted(report.rows, 'label')}. Open it in a browser.")
 
 
@@ -114,13 +151,17 @@ def suspects(
     text: opt.Text = "text",
     label: opt.Label = "label",
     encoding: opt.Encoding = None,
-    top: Annotated[int, Option(min=1, help="How many texts to write.")] = 200,
+    delimiter: opt.Delimiter = None,
+    top: Annotated[int, Option(min=1, metavar="N", help="How many texts to write.")] = 200,
     bert: Annotated[
         bool, Option("--bert", help="Ask filters instead of TF-IDF, which takes longer.")
     ] = False,
     apply: Annotated[
         Path | None,
-        Option(help="The list, with its column label corrected: writes corrected LABELS."),
+        Option(
+            metavar="FILE",
+            help="The list, with its column label corrected: writes corrected LABELS.",
+        ),
     ] = None,
     overwrite: opt.Overwrite = False,
     escape_formulas: opt.EscapeFormulas = False,
@@ -130,29 +171,34 @@ def suspects(
 
     In Python: skbert_filter.labelling.files.list_suspects(...), with --apply correct_labels(...)
     """
-    from skbert_filter.labelling.files import correct_labels, list_suspects
+    columns: dict[str, Any] = {
+        "text": text,
+        "label": label,
+        "encoding": encoding,
+        "delimiter": delimiter,
+    }
+    with working("Reading the labels") as work:
+        from skbert_filter.labelling.files import correct_labels, list_suspects
+        from skbert_filter.text_filter import SmallBertTextFilter
 
-    columns: dict[str, Any] = {"text": text, "label": label, "encoding": encoding}
+        if apply is not None:
+            n_changed = correct_labels(labels, apply, output, **columns, overwrite=overwrite)
+        else:
+            filter_ = SmallBertTextFilter(random_state=seed).set_callbacks(work)
+            table = list_suspects(
+                labels,
+                output,
+                **columns,
+                estimator=filter_ if bert else None,
+                n=top,
+                overwrite=overwrite,
+                escape_formulas=escape_formulas,
+            )
+
     if apply is not None:
-        n_changed = correct_labels(labels, apply, output, **columns, overwrite=overwrite)
         rows = counted(n_changed, "row has", "rows have")
         print_line(f"{rows} another label in {output}.")
         return
-
-    estimator = None
-    if bert:
-        from skbert_filter.text_filter import SmallBertTextFilter
-
-        estimator = SmallBertTextFilter(random_state=seed)
-    table = list_suspects(
-        labels,
-        output,
-        **columns,
-        estimator=estimator,
-        n=top,
-        overwrite=overwrite,
-        escape_formulas=escape_formulas,
-    )
 
     shown = ["label", "suggested", "rows"]
     print_texts("Likely label errors, the likeliest first", table, shown)
@@ -169,11 +215,12 @@ def next_to_label(
     model: opt.Model,
     texts: opt.Texts,
     output: opt.NewTable,
-    n: Annotated[int, Option("--n", "-n", min=1, help="How many texts.")] = 100,
+    n: Annotated[int, Option("--n", "-n", min=1, metavar="N", help="How many texts.")] = 100,
     text: opt.Text = "text",
     encoding: opt.Encoding = None,
+    delimiter: opt.Delimiter = None,
     labelled: Annotated[
-        Path | None, Option(help="What is labelled already, to be excluded.")
+        Path | None, Option(metavar="FILE", help="What is labelled already, to be excluded.")
     ] = None,
     trust: opt.Trust = False,
     overwrite: opt.Overwrite = False,
@@ -184,21 +231,23 @@ def next_to_label(
 
     In Python: skbert_filter.labelling.files.list_next_to_label(...)
     """
-    from skbert_filter.labelling.files import list_next_to_label
+    with working("Choosing texts"):
+        from skbert_filter.labelling.files import list_next_to_label
 
-    table = list_next_to_label(
-        model,
-        texts,
-        output,
-        n=n,
-        text=text,
-        encoding=encoding,
-        labelled=labelled,
-        trust=trust,
-        overwrite=overwrite,
-        escape_formulas=escape_formulas,
-        random_state=seed,
-    )
+        table = list_next_to_label(
+            model,
+            texts,
+            output,
+            n=n,
+            text=text,
+            encoding=encoding,
+            delimiter=delimiter,
+            labelled=labelled,
+            trust=trust,
+            overwrite=overwrite,
+            escape_formulas=escape_formulas,
+            random_state=seed,
+        )
     print_texts("Texts to label next", table, ["suggested", "probability", "rows"])
     chosen = counted(len(table), "text is", "texts are")
     print_line(f"{chosen} in {output}. Fill in its column label.")

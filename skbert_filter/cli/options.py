@@ -17,7 +17,8 @@ Texts = Annotated[
     str,
     Argument(
         help="The texts: .parquet, .csv, .tsv, .jsonl or .txt (a line is a row), all but the "
-        "first also with .gz or .zst; a folder of these; or - for lines on standard input."
+        "first also with .gz or .zst; a folder of these; the URL of either, such as "
+        "s3://bucket/crawl; or - for lines on standard input."
     ),
 ]
 Model = Annotated[
@@ -27,13 +28,23 @@ Model = Annotated[
         "registry://WORKSPACE/NAME:VERSION; or, with --trust, a file of joblib."
     ),
 ]
-Text = Annotated[str, Option("--text", help="The column with the texts.")]
-Label = Annotated[str, Option("--label", help="The column with the labels.")]
-Encoding = Annotated[str | None, Option(help="Of text files that are not UTF-8, such as cp1252.")]
+Text = Annotated[str, Option("--text", metavar="COLUMN", help="The column with the texts.")]
+Label = Annotated[str, Option("--label", metavar="COLUMN", help="The column with the labels.")]
+Encoding = Annotated[
+    str | None, Option(metavar="NAME", help="Of text files that are not UTF-8, such as cp1252.")
+]
+Delimiter = Annotated[
+    str | None,
+    Option(
+        metavar="CHARACTER",
+        help="What stands between the values of .csv and .tsv, such as ';' or tab.",
+        show_default="found out",
+    ),
+]
 
-NewFolder = Annotated[Path, Option("--output", "-o", help="The folder to write.")]
+NewFolder = Annotated[Path, Option("--output", "-o", metavar="FOLDER", help="The folder to write.")]
 NewTable = Annotated[
-    Path, Option("--output", "-o", help="The .csv, .tsv or .parquet file to write.")
+    Path, Option("--output", "-o", metavar="FILE", help="The .csv, .tsv or .parquet file to write.")
 ]
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace what is there.")]
 EscapeFormulas = Annotated[
@@ -44,7 +55,7 @@ EscapeFormulas = Annotated[
     ),
 ]
 
-Seed = Annotated[int, Option(help="Seed of everything random.")]
+Seed = Annotated[int, Option(metavar="N", help="Seed of everything random.")]
 Trust = Annotated[
     bool, Option("--trust", help="Load a model that is a pickle, which runs the code in it.")
 ]
@@ -52,4 +63,6 @@ AsJson = Annotated[bool, Option("--json", help="Print JSON instead of tables.")]
 Offline = Annotated[
     bool, Option("--offline", help="Write Comet's data to an archive for `comet upload`.")
 ]
-EnvFile = Annotated[Path | None, Option(help="A .env file with COMET_API_KEY, or its folder.")]
+EnvFile = Annotated[
+    Path | None, Option(metavar="FILE", help="A .env file with COMET_API_KEY, or its folder.")
+]

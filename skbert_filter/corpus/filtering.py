@@ -29,6 +29,7 @@ from skbert_filter.duplicates.distinct import (
 )
 from skbert_filter.io.atomic import no_room_named
 from skbert_filter.io.decoding import check_encoding
+from skbert_filter.io.remote import RemotePath, as_path
 from skbert_filter.printing import Report, aligned, counted, printable, shown_text
 
 
@@ -230,11 +231,13 @@ def filter_corpus(
         A ``.parquet``, ``.csv``, ``.tsv``, ``.jsonl`` or ``.txt`` file, all but the first also
         with ``.gz`` or ``.zst``; a folder of such files, at any depth; or ``"-"`` for lines on
         standard input. Each line of a ``.txt`` file is a row. Values of CSV files are taken as
-        they are written: ``NA`` is a text of two letters.
+        they are written: ``NA`` is a text of two letters. File and folder may be URLs that
+        fsspec reads, such as ``s3://bucket/crawl``, ``gs://`` or ``hf://``.
     destination : str or Path
         The file to write: a table as any table, lines as lines (or as a table), JSON Lines as
         such. For a folder, a folder with files of the same names. ``"-"`` for lines on
-        standard output. It appears when it is complete.
+        standard output. It appears when it is complete; a folder at a URL is complete when it has
+        the file ``_SUCCESS``.
     text : str, default="text"
         The column, or the member of JSON objects, with the texts. Lines need none.
     keep : label, default=None
@@ -256,8 +259,8 @@ def filter_corpus(
         What to decode text files from that are not UTF-8, such as "cp1252". None: they are
         refused, naming line and byte. Output is UTF-8.
     audit : str or Path, default=None
-        A CSV or Parquet file to write: each distinct text with its label, probability, number
-        of rows and the decision, and what was decided by.
+        A CSV or Parquet file to write, or its URL: each distinct text with its label,
+        probability, number of rows and the decision, and what was decided by.
     store : str or Path, default=None
         A file that remembers results for later jobs; see `DedupPredictor`.
     trust : bool, default=False
@@ -291,12 +294,14 @@ def filter_corpus(
         If `destination` exists and `overwrite` is False, or an interrupted job of other
         options, model or sources left something.
     BlockingIOError
-        If another job is writing `destination`.
+        If another job on this machine is writing `destination`.
     ValueError
         If an argument is not what is allowed, or a file cannot be read: its text column is missing,
         a text is null, it is damaged or not UTF-8.
+    ImportError
+        If a URL needs a package that is not installed, such as s3fs.
     OSError
-        If the disk is full.
+        If the disk is full, or a URL cannot be read or written.
 
     Notes
     -----
@@ -305,6 +310,10 @@ def filter_corpus(
     interrupted, killed even, is finished by calling it again: it reads the source again,
     computes only what is missing, and writes what an uninterrupted run would have written, to
     the last byte. Lines on standard output come as they are decided.
+
+    Of a `destination` with a URL, this folder lies on this machine, in ``~/.cache/skbert_filter``
+    or ``$XDG_CACHE_HOME/skbert_filter``, and each file is uploaded as soon as it is written.
+    Files of a `source` with a URL are copied to a temporary folder, one at a time.
 
     With ``engine="dask"`` a file is the work of one worker, and each worker remembers the texts
     that it has computed. The output is the same. A worker that is lost is survived; an
@@ -330,8 +339,8 @@ def filter_corpus(
     (3, 2, 1, 2)
     """
     start = perf_counter()
-    source, destination = Path(source), Path(destination)
-    audit = None if audit is None else Path(audit)
+    source, destination = as_path(source), as_path(destination)
+    audit = None if audit is None else as_path(audit)
     names = check_options(threshold, columns, nulls)
     _check_aims(threshold, recall, precision)
     check_encoding(encoding)
@@ -384,7 +393,7 @@ def filter_corpus(
                 job.manifest(),
                 lambda resumed: check(resumed=resumed),
                 overwrite=overwrite,
-                keep_files=engine == "dask",
+                keep_files=engine == "dask" or isinstance(destination, RemotePath),
             ) as place:
                 if engine == "dask":
                     from skbert_filter.corpus.dask_engine import filter_files
@@ -425,6 +434,12 @@ def _check_engine(
         return
     if engine != "dask":
         raise ValueError(f"engine is {engine!r}. It must be 'local' or 'dask'.")
+    if isinstance(source, RemotePath) or isinstance(destination, RemotePath):
+        raise ValueError(
+            f'engine="dask" is for folders that all workers see under one path, not for {source} '
+            f"and {destination}. Use filter_dataframe with dask.dataframe.read_parquet, which "
+            'reads buckets (docs: cluster, "A Dask DataFrame").'
+        )
     if not source.is_dir() or destination == STANDARD:
         raise ValueError(
             f'engine="dask" is for a folder of files, each of which is the work of one worker, but '
@@ -442,9 +457,12 @@ def _run(job: Job, place: Partial | None, overwrite: bool, progress: Progress | 
     memory = TextMemory(journal or job.decider)
     output = None if place is None else place.output
     examples = Examples(job, memory)
+    finish = None
+    if place is not None and isinstance(job.destination, RemotePath) and job.of_folder:
+        finish = partial(job.destination.upload_part, place.output, place.records)
     with audited(job, memory, overwrite=overwrite) as on_texts:
         noted = [*on_texts, examples.note] if job.n_examples else on_texts
-        outcome = filter_rows(job, memory, output, noted, progress)
+        outcome = filter_rows(job, memory, output, noted, progress, finish)
     outcome.recovered = journal.recovered if journal else 0
     outcome.examples = examples.to_frame()
     return outcome

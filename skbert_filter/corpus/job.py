@@ -9,7 +9,7 @@ from uuid import uuid4
 import pyarrow as pa
 
 from skbert_filter import __version__
-from skbert_filter.corpus.resume import partial_folder
+from skbert_filter.corpus.resume import partial_folder, uploaded
 from skbert_filter.corpus.sources import (
     STANDARD,
     SourceFile,
@@ -23,6 +23,7 @@ from skbert_filter.io.columns import check_text_column
 from skbert_filter.io.formats import LINES, Format, file_format, table_format
 from skbert_filter.io.lines import TEXT
 from skbert_filter.io.reading import TableReader
+from skbert_filter.io.remote import SUCCESS, RemotePath
 from skbert_filter.io.writing import check_can_hold, check_new_file
 
 
@@ -164,7 +165,10 @@ def check_outputs(
     the destination.
     """
     if source.is_dir():
-        check_folder(destination, [file.name for file in files], overwrite=overwrite)
+        names = [file.name for file in files]
+        if isinstance(destination, RemotePath):
+            names.append(SUCCESS)
+        check_folder(destination, names, overwrite=overwrite, uploaded=uploaded(destination))
     elif destination != STANDARD:
         file_format(destination)
         check_new_file(destination, overwrite=overwrite)
@@ -174,6 +178,8 @@ def check_outputs(
 
 def _is_in(path: Path, other: Path) -> bool:
     """Whether a path is another one, by whatever name, or lies in it."""
+    if type(path) is not type(other):
+        return False
     real = path.expanduser().resolve()
     is_same_file = real.is_file() and other.is_file() and real.samefile(other)
     return is_same_file or other.resolve() in (real, *real.parents)

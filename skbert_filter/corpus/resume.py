@@ -18,6 +18,7 @@ import numpy as np
 from skbert_filter.duplicates.distinct import DECISION
 from skbert_filter.duplicates.stores import Store
 from skbert_filter.io.atomic import publish
+from skbert_filter.io.remote import RemotePath, files_in
 
 _MANIFEST = "manifest.json"
 _NEW_MANIFEST = "manifest.new"
@@ -78,8 +79,16 @@ class Partial:
 
 
 def partial_folder(destination: Path) -> Path:
-    """Return the folder of a job that is not finished."""
+    """Return the folder of a job that is not finished; for a bucket, in the user's cache."""
+    if isinstance(destination, RemotePath):
+        return destination.working_folder()
     return destination.with_name(destination.name + ".partial")
+
+
+def uploaded(destination: Path) -> set[str]:
+    """Return which files of a bucket an interrupted job has written there."""
+    is_remote = isinstance(destination, RemotePath)
+    return files_in(partial_folder(destination) / _RECORDS) if is_remote else set()
 
 
 @contextmanager
@@ -101,7 +110,7 @@ def partial_output(
     folder = partial_folder(destination)
     manifest = json.loads(json.dumps(manifest, default=str))
     _check_is_ours(folder)
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
 
     with _locked(folder, destination):
         _finish_killed_job(folder, destination)

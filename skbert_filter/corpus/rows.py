@@ -23,6 +23,7 @@ from skbert_filter.duplicates.distinct import TextMemory
 from skbert_filter.io.atomic import remove_leftovers
 from skbert_filter.io.mojibake import looks_misdecoded
 from skbert_filter.io.reading import TableReader, open_rows
+from skbert_filter.io.remote import RemotePath
 from skbert_filter.io.writing import Write, create_table, open_writer, standard_output
 
 # Batches of a corpus are decided together, so that small files make no small calls of the model.
@@ -73,8 +74,12 @@ def filter_rows(
     output: Path | None,
     on_texts: Sequence[OnTexts] = (),
     progress: Progress | None = None,
+    finish: Callable[[str], None] | None = None,
 ) -> Outcome:
-    """Read the files of a job, and write what is to be written of each; None is standard output."""
+    """Read the files of a job, and write what is to be written of each; None is standard output.
+
+    `finish` is called with the name of each file of a folder that is written.
+    """
     outcome = Outcome()
     written: SourceFile | None = None
     write: Any = None
@@ -96,6 +101,8 @@ def filter_rows(
                     write = writer.enter_context(_open_writer(job, piece, output))
                 if piece.result is None:
                     writer.close()
+                    if finish is not None:
+                        finish(piece.file.name)
                 else:
                     write(piece.result)
                     outcome.written += piece.result.num_rows
@@ -212,7 +219,8 @@ def audited(job: Job, memory: TextMemory, *, overwrite: bool) -> Iterator[list[O
     # Distinct texts are too many for memory. A file without a name is gone even after a kill.
     schema = pa.schema({"text": pa.large_string()})
     rows = array("q")
-    with TemporaryFile(dir=job.audit.absolute().parent) as file:
+    is_local = not isinstance(job.audit, RemotePath)
+    with TemporaryFile(dir=job.audit.absolute().parent if is_local else None) as file:
         with pa.ipc.new_stream(file, schema) as stream:
 
             def note(texts: list[str], numbers: np.ndarray, n_known: int, codes: pa.Array) -> None:
@@ -223,7 +231,7 @@ def audited(job: Job, memory: TextMemory, *, overwrite: bool) -> Iterator[list[O
             yield [note]
 
         file.seek(0)
-        if overwrite:
+        if overwrite and is_local:
             # A run of this job may have been killed while it wrote this.
             remove_leftovers(job.audit)
         counts = np.frombuffer(rows, np.int64)

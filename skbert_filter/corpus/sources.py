@@ -2,18 +2,19 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-from skbert_filter.io.atomic import check_can_create
 from skbert_filter.io.columns import check_no_nulls, check_text_column, valid_texts
 from skbert_filter.io.decoding import check_encoding
 from skbert_filter.io.formats import find_format
 from skbert_filter.io.lines import TEXT
 from skbert_filter.io.reading import STANDARD, TableReader, open_rows
+from skbert_filter.io.remote import SUCCESS, RemotePath, as_path, files_in
+from skbert_filter.io.writing import check_place
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,11 @@ def list_sources(source: Path) -> tuple[SourceFile, ...]:
 
     files = []
     foreign = []
-    for path in _walk(source):
-        if find_format(path) is not None:
-            name = path.relative_to(source).as_posix()
-            files.append(SourceFile(path, name, path.stat().st_size))
-        elif not path.name.startswith("_"):
-            foreign.append(str(path))
+    for file in _walk_bucket(source) if isinstance(source, RemotePath) else _walk(source):
+        if find_format(file.path) is not None:
+            files.append(file)
+        elif not file.path.name.startswith("_"):
+            foreign.append(str(file.path))
 
     if foreign:
         more = f" and {len(foreign) - 1:,} more" if len(foreign) > 1 else ""
@@ -61,15 +61,12 @@ def list_sources(source: Path) -> tuple[SourceFile, ...]:
     return tuple(sorted(files, key=lambda file: file.name))
 
 
-def _walk(source: Path) -> Iterator[Path]:
+def _walk(source: Path) -> Iterator[SourceFile]:
     def refuse(error: OSError) -> None:
         raise error
 
     for folder, folders, names in os.walk(source, onerror=refuse):
-        # A writer leaves folders such as _temporary; _year=2020 is part of a table.
-        folders[:] = [
-            name for name in folders if name[0] != "." and (name[0] != "_" or "=" in name)
-        ]
+        folders[:] = [name for name in folders if not _is_skipped(name)]
 
         for name in folders:
             if Path(folder, name).is_symlink():
@@ -78,16 +75,34 @@ def _walk(source: Path) -> Iterator[Path]:
                     "it, or put the folder itself there."
                 )
 
-        yield from (Path(folder, name) for name in names if not name.startswith("."))
+        for path in (Path(folder, name) for name in names if not name.startswith(".")):
+            name = path.relative_to(source).as_posix()
+            yield SourceFile(path, name, path.stat().st_size)
+
+
+def _walk_bucket(source: RemotePath) -> Iterator[SourceFile]:
+    for name, size in source.files().items():
+        *folders, last = name.split("/")
+        if not any(map(_is_skipped, folders)) and not last.startswith("."):
+            yield SourceFile(as_path(source / name), name, size)
+
+
+def _is_skipped(folder: str) -> bool:
+    # A writer leaves folders such as _temporary; _year=2020 is part of a table.
+    return folder.startswith(".") or (folder.startswith("_") and "=" not in folder)
 
 
 def text_arrays(
-    source: str | Path, text: str = "text", *, encoding: str | None = None
+    source: str | Path,
+    text: str = "text",
+    *,
+    encoding: str | None = None,
+    delimiter: str | None = None,
 ) -> Iterator[pa.Array]:
     """Read the texts of a corpus batch by batch; a missing or damaged text is an error."""
     check_encoding(encoding)
-    for file in list_sources(Path(source)):
-        with open_rows(file.path, text, encoding=encoding) as table:
+    for file in list_sources(as_path(source)):
+        with open_rows(file.path, text, encoding=encoding, delimiter=delimiter) as table:
             check_text_column(table.schema, text_column(table, text), file.path)
             yield from (texts for _, _, texts in checked_batches(table, text))
 
@@ -113,7 +128,7 @@ def checked_batches(
 
 def check_apart(source: Path, written: Path) -> None:
     """Refuse an output that is the source, holds it or lies in it."""
-    if STANDARD in (source, written):
+    if STANDARD in (source, written) or type(source) is not type(written):
         return
     real, real_written = source.resolve(), written.resolve()
     if real == real_written or (written.exists() and written.samefile(source)):
@@ -129,19 +144,25 @@ def check_apart(source: Path, written: Path) -> None:
         )
 
 
-def check_folder(folder: Path, names: Iterable[str], *, overwrite: bool) -> None:
-    """Refuse a folder that cannot be written, or holds other files than a job would replace."""
+def check_folder(
+    folder: Path, names: Iterable[str], *, overwrite: bool, uploaded: Collection[str]
+) -> None:
+    """Refuse a folder that cannot be written, or holds other files than a job would replace.
+
+    In a bucket, a job that was interrupted may have `uploaded` some already.
+    """
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder} is a file, but the source a folder. Name a folder.")
-    if find_format(folder) is not None:
+    if (named := find_format(folder)) is not None:
         raise ValueError(
             f"The source is a folder, and the output is another with files of the same names, but "
-            f"{folder} is the name of a file. Name a folder, such as {folder.with_suffix('')}."
+            f"{folder} is the name of a file. Name a folder, such as "
+            f"{str(folder).removesuffix(named.extension)}."
         )
-    if not folder.absolute().parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {folder.parent} for {folder.name}. Create it.")
 
-    held = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    held = files_in(folder)
+    if SUCCESS not in held:
+        held.difference_update(uploaded)
     if held and not overwrite:
         raise FileExistsError(
             f"The folder {folder} holds files. Name another, or pass overwrite=True (--overwrite)."
@@ -152,4 +173,4 @@ def check_folder(folder: Path, names: Iterable[str], *, overwrite: bool) -> None
             "not replaced. Name another folder."
         )
 
-    check_can_create(folder)
+    check_place(folder)

@@ -256,7 +256,8 @@ def evaluate(
     baselines : dict of str to classifier, default=None
         What to compare with, by name; clones are fitted to the training texts. One that is fitted
         already goes in as ``FrozenEstimator(model)``. None: with `y_train`, `tfidf_shape_baseline`,
-        `tfidf_baseline` and, for two classes, the word-count rule; else nothing.
+        `tfidf_baseline` and, for two classes, the word-count rule, but for the one that has the
+        name of the estimator; else nothing.
     n_errors : int, default=10
         How many errors to list.
     name : str, default=None
@@ -320,7 +321,7 @@ def evaluate(
     answers = Answers.of(estimator, test.texts, y, name)
     others = {
         other: Answers.of(model, test.texts, y, other)
-        for other, model in _fitted_baselines(baselines, train, y_train).items()
+        for other, model in _fitted_baselines(baselines, train, y_train, name).items()
     }
 
     def scores(name: str, answers: Answers, rows: Any = slice(None)) -> dict[str, Any]:
@@ -369,7 +370,7 @@ def evaluate(
 
 
 def _fitted_baselines(
-    baselines: Mapping[str, Any] | None, texts: list[str] | None, y_train: Any
+    baselines: Mapping[str, Any] | None, texts: list[str] | None, y_train: Any, name: str
 ) -> dict[str, Any]:
     if y_train is None:
         for name, model in (baselines or {}).items():
@@ -392,4 +393,5 @@ def _fitted_baselines(
                 "Pass training labels of two classes or more, or none (no --train)."
             )
         baselines = default_baselines(len(classes))
+        baselines.pop(name, None)  # the classifier may be one of them
     return {name: clone(model).fit(train.texts, y) for name, model in baselines.items()}

@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 
+from skbert_filter.io.remote import RemotePath, as_path
+
 _FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
@@ -22,10 +24,20 @@ class NoRoomError(OSError):
 def written_aside(target: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
     """Lend a path next to `target` for a file or folder, which becomes `target` at the end.
 
-    If the block raises, nothing is left of what was written.
+    If the block raises, nothing is left of what was written. A file of a bucket is written on this
+    machine, and uploaded.
     """
+    target = as_path(target)
+    if isinstance(target, RemotePath):
+        with TemporaryDirectory(prefix="skbert_filter-") as at:
+            made = Path(at, target.name)
+            with no_room_named(made):
+                yield made
+            publish(made, target, overwrite=overwrite)
+        return
+
     # Where it is a link, what the link points to is written.
-    target = Path(target).resolve()
+    target = target.resolve()
 
     if target.parent.name.startswith(_prefix(target)):
         # An outer block has lent this path, which is aside already.
@@ -64,6 +76,11 @@ def publish(made: Path, target: Path, *, overwrite: bool = False) -> None:
 
     `made` has a folder of its own on the same disk, in which a replaced folder waits until then.
     """
+    if isinstance(target, RemotePath):
+        if made.is_file() and not overwrite and target.exists():
+            raise _exists(target)
+        target.publish(made)
+        return
     # A system may rename a file before its bytes are on the disk, and show an empty one later.
     _sync_all(made)
 

@@ -44,6 +44,18 @@ def find_delimiter(start: bytes, usual: str) -> str:
     return most if most in header else usual
 
 
+def check_delimiter(delimiter: str | None) -> str | None:
+    r"""Return a delimiter as it is in files; people type ``\t`` and "tab" for one."""
+    if delimiter in ("\\t", "tab"):
+        return "\t"
+    if delimiter is not None and not (re.fullmatch(r"[\t -~]", delimiter) and delimiter != '"'):
+        raise ValueError(
+            f"delimiter={delimiter!r} cannot stand between values. Name one character, such as "
+            "';', or tab."
+        )
+    return delimiter
+
+
 def find_layout(read: Callable[[], Iterable[bytes]], delimiter: str, path: Path) -> Layout:
     """Find the meaning of quotation marks that fits a whole file, which `read` gives in UTF-8.
 

@@ -8,16 +8,19 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from skbert_filter.io.atomic import no_room_named
 from skbert_filter.io.columns import plain_schema
 from skbert_filter.io.decoding import blocks_of, is_utf8, utf8_blocks
-from skbert_filter.io.delimited import csv_batches, find_delimiter, find_layout
+from skbert_filter.io.delimited import check_delimiter, csv_batches, find_delimiter, find_layout
 from skbert_filter.io.formats import LINES, Format, file_format, open_file, table_format
 from skbert_filter.io.lines import LINES_SCHEMA, json_batches, line_batches
+from skbert_filter.io.remote import RemotePath
 
 # Rows with the share of the file that has been read with them, NaN where that is unknown.
 Batches: TypeAlias = Iterator[tuple[pa.RecordBatch, float]]
@@ -46,10 +49,12 @@ class TableReader:
     is_doubtful: bool = False
 
 
-def read_table(path: Path, *, encoding: str | None = None) -> tuple[pa.Table, pa.Schema]:
+def read_table(
+    path: Path, *, encoding: str | None = None, delimiter: str | None = None
+) -> tuple[pa.Table, pa.Schema]:
     """Return a whole CSV, TSV or Parquet file, and its columns as stored."""
     table_format(path)
-    with open_rows(path, encoding=encoding) as reader:
+    with open_rows(path, encoding=encoding, delimiter=delimiter) as reader:
         batches = [batch for batch, _ in reader.batches]
     schema = batches[0].schema if batches else plain_schema(reader.schema)
     return pa.Table.from_batches(batches, schema), reader.schema
@@ -57,12 +62,17 @@ def read_table(path: Path, *, encoding: str | None = None) -> tuple[pa.Table, pa
 
 @contextmanager
 def open_rows(
-    path: Path, text: str = "text", *, encoding: str | None = None
+    path: Path,
+    text: str = "text",
+    *,
+    encoding: str | None = None,
+    delimiter: str | None = None,
 ) -> Iterator[TableReader]:
     """Open a table, or a file of lines or JSON Lines, or standard input (``-``).
 
     The texts of JSON Lines are in the member `text`, and become the column "text".
     """
+    delimiter = check_delimiter(delimiter)
     if path == STANDARD:
         blocks = utf8_blocks(blocks_of(sys.stdin.buffer), "standard input", encoding=encoding)
         rows = ((batch, float("nan")) for batch in line_batches(blocks))
@@ -72,13 +82,29 @@ def open_rows(
     known = file_format(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}. Check the path.")
-    with ExitStack() as files:
+    with local_copy(path) as local, ExitStack() as files:
         with _errors_named(path, known):
             if known.kind == "parquet":
-                table = _open_parquet(path, known, files)
+                table = _open_parquet(path, local, known, files)
             else:
-                table = _open_text(path, known, text, encoding, files)
+                table = _open_text(path, local, known, text, encoding, delimiter, files)
         yield table
+
+
+@contextmanager
+def local_copy(path: Path) -> Iterator[Path]:
+    """Give a file of a bucket as one of this machine, which is gone after the block.
+
+    Text may be read twice, Parquet from its end: both take longer over a network.
+    """
+    if not isinstance(path, RemotePath):
+        yield path
+        return
+    with TemporaryDirectory(prefix="skbert_filter-") as folder:
+        local = Path(folder, f"copy{path.suffix}")
+        with no_room_named(local):
+            path.download(local)
+        yield local
 
 
 @contextmanager
@@ -91,13 +117,19 @@ def _errors_named(path: Path, known: Format) -> Iterator[None]:
 
 
 def _open_text(
-    path: Path, known: Format, text: str, encoding: str | None, files: ExitStack
+    path: Path,
+    local: Path,
+    known: Format,
+    text: str,
+    encoding: str | None,
+    delimiter: str | None,
+    files: ExitStack,
 ) -> TableReader:
     raw: pa.OSFile
 
     def blocks() -> Iterator[bytes]:
         nonlocal raw
-        raw = files.enter_context(open_file(path))
+        raw = files.enter_context(open_file(local))
         return blocks_of(files.enter_context(pa.input_stream(raw, compression=known.compression)))
 
     if encoding is not None and is_utf8(blocks(), encoding):
@@ -108,7 +140,7 @@ def _open_text(
 
     schema, is_doubtful = LINES_SCHEMA, False
     if known.kind == "csv":
-        delimiter = find_delimiter(next(read(), b""), known.delimiter)
+        delimiter = delimiter or find_delimiter(next(read(), b""), known.delimiter)
         layout = find_layout(read, delimiter, path)
         schema = pa.schema([(name, pa.string()) for name in layout.names])
         is_doubtful = layout.is_doubtful
@@ -126,8 +158,8 @@ def _open_text(
     return TableReader(path, known, schema, batches(), encoding, is_doubtful)
 
 
-def _open_parquet(path: Path, known: Format, files: ExitStack) -> TableReader:
-    raw = files.enter_context(open_file(path))
+def _open_parquet(path: Path, local: Path, known: Format, files: ExitStack) -> TableReader:
+    raw = files.enter_context(open_file(local))
     # By default Arrow holds the bytes of all row groups that were read until the file is closed.
     file = pq.ParquetFile(
         raw,

@@ -19,6 +19,7 @@ from skbert_filter.io.atomic import check_can_create, written_aside
 from skbert_filter.io.columns import plain_schema
 from skbert_filter.io.formats import Format, file_format, open_file, table_format
 from skbert_filter.io.lines import LINE, TEXT, joined, with_members
+from skbert_filter.io.remote import RemotePath
 
 Write: TypeAlias = Callable[[pa.RecordBatch], None]
 
@@ -98,12 +99,19 @@ def check_new_file(path: Path, *, overwrite: bool) -> None:
     """Refuse a file that cannot be created, before work is spent on it."""
     if path.is_dir():
         raise ValueError(f"{path} is a folder. Name a file in it.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {path.parent} for {path.name}. Create it.")
     if path.exists() and not overwrite:
         raise FileExistsError(
             f"{path} exists. Name another file, or pass overwrite=True (--overwrite)."
         )
+    check_place(path)
+
+
+def check_place(path: Path) -> None:
+    """Refuse a place where nothing can be created; a bucket says so when it is written to."""
+    if isinstance(path, RemotePath):
+        return
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {path.parent} for {path.name}. Create it.")
     check_can_create(path)
 
 

@@ -33,13 +33,21 @@ class AnswerFile:
     milliseconds, and a process that is killed leaves every answer in it.
     """
 
-    def __init__(self, path: Path, *, text: str, label: str, labels: Sequence[str] | None):
+    def __init__(
+        self,
+        path: Path,
+        *,
+        text: str,
+        label: str,
+        labels: Sequence[str] | None,
+        encoding: str | None = None,
+    ):
         self.path, self._text, self._label = path, text, label
         fields = [(text, pa.string()), (label, pa.string()), (HELD_OUT, pa.bool_())]
         self._schema = pa.schema(fields)
         self._columns: dict[str, list[Any]] = {name: [] for name, _ in fields}
         if path.exists():
-            self._read()
+            self._read(encoding)
         else:
             table_format(path)
             check_new_file(path, overwrite=False)
@@ -83,8 +91,8 @@ class AnswerFile:
         self._save()
         return held_out
 
-    def _read(self) -> None:
-        table, _ = read_table(self.path)
+    def _read(self, encoding: str | None) -> None:
+        table, _ = read_table(self.path, encoding=encoding)
         check_text_column(table.schema, self._text, self.path)
         check_column(table.schema, self._label, self.path)
         if HELD_OUT not in table.schema.names:

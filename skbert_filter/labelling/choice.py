@@ -19,7 +19,7 @@ from skbert_filter.inspection.suspects import OutOfFold, out_of_fold
 from skbert_filter.printing import Report
 
 BERT, TFIDF, VOTE = "bert", "tfidf", "vote"
-NAMES = {BERT: "the filter", TFIDF: "TF-IDF and shape", VOTE: "the mean of both"}
+NAMES = {BERT: "SmallBertTextFilter", TFIDF: "TF-IDF and shape", VOTE: "mean of both"}
 _FOLDS = 3
 
 
@@ -47,7 +47,7 @@ class ModelChoice(Report):
         scores = ", ".join(f"{NAMES[str(n)]} {a:.3f}" for n, a in self.scores["accuracy"].items())
         reason = "the difference is within chance, and it is the fastest to apply"
         if self.chosen != BERT:
-            reason = "more accurate than the filter by more than chance"
+            reason = f"more accurate than {NAMES[BERT]} by more than chance"
         elif self.scores["accuracy"].idxmax() == BERT:
             reason = "the most accurate"
         return (

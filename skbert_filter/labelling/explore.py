@@ -19,6 +19,7 @@ from skbert_filter.inspection import (
     TextLengthDisplay,
 )
 from skbert_filter.io.atomic import written_aside
+from skbert_filter.io.remote import as_path
 from skbert_filter.io.writing import check_new_file
 from skbert_filter.labelling.label_table import read_label_table
 from skbert_filter.printing import counted, printable
@@ -56,13 +57,14 @@ def explore_labels(
     text: str = "text",
     label: str = "label",
     encoding: str | None = None,
+    delimiter: str | None = None,
     overwrite: bool = False,
 ) -> DuplicateReport:
     """Write a page that shows what a table of labels holds.
 
     Parameters
     ----------
-    source, text, label, encoding
+    source, text, label, encoding, delimiter
         As for `train_filter`. There must be two classes or more.
     destination : str or Path
         The HTML file to write. It holds its plots, and loads nothing.
@@ -97,12 +99,12 @@ def explore_labels(
     (3, 2)
     """
     check_matplotlib_support("explore_labels")
-    source, destination = Path(source), Path(destination)
+    source, destination = as_path(source), as_path(destination)
     check_apart(source, destination)
     if destination.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"{destination} is not an .html file. Name one: the page is HTML.")
     check_new_file(destination, overwrite=overwrite)
-    table = read_label_table(source, text=text, label=label, encoding=encoding)
+    table = read_label_table(source, text=text, label=label, encoding=encoding, delimiter=delimiter)
     texts, labels = table.texts, table.labels
     report = duplicate_report(texts, labels)
 

@@ -18,10 +18,12 @@ from skbert_filter.inspection.baselines import tfidf_baseline
 from skbert_filter.inspection.labelling import next_to_label
 from skbert_filter.inspection.suspects import apply_corrections, suspect_labels
 from skbert_filter.io.columns import check_column
-from skbert_filter.io.formats import table_format
-from skbert_filter.io.reading import read_table
-from skbert_filter.io.writing import check_new_file, create_table, write_table
+from skbert_filter.io.formats import find_format, table_format
+from skbert_filter.io.reading import local_copy
+from skbert_filter.io.remote import as_path
+from skbert_filter.io.writing import check_new_file, write_table
 from skbert_filter.labelling.label_table import read_label_table
+from skbert_filter.labelling.tables import check_can_relabel, read_label_file, write_relabelled
 
 
 def report_duplicates(
@@ -30,6 +32,7 @@ def report_duplicates(
     text: str = "text",
     label: str | None = None,
     encoding: str | None = None,
+    delimiter: str | None = None,
     key: Key = "exact",
     n_top: int = 10,
 ) -> DuplicateReport:
@@ -43,6 +46,9 @@ def report_duplicates(
         The columns with the texts, and with the labels if there are any.
     encoding : str, default=None
         What to decode text files from that are not UTF-8, such as "cp1252".
+    delimiter : str, default=None
+        What stands between the values of text files. None: the comma of ``.csv`` and the tab of
+        ``.tsv``, or the semicolon, tab or bar of a line of column names without it.
     key, n_top
         As for :func:`~skbert_filter.duplicate_report`.
 
@@ -67,9 +73,11 @@ def report_duplicates(
     (3, 2)
     """
     if label is None:
-        texts, labels = read_texts(source, text=text, encoding=encoding), None
+        texts, labels = read_texts(source, text=text, encoding=encoding, delimiter=delimiter), None
     else:
-        table = read_label_table(source, text=text, label=label, encoding=encoding)
+        table = read_label_table(
+            source, text=text, label=label, encoding=encoding, delimiter=delimiter
+        )
         texts, labels = table.texts, table.labels
     return duplicate_report(texts, labels, key=key, n_top=n_top)
 
@@ -80,6 +88,7 @@ def report_leakage(
     *,
     text: str = "text",
     encoding: str | None = None,
+    delimiter: str | None = None,
     n_top: int = 3,
 ) -> LeakageReport:
     """Report how many texts of a test set are in a training set.
@@ -88,7 +97,7 @@ def report_leakage(
     ----------
     train, test : str or Path
         What `filter_corpus` reads.
-    text, encoding, n_top
+    text, encoding, delimiter, n_top
         As for `report_duplicates`.
 
     Returns
@@ -107,7 +116,10 @@ def report_leakage(
     >>> int(report.leaks.loc["casefold", "test_rows"])
     1
     """
-    texts = (read_texts(source, text=text, encoding=encoding) for source in (train, test))
+    texts = (
+        read_texts(source, text=text, encoding=encoding, delimiter=delimiter)
+        for source in (train, test)
+    )
     return leakage_report(*texts, n_top=n_top)
 
 
@@ -118,6 +130,7 @@ def list_suspects(
     text: str = "text",
     label: str = "label",
     encoding: str | None = None,
+    delimiter: str | None = None,
     estimator: Any = None,
     n: int | None = None,
     n_jobs: int | None = None,
@@ -128,7 +141,7 @@ def list_suspects(
 
     Parameters
     ----------
-    source, text, label, encoding
+    source, text, label, encoding, delimiter
         As for `train_filter`.
     destination : str or Path
         The table to write. Correct its column "label", and give it to `correct_labels`.
@@ -166,8 +179,10 @@ def list_suspects(
     ...     correct_labels(labels, suspects, Path(folder, "corrected.csv"))
     2
     """
-    source, destination = _check_paths(source, destination, overwrite=overwrite)
-    known = read_label_table(source, text=text, label=label, encoding=encoding)
+    destination = as_path(destination)
+    table_format(destination)
+    _check_place(destination, as_path(source), overwrite=overwrite)
+    known = read_label_table(source, text=text, label=label, encoding=encoding, delimiter=delimiter)
     estimator = tfidf_baseline() if estimator is None else estimator
     table = suspect_labels(estimator, known.texts, known.labels, n_jobs=n_jobs)
     table = table.head(n or len(table))
@@ -185,19 +200,21 @@ def correct_labels(
     text: str = "text",
     label: str = "label",
     encoding: str | None = None,
+    delimiter: str | None = None,
     overwrite: bool = False,
 ) -> int:
     """Write a table of labels with those of `list_suspects` that were corrected.
 
     Parameters
     ----------
-    source, text, label
+    source, text, label, delimiter
         The labels, as given to `list_suspects`.
     corrections : str or Path
         What that wrote, with the column "label" corrected. Lines may be missing. It may have
-        been saved by a spreadsheet, in its encoding and with semicolons.
+        been saved by a spreadsheet, in its encoding and with semicolons, or as ``.xlsx``.
     destination : str or Path
-        The table to write, with all columns of `source`.
+        The table to write, with all columns of `source`. A workbook keeps its formats and its other
+        sheets, and JSON Lines are changed where a label is.
     encoding : str, default=None
         What to decode a file from that is not UTF-8. None: such a `source` is refused, and
         `corrections` are taken for Windows-1252.
@@ -218,11 +235,11 @@ def correct_labels(
     --------
     See `list_suspects`.
     """
-    source, destination = _check_paths(source, destination, overwrite=overwrite)
-    corrections = Path(corrections)
-    check_apart(corrections, destination)
-    known = read_label_table(source, text=text, label=label, encoding=encoding)
-    whole, schema = read_table(source, encoding=encoding)
+    source, destination, corrections = map(as_path, (source, destination, corrections))
+    check_can_relabel(source, destination)
+    _check_place(destination, source, corrections, overwrite=overwrite)
+    known = read_label_table(source, text=text, label=label, encoding=encoding, delimiter=delimiter)
+    whole, _ = read_label_file(source, text, encoding=encoding, delimiter=delimiter)
     table = _read_corrections(corrections, whole[text].to_pylist(), encoding)
     place = {row: i for i, row in enumerate(known.rows.tolist())}
     table["first_row"] = [place.get(row, -1) for row in table["first_row"]]
@@ -234,15 +251,18 @@ def correct_labels(
     # A label comes from another row that has it: so it is written as there.
     changed = np.flatnonzero(corrected != known.labels)
     row_with = dict(zip(known.labels.tolist(), known.rows, strict=True))
-    rows = np.arange(len(whole))
-    rows[known.rows[changed]] = [row_with[new] for new in corrected[changed].tolist()]
-
-    index = schema.get_field_index(label)
-    column = whole.column(index).take(pa.array(rows))
-    whole = whole.set_column(index, whole.schema.field(index), column)
-    with create_table(destination, schema, overwrite=overwrite) as write:
-        for batch in whole.to_batches():
-            write(batch)
+    taken_from = np.arange(len(whole))
+    taken_from[known.rows[changed]] = [row_with[new] for new in corrected[changed].tolist()]
+    write_relabelled(
+        source,
+        destination,
+        label,
+        taken_from,
+        text=text,
+        encoding=encoding,
+        delimiter=delimiter,
+        overwrite=overwrite,
+    )
     return len(changed)
 
 
@@ -254,6 +274,7 @@ def list_next_to_label(
     n: int = 100,
     text: str = "text",
     encoding: str | None = None,
+    delimiter: str | None = None,
     labelled: str | Path | None = None,
     trust: bool = False,
     overwrite: bool = False,
@@ -266,6 +287,8 @@ def list_next_to_label(
     ----------
     model, source, text, encoding, trust, overwrite, escape_formulas
         As for :func:`~skbert_filter.filter_corpus`.
+    delimiter
+        As for `report_duplicates`.
     destination : str or Path
         The table to write, with an empty column "label" to fill.
     n : int, default=100
@@ -293,9 +316,10 @@ def list_next_to_label(
     >>> table.columns.tolist()
     ['text', 'label', 'suggested', 'probability', 'rows', 'score', 'first_row']
     """
-    source, destination = _check_paths(source, destination, overwrite=overwrite)
-    if labelled is not None:
-        check_apart(Path(labelled), destination)
+    destination = as_path(destination)
+    sources = [source] if labelled is None else [source, labelled]
+    table_format(destination)
+    _check_place(destination, *map(as_path, sources), overwrite=overwrite)
     classifier = load_classifier(model, trust=trust)
     if not hasattr(classifier, "predict_proba"):
         raise ValueError(
@@ -303,8 +327,9 @@ def list_next_to_label(
             "one that has it, such as CalibratedClassifierCV(FrozenEstimator(model)), fitted."
         )
 
-    done = None if labelled is None else read_texts(labelled, text=text, encoding=encoding)
-    corpus = read_texts(source, text=text, encoding=encoding)
+    options: dict[str, Any] = {"text": text, "encoding": encoding, "delimiter": delimiter}
+    done = None if labelled is None else read_texts(labelled, **options)
+    corpus = read_texts(source, **options)
     table = next_to_label(classifier, corpus, n, labelled=done, random_state=random_state)
     table.insert(1, "label", None)
     _write(table, destination, overwrite=overwrite, escape_formulas=escape_formulas)
@@ -312,30 +337,32 @@ def list_next_to_label(
 
 
 def read_texts(
-    source: str | Path, *, text: str = "text", encoding: str | None = None
+    source: str | Path,
+    *,
+    text: str = "text",
+    encoding: str | None = None,
+    delimiter: str | None = None,
 ) -> pa.ChunkedArray:
     """Read all texts of a corpus into Arrow's memory.
 
     Parameters
     ----------
-    source, text, encoding
-        As for `filter_corpus`.
+    source, text, encoding, delimiter
+        As for `report_duplicates`.
 
     Returns
     -------
     texts : pyarrow.ChunkedArray of str
     """
-    return pa.chunked_array(list(text_arrays(source, text, encoding=encoding)), pa.large_string())
+    batches = text_arrays(source, text, encoding=encoding, delimiter=delimiter)
+    return pa.chunked_array(list(batches), pa.large_string())
 
 
-def _check_paths(
-    source: str | Path, destination: str | Path, *, overwrite: bool
-) -> tuple[Path, Path]:
-    source, destination = Path(source), Path(destination)
-    table_format(destination)
-    check_apart(source, destination)
+def _check_place(destination: Path, *sources: Path, overwrite: bool) -> None:
+    """Refuse an output that cannot be written, or would replace what is read."""
+    for source in sources:
+        check_apart(source, destination)
     check_new_file(destination, overwrite=overwrite)
-    return source, destination
 
 
 def _read_corrections(path: Path, texts: list[str], encoding: str | None) -> pd.DataFrame:
@@ -368,12 +395,16 @@ def _read_corrections(path: Path, texts: list[str], encoding: str | None) -> pd.
 
 def _read_saved(path: Path, encoding: str | None) -> tuple[pd.DataFrame, str]:
     """Return a table as a spreadsheet may have saved it, and its encoding."""
-    known = table_format(path)
-    if known.kind == "parquet":
-        return read_table(path)[0].to_pandas(), "utf-8"
+    known = find_format(path)
+    if known is None or known.kind != "csv":
+        table, _ = read_label_file(path, "text")
+        if known is not None and known.kind == "parquet":
+            return table.to_pandas(), "utf-8"
+        cells = table.to_pandas().astype(object)
+        return cells.where(cells.notna(), "").map(str), "utf-8"
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}. Check the path.")
-    with pa.input_stream(str(path), compression=known.compression) as stream:
+    with local_copy(path) as local, pa.input_stream(str(local), known.compression) as stream:
         content = stream.read()
 
     saved_as = "utf-8-sig"

@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.json as pajson
 
 from skbert_filter.io.columns import check_column, check_no_nulls, check_text_column
 from skbert_filter.io.decoding import check_encoding
-from skbert_filter.io.formats import find_format
-from skbert_filter.io.reading import read_table
+from skbert_filter.io.remote import as_path
+from skbert_filter.labelling.tables import read_label_file
 from skbert_filter.printing import counted, printable
 
 HELD_OUT = "held_out"
@@ -76,6 +74,7 @@ def read_label_table(
     label: str = "label",
     groups: str | None = None,
     encoding: str | None = None,
+    delimiter: str | None = None,
     as_is: bool = False,
 ) -> LabelTable:
     """Read labelled texts from tables.
@@ -91,6 +90,9 @@ def read_label_table(
         A column with the page, firm or other source of each text.
     encoding : str, default=None
         What to decode files from that are not UTF-8, such as "cp1252".
+    delimiter : str, default=None
+        What stands between the values of a text file. None: the comma of ``.csv`` and the tab of
+        ``.tsv``, or the semicolon, tab or bar of a line of column names without it.
     as_is : bool, default=False
         Whether "Keep", "keep " and "KEEP" are different labels.
 
@@ -116,12 +118,13 @@ def read_label_table(
     """
     check_encoding(encoding)
     columns: dict[str, list[Any]] = defaultdict(list)
-    for source in map(Path, sources):
-        found = _read(source, text, label, groups, encoding)
+    files = list(map(as_path, sources))
+    for file in files:
+        found = _read(file, text, label, groups, encoding=encoding, delimiter=delimiter)
         for name, values in found.items():
             columns[name] += values
 
-    names = ", ".join(map(str, sources))
+    names = ", ".join(map(str, files))
     labels = columns["label"]
     kept = [i for i, value in enumerate(labels) if not _is_blank(value)]
     if not kept:
@@ -136,7 +139,7 @@ def read_label_table(
         )
     typed, spellings = _typed(taken["label"], as_is=as_is)
     return LabelTable(
-        sources=tuple(map(str, sources)),
+        sources=tuple(map(str, files)),
         texts=taken["text"],
         labels=typed,
         rows=np.array(taken["row"]),
@@ -165,10 +168,10 @@ def read_labels(*sources: str | Path, **options: Any) -> tuple[list[str], np.nda
 
 
 def _read(
-    source: Path, text: str, label: str, groups: str | None, encoding: str | None
+    source: Path, text: str, label: str, groups: str | None, **options: str | None
 ) -> dict[str, list[Any]]:
     """Return the columns of one file as lists, its rows numbered."""
-    table = _read_table(source, text, encoding)
+    table, _ = read_label_file(source, text, **options)
     check_text_column(table.schema, text, source)
     check_column(table.schema, label, source)
     check_no_nulls(table.column(text), text, source, first_row=1)
@@ -186,51 +189,6 @@ def _read(
         check_no_nulls(table.column(groups), groups, source, first_row=1)
         found["groups"] = table.column(groups).to_pylist()
     return found
-
-
-def _read_table(source: Path, text: str, encoding: str | None) -> pa.Table:
-    if source.suffix.lower() == ".xlsx":
-        return _read_sheet(source, text)
-    known = find_format(source)
-    if known is not None and known.kind == "json":
-        return _read_json(source, text, known.compression)
-    return read_table(source, encoding=encoding)[0]
-
-
-def _read_sheet(source: Path, text: str) -> pa.Table:
-    import pandas as pd
-
-    try:
-        frame = pd.read_excel(source, dtype=object, keep_default_na=False)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"There is no file {source}. Check the path.") from None
-    except ImportError as error:
-        raise ImportError(
-            f"{source} is read by openpyxl, which is missing: pip install openpyxl"
-        ) from error
-    except Exception as error:  # whatever openpyxl raises
-        raise ValueError(f"{source} cannot be read as an Excel workbook: {error}") from error
-
-    columns = {}
-    for name in frame:
-        values = [None if value == "" else value for value in frame[name]]
-        if str(name) == text:
-            values = ["" if value is None else str(value) for value in values]
-        kinds = {type(value) for value in values if value is not None}
-        columns[str(name)] = values if len(kinds) <= 1 else [v and str(v) for v in values]
-    return pa.table(columns)
-
-
-def _read_json(source: Path, text: str, compression: str | None) -> pa.Table:
-    if not source.is_file():
-        raise FileNotFoundError(f"There is no file {source}. Check the path.")
-    # Arrow would read a column of dates as such.
-    options = pajson.ParseOptions(explicit_schema=pa.schema([(text, pa.string())]))
-    try:
-        with pa.input_stream(str(source), compression=compression) as stream:
-            return pajson.read_json(stream, parse_options=options)
-    except pa.ArrowException as error:
-        raise ValueError(f"{source} cannot be read as JSON Lines: {error}") from error
 
 
 def _is_blank(value: Any) -> bool:

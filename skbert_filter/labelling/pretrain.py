@@ -11,6 +11,7 @@ from sklearn.base import clone
 
 from skbert_filter.bert.folder import Kind, check_can_save, save_over
 from skbert_filter.corpus.sources import check_apart, list_sources, text_arrays
+from skbert_filter.io.remote import as_path
 from skbert_filter.labelling.label_table import read_label_table
 from skbert_filter.pretrainer import distinct_texts
 from skbert_filter.printing import Report, counted, printable
@@ -71,6 +72,7 @@ def pretrain_encoder(
     labelled: str | Path | None = None,
     label: str = "label",
     encoding: str | None = None,
+    delimiter: str | None = None,
     estimator: Any = None,
     overwrite: bool = False,
     random_state: int | None = None,
@@ -96,6 +98,8 @@ def pretrain_encoder(
         The column of `labelled` with the labels.
     encoding : str, default=None
         What to decode text files from that are not UTF-8, such as "cp1252".
+    delimiter : str, default=None
+        What stands between the values of text files; None to find it out.
     estimator : SmallBertPretrainer, default=None
         The pretrainer to fit a clone of; None for the default with `random_state`.
     overwrite : bool, default=False
@@ -133,7 +137,7 @@ def pretrain_encoder(
     (500, 1)
     """
     start = perf_counter()
-    corpus, destination = Path(corpus), Path(destination)
+    corpus, destination = as_path(corpus), Path(destination)
     if estimator is None:
         from skbert_filter.pretrainer import SmallBertPretrainer
 
@@ -151,10 +155,12 @@ def pretrain_encoder(
             "another place."
         )
 
-    X: Any = text_arrays(corpus, text, encoding=encoding)
+    X: Any = text_arrays(corpus, text, encoding=encoding, delimiter=delimiter)
     y, n_rows = None, None
     if labelled is not None:
-        known = read_label_table(labelled, text=text, label=label, encoding=encoding)
+        known = read_label_table(
+            labelled, text=text, label=label, encoding=encoding, delimiter=delimiter
+        )
         unlabelled, n_unlabelled = distinct_texts(X)
         n_rows = n_unlabelled + len(known.texts)
         X, y = unlabelled + known.texts, [None] * len(unlabelled) + known.labels.tolist()

@@ -114,6 +114,8 @@ class LabellingSession:
         honest. The column "held_out" marks them.
     text, label : str, default="text", "label"
         The columns of the file.
+    encoding : str, default=None
+        What to decode the file from if it is not UTF-8, such as "cp1252". It is written in UTF-8.
     estimator : classifier, default=None
         What learns from the answers. None: a `SmallBertTextFilter`, which has a score from the
         start, by the bundled filter, where that can read the texts and there are two labels.
@@ -153,6 +155,7 @@ class LabellingSession:
         held_out: float = 0.1,
         text: str = "text",
         label: str = "label",
+        encoding: str | None = None,
         estimator: Any = None,
         background: bool = True,
         random_state: Any = None,
@@ -165,7 +168,9 @@ class LabellingSession:
         self._index = {text: i for i, text in enumerate(self._texts)}
         self._rng = check_random_state(random_state)
 
-        self._file = AnswerFile(Path(path), text=text, label=label, labels=labels)
+        self._file = AnswerFile(
+            Path(path), text=text, label=label, labels=labels, encoding=encoding
+        )
         self.labels = self._file.labels
         self._blank = deque(self._file.blank)
         self._informative = order == "informative"

@@ -28,6 +28,7 @@ def label_texts(
     order: Literal["informative", "random"] = "informative",
     held_out: float = 0.1,
     encoding: str | None = None,
+    delimiter: str | None = None,
     random_state: Any = None,
 ) -> SessionStatus:
     """Label the texts of a corpus in the terminal, those first that teach a filter most.
@@ -54,6 +55,8 @@ def label_texts(
         score, and have "true" in the column "held_out".
     encoding : str, default=None
         What to decode text files from that are not UTF-8, such as "cp1252".
+    delimiter : str, default=None
+        What stands between the values of the files of `source`; None to find it out.
     random_state : int, RandomState instance or None, default=None
         Determines what is drawn.
 
@@ -73,13 +76,14 @@ def label_texts(
     """
     with Console(stderr=True).status("Reading the texts"):
         session = LabellingSession(
-            read_texts(source, text=text, encoding=encoding),
+            read_texts(source, text=text, encoding=encoding, delimiter=delimiter),
             output,
             labels=labels,
             order=order,
             held_out=held_out,
             text=text,
             label=label,
+            encoding=encoding,
             random_state=random_state,
         )
 

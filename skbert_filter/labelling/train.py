@@ -1,143 +1,32 @@
-"""From a table of labels to a saved filter with an honest score, and the score of a saved one."""
+"""From tables of labels to a saved classifier with an honest score."""
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
-from scipy.stats import chi2_contingency
 from sklearn.base import clone
 
 from skbert_filter.bert.folder import check_can_save, save_over
-from skbert_filter.corpus import load_classifier
 from skbert_filter.corpus.thresholds import as_record
-from skbert_filter.duplicates.keys import stable_hashes
 from skbert_filter.duplicates.splits import dedup_train_test_split
 from skbert_filter.duplicates.training_rows import merge_repeats
 from skbert_filter.inspection.baselines import tfidf_shape_baseline
-from skbert_filter.inspection.evaluation import Evaluation, evaluate
-from skbert_filter.io.mojibake import misdecoded_share
-from skbert_filter.labelling.choice import BERT, TFIDF, ModelChoice, choose_model
+from skbert_filter.inspection.evaluation import evaluate
+from skbert_filter.labelling.choice import BERT, NAMES, TFIDF, ModelChoice, choose_model
+from skbert_filter.labelling.evaluate import text_hashes
 from skbert_filter.labelling.label_table import LabelTable, read_label_table
-from skbert_filter.printing import Report, counted, label_lines, printable
+from skbert_filter.labelling.training_summary import TrainingSummary, count_labels
+from skbert_filter.printing import counted
 from skbert_filter.saved_models import mean_of, remember, save_classifier
 from skbert_filter.validation import useful_label
 
+_LOGGER = logging.getLogger(__name__)
 # With fewer texts of a label held out, a score says nothing.
 _LEAST_HELD_OUT = 5
-
-
-@dataclass(frozen=True)
-class LabelCount:
-    """How often a label occurs.
-
-    Attributes
-    ----------
-    label : label
-    rows, distinct : int
-        Its rows and texts; a text of several labels counts for the most frequent, if there is one.
-    misdecoded : float
-        The share of these texts that look mis-decoded ("â€™").
-    """
-
-    label: Any
-    rows: int
-    distinct: int
-    misdecoded: float
-
-
-@dataclass(frozen=True)
-class TrainingSummary(Report):
-    """What `train_filter` did.
-
-    Attributes
-    ----------
-    source, destination : str
-        The table of labels, and the folder of the model.
-    rows, distinct, conflicts : int
-        Labelled rows, how many different texts they hold, and how many of these have several
-        labels.
-    labels : tuple of LabelCount
-    n_train, n_test : int
-        Distinct texts learnt from and held out for the evaluation.
-    evaluation : Evaluation
-        The scores of the classifier and of the baselines on the held-out texts.
-    refit : bool
-        Whether the saved model learnt from the held-out texts too, afterwards.
-    seconds : float
-    model : classifier
-        The fitted classifier, as saved.
-    notes : tuple of str
-        Sentences on blank labels, on labels of several spellings, and on how texts were held out.
-    choice : ModelChoice or None
-        How the classifier was chosen, if it was to be.
-    keep : label or None
-        The label of useful texts; None if it is not known.
-    """
-
-    source: str
-    destination: str
-    rows: int
-    distinct: int
-    conflicts: int
-    labels: tuple[LabelCount, ...]
-    n_train: int
-    n_test: int
-    evaluation: Evaluation
-    refit: bool
-    seconds: float
-    model: Any = field(repr=False, compare=False)
-    notes: tuple[str, ...] = ()
-    choice: ModelChoice | None = None
-    keep: Any = None
-
-    @property
-    def misdecoding_tells_labels(self) -> bool:
-        """Whether the shares of mis-decoded texts differ enough for a model to learn from them.
-
-        That is by a percentage point between two classes, and by more than chance (chi-squared
-        test, p < 0.01).
-        """
-        shares = [count.misdecoded for count in self.labels]
-        if max(shares) - min(shares) < 0.01:
-            return False
-        wrong = [round(count.misdecoded * count.distinct) for count in self.labels]
-        right = [count.distinct - n for count, n in zip(self.labels, wrong, strict=True)]
-        return bool(chi2_contingency([wrong, right]).pvalue < 0.01)
-
-    def __str__(self) -> str:
-        head = (
-            f"{counted(self.rows, 'labelled row')} of {printable(self.source)}: "
-            f"{counted(self.distinct, 'distinct text')}, {self.conflicts:,} of them with several "
-            "labels."
-        )
-        labels = label_lines(pd.DataFrame(map(vars, self.labels)).set_index("label"))
-        parts = ["\n".join([head, labels, *map(printable, self.notes)])]
-        if self.misdecoding_tells_labels:
-            parts.append(
-                "Warning: mis-decoded texts (such as “â€™” for ’) are more frequent in some "
-                "classes than in others. The filter may learn that instead of the words: repair "
-                "them first."
-            )
-
-        sentences = [self.evaluation.verdict, *map(str, self.evaluation.tests)]
-        learnt_from = "all texts" if self.refit else "the training texts"
-        saved = f"The model in {printable(self.destination)} has learnt from {learnt_from}."
-        parts += [
-            f"Learnt from {counted(self.n_train, 'distinct text')}; scored on the "
-            f"{self.n_test:,} held out:\n{self.evaluation.score_lines()}",
-            "\n".join(map(printable, sentences)),
-            saved if self.choice is None else f"{self.choice}\n{saved}",
-        ]
-        return "\n\n".join(parts)
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return the scores as a table, one row for each classifier."""
-        return self.evaluation.to_frame()
 
 
 def train_filter(
@@ -148,6 +37,7 @@ def train_filter(
     label: str = "label",
     groups: str | None = None,
     encoding: str | None = None,
+    delimiter: str | None = None,
     labels_as_is: bool = False,
     keep: str | None = None,
     model: Literal["best", "bert", "tfidf", "vote"] = "best",
@@ -180,6 +70,8 @@ def train_filter(
         that the score speaks for new ones.
     encoding : str, default=None
         What to decode a file from that is not UTF-8, such as "cp1252".
+    delimiter : str, default=None
+        What stands between the values of a text file; None to find it out.
     labels_as_is : bool, default=False
         Whether "Keep", "keep " and "KEEP" are different labels.
     keep : str, default=None
@@ -245,18 +137,23 @@ def train_filter(
         check_experiment(experiment)
 
     table = read_label_table(
-        *sources, text=text, label=label, groups=groups, encoding=encoding, as_is=labels_as_is
+        *sources,
+        text=text,
+        label=label,
+        groups=groups,
+        encoding=encoding,
+        delimiter=delimiter,
+        as_is=labels_as_is,
     )
     useful = _useful(keep, table.labels)
-    candidates = _candidates(estimator, random_state)
+    candidates = _candidates(estimator, random_state, callbacks)
 
     def fit(name: str, X: list[str], y: np.ndarray) -> Any:
-        bert = clone(candidates[BERT]).set_callbacks(*callbacks)
         if name == BERT:
-            return bert.fit(X, y).set_callbacks()
+            return clone(candidates[BERT]).fit(X, y).set_callbacks()
         rows, distinct_y = merge_repeats(X, y)
-        tfidf = clone(candidates[TFIDF])
-        return (tfidf if name == TFIDF else mean_of(bert, tfidf)).fit(rows.texts, distinct_y)
+        model = clone(candidates[TFIDF]) if name == TFIDF else mean_of(*candidates.values())
+        return model.fit(rows.texts, distinct_y)
 
     train, test, how = _split(table, test_size, random_state)
     texts, y = np.array(table.texts, dtype=object), table.labels
@@ -265,13 +162,18 @@ def train_filter(
 
     choice = None
     if model == "best":
+        _LOGGER.info("Choosing a model by cross-validation")
         of_train = None if table.groups is None else table.groups[train]
         choice = choose_model(
             candidates, X_train, y_train, groups=of_train, random_state=random_state
         )
     chosen = model if choice is None else choice.chosen
+    _LOGGER.info("Learning from the training texts")
     fitted = fit(chosen, X_train, y_train)
-    evaluation = evaluate(fitted, X_test, y_test, X_train=X_train, y_train=y_train)
+    _LOGGER.info("Scoring on the held-out texts")
+    evaluation = evaluate(
+        fitted, X_test, y_test, X_train=X_train, y_train=y_train, name=NAMES[chosen]
+    )
     if experiment is not None:
         if chosen == BERT:
             comet.log_fit(experiment, fitted)
@@ -279,9 +181,10 @@ def train_filter(
 
     honest = _honest_probabilities(useful, fitted, X_test, y_test, choice)
     if refit:
+        _LOGGER.info("Learning from all texts")
         fitted = fit(chosen, table.texts, y)
-    learnt = table.texts if refit else X_train
-    remember(fitted, keep=useful, texts=_hashes(learnt), out_of_fold=honest)
+    learnt = text_hashes(table.texts if refit else X_train)
+    remember(fitted, name=NAMES[chosen], keep=useful, texts=learnt, out_of_fold=honest)
     save_over(partial(save_classifier, fitted), destination, "filter", overwrite=overwrite)
     if experiment is not None:
         with logging_to(experiment, "the saved filter"):
@@ -296,7 +199,7 @@ def train_filter(
         rows=len(table.texts),
         distinct=distinct.n_distinct,
         conflicts=distinct.n_conflicts,
-        labels=_count_labels(y, np.array(distinct.texts, dtype=object), distinct_y),
+        labels=count_labels(y, np.array(distinct.texts, dtype=object), distinct_y),
         n_train=len(merge_repeats(X_train, y_train)[0].texts),
         n_test=evaluation.n_distinct,
         evaluation=evaluation,
@@ -309,12 +212,14 @@ def train_filter(
     )
 
 
-def _candidates(estimator: Any, random_state: int | None) -> dict[str, Any]:
+def _candidates(
+    estimator: Any, random_state: int | None, callbacks: Sequence[Any]
+) -> dict[str, Any]:
     if estimator is None:
         from skbert_filter.text_filter import SmallBertTextFilter
 
         estimator = SmallBertTextFilter(random_state=random_state)
-    return {BERT: estimator, TFIDF: tfidf_shape_baseline()}
+    return {BERT: clone(estimator).set_callbacks(*callbacks), TFIDF: tfidf_shape_baseline()}
 
 
 def _useful(keep: str | None, labels: np.ndarray) -> Any:
@@ -374,118 +279,14 @@ def _split(
         random_state=random_state,
     )
     if table.groups is not None:
-        return train, test, f"{too_few}Whole groups are held out: the score is for new ones."
+        n_dropped = len(y) - len(train) - len(test)
+        how = f"{too_few}Whole groups are held out: the score is for new ones."
+        if n_dropped:
+            rows = counted(n_dropped, "other row has", "other rows have")
+            how += f" {rows} a held-out text, and are left out of the training that is scored."
+        return train, test, how
     how = (
         f"{too_few}Held out at random: the score is for texts like these. Pass --groups (groups=) "
         "with the column of the page or firm, if there is one, for that of new pages or firms."
     )
     return train, test, how
-
-
-def evaluate_filter(
-    model: Any,
-    source: str | Path,
-    *,
-    text: str = "text",
-    label: str = "label",
-    encoding: str | None = None,
-    train: str | Path | None = None,
-    n_errors: int = 10,
-    trust: bool = False,
-) -> Evaluation:
-    """Score a fitted classifier on a table of labelled texts that it has not seen.
-
-    Parameters
-    ----------
-    model : classifier or str or Path
-        As for :func:`~skbert_filter.filter_corpus`.
-    source, text, label, encoding
-        As for `train_filter`. A label that differs from the model's in type only, as it may in a
-        CSV file, is taken for it.
-    train : str or Path, default=None
-        The table that the model was trained on, with the same columns, to find leaked texts and
-        to compare with baselines that learn from it.
-    n_errors : int, default=10
-        How many errors to list.
-    trust : bool, default=False
-        As for :func:`~skbert_filter.filter_corpus`.
-
-    Returns
-    -------
-    evaluation : Evaluation
-        Of the texts that `train_filter` has not learnt, as the model remembers; of all of them if
-        it has learnt all, which the evaluation says first.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If a file or the model is missing or damaged, or a file lacks a column or a value, or
-        holds a label that the model does not know.
-
-    See Also
-    --------
-    skbert_filter.inspection.evaluate : The same on texts in memory.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from skbert_filter.inspection import WordCountRule
-    >>> from skbert_filter.labelling.train import evaluate_filter
-    >>> rule = WordCountRule().fit(["View All", "We make steel tools"], [0, 1])
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     source = Path(folder, "labels.csv")
-    ...     _ = source.write_text("text,label\\nMenu,0\\nTea,1\\nWe build large boats,1\\n")
-    ...     evaluate_filter(rule, source).errors[["text", "label", "predicted"]]
-      text  label  predicted
-    0  Tea      1          0
-    """
-    model = load_classifier(model, trust=trust)
-    test = read_label_table(source, text=text, label=label, encoding=encoding)
-    texts, y = test.texts, _as_known(test.labels, model.classes_)
-
-    if train is not None:
-        learnt = read_label_table(train, text=text, label=label, encoding=encoding)
-        y_train = _as_known(learnt.labels, model.classes_)
-        return evaluate(model, texts, y, X_train=learnt.texts, y_train=y_train, n_errors=n_errors)
-
-    # Texts that the model has learnt say little of others: they are scored if there are no others.
-    hashes = _split_hashes(getattr(model, "training_record_", {}).get("texts", ""))
-    is_known = np.isin(_split_hashes(_hashes(texts)), hashes)
-    n_known = len({text for text, known in zip(texts, is_known, strict=True) if known})
-    if not is_known.all():
-        texts, y = [texts[i] for i in np.flatnonzero(~is_known)], y[~is_known]
-    evaluation = evaluate(model, texts, y, n_errors=n_errors)
-    return replace(evaluation, n_learnt=n_known, all_learnt=bool(is_known.all()))
-
-
-def _hashes(texts: list[str]) -> str:
-    """Return 64 bits of the hash of each text, as one string for JSON."""
-    return "".join(hashed[:8].hex() for hashed in stable_hashes(texts))
-
-
-def _split_hashes(hashes: str) -> list[str]:
-    return [hashes[i : i + 16] for i in range(0, len(hashes), 16)]
-
-
-def _as_known(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Return labels in the type of a model's, which a CSV file does not have."""
-    by_name = {str(known): known for known in classes.tolist()}
-    names = list(map(str, y.tolist()))
-    if set(y.tolist()) <= set(classes.tolist()) or not set(names) <= set(by_name):
-        return y
-    return np.array([by_name[name] for name in names], dtype=classes.dtype)
-
-
-def _count_labels(
-    y: np.ndarray, distinct: np.ndarray, distinct_y: np.ndarray
-) -> tuple[LabelCount, ...]:
-    return tuple(
-        LabelCount(
-            label=label,
-            rows=int((y == label).sum()),
-            distinct=int((distinct_y == label).sum()),
-            misdecoded=misdecoded_share(distinct[distinct_y == label]),
-        )
-        for label in np.unique(y).tolist()
-    )

@@ -1,0 +1,125 @@
+"""The score of a saved classifier on a table of labels that it has not learnt."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skbert_filter.corpus import load_classifier
+from skbert_filter.duplicates.keys import stable_hashes
+from skbert_filter.inspection.evaluation import Evaluation, evaluate
+from skbert_filter.labelling.label_table import read_label_table
+
+__all__ = ["evaluate_filter"]
+
+
+def evaluate_filter(
+    model: Any,
+    source: str | Path,
+    *,
+    text: str = "text",
+    label: str = "label",
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    train: str | Path | None = None,
+    n_errors: int = 10,
+    trust: bool = False,
+) -> Evaluation:
+    """Score a fitted classifier on a table of labelled texts that it has not seen.
+
+    Parameters
+    ----------
+    model : classifier or str or Path
+        As for :func:`~skbert_filter.filter_corpus`.
+    source, text, label, encoding, delimiter
+        As for `train_filter`. A label that differs from the model's in type only, as it may in a
+        CSV file, is taken for it.
+    train : str or Path, default=None
+        The table that the model was trained on, with the same columns, to find leaked texts and
+        to compare with baselines that learn from it.
+    n_errors : int, default=10
+        How many errors to list.
+    trust : bool, default=False
+        As for :func:`~skbert_filter.filter_corpus`.
+
+    Returns
+    -------
+    evaluation : Evaluation
+        Of the texts that `train_filter` has not learnt, as the model remembers; of all of them if
+        it has learnt all, which the evaluation says first.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If a file or the model is missing or damaged, or a file lacks a column or a value, or
+        holds a label that the model does not know.
+
+    See Also
+    --------
+    skbert_filter.inspection.evaluate : The same on texts in memory.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skbert_filter.inspection import WordCountRule
+    >>> from skbert_filter.labelling.evaluate import evaluate_filter
+    >>> rule = WordCountRule().fit(["View All", "We make steel tools"], [0, 1])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     source = Path(folder, "labels.csv")
+    ...     _ = source.write_text("text,label\\nMenu,0\\nTea,1\\nWe build large boats,1\\n")
+    ...     evaluate_filter(rule, source).errors[["text", "label", "predicted"]]
+      text  label  predicted
+    0  Tea      1          0
+    """
+    model = load_classifier(model, trust=trust)
+    record = getattr(model, "training_record_", {})
+    columns: dict[str, Any] = {
+        "text": text,
+        "label": label,
+        "encoding": encoding,
+        "delimiter": delimiter,
+    }
+    test = read_label_table(source, **columns)
+    texts, y = test.texts, _as_known(test.labels, model.classes_)
+
+    if train is not None:
+        learnt = read_label_table(train, **columns)
+        y_train = _as_known(learnt.labels, model.classes_)
+        return evaluate(
+            model,
+            texts,
+            y,
+            X_train=learnt.texts,
+            y_train=y_train,
+            n_errors=n_errors,
+            name=record.get("name"),
+        )
+
+    # Texts that the model has learnt say little of others: they are scored if there are no others.
+    hashes = _split_hashes(record.get("texts", ""))
+    is_known = np.isin(_split_hashes(text_hashes(texts)), hashes)
+    n_known = len({text for text, known in zip(texts, is_known, strict=True) if known})
+    if not is_known.all():
+        texts, y = [texts[i] for i in np.flatnonzero(~is_known)], y[~is_known]
+    evaluation = evaluate(model, texts, y, n_errors=n_errors, name=record.get("name"))
+    return replace(evaluation, n_learnt=n_known, all_learnt=bool(is_known.all()))
+
+
+def text_hashes(texts: list[str]) -> str:
+    """Return 64 bits of the hash of each text, as one string for JSON."""
+    return "".join(hashed[:8].hex() for hashed in stable_hashes(texts))
+
+
+def _split_hashes(hashes: str) -> list[str]:
+    return [hashes[i : i + 16] for i in range(0, len(hashes), 16)]
+
+
+def _as_known(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return labels in the type of a model's, which a CSV file does not have."""
+    by_name = {str(known): known for known in classes.tolist()}
+    names = list(map(str, y.tolist()))
+    if set(y.tolist()) <= set(classes.tolist()) or not set(names) <= set(by_name):
+        return y
+    return np.array([by_name[name] for name in names], dtype=classes.dtype)
