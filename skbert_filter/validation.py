@@ -59,23 +59,22 @@ def check_texts(X: Any, *, name: str = "X") -> list[str]:
     Parameters
     ----------
     X : container of str
-        A list or tuple, a NumPy array of shape (n_samples,) or (n_samples, 1), a
-        pandas or polars Series, an Arrow array, or a one-column table of one of
-        these libraries. It may be empty, and so may each text.
+        A list or tuple, a NumPy array of shape (n_samples,) or (n_samples, 1), a pandas or polars
+        Series, an Arrow array, or a one-column table of one of these libraries. It may be empty,
+        and so may each text.
     name : str, default="X"
         What messages call the input.
 
     Returns
     -------
     texts : list of str
-        A new list; instances of subclasses such as `numpy.str_` become plain str.
+        Instances of subclasses such as `numpy.str_` become plain str.
 
     Raises
     ------
-    TypeError
-        If `X` is not such a container, or a row is not a str. The row is named, counted from 0.
-    ValueError
-        If a row is missing, or `X` does not have exactly one column.
+    TypeError, ValueError
+        If `X` is not such a container of one column, or a row is missing or not a str. The row is
+        named, counted from 0.
 
     Examples
     --------
@@ -139,22 +138,6 @@ def check_labels(y: Any, n_samples: int, *, name: str = "y", of: str = "X") -> n
         labels = _plain_labels(labels, name)
     check_classification_targets(labels)
     return labels
-
-
-def class_weight_by_number(class_weight: Any, classes: np.ndarray) -> Any:
-    """Return class weights by integer code, as classes are encoded, in place of label."""
-    if not isinstance(class_weight, dict):
-        return class_weight
-
-    labels = classes.tolist()
-    by_number = {i: class_weight[label] for i, label in enumerate(labels) if label in class_weight}
-    # A fold may lack a class that has a weight; a class without one has a weight of 1.
-    if len(by_number) < min(len(labels), len(class_weight)):
-        raise ValueError(
-            f"class_weight has weights for {short_repr(list(class_weight))}, but the labels are "
-            f"{short_repr(labels)}. Name the labels as they are in y."
-        )
-    return by_number
 
 
 def _plain_labels(labels: np.ndarray, name: str) -> np.ndarray:

@@ -15,7 +15,6 @@ PUBLIC = [
     "skbert_filter.corpus",
     "skbert_filter.datasets",
     "skbert_filter.demo",
-    "skbert_filter.duplicates",
     "skbert_filter.labelling.corrections",
     "skbert_filter.labelling.evaluate",
     "skbert_filter.labelling.explore",

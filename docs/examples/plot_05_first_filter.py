@@ -6,9 +6,10 @@ A first filter, and how it was trained: the loss falls on the texts that it lear
 one trains, and on other texts it does not.
 """
 
+import pandas as pd
+
 from skbert_filter import SmallBertTextFilter, dedup_train_test_split
 from skbert_filter.datasets import make_website_snippets
-from skbert_filter.inspection import TrainingHistoryDisplay
 
 X, y = make_website_snippets(3000, ambiguous=0.15, random_state=0)
 X_train, X_test, y_train, y_test = dedup_train_test_split(X, y, random_state=0)
@@ -29,7 +30,10 @@ model = SmallBertTextFilter(
     random_state=0,
 )
 model.fit(X_train, y_train, X_val=X_test, y_val=y_test)
-display = TrainingHistoryDisplay.from_estimator(model)
+history = pd.DataFrame(model.history_, index=range(1, model.n_iter_ + 1))
+axes = history.plot(
+    subplots=[("loss", "val_loss"), ("accuracy", "val_accuracy")], xlabel="epoch", figsize=(6, 6)
+)
 
 # %%
 # **Conclusion.** From some epoch on the model overfits, and is surer of itself than it should be:
