@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--others", action="store_true", help="other tasks, all labels")
     parser.add_argument("--quick", action="store_true", help="two folds, and the quick models")
     parser.add_argument("--models", nargs="+", default=[*OWN, *RIVALS])
-    parser.add_argument("--minutes", type=float, default=20, help="begin no fit after these")
+    parser.add_argument("--minutes", type=float, help="begin no fit after these; 20, or quickly 3")
     parser.add_argument("--results", type=Path, default=Path("accuracy.jsonl"))
     parser.add_argument("--docs", type=Path, help="write tables and picture here")
     parser.add_argument("--deadline", type=float, help=argparse.SUPPRESS)
@@ -83,7 +83,7 @@ def main() -> None:
         run(arguments, arguments.models[0])
         return
 
-    deadline = time.time() + 60 * arguments.minutes
+    deadline = time.time() + 60 * (arguments.minutes or (3 if arguments.quick else 20))
     for name in arguments.models:
         if missing := what_is_missing(name, arguments):
             print(f"{name}: skipped, {missing}", file=sys.stderr)
