@@ -55,6 +55,9 @@ class FilterSummary(Report):
         Rows with a text of the label to keep, and of the others.
     nulls, written : int
         Rows without a text, which count in neither, and rows written.
+    documents : DataFrame or None
+        With `drop_documents`: how many "documents" there are, and how many were "dropped", by the
+        share of their characters that is "discarded", from "0 to 10 %" to "90 to 100 %".
     misdecoded : int
         Distinct texts that look mis-decoded ("â€™").
     decoded : int
@@ -93,6 +96,7 @@ class FilterSummary(Report):
     recovered: int
     seconds: float
     chosen: ChosenThreshold | None
+    documents: pd.DataFrame | None
     examples: pd.DataFrame
 
     @property
@@ -159,15 +163,27 @@ class FilterSummary(Report):
             f"{counted(self.distinct, 'distinct text')}.",
             done,
             *([str(self.chosen)] if self.chosen else []),
+            *self._dropped(),
             *self.notes,
             f"{self.seconds:.1f} seconds, {self.rows_per_second:,.0f} rows per second.",
         ]
 
         if self.audit is not None:
             lines.insert(2, f"{self.audit} has each distinct text and what was decided.")
-        return "\n".join([*map(printable, lines), *self._example_lines()])
+        return "\n".join([*map(printable, lines), *self._tables()])
 
-    def _example_lines(self) -> Iterator[str]:
+    def _dropped(self) -> Iterator[str]:
+        if self.documents is not None:
+            n_documents, n_dropped = self.documents[["documents", "dropped"]].sum()
+            yield f"{counted(n_documents, 'document')}, {n_dropped:,} of them dropped whole."
+
+    def _tables(self) -> Iterator[str]:
+        if self.documents is not None:
+            yield "\nDocuments by the share of their characters that is discarded:"
+            filled = self.documents[self.documents["documents"] > 0]
+            counts = {name: (",", filled[name]) for name in ("documents", "dropped")}
+            yield aligned(counts, {"discarded": filled["discarded"]})
+
         titles = {
             "kept": "The most frequent texts that are kept:",
             "discarded": "The most frequent texts that are discarded:",
@@ -185,13 +201,14 @@ class FilterSummary(Report):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures and examples, ready for JSON."""
-        examples = self.examples.astype({"probability": object}).to_dict("records")
-        figures = asdict(self) | {"rows_per_second": self.rows_per_second}
-        return figures | {"examples": examples}
+        tables = {"examples": self.examples.astype({"probability": object}).to_dict("records")}
+        if self.documents is not None:
+            tables["documents"] = self.documents.to_dict("records")
+        return asdict(self) | {"rows_per_second": self.rows_per_second} | tables
 
     def to_frame(self) -> pd.DataFrame:
         """Return the summary as a table of one row."""
-        return pd.DataFrame([self.to_dict()]).drop(columns="examples")
+        return pd.DataFrame([self.to_dict()]).drop(columns=["documents", "examples"])
 
 
 def filter_corpus(
@@ -205,6 +222,8 @@ def filter_corpus(
     recall: float | None = None,
     precision: float | None = None,
     columns: Sequence[str] | None = None,
+    drop_documents: float | None = None,
+    document: str | None = None,
     nulls: Nulls = "error",
     encoding: str | None = None,
     audit: str | Path | None = None,
@@ -219,8 +238,10 @@ def filter_corpus(
     """Write the rows of a corpus whose text a classifier gives one label.
 
     Rows keep their order, and all columns their values and types; lines of text and of JSON
-    are written byte for byte as they were. Each distinct text is computed once. Memory grows
-    with the number of distinct texts, by up to 250 bytes each, not with the number of rows.
+    are written byte for byte as they were. Each distinct text is computed once. Memory is bounded,
+    whatever the number of rows and of texts: some million texts are in it, and what is decided
+    about more is on disk meanwhile, in a temporary file of 60 bytes each (in the folder that the
+    environment variable ``SQLITE_TMPDIR`` names, or the system's).
 
     Parameters
     ----------
@@ -253,6 +274,12 @@ def filter_corpus(
     columns : (str, str), default=None
         The names of two columns (or members) to add to all rows, instead of keeping some: the
         label and the probability of `keep`, such as ``("label", "probability")``.
+    drop_documents : float, default=None
+        Drop a document whole if more than this share of its characters is discarded. The source
+        is read twice; memory grows with the number of documents, too.
+    document : str, default=None
+        The column, or the member of JSON objects, that says of which document a row is, wherever
+        it stands; rows without a value are in none. None: each file of a folder is a document.
     nulls : {"error", "discard", "keep"}, default="error"
         What to do with rows that have no text.
     encoding : str, default=None
@@ -346,7 +373,10 @@ def filter_corpus(
     check_encoding(encoding)
     files = list_sources(source)
     check_paths(source, destination, audit, {"model": model, "store": store})
-    _check_engine(engine, source, destination, {"audit": audit, "store": store})
+    _check_engine(
+        engine, source, destination, {"audit": audit, "store": store, "document": document}
+    )
+    _check_documents(drop_documents, document, columns, source, destination, overwrite)
 
     check = partial(check_outputs, source, destination, files, audit, overwrite=overwrite)
     # all that can fail before the model, since to load it takes longest
@@ -382,6 +412,8 @@ def filter_corpus(
         audit=audit,
         escape_formulas=escape_formulas,
         n_examples=n_examples,
+        drop_documents=drop_documents,
+        document=document,
     )
 
     with no_room_named("standard output" if destination == STANDARD else destination):
@@ -411,7 +443,7 @@ def filter_corpus(
         chosen=chosen,
         columns=names,
         files=len(files),
-        **asdict(outcome),
+        **asdict(outcome) | {"documents": None if drop_documents is None else _by_tenth(outcome)},
         discarded=outcome.rows - outcome.nulls - outcome.kept,
         seconds=perf_counter() - start,
     )
@@ -424,6 +456,50 @@ def _check_aims(threshold: float | None, recall: float | None, precision: float 
         raise ValueError(f"{named[0]} and {named[1]} were passed. Pass one of them.")
     for name in named:
         check_scalar(given[name], name, Real, min_val=0, max_val=1)
+
+
+def _by_tenth(outcome: Outcome) -> pd.DataFrame:
+    tenths = [f"{tenth} to {tenth + 10} %" for tenth in range(0, 100, 10)]
+    table = pd.DataFrame(outcome.documents, columns=["documents", "dropped"])
+    return table.assign(discarded=tenths)
+
+
+def _check_documents(
+    drop_documents: float | None,
+    document: str | None,
+    columns: Any,
+    source: Path,
+    destination: Path,
+    overwrite: bool,
+) -> None:
+    """Refuse documents that nobody can tell, and that could not be dropped."""
+    if drop_documents is None:
+        if document is not None:
+            raise ValueError(
+                "document is the column of the documents that drop_documents (--drop-documents) "
+                "drops. Pass that too, or omit document (--document)."
+            )
+        return
+    check_scalar(drop_documents, "drop_documents", Real, min_val=0, max_val=1)
+    if columns is not None:
+        raise ValueError(
+            "columns are added to all rows, and drop_documents drops rows. Omit one of them."
+        )
+    if source == STANDARD:
+        raise ValueError(
+            "Standard input can be read once only, and which documents to drop (drop_documents) is "
+            "known at its end. Write it to a file."
+        )
+    if overwrite and source.is_dir() and isinstance(destination, RemotePath):
+        raise ValueError(
+            f"{destination} is replaced file by file, so that those of dropped documents would "
+            "stay. Delete it before, and omit overwrite (--overwrite)."
+        )
+    if document is None and not source.is_dir():
+        raise ValueError(
+            f"{source} is one file. Name its column that says of which document a row is, as "
+            "document= (--document), or pass a folder, each file of which is a document."
+        )
 
 
 def _check_engine(
@@ -456,7 +532,7 @@ def _run(job: Job, place: Partial | None, overwrite: bool, progress: Progress | 
     journal = None if place is None else Journal(job.decider, place)
     memory = TextMemory(journal or job.decider)
     output = None if place is None else place.output
-    examples = Examples(job, memory)
+    examples = Examples(job)
     finish = None
     if place is not None and isinstance(job.destination, RemotePath) and job.of_folder:
         finish = partial(job.destination.upload_part, place.output, place.records)

@@ -17,7 +17,7 @@ from skbert_filter.inspection.suspects import suspect_labels
 from skbert_filter.io.formats import table_format
 from skbert_filter.io.remote import as_path
 from skbert_filter.io.writing import write_table
-from skbert_filter.labelling.label_table import check_two_labels, read_label_table
+from skbert_filter.labelling.label_table import check_classes, read_label_table
 from skbert_filter.labelling.tables import check_place, read_label_file
 
 
@@ -178,7 +178,7 @@ def list_suspects(
     table_format(destination)
     check_place(destination, as_path(source), overwrite=overwrite)
     known = read_label_table(source, text=text, label=label, encoding=encoding, delimiter=delimiter)
-    check_two_labels(known)
+    check_classes(known)
     estimator = tfidf_baseline() if estimator is None else estimator
     table = suspect_labels(estimator, known.texts, known.labels, n_jobs=n_jobs)
     table = table.head(n or len(table))

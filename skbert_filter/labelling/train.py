@@ -18,7 +18,7 @@ from skbert_filter.inspection.baselines import tfidf_shape_baseline
 from skbert_filter.inspection.evaluation import evaluate
 from skbert_filter.labelling.choice import BERT, NAMES, TFIDF, ModelChoice, choose_model
 from skbert_filter.labelling.evaluate import text_hashes
-from skbert_filter.labelling.label_table import LabelTable, check_two_labels, read_label_table
+from skbert_filter.labelling.label_table import LabelTable, check_classes, read_label_table
 from skbert_filter.labelling.training_summary import TrainingSummary, count_labels
 from skbert_filter.printing import counted
 from skbert_filter.saved_models import mean_of, remember, save_classifier
@@ -145,7 +145,7 @@ def train_filter(
         delimiter=delimiter,
         as_is=labels_as_is,
     )
-    check_two_labels(table)
+    check_classes(table)
     useful = _useful(keep, table.labels)
     candidates = _candidates(estimator, random_state, callbacks)
 

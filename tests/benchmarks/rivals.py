@@ -137,7 +137,9 @@ class FineTuned(ClassifierMixin, BaseEstimator):
             batches = list(self._batches(X))
             for at in rng.permutation(len(batches)):
                 rows, inputs = batches[at]
-                self.model_(**inputs, labels=torch.tensor(codes[rows])).loss.backward()
+                with torch.autocast("cpu", torch.bfloat16):
+                    loss = self.model_(**inputs, labels=torch.tensor(codes[rows])).loss
+                loss.backward()
                 torch.nn.utils.clip_grad_norm_(self.model_.parameters(), 1.0)
                 optimizer.step()
                 schedule.step()
@@ -149,9 +151,10 @@ class FineTuned(ClassifierMixin, BaseEstimator):
         import torch
 
         probabilities = np.empty((len(X), len(self.classes_)))
-        with torch.inference_mode():
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
             for rows, inputs in self._batches(X):
-                probabilities[rows] = self.model_(**inputs).logits.softmax(1).numpy()
+                logits = self.model_(**inputs).logits.float()
+                probabilities[rows] = logits.softmax(1).numpy()
         return probabilities
 
     def save(self, folder: Path) -> None:
