@@ -357,6 +357,19 @@ def predict(
         str | None,
         Option(metavar="LABEL,PROBABILITY", help="Write all rows, and two columns of these names."),
     ] = None,
+    drop_documents: Annotated[
+        float | None,
+        Option(
+            metavar="SHARE",
+            min=0,
+            max=1,
+            help="Drop a document whole if more than this share of its characters is discarded. "
+            "A file of a folder is a document.",
+        ),
+    ] = None,
+    document: Annotated[
+        str | None, Option(metavar="COLUMN", help="What says of which document a row is.")
+    ] = None,
     nulls: Annotated[
         opt.Nulls, Option(metavar="error|discard|keep", help="What to do with rows without a text.")
     ] = "error",
@@ -404,6 +417,8 @@ def predict(
             recall=recall,
             precision=precision,
             columns=None if columns is None else columns.split(","),
+            drop_documents=drop_documents,
+            document=document,
             nulls=nulls,
             encoding=encoding,
             audit=audit,
