@@ -17,15 +17,12 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 import skbert_filter
-from skbert_filter.integrations.comet import CometCallback
 
 # Tests and site run notebooks alike.
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from notebooks import printed, run_notebook
 
 mpl.use("agg")
-# It goes by another name for Comet's sake, and autodoc would take it for an alias.
-CometCallback.__name__ = CometCallback.__qualname__
 
 project = "skbert_filter"
 author = "the skbert_filter developers"

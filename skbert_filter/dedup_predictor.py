@@ -6,7 +6,7 @@ interface alone.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from copy import copy, deepcopy
+from copy import deepcopy
 from datetime import timedelta
 from numbers import Integral
 from os import PathLike
@@ -24,7 +24,7 @@ from sklearn.base import (
     _fit_context,
     clone,
 )
-from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.callback import CallbackSupportMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Tags, check_scalar, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -38,7 +38,6 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _estimator_has, check_is_fitted
 
-from skbert_filter._doc_links import DocLinkMixin
 from skbert_filter.duplicates.distinct import (
     compute_missing,
     last_step,
@@ -55,6 +54,7 @@ from skbert_filter.duplicates.keys import (
 from skbert_filter.duplicates.results import from_bytes, spread, to_bytes
 from skbert_filter.duplicates.rows import take_rows
 from skbert_filter.duplicates.stores import Cache, CacheInfo, Store
+from skbert_filter.printing import DocLinkMixin
 
 
 def _of_distinct(name: str, result: str) -> Any:
@@ -64,11 +64,7 @@ def _of_distinct(name: str, result: str) -> Any:
         return self._compute_distinct(name, X)
 
     method.__name__, method.__qualname__ = name, f"DedupPredictor.{name}"
-    method.__doc__ = f"""Call the estimator's `{name}` on the distinct inputs.
-
-        Parameters
-        ----------
-        X : input of the estimator
+    method.__doc__ = f"""Call the estimator's `{name}` on the distinct inputs of `X`.
 
         Returns
         -------
@@ -81,34 +77,31 @@ def _of_distinct(name: str, result: str) -> Any:
 class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
     """Meta-estimator that computes each distinct input once, and remembers it if requested.
 
-    Most rows of scraped text are repeats. This predicts the distinct ones and copies the results
-    to all rows. With a `store`, later calls compute only what no earlier call has. It works for any
-    estimator whose results depend on one row at a time, of texts or of the rows of an array or
-    table: classifiers, regressors, outlier detectors, transformers, and clusterers and density
-    models that predict or score new rows.
+    Most rows of scraped text are repeats. This predicts the distinct ones and copies the results to
+    all rows. It works for any estimator whose results depend on one row at a time, of texts or of
+    the rows of an array or table.
 
     Parameters
     ----------
     estimator : estimator
-        What to wrap. `fit` fits a clone. A fitted estimator is wrapped as
+        `fit` fits a clone. A fitted estimator is wrapped as
         ``DedupPredictor(FrozenEstimator(model))`` and may predict at once.
     key : {"exact", "whitespace", "casefold"} or callable, default="exact"
         When two texts count as one; see :func:`~skbert_filter.duplicates.keys.text_keys`. With any
-        key but "exact" the estimator predicts from the key itself (the folded text), so that no
-        result depends on which variant came first. It is still fitted on the texts as they are.
+        key but "exact" the estimator predicts from the key itself, so that no result depends on
+        which variant came first. It is fitted on the texts as they are.
     store : {"memory"} or path, default=None
         Where results are kept for later calls. None: nowhere. "memory": in this object, until it is
-        fitted again, and not in its clones and pickles. A path: in an SQLite file that is created
-        if needed, and that processes may share at once. Each chunk is safe when it is done, so that
-        a run that was killed resumes where it stopped.
+        fitted again. A path: in an SQLite file that is created if needed, and that processes may
+        share; a run that was killed resumes after its last chunk.
     items_limit : int or None, default=None
-        How many results the store may hold; the oldest make room. None: no limit.
+        How many results the store may hold; the oldest make room.
     fingerprint : str or None, default=None
         What results are filed under in the store. None: a hash of all that the wrapped estimator is
-        (its class, parameters, what it has learnt, and the code of your own functions in it),
-        computed at each call, so that a refit, a `set_params` or another model never gets an old
-        result. An estimator that cannot be hashed is refused; give it a name then, such as "v1",
-        and change that with every change of the model.
+        (its class, parameters, what it has learnt, and the code of your own functions in it), so
+        that a refit, a `set_params` or another model never gets an old result. An estimator that
+        cannot be hashed is refused; name it then, such as "v1", and change that with every change
+        of the model.
     chunk_size : int, default=65_536
         How many distinct inputs the estimator gets at a time: the bound of its memory, and the step
         of the progress bar and of what is written to the store.
@@ -120,7 +113,7 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
     estimator_ : estimator
         The fitted clone. Not there when a frozen estimator predicts without `fit`.
     classes_, n_features_in_, offset_ and so on
-        What the wrapped estimator has learnt, under the names that it has there.
+        What the wrapped estimator has learnt.
 
     See Also
     --------
@@ -128,45 +121,36 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
 
     Notes
     -----
-    Methods of prediction exist where the wrapped estimator has them. `fit` passes every row on,
-    with its metadata. `fit_transform` is `fit`, then `transform`, and `fit_predict` likewise; do
-    not wrap an estimator in which the two differ, such as
-    :class:`~sklearn.preprocessing.TargetEncoder`.
+    Methods of prediction exist where the wrapped estimator has them. `fit_transform` is `fit`, then
+    `transform`, and `fit_predict` likewise: do not wrap an estimator in which the two differ, such
+    as :class:`~sklearn.preprocessing.TargetEncoder`.
 
     With a store, `predict` of a classifier whose class sets ``predicts_most_probable_class = True``
     (`SmallBertTextFilter` does) takes the most probable class of `predict_proba`, so that one entry
     serves both.
 
     NaN counts as equal to NaN, and -0.0 to 0.0. What cannot be compared (sparse matrices, lists of
-    lists) is passed on as it is. Rows reach the estimator in `X`'s kind of container; folded texts
-    as a list where that is neither of NumPy nor of pandas.
+    lists) is passed on as it is. Folded texts reach the estimator as a list where `X` is neither of
+    NumPy nor of pandas.
 
-    A store keeps arrays of numbers, times and str, and tables of numbers and times, never pickles.
-    Other results are refused with a store. Its keys are hashes of 128 bits of the input; texts are
-    not in it. It does not see what lies outside the estimator: a file or a service that it reads.
-    Between calls the file holds all results by itself: it can be copied, and read where nothing
-    can be written.
-
-    Callbacks of scikit-learn see the fit of the wrapped estimator, and each call of a prediction
-    method as a task of its name with one subtask for each chunk.
+    A store keeps arrays of numbers, times and str, never pickles; other results are refused with
+    one. Its keys are hashes of 128 bits of the input; texts are not in it. It does not see what
+    lies outside the estimator: a file or a service that it reads.
 
     Examples
     --------
     >>> from sklearn.feature_extraction.text import TfidfVectorizer
+    >>> from sklearn.frozen import FrozenEstimator
     >>> from sklearn.linear_model import LogisticRegression
     >>> from sklearn.pipeline import make_pipeline
     >>> from skbert_filter import DedupPredictor
-    >>> model = DedupPredictor(make_pipeline(TfidfVectorizer(), LogisticRegression()))
+    >>> model = make_pipeline(TfidfVectorizer(), LogisticRegression())
     >>> model = model.fit(["View all", "Contact us", "We make soap", "Soap"], [0, 0, 1, 1])
-    >>> model.predict(["View all"] * 3 + ["We sell soap"])
-    array([0, 0, 0, 1])
-
-    With a store, the second call computes nothing:
-
-    >>> from sklearn.frozen import FrozenEstimator
     >>> scorer = DedupPredictor(FrozenEstimator(model), store="memory")
     >>> for _ in range(2):
-    ...     _ = scorer.predict_proba(["View all", "View all", "We sell soap"])
+    ...     labels = scorer.predict(["View all", "View all", "We sell soap"])
+    >>> labels
+    array([0, 0, 1])
     >>> info = scorer.cache_info()
     >>> info.hits, info.misses, info.stored
     (4, 2, 2)
@@ -211,12 +195,9 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         Parameters
         ----------
         X : input of the estimator
-            All rows, repeats included.
         y : array-like of shape (n_samples,), default=None
-            The target.
         **params : dict
-            Passed to the estimator's `fit`, or routed to it where metadata routing is
-            enabled.
+            Passed to the estimator's `fit`, or routed to it where metadata routing is enabled.
 
         Returns
         -------
@@ -277,11 +258,7 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
 
     @available_if(_estimator_has("predict"))
     def predict(self, X: Any) -> Any:
-        """Call the estimator's `predict` on the distinct inputs.
-
-        Parameters
-        ----------
-        X : input of the estimator
+        """Call the estimator's `predict` on the distinct inputs of `X`.
 
         Returns
         -------
@@ -302,17 +279,15 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
     def score(self, X: Any, y: Any = None, **params: Any) -> float:
         """Return the estimator's score on all rows.
 
-        Accuracy and R², scikit-learn's defaults, are computed from the predictions of
-        the distinct inputs; any other score is left to the estimator.
+        Accuracy and R², scikit-learn's defaults, are computed from the predictions of the distinct
+        inputs; any other score is left to the estimator.
 
         Parameters
         ----------
         X : input of the estimator
         y : array-like of shape (n_samples,), default=None
-            The target.
         **params : dict
-            Passed to the estimator's `score`, or routed to it where metadata routing
-            is enabled.
+            Passed to the estimator's `score`, or routed to it where metadata routing is enabled.
 
         Returns
         -------
@@ -335,7 +310,7 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         Parameters
         ----------
         transform : {"default", "pandas", "polars"} or None, default=None
-            The container; None changes nothing.
+            None changes nothing.
 
         Returns
         -------
@@ -353,7 +328,6 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         Parameters
         ----------
         input_features : array-like of str or None, default=None
-            Names of the input features.
 
         Returns
         -------
@@ -389,16 +363,11 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
     ) -> None:
         """Remove the oldest results of the store, until all limits given are kept.
 
-        The limits are named as in :meth:`joblib.Memory.reduce_size`.
-
         Parameters
         ----------
-        bytes_limit : int or None, default=None
-            The size of the store in bytes.
-        items_limit : int or None, default=None
-            The number of results, of all estimators and methods.
-        age_limit : timedelta or None, default=None
-            The time since a result was computed.
+        bytes_limit, items_limit, age_limit : int, int and timedelta, default=None
+            As for :meth:`joblib.Memory.reduce_size`: the size of the store, its number of results
+            of all estimators, and the time since a result was computed.
         """
         self._validate_params()
         for name, limit in {"bytes_limit": bytes_limit, "items_limit": items_limit}.items():
@@ -461,19 +430,9 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
     def _compute_distinct(self, method: str, X: Any) -> Any:
         self._check_ready()
         self._validate_params()
-        cache = self._cache()
+        with self._cache().open(self.store) as store:
+            return self._compute(method, X, self._cache(), store)
 
-        # The callbacks' state is kept on the estimator. Each call has its own copy, so
-        # that threads may predict with one object.
-        call = copy(self)
-        if {"_callback_fit_ctx", "_parent_callback_ctx"} & call.__dict__.keys():
-            # A fit is under way, and reports its own tasks.
-            call.set_callbacks()
-            call.__dict__.pop("_parent_callback_ctx", None)
-        with cache.open(self.store) as store:
-            return call._compute(method, X, cache, store)
-
-    @with_callbacks
     def _compute(self, method: str, X: Any, cache: Cache, store: Store | None) -> Any:
         function = getattr(self._wrapped, method)
         factorized = factorize(X, self.key)
@@ -492,19 +451,11 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
             space = f"{found} {method} {self._container(method)} of {kind_of(X)}"
             missing, parts, places = _recall(store, space, ids)
 
-        n_chunks = -(-len(missing) // self.chunk_size)
-        context = self._init_callback_context(task_name=method, max_subtasks=n_chunks)
-        context.call_on_fit_task_begin(estimator=self, X=X)
-
         def compute(chunk: np.ndarray) -> Any:
-            task = context.subcontext(task_name="chunk")
-            task.call_on_fit_task_begin(estimator=self)
             inputs = take_rows(X, rows[chunk])
             if self.key != "exact":
                 inputs = _with_texts(inputs, [distinct[i] for i in chunk])
-            result = function(inputs)
-            task.call_on_fit_task_end(estimator=self)
-            return result
+            return function(inputs)
 
         n_known = len(rows) - len(missing)
         with _progress_bar(method, len(rows), n_known, self.verbose) as advance:
@@ -518,7 +469,7 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
                 parts.append(part)
                 places.append(chunk)
                 advance(len(chunk))
-        context.call_on_fit_task_end(estimator=self, X=X)
+
         cache.count(rows=len(codes), distinct=len(rows), computed=len(missing))
         return spread(parts, places, codes, X, method)
 

@@ -5,12 +5,11 @@ Knows nothing of how they were found, nor of models.
 
 import hashlib
 from dataclasses import dataclass, replace
+from reprlib import repr as short_repr
 from typing import Any
 
 import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
-
-from skbert_filter.validation import class_weight_by_number
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class LabelledTexts:
                     "of them 0."
                 )
         of_classes = compute_class_weight(
-            class_weight_by_number(class_weight, classes),
+            _class_weight_by_number(class_weight, classes),
             classes=np.arange(len(classes)),
             y=np.tile(np.arange(len(classes)), len(self.texts)),
             sample_weight=(self.shares * self.weights[:, None]).ravel(),
@@ -78,3 +77,19 @@ class LabelledTexts:
             "balance": dict(zip(map(str, labels.tolist()), counts, strict=True)),
             "data_sha256": digest.hexdigest(),
         }
+
+
+def _class_weight_by_number(class_weight: Any, classes: np.ndarray) -> Any:
+    """Return class weights by integer code, as classes are encoded, in place of label."""
+    if not isinstance(class_weight, dict):
+        return class_weight
+
+    labels = classes.tolist()
+    by_number = {i: class_weight[label] for i, label in enumerate(labels) if label in class_weight}
+    # A fold may lack a class that has a weight; a class without one has a weight of 1.
+    if len(by_number) < min(len(labels), len(class_weight)):
+        raise ValueError(
+            f"class_weight has weights for {short_repr(list(class_weight))}, but the labels are "
+            f"{short_repr(labels)}. Name the labels as they are in y."
+        )
+    return by_number

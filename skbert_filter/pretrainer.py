@@ -22,10 +22,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skbert_filter._doc_links import DocLinkMixin
 from skbert_filter.bert.architecture import Weights
 from skbert_filter.bert.auto_settings import plan_of_pretrainer
-from skbert_filter.bert.checkpoint import load_checkpoint, load_encoder
+from skbert_filter.bert.checkpoint import load_checkpoint
 from skbert_filter.bert.checkpointing import Snapshots
 from skbert_filter.bert.engine import check_not_forked, import_keras, versions
 from skbert_filter.bert.folder import save_encoder
@@ -40,15 +39,12 @@ from skbert_filter.bert.pretraining_targets import (
 from skbert_filter.bert.pretraining_task import PretrainingTask
 from skbert_filter.bert.state import BertState
 from skbert_filter.bert.tokenizer import cut
-from skbert_filter.duplicates.keys import first_seen
+from skbert_filter.printing import DocLinkMixin
 from skbert_filter.text_filter import SmallBertTextFilter
 from skbert_filter.validation import PlainParameters, check_labels, check_texts
 
 # Steps after which the state is saved to `checkpoint_dir`: some ten seconds of them.
 _SAVE_STEPS = 200
-
-# Parameters of earlier versions, which a saved pretrainer may name.
-_DROPPED = {"mlm_probability", "save_steps"}
 
 # What may change when a training resumes; tokenizer and teacher are compared by what they hold.
 _NOT_COMPARED = ("tokenizer", "teacher", "checkpoint_dir", "max_seconds", "verbose")
@@ -66,31 +62,28 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
     """Learn a tokenizer and a very small BERT from texts, most of them without a label.
 
     The encoder learns to guess hidden words (masked language modelling), to tell the shape of a
-    text, and, if given, what a larger encoder makes of it and the labels of some texts.
-    `SmallBertTextFilter` starts from it as ``checkpoint=pretrainer.encoder_``. Equal texts count
-    once.
+    text, and, if given, what a larger encoder makes of it and the labels of some texts. Equal texts
+    count once.
 
     Parameters
     ----------
     tokenizer : "corpus", str, path-like or tokenizer object, default="corpus"
-        "corpus": learn WordPiece from the texts. Otherwise a folder, a name on the Hugging Face
-        hub, a `tokenizers.Tokenizer` or a fast tokenizer of transformers, which has a [MASK].
+        As of `SmallBertTextFilter`; it has a [MASK].
     vocab_size : int, default=8000
         Most words in the vocabulary that is learnt from the texts.
     lowercase : bool, default=False
         Whether the learnt vocabulary ignores case and accents.
     max_length : int, default=100
         Tokens of a text that are read, the two special ones counted.
-    hidden_size : int, default=64
-        Width of the encoder.
-    intermediate_size : int, default=None
-        Width of the inner layer of its feed-forward parts. None: four times `hidden_size`.
+    hidden_size, intermediate_size : int, default=64 and None
+        Width of the encoder, and of the inner layer of its feed-forward parts; None: four times
+        that.
     num_hidden_layers, num_attention_heads : int, default=2 and 4
         Depth of the encoder, and number of heads, which must divide `hidden_size`.
     teacher : str, path-like or PretrainedEncoder, default=None
         A larger BERT, as a ``checkpoint`` of `SmallBertTextFilter`. [CLS] learns the mean state of
-        one of its layers. It reads each distinct text once, which may take longer than the
-        training itself.
+        one of its layers. It reads each distinct text once, which may take longer than the training
+        itself.
     teacher_layer : int, default=None
         That layer, counted from 1. None: the last one of its first two thirds. Middle layers know
         the form of a text, which the last ones have forgotten.
@@ -101,18 +94,17 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
     batch_size : int, default=128
         Texts of a training step, on average: more of them where they are short.
     learning_rate : float or "auto", default="auto"
-        Peak of Adam's learning rate, which it reaches after a tenth of the steps, to fall to 0 as
-        a cosine. "auto": 6e-3 up to a width of 32, and in proportion less for a wider encoder,
-        such as 3e-3 at 64.
+        Peak of Adam's learning rate, which it reaches after a tenth of the steps, to fall to 0 as a
+        cosine. "auto": 6e-3 up to a width of 32, and in proportion less for a wider encoder.
     max_steps : int, default=None
         Most training steps, over which the learning rate decays.
     max_seconds : float, default=None
         Time after which training stops, counted from the start of `fit`. The learning rate decays
         over the steps that fit in. The result then depends on the machine.
     checkpoint_dir : str or path-like, default=None
-        Folder that keeps the state of an unfinished training, every 200 steps and after each
-        epoch, and is removed at the end. If `fit` is killed, a `fit` with the same texts and
-        parameters resumes and ends with the same result; one with others is refused.
+        Folder that keeps the state of an unfinished training, every 200 steps and after each epoch,
+        and is removed at the end. If `fit` is killed, a `fit` with the same texts and parameters
+        resumes and ends with the same result; one with others is refused.
     random_state : int, RandomState instance or None, default=None
         Seed of the weights, the order of the texts, and the choice of words.
     verbose : int, default=0
@@ -121,15 +113,15 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
     Attributes
     ----------
     encoder_ : PretrainedEncoder
-        The tokenizer, size and weights, as an immutable value.
+        The tokenizer, size and weights, as an immutable value: ``checkpoint=pretrainer.encoder_``.
     filter_ : SmallBertTextFilter
         A fitted filter with the encoder and the head that learnt the labels; only if `y` was
-        passed. Its probabilities are those of the cross-entropy, which need no correction.
+        passed.
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted; only if `y` was passed.
     history_ : dict of str to list of float
-        For each epoch the loss, its parts (``tokens_loss``, the mean cross-entropy of the words
-        to guess, ``targets_loss`` and ``labels_loss``), and the learning_rate.
+        For each epoch the loss, its parts (``tokens_loss``, the mean cross-entropy of the words to
+        guess, ``targets_loss`` and ``labels_loss``), and the learning_rate.
     n_iter_ : int
         Epochs that were run, the last one perhaps in part.
     training_record_ : dict
@@ -235,12 +227,12 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         Parameters
         ----------
         X : container of str of shape (n_samples,), or iterator of str or of such containers
-            A list, tuple, NumPy array, pandas or polars Series, Arrow array or one-column table;
-            or a stream, such as a generator, of texts or of batches of texts. A stream is read
-            once; memory grows with the number of distinct texts, not with its length.
+            A list, tuple, NumPy array, pandas or polars Series, Arrow array or one-column table; or
+            a stream of texts or of batches of texts. A stream is read once; memory grows with the
+            number of distinct texts, not with its length.
         y : array-like of shape (n_samples,), default=None
-            Labels of two or more classes; None, NaN or NA for a text without one. A stream takes
-            no labels. Equal texts with several labels are learnt as so much of each.
+            Labels of two or more classes; None, NaN or NA for a text without one. A stream takes no
+            labels. Equal texts with several labels are learnt as so much of each.
 
         Returns
         -------
@@ -249,9 +241,8 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         Raises
         ------
         TypeError, ValueError
-            If the texts, labels, teacher or parameters are not as described, or `checkpoint_dir`
-            holds the state of another training. An error or an interruption leaves the estimator
-            as it was.
+            If an argument is not as described, or `checkpoint_dir` holds the state of another
+            training. An error or an interruption leaves the estimator as it was.
         """
         started = monotonic()
         check_not_forked()
@@ -420,11 +411,6 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         ------
         FileExistsError
             If the folder holds anything.
-
-        Notes
-        -----
-        Parameters that JSON cannot hold (a tokenizer object, a generator) and `verbose` are not
-        saved, and are at their defaults in the pretrainer that is loaded.
         """
         check_is_fitted(self)
         own = {
@@ -433,40 +419,6 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
             "training_record": self.training_record_,
         }
         save_encoder(folder, self.encoder_, self._head, own)
-
-    @classmethod
-    def from_pretrained(cls, folder):
-        """Load a pretrainer saved by `save_pretrained`, without running any code of the folder.
-
-        Parameters
-        ----------
-        folder : str or path-like
-            The folder.
-
-        Returns
-        -------
-        pretrainer : SmallBertPretrainer
-            Fitted.
-
-        Raises
-        ------
-        FileNotFoundError, ValueError
-            If it is not such a folder, incomplete, damaged, changed or of a newer format.
-        """
-        encoder, head, own = load_encoder(folder)
-        try:
-            pretrainer = cls(**{k: v for k, v in own["parameters"].items() if k not in _DROPPED})
-            pretrainer._validate_params()
-            pretrainer.n_iter_ = len(own["history"]["loss"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"{os.fspath(folder)!r} is not what save_pretrained of this version wrote: "
-                f"{error}. Copy the folder again from its source, or save the pretrainer again."
-            ) from error
-        pretrainer.encoder_, pretrainer._head = encoder, head
-        pretrainer.history_ = own["history"]
-        pretrainer.training_record_ = own["training_record"]
-        return pretrainer
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -485,7 +437,7 @@ def distinct_texts(X: Any, cut: Callable[[str], str] = str) -> tuple[list[str], 
     n_texts = 0
     for texts in _chunks(X):
         n_texts += len(texts)
-        distinct.update(dict.fromkeys(map(cut, first_seen(texts)[1])))
+        distinct.update(dict.fromkeys(map(cut, dict.fromkeys(texts))))
     return list(distinct), n_texts
 
 

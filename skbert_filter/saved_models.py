@@ -61,9 +61,14 @@ def save_classifier(model: Any, folder: str | os.PathLike[str]) -> None:
                 save_classifier(member, path / name)
             members = {name: sha256_of(path / name / METADATA) for name in _MEMBERS}
             write_metadata(path, {"kind": _MEAN, "members": members, **_facts(model)})
-    else:
+    elif list(getattr(model, "named_steps", ())) == list(tfidf_shape_baseline().named_steps):
         with new_folder(folder) as path:
             _write_tfidf(model, path)
+    else:
+        raise TypeError(
+            f"A {type(model).__name__} cannot be saved as a folder of JSON and safetensors. "
+            "Save it with joblib; or send it to Comet with comet_ml.integration.sklearn."
+        )
 
 
 def load_saved(folder: str | os.PathLike[str]) -> Any:

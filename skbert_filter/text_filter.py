@@ -10,6 +10,7 @@ import os
 import warnings
 from dataclasses import asdict
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,47 +20,56 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from skbert_filter._doc_links import DocLinkMixin
 from skbert_filter.bert import auto_settings
 from skbert_filter.bert.engine import import_keras, versions
 from skbert_filter.bert.losses import posterior_probabilities
 from skbert_filter.bert.pretrained import PretrainedEncoder
 from skbert_filter.duplicates.splits import group_codes
-from skbert_filter.duplicates.training_rows import hold_out, training_rows
-from skbert_filter.labelled_texts import LabelledTexts
-from skbert_filter.saved_filter import SavedFilterMixin
-from skbert_filter.validation import check_labels, check_texts
+from skbert_filter.duplicates.training_rows import LabelledTexts, hold_out, training_rows
+from skbert_filter.printing import DocLinkMixin
+from skbert_filter.validation import PlainParameters, check_labels, check_texts
 
 _AT_LEAST_1 = Interval(Integral, 1, None, closed="left")
 
 # What early stopping holds out of the distinct texts.
 _VALIDATION_FRACTION = 0.1
 
+# Parameters of earlier versions, on which no answer depends.
+_DROPPED = {
+    "duplicates_key",
+    "embedding_learning_rate",
+    "lr_scheduler_type",
+    "patience",
+    "precision",
+    "probabilities",
+    "validation_fraction",
+    "warmup_ratio",
+}
+
 
 class SmallBertTextFilter(
-    SavedFilterMixin, DocLinkMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimator
+    PlainParameters, DocLinkMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimator
 ):
     """A very small BERT that classifies short texts, such as useful snippets and garbage.
 
-    Tokenization, the reduced BERT and focal loss sit behind `fit`, `predict` and
-    `predict_proba`. Equal texts are trained on once, and the probabilities are those for which
-    the raw scores minimise the loss. See the user guide for how to choose the parameters.
+    Equal texts are trained on once, and the probabilities are those for which the raw scores
+    minimise the focal loss.
 
     Parameters
     ----------
     checkpoint : str, path-like, PretrainedEncoder or None, default="auto"
         What weights, size and tokenizer come from. "web": the bundled encoder, which has read web
         pages (64/256, 2 layers, 4 heads, a cased vocabulary of 8,000). Otherwise the `encoder_` of
-        a `SmallBertPretrainer`, a folder of `save_pretrained` of this package or of transformers
-        (a BERT in safetensors), or a name on the Hugging Face hub. Size and tokenizer parameters
-        that are set must agree with it. The head is new, unless both it and this fit have two
-        classes: then it is that filter's score, scaled to the training labels. None: random
-        weights. "auto": "web", unless a size or tokenizer parameter is set, `max_length` is more
-        than it has positions, or it cannot read the training texts, which a warning reports.
+        a `SmallBertPretrainer`, a folder of `save_pretrained` of this package or of transformers (a
+        BERT in safetensors), or a name on the Hugging Face hub. Size and tokenizer parameters that
+        are set must agree with it. The head is new, unless both it and this fit have two classes:
+        then it is that filter's score, scaled to the training labels. None: random weights. "auto":
+        "web", unless a size or tokenizer parameter is set, `max_length` is more than it has
+        positions, or it cannot read the training texts, which a warning reports.
     tokenizer : "corpus", str, path-like or tokenizer object, default=None
-        "corpus": learn WordPiece from the training texts. Otherwise a folder, a name on the
-        Hugging Face hub, a `tokenizers.Tokenizer` or a fast tokenizer of transformers. None: that
-        of the checkpoint, or "corpus".
+        "corpus": learn WordPiece from the training texts. Otherwise a folder, a name on the Hugging
+        Face hub, a `tokenizers.Tokenizer` or a fast tokenizer of transformers. None: that of the
+        checkpoint, or "corpus".
     vocab_size : int, default=None
         Most words in the vocabulary that is learnt from the training texts. None: 8,000.
     lowercase : bool, default=None
@@ -67,8 +77,8 @@ class SmallBertTextFilter(
     max_length : int, default=100
         Tokens of a text that are read, the two special ones counted.
     padding : {"longest", "max_length"}, default="longest"
-        Pad training texts to about the longest of a batch, or all to `max_length`. The results are
-        equal; a prediction needs no padding.
+        Pad training texts to about the longest of a batch, or all to `max_length`, with equal
+        results.
     hidden_size, intermediate_size : int, default=None
         Width of the encoder, and of the inner layer of its feed-forward parts. None: those of the
         checkpoint; from random weights 32, and four times the width.
@@ -76,37 +86,36 @@ class SmallBertTextFilter(
         Depth of the encoder, and number of heads, which must divide `hidden_size`. None: those of
         the checkpoint; from random weights 4.
     hidden_dropout_prob, attention_probs_dropout_prob : float or "auto", default="auto"
-        Dropout in training. "auto": 0.2 with random weights and two classes, else 0.1.
+        "auto": 0.2 with random weights and two classes, else 0.1.
     focal_gamma : float, default=2.0
         Focusing parameter of the focal loss; 0 gives the cross-entropy.
     label_smoothing : float, default=0.2
         Share of each label that is spread over all classes.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes, as elsewhere in scikit-learn, counted in distinct texts.
+        Weights of the classes, counted in distinct texts.
     duplicates : {"drop", "weight", "keep"}, default="drop"
-        How equal training texts count: each text once with the mean weight of its copies, once
-        with their sum (so that weight k equals k copies), or as they come.
+        How equal training texts count: each text once with the mean weight of its copies, once with
+        their sum (so that weight k equals k copies), or as they come.
     conflicts : {"majority", "drop", "soft", "raise"}, default="majority"
-        What happens to equal texts with different labels: the label with more weight wins
-        (a text without one is dropped), the text is dropped, it is learnt as so much of each
-        label as its rows weigh, or a ValueError. Shares come out as probabilities with
-        ``focal_gamma=0, label_smoothing=0``; the inverse of the focal loss is for one label each.
+        What happens to equal texts with different labels: the label with more weight wins (a text
+        without one is dropped), the text is dropped, it is learnt as so much of each label as its
+        rows weigh, or a ValueError. Shares come out as probabilities with ``focal_gamma=0,
+        label_smoothing=0``.
     epochs : int or "auto", default="auto"
-        Passes over the training texts. "auto": as many as make 80 steps for each class, and at
-        least 4. For two classes from a `checkpoint` 80 steps in all; from one that is a filter of
-        two classes, such as "web", 8 passes below 1,000 texts, and 4 from there on.
+        "auto": as many as make 80 steps for each class, and at least 4. For two classes from a
+        `checkpoint` 80 steps in all; from one that is a filter of two classes, such as "web", 8
+        passes below 1,000 texts, and 4 from there on.
     batch_size : int, default=64
-        Texts of a training step.
     learning_rate : float or "auto", default="auto"
         Peak of Adam's learning rate, which rises over a tenth of the steps and then falls to 0 as a
         cosine; the embeddings of a `checkpoint` learn at a tenth of it. "auto": 1e-3 for two
-        classes (7e-4 from a filter of two classes), and for more of them that times the square
-        root of half their number, but at most 4e-3.
+        classes (7e-4 from a filter of two classes), and for more of them that times the square root
+        of half their number, but at most 4e-3.
     early_stopping : bool or "auto", default="auto"
-        Whether to hold out a tenth of the distinct texts, stop when their loss has not fallen for
-        a fifth of `epochs` (at least 2), and keep the weights of the best epoch. "auto": yes,
-        unless a class would be without a text on either side, or the fit starts from the score of
-        a filter, such as "web", where a few epochs are right.
+        Whether to hold out a tenth of the distinct texts, stop when their loss has not fallen for a
+        fifth of `epochs` (at least 2), and keep the weights of the best epoch. "auto": yes, unless
+        a class would be without a text on either side, or the fit starts from the score of a
+        filter, such as "web", where a few epochs are right.
     n_jobs : int or None, default=None
         Threads of prediction. None: what joblib or OMP_NUM_THREADS grants this process.
     random_state : int, RandomState instance or None, default=None
@@ -119,8 +128,8 @@ class SmallBertTextFilter(
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
     history_ : dict of str to list of float
-        What Keras logged for each epoch: loss, accuracy, learning_rate, and the same of the
-        early-stopping texts with the prefix ``val_``.
+        Of each epoch: loss, accuracy, learning_rate, and ``val_loss`` and ``val_accuracy`` of the
+        early-stopping texts.
     n_iter_ : int
         Epochs that were run.
     training_record_ : dict
@@ -260,15 +269,13 @@ class SmallBertTextFilter(
         y : array-like of shape (n_samples,)
             Labels of one type, two or more different ones.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights; rows of weight 0 do not count.
+            Rows of weight 0 do not count.
         groups : array-like of shape (n_samples,), default=None
             The page, firm or other source of each text: early stopping holds out whole ones, and
             does not train on the texts that they share with others.
-        X_val : container of str of shape (n_val,), default=None
+        X_val, y_val : container of str and array-like, of length n_val, default=None
             Texts for early stopping, in place of a share of `X`. A warning says how many of them
             are training texts too.
-        y_val : array-like of shape (n_val,), default=None
-            Their labels, each of which must occur in `y`.
         callbacks : list of keras.callbacks.Callback, default=None
             Used in this fit only. Callbacks of scikit-learn are set with `set_callbacks`.
 
@@ -279,8 +286,8 @@ class SmallBertTextFilter(
         Raises
         ------
         TypeError, ValueError
-            If the texts, labels, weights or parameters are not as described. An error or
-            an interruption leaves the estimator as it was.
+            If an argument is not as described. An error or an interruption leaves the estimator as
+            it was.
         """
         keras_callbacks = _checked_callbacks(callbacks)
         texts = check_texts(X)
@@ -320,7 +327,7 @@ class SmallBertTextFilter(
             raise ValueError(
                 f"No text is left of the class {classes[left.argmin()]!r}: all of its texts come "
                 f"with other labels too, and conflicts={self.conflicts!r}. Correct the labels "
-                '(docs: guide_labels, "My labels conflict: what now?").'
+                '(docs: labels, "My labels conflict: what now?").'
             )
         rows = rows.with_class_weight(self.class_weight, classes)
         validation = self._validation_rows(X_val, y_val, classes, rows)
@@ -393,7 +400,6 @@ class SmallBertTextFilter(
         Parameters
         ----------
         X : container of str of shape (n_samples,)
-            The texts; an empty container gives an empty result.
 
         Returns
         -------
@@ -409,7 +415,6 @@ class SmallBertTextFilter(
         Parameters
         ----------
         X : container of str of shape (n_samples,)
-            The texts; an empty container gives an empty result.
 
         Returns
         -------
@@ -428,12 +433,10 @@ class SmallBertTextFilter(
         Parameters
         ----------
         X : container of str of shape (n_samples,)
-            The texts; an empty container gives an empty result.
 
         Returns
         -------
         log_probabilities : ndarray of shape (n_samples, n_classes), float64
-            Of `predict_proba`.
         """
         return np.log(self.predict_proba(X))
 
@@ -443,7 +446,6 @@ class SmallBertTextFilter(
         Parameters
         ----------
         X : container of str of shape (n_samples,)
-            The texts; an empty container gives an empty result.
 
         Returns
         -------
@@ -497,8 +499,134 @@ class SmallBertTextFilter(
             raise ValueError(
                 f"early_stopping=True cannot hold out a tenth of {len(rows.texts)} texts: {error} "
                 "Pass X_val and y_val, or early_stopping='auto' "
-                '(docs: guide_model, "How long does it train?").'
+                '(docs: model, "How long does it train?").'
             ) from None
+
+    def save_pretrained(self, folder):
+        """Save the fitted filter as a folder of JSON and safetensors.
+
+        Parameters
+        ----------
+        folder : str or path-like
+            Folder to create; it may exist if it is empty. transformers loads it with
+            ``BertForSequenceClassification.from_pretrained``.
+
+        Raises
+        ------
+        FileExistsError, TypeError
+            If the folder holds anything, or a label is not a str, int, float or bool.
+
+        Notes
+        -----
+        Parameters that JSON cannot hold (an encoder, a tokenizer, a dict of weights, a generator)
+        and `verbose` are at their defaults in the filter that is loaded. Its answers do not depend
+        on them; a new fit does.
+        """
+        check_is_fitted(self)
+        labels = self._plain_labels()
+        own = {
+            "classes": labels,
+            "classes_dtype": self.classes_.dtype.str,
+            "parameters": self._json_parameters(),
+            "history": self.history_,
+            "training_record": self.training_record_,
+            "fingerprint": self.fingerprint_,
+        }
+        from skbert_filter.bert.folder import save_filter
+
+        save_filter(folder, self._state, [str(label) for label in labels], own)
+
+    def export_onnx(self, path):
+        """Write the fitted filter as one file that runs in plain ONNX Runtime.
+
+        Parameters
+        ----------
+        path : str or path-like
+            File to create.
+
+        Raises
+        ------
+        FileExistsError, TypeError
+            If it exists, or a label is not a str, int, float or bool.
+
+        Notes
+        -----
+        The inputs are ``input_ids`` and ``attention_mask``, int64 of shape (n_texts, n_tokens), and
+        the output is ``logits``, float32 of shape (n_texts, n_logits): what `decision_function`
+        returns. The metadata of the file are text: ``classes`` (JSON), ``gamma`` and
+        ``label_smoothing`` (by which ``skbert_filter.bert.losses`` makes probabilities of logits),
+        ``tokenizer`` (the content of a tokenizer.json), ``max_length``, and ``fingerprint``.
+        """
+        check_is_fitted(self)
+        if Path(path).exists():
+            raise FileExistsError(f"{os.fspath(path)} exists. Remove it, or name another file.")
+        from skbert_filter.bert.onnx_graph import export_onnx
+
+        classes = json.dumps(self._plain_labels())
+        export_onnx(path, self._state, {"classes": classes, "fingerprint": self.fingerprint_})
+
+    @classmethod
+    def from_pretrained(cls, folder):
+        """Load a filter saved by `save_pretrained`, without running any code of the folder.
+
+        Parameters
+        ----------
+        folder : str or path-like
+            The folder; or "web" for the bundled filter, which separates the main text of web pages
+            (label 1) from the rest (label 0) without any labels of yours.
+
+        Returns
+        -------
+        model : SmallBertTextFilter
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            If it is not such a folder, or incomplete, damaged, changed or of a newer format.
+        """
+        from skbert_filter.bert.checkpoint import load_filter
+        from skbert_filter.bert.folder import METADATA
+
+        state, own = load_filter(folder)
+        if own["parameters"].get("probabilities") == "sigmoid":
+            raise ValueError(
+                f"{os.fspath(folder)!r} was saved with probabilities='sigmoid', which is gone: "
+                "predict_proba gives the posterior. Fit the filter again, and take "
+                "scipy.special.expit(model.decision_function(X)); or install the version of "
+                "skbert_filter that saved it."
+            )
+
+        try:
+            model = cls(**{k: v for k, v in own["parameters"].items() if k not in _DROPPED})
+            model._validate_params()
+            model.classes_ = np.array(own["classes"], dtype=np.dtype(own["classes_dtype"]))
+            model.n_iter_ = len(own["history"]["loss"])
+            if model._plain_labels() != own["classes"]:
+                raise ValueError(f"{own['classes']!r} are not labels of {model.classes_.dtype}.")
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{METADATA} in {os.fspath(folder)!r} is not that of a filter: {error}. "
+                "Copy the folder again from its source, or save the model again."
+            ) from error
+
+        model.history_ = own["history"]
+        model.training_record_ = own["training_record"]
+        model._state = state
+        if own["fingerprint"] != model.fingerprint_:
+            raise ValueError(
+                f"{os.fspath(folder)!r} is not the filter that was saved: its weights, classes or "
+                "tokenizer have changed since. Copy the folder again from its source."
+            )
+        return model
+
+    def _plain_labels(self) -> list[Any]:
+        labels = self.classes_.tolist()
+        if not {type(label) for label in labels} <= {str, int, float, bool}:
+            raise TypeError(
+                "Labels are saved as JSON, so that they must be str, int, float or bool; got "
+                f"{type(labels[0]).__name__} ({labels[0]!r})."
+            )
+        return labels
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

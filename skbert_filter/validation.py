@@ -59,23 +59,22 @@ def check_texts(X: Any, *, name: str = "X") -> list[str]:
     Parameters
     ----------
     X : container of str
-        A list or tuple, a NumPy array of shape (n_samples,) or (n_samples, 1), a
-        pandas or polars Series, an Arrow array, or a one-column table of one of
-        these libraries. It may be empty, and so may each text.
+        A list or tuple, a NumPy array of shape (n_samples,) or (n_samples, 1), a pandas or polars
+        Series, an Arrow array, or a one-column table of one of these libraries. It may be empty,
+        and so may each text.
     name : str, default="X"
         What messages call the input.
 
     Returns
     -------
     texts : list of str
-        A new list; instances of subclasses such as `numpy.str_` become plain str.
+        Instances of subclasses such as `numpy.str_` become plain str.
 
     Raises
     ------
-    TypeError
-        If `X` is not such a container, or a row is not a str. The row is named, counted from 0.
-    ValueError
-        If a row is missing, or `X` does not have exactly one column.
+    TypeError, ValueError
+        If `X` is not such a container of one column, or a row is missing or not a str. The row is
+        named, counted from 0.
 
     Examples
     --------
@@ -141,22 +140,6 @@ def check_labels(y: Any, n_samples: int, *, name: str = "y", of: str = "X") -> n
     return labels
 
 
-def class_weight_by_number(class_weight: Any, classes: np.ndarray) -> Any:
-    """Return class weights by integer code, as classes are encoded, in place of label."""
-    if not isinstance(class_weight, dict):
-        return class_weight
-
-    labels = classes.tolist()
-    by_number = {i: class_weight[label] for i, label in enumerate(labels) if label in class_weight}
-    # A fold may lack a class that has a weight; a class without one has a weight of 1.
-    if len(by_number) < min(len(labels), len(class_weight)):
-        raise ValueError(
-            f"class_weight has weights for {short_repr(list(class_weight))}, but the labels are "
-            f"{short_repr(labels)}. Name the labels as they are in y."
-        )
-    return by_number
-
-
 def _plain_labels(labels: np.ndarray, name: str) -> np.ndarray:
     """Return labels as plain str, int, bool or float, or refuse them."""
     kind = pd.api.types.infer_dtype(labels, skipna=False)
@@ -218,7 +201,7 @@ def _as_list(X: Any, name: str) -> list[Any]:
         raise TypeError(
             f"{name} is a {type(X).__name__}, which can be read only once and has no length. "
             f"Pass list({name}), or work in chunks "
-            '(docs: guide_running, "I have ten million rows"):\n'
+            '(docs: files, "My folder is 50 GB"):\n'
             f"    rows = iter({name})\n"
             f"    while chunk := list(itertools.islice(rows, 100_000)):\n"
             f"        model.predict(chunk)"

@@ -8,14 +8,13 @@ import pytest
 from scipy.stats import t as student_t
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.dummy import DummyClassifier
-from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import RidgeClassifier
 from sklearn.model_selection import KFold, cross_validate
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline
 
-from skbert_filter import DedupStratifiedKFold, SmallBertTextFilter
+from skbert_filter import DedupStratifiedKFold
 from skbert_filter.datasets import make_website_snippets
 from skbert_filter.inspection import WordCountRule, compare, evaluate
 
@@ -196,71 +195,9 @@ def test_of_an_error_less_is_better(website):
 def test_a_score_that_a_classifier_lacks_is_not_compared(coins):
     X, y = coins
     ridge = make_pipeline(CountVectorizer(), RidgeClassifier())
-    vote = VotingClassifier([("ridge", ridge), ("words", words())])
-    comparison = compare({"words": words(), "ridge": ridge, "vote": vote}, X, y, n_repeats=1)
-    assert comparison.sentences("brier") == [
-        "ridge against words: no Brier to compare.",
-        "vote against words: no Brier to compare.",
-    ]
+    comparison = compare({"words": words(), "ridge": ridge}, X, y, n_repeats=1)
+    assert comparison.sentences("brier") == ["ridge against words: no Brier to compare."]
     assert np.isnan(comparison.differences("brier")["p_holm"]).all()
-
-
-class Says(Coin):
-    """A Coin that gives probabilities, sure where it is right."""
-
-    def predict_proba(self, X):
-        label = np.array([text.split()[0] for text in X], dtype=int)
-        predicted = self.predict(X)
-        p = np.where(predicted == label, 0.95, 0.55)
-        ones = np.where(predicted == 1, p, 1 - p)
-        return np.column_stack([1 - ones, ones])
-
-
-def test_it_is_told_whether_an_ensemble_pays(coins):
-    X, y = coins
-    first, second = Says(0.8, 1), Says(0.8, 2)
-    models = {
-        "first": first,
-        "second": second,
-        "vote": VotingClassifier([("a", first), ("b", second)], voting="soft"),
-        "twice": VotingClassifier([("a", first), ("b", first)], voting="soft"),
-    }
-    comparison = compare(models, X, y, n_repeats=2)
-    pays, twice = comparison.sentences()[-2:]
-    best = comparison.to_frame()["accuracy"][["first", "second"]].idxmax()
-    assert comparison.ensembles == ("vote", "twice")
-    assert pays.startswith("vote pays: +0.1")
-    assert f"against the best single classifier, {best}, for " in pays
-    assert "better than each single one by more than chance (p " in pays
-    assert twice.startswith("twice does not pay: ")
-    assert not any(" pay" in line for line in compare({"vote": models["vote"]}, X, y).sentences())
-
-
-def test_a_gain_that_may_be_chance_may_pay(coins):
-    X, y = coins
-    models = {
-        "single": Says(0.8, 1),
-        "vote": VotingClassifier([("a", Says(0.81, 3)), ("b", Says(0.05, 3))], voting="soft"),
-    }
-    comparison = compare(models, X, y, n_repeats=1)
-    assert comparison.to_frame()["accuracy"].diff().iloc[1] > 0
-    assert comparison.sentences()[-1].startswith("vote may pay: +0.")
-    assert "no more than chance (p = ." in comparison.sentences()[-1]
-
-
-def test_ensembles_of_a_filter_and_words_are_compared(one_epoch, snippets):
-    X, y = snippets
-    model = SmallBertTextFilter(**one_epoch)
-    members = [("filter", model), ("words", words())]
-    models = {
-        "words": words(),
-        "vote": VotingClassifier(members, voting="soft"),
-        "stack": StackingClassifier(members, cv=2),
-    }
-    comparison = compare(models, X, y, cv=2, n_repeats=1)
-    assert comparison.ensembles == ("vote", "stack")
-    assert comparison.folds[["accuracy", "brier"]].notna().all(axis=None)
-    assert sum(" pay" in line for line in comparison.sentences()) == 2
 
 
 def test_any_scoring_of_scikit_learn_is_more_is_better(website):

@@ -9,25 +9,17 @@ import numpy as np
 import pytest
 from notebooks import run_notebook
 from sklearn.base import BaseEstimator
-from sklearn.calibration import calibration_curve
-from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
 
-from skbert_filter import SmallBertTextFilter, duplicate_report
+from skbert_filter import duplicate_report
 from skbert_filter.datasets import make_website_snippets
 from skbert_filter.inspection import (
-    DedupLearningCurveDisplay,
     DistinctiveTermsDisplay,
     DuplicateFrequencyDisplay,
-    ReliabilityDisplay,
     ScoreDistributionDisplay,
     TextLengthDisplay,
-    TrainingHistoryDisplay,
     WordCountRule,
     distinctive_terms,
-    expected_calibration_error,
     tfidf_baseline,
 )
 from skbert_filter.inspection.displays.shared import STYLES
@@ -149,8 +141,8 @@ def test_dollar_signs_are_no_mathematics():
 
 def test_frequencies_are_those_of_the_report():
     X = ["a"] * 50 + ["b"] * 20 + ["c"] * 20 + ["d", "e", "f", "g", "h", "i", "j", "k", "l", "m"]
-    display = DuplicateFrequencyDisplay.from_texts(X)
     report = duplicate_report(X)
+    display = DuplicateFrequencyDisplay.from_report(report)
 
     # From each rank on, to the next.
     assert display.line_.get_drawstyle() == "steps-post"
@@ -161,73 +153,22 @@ def test_frequencies_are_those_of_the_report():
     assert display.coverage_line_.get_xydata()[-1].tolist() == [13, 1]
     assert display.ax_.get_xscale() == display.ax_.get_yscale() == "log"
     assert display.coverage_ax_.get_yscale() == "linear"
-    same = DuplicateFrequencyDisplay.from_report(report)
-    assert same.line_.get_xydata().tolist() == display.line_.get_xydata().tolist()
 
 
 def test_frequencies_are_counted_by_key():
-    display = DuplicateFrequencyDisplay.from_texts(["Go", "GO", "Stop"], key="casefold")
+    display = DuplicateFrequencyDisplay.from_report(
+        duplicate_report(["Go", "GO", "Stop"], key="casefold")
+    )
 
     assert display.frequencies["occurrences"].tolist() == [2, 1]
 
 
-def test_the_history_of_a_filter(binary):
-    display = TrainingHistoryDisplay.from_estimator(binary)
-
-    assert list(display.axes_) == ["loss", "accuracy", "learning_rate"]
-    training, apart, best = display.axes_["loss"].lines
-    epochs = list(range(1, binary.n_iter_ + 1))
-    assert training.get_xdata().tolist() == epochs
-    assert list(training.get_ydata()) == binary.history_["loss"]
-    assert list(apart.get_ydata()) == binary.history_["val_loss"]
-    assert best.get_xdata() == [binary.training_record_["best_epoch"]] * 2
-    names = ["training texts", "held-out texts"]
-    assert legend_of(display.axes_["loss"]) == [*names, f"best epoch: {best.get_xdata()[0]}"]
-    assert display.axes_["learning_rate"].get_ylabel() == "learning rate"
-
-
-def test_a_history_needs_a_fit():
-    with pytest.raises(NotFittedError, match="SmallBertTextFilter instance is not fitted"):
-        TrainingHistoryDisplay.from_estimator(SmallBertTextFilter())
-
-
-def test_reliability_before_and_after_the_inverse_link(binary, snippets):
-    X, y = snippets
-    display = ReliabilityDisplay.from_estimator(binary, X, y, n_bins=4)
-
-    happened = np.array(y) == "keep"
-    after = binary.predict_proba(X)[:, 1]
-    assert list(display.lines_) == ["before: sigmoid", "after: posterior"]
-    prob_true, prob_pred = calibration_curve(happened, after, n_bins=4, strategy="quantile")
-    assert display.lines_["after: posterior"].get_xdata() == pytest.approx(prob_pred)
-    assert display.lines_["after: posterior"].get_ydata() == pytest.approx(prob_true)
-    before = 1 / (1 + np.exp(-binary.decision_function(X)))
-    assert display.errors == pytest.approx(
-        {
-            "before: sigmoid": expected_calibration_error(happened, before),
-            "after: posterior": expected_calibration_error(happened, after),
-        },
-        abs=1e-6,
-    )
-    assert display.ax_.get_xlabel() == "probability given to label keep"
-
-
-def test_reliability_of_any_classifier(tfidf, website):
-    display = ReliabilityDisplay.from_estimator(tfidf, *website, name="TF-IDF")
-
-    assert list(display.lines_) == ["TF-IDF"]
-    assert legend_of(display.ax_) == ["perfect", f"TF-IDF (ECE {display.errors['TF-IDF']:.3f})"]
-
-
 def test_one_of_three_classes_against_the_others(ternary, three_kinds):
     X, y = three_kinds
-    reliability = ReliabilityDisplay.from_estimator(ternary, X, y, pos_label=2)
     scores = ScoreDistributionDisplay.from_estimator(ternary, X, y, pos_label=2)
 
     column = ternary.classes_.tolist().index(2)
     after = ternary.predict_proba(X)[:, column]
-    error = expected_calibration_error(np.array(y) == 2, after)
-    assert reliability.errors["after: posterior"] == pytest.approx(error)
     assert sorted(scores.y_prob) == pytest.approx(sorted(after))
     assert list(scores.kept) == [-7, 0, 2]
 
@@ -262,7 +203,9 @@ def test_of_many_classes_the_largest_are_shown_and_the_others_told():
     assert sum(lengths.stairs_[-1].get_data().values) == pytest.approx(1)
 
     probabilities = [0.7 if label in "cg" else 0.1 for label in labels]
-    scores = ScoreDistributionDisplay.from_predictions(labels, probabilities, pos_label="c")
+    scores = ScoreDistributionDisplay(
+        np.array(labels), np.array(probabilities), pos_label="c"
+    ).plot()
     assert legend_of(scores.ax_)[2] == "label c: 100.0% of 2 kept"
     assert legend_of(scores.ax_)[-1] == "3 other labels: 25.0% of 12 kept"
     assert len(scores.kept) == 8
@@ -272,60 +215,12 @@ def test_of_many_classes_the_largest_are_shown_and_the_others_told():
     assert "6 of 8 labels" in terms.ax_.get_xlabel()
 
 
-def test_a_learning_curve_counts_distinct_texts(website):
-    X, y = website
-    once = DedupLearningCurveDisplay.from_estimator(WordCountRule(), X, y, cv=3, random_state=0)
-    twice = DedupLearningCurveDisplay.from_estimator(
-        WordCountRule(), [*X, *X], [*y, *y], cv=3, random_state=0
-    )
-
-    assert once.train_sizes.tolist() == twice.train_sizes.tolist()
-    assert np.array_equal(once.test_scores, twice.test_scores)
-    points = once.errorbar_.lines[0]
-    assert points.get_xdata().tolist() == once.train_sizes.tolist()
-    assert points.get_ydata() == pytest.approx(once.test_scores.mean(axis=1))
-    assert once.ax_.get_xlabel() == "distinct texts with a label"
-
-
-def test_a_learning_curve_gives_no_credit_for_memory():
-    rng = np.random.default_rng(0)
-    words = [f"word{i}" for i in range(200)]
-    X, y = [*words, *map(str.upper, words)], [*rng.integers(2, size=200)] * 2
-    memory = make_pipeline(CountVectorizer(lowercase=True), KNeighborsClassifier(1))
-
-    def best(key):
-        display = DedupLearningCurveDisplay.from_estimator(
-            memory, X, y, key=key, train_sizes=[1.0], random_state=0
-        )
-        return display.test_scores.mean()
-
-    assert best("exact") > 0.8
-    assert best("casefold") < 0.6
-
-
-def test_learning_curves_share_axes_in_different_styles():
-    first = DedupLearningCurveDisplay(np.array([10, 100]), np.array([[0.5], [0.6]]), name="A")
-    ax = first.plot().ax_
-    second = DedupLearningCurveDisplay(np.array([10, 100]), np.array([[0.7], [0.8]])).plot(
-        ax, name="B"
-    )
-
-    lines = [display.errorbar_.lines[0] for display in (first, second)]
-    assert second.figure_ is first.figure_
-    assert len({line.get_linestyle() for line in lines}) == 2
-    assert legend_of(ax) == ["A", "B"]
-
-
 def all_displays(ax_of, classifier, X, y):
-    history = {"loss": [0.2, 0.1], "val_loss": [0.2, 0.15], "learning_rate": [1e-3, 0.0]}
     return [
         TextLengthDisplay.from_texts(X, y, ax=ax_of()),
         DistinctiveTermsDisplay.from_texts(X, y, ax=ax_of()),
-        DuplicateFrequencyDisplay.from_texts(X, ax=ax_of()),
-        TrainingHistoryDisplay(history, best_epoch=2).plot(ax_of()),
-        ReliabilityDisplay.from_estimator(classifier, X, y, ax=ax_of()),
+        DuplicateFrequencyDisplay.from_report(duplicate_report(X), ax=ax_of()),
         ScoreDistributionDisplay.from_estimator(classifier, X, y, ax=ax_of()),
-        DedupLearningCurveDisplay.from_estimator(WordCountRule(), X, y, cv=3, ax=ax_of()),
     ]
 
 
@@ -363,14 +258,10 @@ def test_classes_of_any_number_and_name_leave_room_for_the_plot(n_classes, name)
     y = np.repeat(names, 9)
     X = [f"tea pot {i} " + "of cast iron " * (i % 7) for i in range(len(y))]
     model = Draws(np.sort(names))
-    history = {"loss": [0.2, 0.1], names[0]: [1.0, 0.5], "learning_rate": [1e-3, 0.0]}
     displays = [
         TextLengthDisplay.from_texts(X, y),
         DistinctiveTermsDisplay.from_texts(X, y, n_terms=3),
-        ReliabilityDisplay.from_estimator(model, X, y, pos_label=names[1], name=names[0]),
         ScoreDistributionDisplay.from_estimator(model, X, y, pos_label=names[1]),
-        DedupLearningCurveDisplay(np.array([10, 2000]), np.eye(2), name=names[0]).plot(),
-        TrainingHistoryDisplay(history, best_epoch=1).plot(),
     ]
     for display in displays:
         display.figure_.draw_without_rendering()  # without a warning of matplotlib
@@ -378,7 +269,7 @@ def test_classes_of_any_number_and_name_leave_room_for_the_plot(n_classes, name)
         assert drawn.x0 >= 0
         assert drawn.x1 <= 3.3
         assert display.ax_.get_position().width * 3.3 > 1.4
-    assert len(legend_of(displays[3].ax_)) == min(n_classes, 6)
+    assert len(legend_of(displays[2].ax_)) == min(n_classes, 6)
 
 
 def test_labels_that_are_cut_alike_stay_apart():
@@ -394,7 +285,7 @@ def test_bool_labels_are_drawn():
 
 @pytest.mark.parametrize("X", [["a"], ["a"] * 50, ["a", "b", "c"], ["a", "a", "b"]])
 def test_frequencies_have_no_rank_below_1(X):
-    display = DuplicateFrequencyDisplay.from_texts(X)
+    display = DuplicateFrequencyDisplay.from_report(duplicate_report(X))
     display.figure_.draw_without_rendering()
     for axis in (display.ax_.xaxis, display.ax_.yaxis):
         ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
@@ -410,7 +301,7 @@ def test_a_threshold_beyond_most_texts_is_inside_the_plot():
 
 
 def test_all_draw_on_axes_that_are_given(tfidf, website):
-    figure, axes = plt.subplots(7)
+    figure, axes = plt.subplots(4)
     given = iter(axes)
     displays = all_displays(lambda: next(given), tfidf, *website)
 
@@ -432,34 +323,21 @@ def test_no_two_styles_differ_by_colour_only():
             "All texts have the label 1. Pass texts of two classes",
         ),
         (lambda: distinctive_terms(TEXTS, LABELS, prior_size=0), "prior_size is 0. It must be"),
-        (lambda: DuplicateFrequencyDisplay.from_texts([]), "There are 0 rows: nothing repeats"),
         (
-            lambda: ReliabilityDisplay.from_predictions(["a", "b", "c"], [0.1, 0.2, 0.3]),
-            r"There are 3 classes, \['a', 'b', 'c'\]. Name the one to show",
+            lambda: DuplicateFrequencyDisplay.from_report(duplicate_report([])),
+            "There are 0 rows: nothing repeats",
         ),
         (
-            lambda: ScoreDistributionDisplay.from_predictions([0, 1], [0.1, 0.2], pos_label=2),
+            lambda: ScoreDistributionDisplay.from_estimator(
+                Draws(np.arange(3)), ["a", "b"], [0, 1]
+            ),
+            r"There are 3 classes, \[0, 1, 2\]. Name the one to show",
+        ),
+        (
+            lambda: ScoreDistributionDisplay.from_estimator(
+                Draws(np.arange(2)), ["a", "b"], [0, 1], pos_label=2
+            ),
             r"pos_label is 2, which is not one of the classes \[0, 1\]",
-        ),
-        (
-            lambda: ScoreDistributionDisplay.from_predictions([0, 1, 1], [0.1, 0.2]),
-            "y_true has 3 labels, but y_prob has 2 rows",
-        ),
-        (
-            lambda: ReliabilityDisplay.from_predictions([0, 1, 1], [0.1, 0.2]),
-            "inconsistent numbers of samples",
-        ),
-        (
-            lambda: ReliabilityDisplay.from_predictions([0, 1], {n: [0, 1] for n in range(7)}),
-            "There are 7 curves, of which a plot can show 6",
-        ),
-        (
-            lambda: TrainingHistoryDisplay({"loss": [1]}).plot(plt.axes((0, 0, 1, 1))),
-            "ax is not part of a grid. Pass axes made by",
-        ),
-        (
-            lambda: DedupLearningCurveDisplay.from_estimator(WordCountRule(), TEXTS, LABELS),
-            r"Class 0 has too few distinct texts \(3\)",
         ),
     ],
 )
@@ -473,8 +351,8 @@ def test_without_matplotlib_the_error_names_it_and_the_numbers_are_there(monkeyp
 
     with pytest.raises(ImportError, match=r"TextLengthDisplay.from_texts requires matplotlib"):
         TextLengthDisplay.from_texts(TEXTS, LABELS)
-    with pytest.raises(ImportError, match=r"TrainingHistoryDisplay.plot requires matplotlib"):
-        TrainingHistoryDisplay({"loss": [0.1]}).plot()
+    with pytest.raises(ImportError, match=r"ScoreDistributionDisplay.plot requires matplotlib"):
+        ScoreDistributionDisplay(np.array([0, 1]), np.array([0.1, 0.9]), pos_label=1).plot()
     assert not distinctive_terms(TEXTS, LABELS).empty
 
 
@@ -508,9 +386,9 @@ def test_a_backend_that_the_first_plot_loads_keeps_its_settings(tmp_path):
 def test_every_plot_of_a_notebook_is_shown(tmp_path):
     cells = [
         "from matplotlib import pyplot as plt\n"
-        "from skbert_filter.inspection import TextLengthDisplay, DuplicateFrequencyDisplay\n"
+        "from skbert_filter.inspection import TextLengthDisplay\n"
         "display = TextLengthDisplay.from_texts(['Menu', 'We sell tea'], [0, 1])",
-        "display = DuplicateFrequencyDisplay.from_texts(['Menu', 'Menu', 'We sell tea'])",
+        "display = TextLengthDisplay.from_texts(['Menu', 'We sell more tea'], [0, 1])",
         "plt.plot([1, 2])",
         "display.figure_",
     ]

@@ -70,20 +70,15 @@ def test_multiclass_scores_equal_hand_calculation():
     assert result.log_loss == pytest.approx(-np.log([0.7, 0.5, 0.3, 0.6]).mean())
 
 
-def test_a_repeated_text_is_one_piece_of_evidence_unless_rows_are_to_count():
+def test_a_repeated_text_is_one_piece_of_evidence():
     X, y = ["0.9"] * 8 + ["0.2", "0.6"], [1] * 8 + [0, 0]
-    once, rows = (evaluate(Oracle([0, 1]), X, y, duplicates=kind) for kind in ("drop", "keep"))
+    once = evaluate(Oracle([0, 1]), X, y)
 
-    assert (once.n_rows, once.n_distinct) == (rows.n_rows, rows.n_distinct) == (10, 3)
-    assert (once.accuracy, rows.accuracy) == (pytest.approx(2 / 3), pytest.approx(9 / 10))
+    assert (once.n_rows, once.n_distinct) == (10, 3)
+    assert once.accuracy == pytest.approx(2 / 3)
     assert once.brier == pytest.approx((0.01 + 0.04 + 0.36) / 3)
-    assert rows.brier == pytest.approx((8 * 0.01 + 0.04 + 0.36) / 10)
-    # Ten rows, but as certain as 10²/(8² + 1 + 1) texts: wider than that of ten.
-    assert (rows.accuracy_low, rows.accuracy_high) == pytest.approx((0.2300, 0.9963), abs=1e-4)
     assert once.confusion.loc[1, 1] == 1
-    assert rows.confusion.loc[1, 1] == 8
     assert "3 distinct texts, each counted once (10 rows)" in str(once)
-    assert "10 rows (3 distinct texts)" in str(rows)
 
 
 def test_texts_with_several_labels_have_the_most_frequent_one_or_are_left_out():
@@ -289,23 +284,15 @@ def test_baselines_learn_each_distinct_text_once_unless_rows_are_to_count():
         def predict(self, X):
             return np.full(len(X), "keep", dtype=object)
 
-    briers = [
-        evaluate(
-            Frequent.fit(X_train, y_train),
-            X_test,
-            y_test,
-            X_train=X_train,
-            y_train=y_train,
-            baselines={"frequent": MostFrequent()},
-            duplicates=kind,
-        )
-        .baselines[0]
-        .brier
-        for kind in ("drop", "keep")
-        for Frequent in [MostFrequent()]
-    ]
-    expected = [((1 / n) ** 2 + (1 - 1 / n) ** 2) / 2 for n in (5, 13)]
-    assert briers == pytest.approx(expected)
+    result = evaluate(
+        MostFrequent().fit(X_train, y_train),
+        X_test,
+        y_test,
+        X_train=X_train,
+        y_train=y_train,
+        baselines={"frequent": MostFrequent()},
+    )
+    assert result.baselines[0].brier == pytest.approx(((1 / 5) ** 2 + (1 - 1 / 5) ** 2) / 2)
 
 
 def test_leaked_texts_are_counted_and_the_score_without_them_is_given():
@@ -359,7 +346,6 @@ def test_a_filter_is_evaluated_beside_its_baselines(binary, snippets):
         (["0.2", "0.4"], [0, 7], {}, r"Oracle was not fitted on: \[7\]\. It knows \[0, 1\]"),
         (["0.2"], [0, 1], {}, "y_test has 2 labels, but X_test has 1 row"),
         (["0.2"], [0], {"y_train": [0]}, "y_train is given without X_train"),
-        (["0.2"], [0], {"duplicates": "weight"}, "duplicates is 'weight'. It must be 'drop' or"),
         (["0.2"], [0], {"n_errors": -1}, "n_errors == -1, must be >= 0"),
         (
             ["0.2"],

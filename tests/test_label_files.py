@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from skbert_filter.inspection import WordCountRule
+from skbert_filter.labelling.corrections import correct_labels
 from skbert_filter.labelling.files import (
-    correct_labels,
     list_next_to_label,
     list_suspects,
     report_duplicates,
@@ -219,6 +219,7 @@ def test_json_lines_are_corrected_where_a_label_changes(tmp_path, monkeypatch, e
     monkeypatch.chdir(tmp_path)
     rows = zip(TEXTS, KEEP, strict=True)
     lines = [json.dumps({"text": t, "label": k, "id": [i]}) for i, (t, k) in enumerate(rows)]
+    lines.append('{"text": "without a label"}')
     with pa.output_stream(f"a.jsonl{end}") as stream:
         stream.write("\n".join(lines).encode())
     table = list_suspects(f"a.jsonl{end}", "suspects.parquet", estimator=WordCountRule())
@@ -243,7 +244,9 @@ def test_a_delimiter_is_taken_where_none_can_be_found(tmp_path, monkeypatch):
     assert report_leakage("a.csv", "a.csv", **named).test_distinct == 20
     list_suspects("a.csv", "suspects.csv", estimator=WordCountRule(), **named)
     assert correct_labels("a.csv", "suspects.csv", "c.csv", **named) == 0
-    assert pd.read_csv("c.csv")["label"].tolist() == KEEP
+    assert pd.read_csv("c.csv", sep="~")["label"].tolist() == KEEP
+    assert correct_labels("a.csv", "suspects.csv", "c.tsv", **named) == 0
+    assert pd.read_csv("c.tsv", sep="\t")["label"].tolist() == KEEP
     with pytest.raises(ValueError, match="delimiter='~~' cannot stand between values"):
         report_duplicates("a.csv", delimiter="~~")
 

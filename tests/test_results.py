@@ -65,26 +65,10 @@ def test_labels_of_several_outputs():
     assert back.tolist() == labels.tolist()
 
 
-def test_a_list_with_an_array_for_each_row_is_refused():
-    with pytest.raises(TypeError, match=r"transform .* returned a builtins.list"):
-        to_bytes([np.zeros(2), np.ones(2)], "transform")
-
-
-def test_a_list_with_an_array_for_each_output():
-    outputs = [np.eye(3), np.arange(3, dtype=np.int8), np.array(["a", "b", "c"])]
-    back = from_bytes(*to_bytes(outputs, "predict_proba"))
-    for array, output in zip(back, outputs, strict=True):
-        np.testing.assert_array_equal(array, output, strict=True)
-
-
-COLUMNS = {"a": [1, 2, 3], "b": [0.5, np.nan, 1.5], "c": [True, False, True]}
-
-
-def test_tables():
-    frame = pd.DataFrame(COLUMNS).astype({"a": np.int8})
-    pd.testing.assert_frame_equal(from_bytes(*to_bytes(frame, "transform")), frame)
-    table = pl.DataFrame(COLUMNS).cast({"a": pl.UInt8})
-    assert table.equals(from_bytes(*to_bytes(table, "transform")))
+@pytest.mark.parametrize("method", ["transform", "predict_proba"])
+def test_a_list_of_arrays_is_refused(method):
+    with pytest.raises(TypeError, match=rf"{method} .* returned a builtins.list"):
+        to_bytes([np.zeros(2), np.ones(2)], method)
 
 
 @pytest.mark.parametrize(
@@ -92,18 +76,12 @@ def test_tables():
     [
         csr_array(np.eye(3)),
         np.array([1, "a", None], dtype=object),
-        pl.DataFrame({"a": [1.0, None, 3.0]}),
+        pl.DataFrame({"a": [1.0, 3.0]}),
         pa.table({"a": [1, 2, 3]}),
         [1, 2, 3],
         ["a", "b", "c"],
         pd.Series([1, 2, 3]),
-        pd.DataFrame({"a": ["x", "y", "z"]}),
-        pd.DataFrame({"a": pd.array([1, None, 3], dtype="Int64")}),
-        pd.DataFrame({0: [1, 2, 3]}),
-        pd.DataFrame([[1, 2]], columns=["a", "a"]),
-        pd.DataFrame(index=range(3)),
-        pl.DataFrame({"a": [1, None, 3]}),
-        pl.DataFrame({"a": [[1], [2], [3]]}),
+        pd.DataFrame({"a": [1, 2, 3]}),
     ],
     ids=lambda result: f"{type(result).__module__}.{type(result).__name__}",
 )
@@ -114,9 +92,6 @@ def test_what_bytes_cannot_hold_is_refused(result):
         to_bytes(result, "transform")
 
 
-def test_a_layout_cannot_name_a_module_to_import(tmp_path, monkeypatch):
-    (tmp_path / "trap.py").write_text("raise SystemExit('imported')")
-    monkeypatch.syspath_prepend(tmp_path)
-    layout, values = to_bytes(pd.DataFrame({"a": [1]}), "transform")
-    with pytest.raises(ValueError, match=r"result of type .trap., .* Name another file"):
-        from_bytes(layout.replace("pandas", "trap"), values)
+def test_a_layout_of_another_version_is_refused():
+    with pytest.raises(ValueError, match=r"result of type .pandas., .* Name another file"):
+        from_bytes('{"type": "pandas", "parts": []}', [b""])

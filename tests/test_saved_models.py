@@ -113,7 +113,7 @@ def test_the_filter_is_chosen_unless_another_is_better_by_more_than_chance(snipp
     assert choice.chosen == "bert"
     assert choice.test.p_value > 0.05 or choice.scores.accuracy.idxmax() == "bert"
     assert list(choice.scores.index) == ["bert", "tfidf", "vote"]
-    assert str(choice).startswith("Chosen: the filter, ")
+    assert str(choice).startswith("Chosen: SmallBertTextFilter, ")
 
     poor = {"bert": NoBetterThanChance(epochs=1, random_state=0), "tfidf": tfidf_shape_baseline()}
     choice = choose_model(poor, texts, y, random_state=0)

@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom, ttest_rel
 
-from skbert_filter.inspection import corrected_ttest, holm, mcnemar_test
-from skbert_filter.inspection.significance import p_text
+from skbert_filter.inspection.significance import corrected_ttest, holm, mcnemar_test, p_text
 
 
 def right(only_first, only_second, both=3, neither=2):

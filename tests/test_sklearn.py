@@ -40,7 +40,8 @@ from skbert_filter import (
     SmallBertTextFilter,
 )
 from skbert_filter.inspection import WordCountRule, tfidf_baseline
-from skbert_filter.testing import parametrize_with_text_checks, text_checks_generator
+from skbert_filter.testing import parametrize_with_text_checks
+from skbert_filter.testing.runner import text_checks_generator
 
 TWO_FOLDS = DedupStratifiedKFold(2, shuffle=True, random_state=0)
 

@@ -24,7 +24,7 @@ from sklearn.svm import LinearSVC
 
 from skbert_filter import DedupPredictor, DedupStratifiedKFold, duplicate_report
 from skbert_filter.datasets import make_website_snippets
-from skbert_filter.inspection import DedupLearningCurveDisplay, compare
+from skbert_filter.inspection import compare
 from skbert_filter.inspection.baselines import WordCountRule
 from skbert_filter.inspection.suspects import apply_corrections, out_of_fold, suspect_labels
 
@@ -289,7 +289,6 @@ def test_what_cannot_be_judged_is_refused(arguments, error, message):
         suspect_labels,
         out_of_fold,
         lambda model, *args, **kwargs: compare({"known": model}, *args, **kwargs),
-        DedupLearningCurveDisplay.from_estimator,
     ],
 )
 def test_a_classifier_that_is_not_fitted_again_is_no_judge(judge, wrap):

@@ -19,11 +19,8 @@ from sklearn.svm import LinearSVC
 from sklearn.utils.extmath import softmax
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from skbert_filter.testing import (
-    check_text_classifier,
-    parametrize_with_text_checks,
-    text_checks_generator,
-)
+from skbert_filter.testing import check_text_classifier, parametrize_with_text_checks
+from skbert_filter.testing.runner import text_checks_generator
 from skbert_filter.testing.subject import CHECKS
 from skbert_filter.validation import check_labels, check_texts
 

@@ -2,13 +2,16 @@
 Can I trust the probabilities?
 ==============================
 
-The focal loss with label smoothing makes a model more cautious than its data: of the texts that it
-scores 0.8, more than 80 % are useful. The inverse of the loss mends that, without any data.
+The focal loss makes a model more cautious than its data: of the texts that it scores 0.8, more than
+80 % are useful. The inverse of the loss corrects that, without any data.
 """
+
+from scipy.special import expit
+from sklearn.calibration import CalibrationDisplay
 
 from skbert_filter import SmallBertTextFilter, dedup_train_test_split
 from skbert_filter.datasets import make_website_snippets
-from skbert_filter.inspection import ReliabilityDisplay
+from skbert_filter.inspection import expected_calibration_error
 
 X, y = make_website_snippets(5600, random_state=0)
 X_train, X_test, y_train, y_test = dedup_train_test_split(X, y, test_size=0.4, random_state=0)
@@ -24,21 +27,29 @@ model = SmallBertTextFilter(
 
 # %%
 # Each mark is a tenth of the held-out texts: the probability that they were given, and how many of
-# them are useful. On the grey line the two agree. ECE, the expected calibration error, is their
-# mean distance.
+# them are useful.
 
-display = ReliabilityDisplay.from_estimator(model, X_test, y_test)
+probabilities = {
+    "before: sigmoid": expit(model.decision_function(X_test)),
+    "after: posterior": model.predict_proba(X_test)[:, 1],
+}
+ax = None
+for name, given in probabilities.items():
+    ax = CalibrationDisplay.from_predictions(
+        y_test, given, n_bins=10, strategy="quantile", name=name, ax=ax
+    ).ax_
 
 # %%
-# **Conclusion.** The raw scores ("sigmoid") huddle in the middle. ``predict_proba`` gives the
-# corrected ones ("posterior") by default, which are much nearer to what comes true:
+# **Conclusion.** ``predict_proba`` gives the corrected probabilities ("posterior"), which are much
+# nearer to what comes true:
 
-for name, error in display.errors.items():
+errors = {name: expected_calibration_error(y_test, p) for name, p in probabilities.items()}
+for name, error in errors.items():
     print(f"{name}: expected calibration error {error:.3f}")
 # sphinx_gallery_start_ignore
-assert display.errors["after: posterior"] < 0.6 * display.errors["before: sigmoid"]
+assert errors["after: posterior"] < 0.6 * errors["before: sigmoid"]
 # sphinx_gallery_end_ignore
 
 # %%
-# The inverse is an increasing function, so neither the order of the texts nor the predicted class
-# changes; only a threshold other than one half then means what it says.
+# Neither the order of the texts nor the predicted class changes; a threshold other than one half
+# now means what it says.

@@ -48,11 +48,8 @@ _PARTS = ("embeddings.", "encoder.", "pooler.")
 _BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
 _FLOATS = ("F16", "BF16", "F32", "F64")
 
-# What the metadata of a saved model hold, and those of a filter besides.
-_FIELDS: dict[str, Callable[[Any], bool]] = dict.fromkeys(
-    ("parameters", "history", "training_record"), lambda value: type(value) is dict
-)
-_FIELDS_OF_A_FILTER: dict[str, Callable[[Any], bool]] = {
+# What the metadata of a saved filter hold.
+_FIELDS: dict[str, Callable[[Any], bool]] = {
     "max_length": lambda value: type(value) is int and value >= 1,
     "gamma": lambda value: type(value) in (int, float) and 0 <= value < np.inf,
     "label_smoothing": lambda value: type(value) in (int, float) and 0 <= value < 1,
@@ -60,7 +57,9 @@ _FIELDS_OF_A_FILTER: dict[str, Callable[[Any], bool]] = {
     "classes": lambda value: type(value) is list,
     "classes_dtype": lambda value: type(value) is str,
     "fingerprint": lambda value: type(value) is str,
-    **_FIELDS,
+    **dict.fromkeys(
+        ("parameters", "history", "training_record"), lambda value: type(value) is dict
+    ),
 }
 
 
@@ -77,28 +76,12 @@ def load_checkpoint(
     folder = find_folder(source)
     if not folder.is_dir():
         folder = _downloaded(source, owner)
-    return _read_encoder(folder, os.fspath(source), owner)[0]
+    return _read_encoder(folder, os.fspath(source), owner)
 
 
 def bundled_checkpoint(name: str) -> PretrainedEncoder:
     """Load the encoder of a bundled filter, whatever the working directory holds."""
-    return _read_encoder(BUNDLED[name], name, f"checkpoint={name!r}")[0]
-
-
-def load_encoder(
-    folder: str | os.PathLike,
-) -> tuple[PretrainedEncoder, dict[str, np.ndarray], dict[str, Any]]:
-    """Load what `save_encoder` has written: encoder, head that guesses tokens, and metadata."""
-    path, owner = Path(folder), repr(os.fspath(folder))
-    if kind_of(path) != "encoder":
-        raise FileNotFoundError(
-            f"{owner} is not a folder written by save_pretrained of a SmallBertPretrainer. "
-            "Any BERT is passed to SmallBertTextFilter as checkpoint=."
-        )
-    encoder, masked_lm = _read_encoder(path, os.fspath(folder), owner)
-    metadata = read_json(path / METADATA)
-    _check_fields(path, metadata, _FIELDS)
-    return encoder, masked_lm, metadata
+    return _read_encoder(BUNDLED[name], name, f"checkpoint={name!r}")
 
 
 def load_filter(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
@@ -118,7 +101,12 @@ def load_filter(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
 
 def _read_filter(path: Path, owner: str) -> tuple[BertState, dict[str, Any]]:
     metadata = checked_metadata(path)
-    _check_fields(path, metadata, _FIELDS_OF_A_FILTER)
+    for name, is_valid in _FIELDS.items():
+        if name not in metadata:
+            raise ValueError(damaged(path, f"has no {name}, which a saved model has"))
+        if not is_valid(metadata[name]):
+            raise ValueError(damaged(path, f"has {name}={metadata[name]!r}, which is not valid"))
+
     config, architecture = _read_config(path, owner)
     names = config.get("id2label")
     if not isinstance(names, dict) or not 2 <= len(names) == len(metadata["classes"]):
@@ -151,20 +139,7 @@ def _read_filter(path: Path, owner: str) -> tuple[BertState, dict[str, Any]]:
     return state, metadata
 
 
-def _check_fields(
-    path: Path, metadata: Mapping[str, Any], fields: Mapping[str, Callable[[Any], bool]]
-) -> None:
-    for name, is_valid in fields.items():
-        if name not in metadata:
-            raise ValueError(damaged(path, f"has no {name}, which a saved model has"))
-        if not is_valid(metadata[name]):
-            raise ValueError(damaged(path, f"has {name}={metadata[name]!r}, which is not valid"))
-
-
-def _read_encoder(
-    folder: Path, source: str, owner: str
-) -> tuple[PretrainedEncoder, dict[str, np.ndarray]]:
-    """Return an encoder, and the head that guesses tokens if a pretrainer has saved it."""
+def _read_encoder(folder: Path, source: str, owner: str) -> PretrainedEncoder:
     if not (folder / "config.json").is_file():
         raise FileNotFoundError(
             f"{owner} has no config.json. Pass a folder written by save_pretrained of "
@@ -194,8 +169,7 @@ def _read_encoder(
     head = part("classifier.")
     if len(head.get("classifier.bias", ())) != 1:
         head = {}
-    encoder = PretrainedEncoder(architecture, part("bert."), tokenizer_json, source, head)
-    return encoder, part("cls.")
+    return PretrainedEncoder(architecture, part("bert."), tokenizer_json, source, head)
 
 
 def _downloaded(source: str | os.PathLike, owner: str) -> Path:
@@ -213,7 +187,7 @@ def _downloaded(source: str | os.PathLike, owner: str) -> Path:
             "'google/bert_uncased_L-2_H-128_A-2', was found in Hugging Face's cache or on its hub "
             f"({type(error).__name__}: {error}). Correct the path or the name; or, where the hub "
             f"can be reached, run `hf download {source} --local-dir FOLDER`, and pass that folder "
-            '(docs: guide_model, "Can it start from a BERT of Hugging Face?").'
+            '(docs: model, "Can it start from a BERT of Hugging Face?").'
         ) from error
 
 

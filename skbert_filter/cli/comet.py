@@ -46,8 +46,8 @@ def register(
         str | None,
         Option(
             metavar="VERSION",
-            help="Such as 1.2.0; or major, minor or patch, to count up.",
-            show_default="minor",
+            help="Such as 1.2.0.",
+            show_default="the highest, with its second number counted up",
         ),
     ] = None,
     tag: Annotated[list[str] | None, Option(metavar="TAG", help="A tag; may be repeated.")] = None,
@@ -66,9 +66,8 @@ def register(
     from skbert_filter.integrations.comet import register_folder
 
     run: dict[str, Any] = {"project_name": project, "offline": offline, "env_file": env_file}
-    registration = register_folder(model, name, version, tags=tag, status=status, **run, **_QUIET)
-    start = "After `comet upload` it is" if registration.archived else "Registered as"
-    print_line(f"{start} {registration.uri}")
+    uri = register_folder(model, name, version, tags=tag, status=status, **run, **_QUIET)
+    print_line(f"{'After `comet upload` it is' if offline else 'Registered as'} {uri}")
 
 
 def _quieten_comet() -> None:

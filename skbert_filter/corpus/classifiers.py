@@ -21,7 +21,7 @@ def load_classifier(model: Any, *, trust: bool = False) -> Any:
         `SmallBertTextFilter.save_pretrained`; ``registry://workspace/name:version`` of Comet's
         model registry; or a file written by joblib or pickle.
     trust : bool, default=False
-        Whether to load a pickle, as a file or registered: it runs the code that is in it.
+        Whether to load a file of joblib or pickle, which runs the code that is in it.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def load_classifier(model: Any, *, trust: bool = False) -> Any:
         if os.fspath(model).startswith("registry:"):
             from skbert_filter.integrations.comet import load_model
 
-            model = load_model(model, trust=trust)
+            model = load_model(model)
         else:
             model = _load(Path(model), trust=trust)
     return check_classifier(model, name)

@@ -34,31 +34,20 @@ def text_keys(texts: Sequence[str], key: Key = "exact") -> Sequence[str]:
     Parameters
     ----------
     texts : sequence of str
-        The texts.
     key : {"exact", "whitespace", "casefold"} or callable, default="exact"
-        "exact": the text itself.
-        "whitespace": runs of Unicode whitespace become one space, none at the ends.
-        "casefold": as "whitespace", and without regard to case or to the composition
-        of accents (the canonical caseless match of the Unicode standard).
-        A callable takes a text and returns its key as a str; it is called once for
-        each distinct text.
+        "exact": the text itself. "whitespace": runs of Unicode whitespace become one space, none at
+        the ends. "casefold": as "whitespace", and without regard to case or to the composition of
+        accents (the canonical caseless match, definition D145 of the Unicode standard). A callable
+        takes a text and returns its key as a str; it is called once for each distinct text.
 
     Returns
     -------
     keys : sequence of str
-        As long as `texts`.
 
     Raises
     ------
-    ValueError
-        If `key` is no such policy.
-    TypeError
-        If a callable returns something that is not a str; the row is named.
-
-    Notes
-    -----
-    The canonical caseless match is definition D145 in section 3.13 of the Unicode
-    standard. Compatibility characters stay apart: "x²" is not "x2".
+    TypeError, ValueError
+        If `key` is no such policy, or a callable returns something that is not a str.
 
     Examples
     --------

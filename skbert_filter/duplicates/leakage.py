@@ -11,27 +11,24 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import issparse
 from sklearn.utils import check_scalar
 
-from skbert_filter.duplicates.keys import Key, first_rows, first_seen, row_keys, text_keys
-from skbert_filter.duplicates.reports import as_frame, key_name, row_tuples
+from skbert_filter.duplicates.keys import Key, first_rows, first_seen, text_keys
+from skbert_filter.duplicates.reports import key_name
 from skbert_filter.printing import Report, aligned, counted, shown_text
-from skbert_filter.validation import check_texts, find_texts
+from skbert_filter.validation import check_texts
 
 _POLICIES: tuple[Key, ...] = ("exact", "whitespace", "casefold")
 
 
 @dataclass(frozen=True, eq=False)
 class LeakageReport(Report):
-    """How much of a test set is in the training set.
+    """How much of a test set is in the training set, as :func:`leakage_report` finds it.
 
     Attributes
     ----------
-    train_rows, train_distinct : int
-        How many rows the training set has, and how many exactly distinct texts.
-    test_rows, test_distinct : int
-        The same of the test set.
+    train_rows, train_distinct, test_rows, test_distinct : int
+        How many rows the sets have, and how many exactly distinct texts.
     leaks : DataFrame
         One row for each key: "test_rows" (with a match in the training set under this key),
         "test_rows_share" (of all test rows), "test_texts" (exactly distinct ones with a match) and
@@ -39,12 +36,7 @@ class LeakageReport(Report):
     examples : DataFrame
         The leaked texts that the test set has most often, up to `n_top` for each key: "key" (the
         first that finds a match), "text", "match" (the first match in the training set),
-        "test_rows" (with this very text) and "train_rows" (with any match). Rows of arrays and
-        tables are shown as tuples.
-
-    See Also
-    --------
-    leakage_report : Makes the report.
+        "test_rows" (with this very text) and "train_rows" (with any match).
     """
 
     train_rows: int
@@ -98,12 +90,11 @@ def leakage_report(
 
     Parameters
     ----------
-    X_train, X_test : container of str, or array or table of shape (n_samples, n_features)
-        Texts, in any containers of :func:`~skbert_filter.validation.check_texts`, or two arrays or
-        tables with the same columns, whose rows are compared exactly. They may be empty.
+    X_train, X_test : container of str
+        As for :func:`~skbert_filter.validation.check_texts`. They may be empty.
     key : callable, default=None
-        A function that takes a text and returns its key as a str, to be reported after "exact",
-        "whitespace" and "casefold".
+        Takes a text and returns its key as a str, to be reported after "exact", "whitespace" and
+        "casefold".
     n_top : int, default=3
         How many examples to list for each key.
 
@@ -132,8 +123,6 @@ def leakage_report(
       in test  in train  key         text         match
             1         2  'exact'     'View All'   'View All'
             2         2  'casefold'  'view  all'  'View All'
-    >>> int(report.leaks.loc["casefold", "test_rows"])
-    3
     """
     check_scalar(n_top, "n_top", Integral, min_val=0)
     if key is not None and not callable(key):
@@ -141,7 +130,11 @@ def leakage_report(
             f"key is {key!r}, but the keys 'exact', 'whitespace' and 'casefold' are always "
             "reported. Leave it out, or pass a function that takes a str and returns a str."
         )
-    codes, n_train, texts, groups = _number_both(X_train, X_test, key)
+    train, test = check_texts(X_train, name="X_train"), check_texts(X_test, name="X_test")
+    n_train = len(train)
+    codes, texts = first_seen(train + test)
+    keys = _POLICIES if key is None else (*_POLICIES, key)
+    groups = [(key_name(each), first_seen(text_keys(texts, each))[0]) for each in keys]
     in_train = np.bincount(codes[:n_train], minlength=len(texts))
     in_test = np.bincount(codes[n_train:], minlength=len(texts))
     n_rows, n_texts = int(in_test.sum()), int(np.count_nonzero(in_test))
@@ -178,48 +171,3 @@ def leakage_report(
             examples, columns=["key", "text", "match", "test_rows", "train_rows"], dtype=object
         ).astype({"test_rows": np.intp, "train_rows": np.intp}),
     )
-
-
-def _number_both(
-    X_train: Any, X_test: Any, key: Callable[[str], str] | None
-) -> tuple[np.ndarray, int, list[Any], list[tuple[str, np.ndarray]]]:
-    """Number the distinct texts of two sets, then these by what they are under each key.
-
-    Returns the code of each row, training rows first; how many these are; the distinct texts; and
-    the name of each key with the code of each distinct text under it.
-    """
-    train, test = find_texts(X_train, name="X_train"), find_texts(X_test, name="X_test")
-    if train is None and test is None and _is_table(X_train) and _is_table(X_test):
-        if key is not None:
-            raise ValueError(
-                "key is for texts, but X_train and X_test are arrays or tables, whose rows are "
-                "compared exactly. Leave it out, or pass one column of str."
-            )
-
-        rows = _stack(X_train, X_test)
-        codes, _ = first_seen(row_keys(rows))
-        tuples = row_tuples(rows.iloc[first_rows(codes)])
-        return codes, len(X_train), tuples, [("exact", np.arange(len(tuples)))]
-
-    # What holds no texts is right if it is empty, and else refused here.
-    train = check_texts(X_train, name="X_train") if train is None else train
-    test = check_texts(X_test, name="X_test") if test is None else test
-    codes, texts = first_seen(train + test)
-    keys = _POLICIES if key is None else (*_POLICIES, key)
-    groups = [(key_name(each), first_seen(text_keys(texts, each))[0]) for each in keys]
-    return codes, len(train), texts, groups
-
-
-def _is_table(X: Any) -> bool:
-    return len(getattr(X, "shape", ())) == 2 and not issparse(X)
-
-
-def _stack(X_train: Any, X_test: Any) -> pd.DataFrame:
-    """Return the rows of two tables as one, so that their keys can be compared."""
-    train, test = as_frame(X_train), as_frame(X_test)
-    if train.columns.tolist() != test.columns.tolist():
-        raise ValueError(
-            f"X_train has the columns {short_repr(train.columns.tolist())}, but X_test has "
-            f"{short_repr(test.columns.tolist())}. Select the same columns of both, in one order."
-        )
-    return pd.concat([train, test], ignore_index=True)

@@ -18,28 +18,25 @@ from skbert_filter.duplicates.label_counts import LabelCounts, count_labels
 from skbert_filter.duplicates.rows import take_rows
 from skbert_filter.io.mojibake import looks_misdecoded
 from skbert_filter.printing import Report, aligned, label_lines, shown_text
-from skbert_filter.validation import check_labels, check_texts, find_texts
+from skbert_filter.validation import check_labels, check_texts
 
 
 @dataclass(frozen=True, eq=False)
 class DuplicateReport(Report):
-    """What repeats among texts, or among the rows of an array or table.
+    """What repeats among texts, as :func:`duplicate_report` finds it.
 
     A distinct text stands for all that are equal to it under the key, and is shown as it was first
-    seen. Where the rows of an array or table were compared, a text is such a row, as a tuple.
+    seen.
 
     Attributes
     ----------
     key : str
         The policy under which texts were compared, or the name of the function.
     rows, distinct : int
-        How many rows there are, and how many distinct texts they hold.
-    misdecoded : float or None
-        The share of distinct texts that look mis-decoded ("â€™"). None for rows of arrays and
-        tables.
+    misdecoded : float
+        The share of distinct texts that look mis-decoded ("â€™").
     most_frequent : DataFrame
-        The most frequent texts: "text", "rows", "share" (of all rows) and, with labels,
-        "rows_<label>" for each.
+        "text", "rows", "share" (of all rows) and, with labels, "rows_<label>" for each.
     frequencies : DataFrame
         How many texts occur how often, the most frequent first: "occurrences", "texts" (that occur
         so often), "rows" (these make), "top_texts" (that occur so often or more) and "coverage"
@@ -49,18 +46,13 @@ class DuplicateReport(Report):
         "ratio" and "misdecoded" (of these texts). None without labels.
     conflicts : DataFrame or None
         Every text with several labels, the most frequent first: "text", "rows", "rows_<label>" for
-        each, and "majority", the most frequent of its labels, or None in a tie. None without
-        labels.
-
-    See Also
-    --------
-    duplicate_report : Makes the report.
+        each, and "majority", the most frequent of its labels, None in a tie. None without labels.
     """
 
     key: str
     rows: int
     distinct: int
-    misdecoded: float | None
+    misdecoded: float
     most_frequent: pd.DataFrame = field(repr=False)
     frequencies: pd.DataFrame = field(repr=False)
     by_label: pd.DataFrame | None = field(repr=False)
@@ -82,24 +74,13 @@ class DuplicateReport(Report):
         return None if self.conflicts is None else int(self.conflicts["rows"].sum())
 
     def coverage(self, n_texts: int) -> float:
-        """Return the share of all rows that the `n_texts` most frequent texts make.
-
-        Parameters
-        ----------
-        n_texts : int
-        """
+        """Return the share of all rows that the `n_texts` most frequent texts make."""
         # Texts between two points of the curve are equally frequent: this is exact.
         curve = self.frequencies
         return float(np.interp(n_texts, [0, *curve["top_texts"]], [0.0, *curve["coverage"]]))
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the figures as a table of one row, indexed by `key`.
-
-        Returns
-        -------
-        table : DataFrame
-            "rows", "distinct", "ratio", "misdecoded", "conflicts" and "conflicting_rows".
-        """
+        """Return the figures as a table of one row, indexed by `key`."""
         names = ["rows", "distinct", "ratio", "misdecoded", "n_conflicts", "n_conflicting_rows"]
         figures = {name.removeprefix("n_"): getattr(self, name) for name in names}
         return pd.DataFrame([figures], index=pd.Index([self.key], name="key"))
@@ -107,13 +88,12 @@ class DuplicateReport(Report):
     def __str__(self) -> str:
         if not self.rows:
             return "0 rows: nothing to report."
-        unit = "row" if self.misdecoded is None else "text"
-        parts = [self._figures(unit)]
+        parts = [self._figures()]
 
         sizes = [10**power for power in range(10) if 10**power < self.distinct]
         if sizes and self.distinct < self.rows:
             coverage = aligned({f"{n:,}": (".1%", [self.coverage(n)]) for n in sizes}, {})
-            parts.append(f"Share of all rows that the most frequent {unit}s make:\n{coverage}")
+            parts.append(f"Share of all rows that the most frequent texts make:\n{coverage}")
 
         labels = []
         if self.by_label is not None:
@@ -122,29 +102,34 @@ class DuplicateReport(Report):
 
         if shown := len(self.most_frequent):
             lines = _text_lines(self.most_frequent, labels)
-            parts.append(f"The most frequent {unit}s:\n{lines}")
+            parts.append(f"The most frequent texts:\n{lines}")
             if self.conflicts is not None and len(self.conflicts):
                 lines = _text_lines(self.conflicts[:shown], labels)
-                parts.append(f"The most frequent {unit}s with several labels:\n{lines}")
+                parts.append(f"The most frequent texts with several labels:\n{lines}")
         return "\n\n".join(parts)
 
-    def _figures(self, unit: str) -> str:
+    def _figures(self) -> str:
         repeats = self.rows - self.distinct
         repeated = self.frequencies["texts"][self.frequencies["occurrences"] > 1].sum()
-        of_distinct = f"{repeated / self.distinct:.1%} of the distinct {unit}s"
+        of_distinct = "of the distinct texts"
         figures = [
             ("rows", self.rows, f"compared with key {self.key!r}"),
-            (f"distinct {unit}s", self.distinct, f"{self.ratio:.2f} rows for each"),
+            ("distinct texts", self.distinct, f"{self.ratio:.2f} rows for each"),
             ("repeats", repeats, f"{repeats / self.rows:.1%} of the rows repeat an earlier one"),
-            (f"repeated {unit}s", repeated, f"{of_distinct} occur more than once"),
+            (
+                "repeated texts",
+                repeated,
+                f"{repeated / self.distinct:.1%} {of_distinct} occur more than once",
+            ),
+            (
+                "mis-decoded texts",
+                round(self.misdecoded * self.distinct),
+                f"{self.misdecoded:.1%} {of_distinct}",
+            ),
         ]
-
-        if self.misdecoded is not None:
-            share = f"{self.misdecoded:.1%} of the distinct texts"
-            figures.append(("mis-decoded texts", round(self.misdecoded * self.distinct), share))
         if self.n_conflicts is not None:
             where = f"with several labels, in {self.n_conflicting_rows:,} rows"
-            figures.append((f"conflicting {unit}s", self.n_conflicts, where))
+            figures.append(("conflicting texts", self.n_conflicts, where))
         return "\n".join(f"{name:<17} {number:>13,}  {note}" for name, number, note in figures)
 
 
@@ -155,14 +140,12 @@ def duplicate_report(
 
     Parameters
     ----------
-    X : container of str, or array or table of shape (n_samples, n_features)
-        The texts, in any container of :func:`~skbert_filter.validation.check_texts`, or rows to
-        compare. It may be empty.
+    X : container of str
+        As for :func:`~skbert_filter.validation.check_texts`. It may be empty.
     y : array-like of shape (n_samples,), default=None
         The class labels.
     key : {"exact", "whitespace", "casefold"} or callable, default="exact"
-        Which texts are equal; see :func:`~skbert_filter.duplicates.keys.text_keys`. Rows that are
-        not texts have exact keys only.
+        Which texts are equal; see :func:`~skbert_filter.duplicates.keys.text_keys`.
     n_top : int, default=10
         How many of the most frequent texts to list, and of the conflicts to print.
 
@@ -209,21 +192,15 @@ def duplicate_report(
     check_scalar(n_top, "n_top", Integral, min_val=0)
     # What has neither texts nor rows is right if it is empty, and else refused here.
     codes, distinct = factorize(X, key) or first_seen(check_texts(X))
+    first = first_rows(codes)
+    texts = check_texts(take_rows(X, first)) if len(first) else []
+    misdecoded = np.array(list(map(looks_misdecoded, texts)), dtype=bool)
     occurrences = np.bincount(codes, minlength=len(distinct))
     by_frequency = np.argsort(-occurrences, kind="stable")
 
-    first = first_rows(codes)
-    as_seen = find_texts(take_rows(X, first)) if len(first) else []
-    misdecoded = None
-    if as_seen is not None:
-        misdecoded = np.array(list(map(looks_misdecoded, as_seen)), dtype=bool)
-
     def table_of(chosen: np.ndarray) -> pd.DataFrame:
-        if as_seen is None:
-            values = row_tuples(take_rows(X, first[chosen]))
-        else:
-            values = [as_seen[i] for i in chosen]
-        return pd.DataFrame({"text": _column(values), "rows": occurrences[chosen]})
+        shown = _column(texts[i] for i in chosen)
+        return pd.DataFrame({"text": shown, "rows": occurrences[chosen]})
 
     top = by_frequency[:n_top]
     most_frequent = table_of(top).assign(share=occurrences[top] / max(len(codes), 1))
@@ -245,7 +222,7 @@ def duplicate_report(
         key=key_name(key),
         rows=len(codes),
         distinct=len(distinct),
-        misdecoded=None if misdecoded is None else float(misdecoded.sum() / max(len(distinct), 1)),
+        misdecoded=float(misdecoded.sum() / max(len(distinct), 1)),
         most_frequent=most_frequent,
         frequencies=_frequencies(occurrences),
         by_label=by_label,
@@ -267,16 +244,18 @@ def _frequencies(occurrences: np.ndarray) -> pd.DataFrame:
     )
 
 
-def _label_table(
-    counts: LabelCounts, labels: np.ndarray, misdecoded: np.ndarray | None
-) -> pd.DataFrame:
+def _label_table(counts: LabelCounts, labels: np.ndarray, misdecoded: np.ndarray) -> pd.DataFrame:
     has = counts.table.astype(bool).astype(np.intp)
     rows, distinct = counts.table.sum(axis=0).astype(np.intp), has.sum(axis=0)
-    table = pd.DataFrame(
-        {"rows": rows, "distinct": distinct, "ratio": rows / distinct},
+    return pd.DataFrame(
+        {
+            "rows": rows,
+            "distinct": distinct,
+            "ratio": rows / distinct,
+            "misdecoded": misdecoded @ has / distinct,
+        },
         index=pd.Index(labels, name="label", dtype=object),
     )
-    return table if misdecoded is None else table.assign(misdecoded=misdecoded @ has / distinct)
 
 
 def _count_columns(labels: list[Any]) -> list[str]:
@@ -312,17 +291,3 @@ def _shown_counts(counts: np.ndarray, labels: list[Any]) -> str:
 def key_name(key: Key) -> str:
     """Return the policy, or the name of a function."""
     return key if isinstance(key, str) else getattr(key, "__name__", type(key).__name__)
-
-
-def as_frame(X: Any) -> pd.DataFrame:
-    """Return a two-dimensional array or table as one of pandas."""
-    if hasattr(X, "to_pandas"):
-        return X.to_pandas()
-    # pandas would read str from an array of objects, and fail on lone surrogates.
-    is_object = isinstance(X, np.ndarray) and X.dtype.kind not in "biufc"
-    return pd.DataFrame(X, dtype=object if is_object else None)
-
-
-def row_tuples(X: Any) -> list[tuple]:
-    """Return the rows of an array or table."""
-    return list(as_frame(X).itertuples(index=False, name=None))

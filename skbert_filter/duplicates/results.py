@@ -5,10 +5,8 @@ Knows nothing of keys or of where the bytes are kept.
 """
 
 import json
-import math
 from collections.abc import Sequence
 from functools import reduce
-from importlib import import_module
 from itertools import chain
 from typing import Any
 
@@ -21,7 +19,6 @@ from skbert_filter.duplicates.keys import bytes_of_rows
 
 # Arrays of these are their bytes: numbers, times, and text of a fixed width. Objects are not.
 _PLAIN_KINDS = "biufcmMSU"
-_TABLES = ("pandas", "polars")
 # With several outputs these methods return a list of arrays, one for each output.
 _LISTS_OUTPUTS = ("predict_proba", "predict_log_proba", "decision_function")
 
@@ -58,101 +55,41 @@ def _copied(parts: list[Any], rows: np.ndarray, X: Any) -> Any:
 
 
 def to_bytes(result: Any, method: str) -> tuple[str, list[bytes]]:
-    """Return the layout of a result, as JSON that says how to read it, and each row as bytes.
+    """Return the layout of an array, as JSON that says how to read it, and each row as bytes.
 
-    Results are arrays of numbers, times or str, tables of numbers and times, or lists of arrays
-    for several outputs; any other is refused in the name of `method`.
+    Anything but an array of numbers, times or str is refused in the name of `method`.
     """
-    if isinstance(result, np.ndarray) and result.dtype == object:
+    if not isinstance(result, np.ndarray):
+        raise _refusal(method, result)
+    shape = list(result.shape[1:])
+    if result.dtype == object:
         if set(map(type, result.flat)) != {str}:
             raise _refusal(method, result)
-        layout = {"type": "str", "shape": list(result.shape[1:])}
+        layout = {"type": "str", "shape": shape}
         return json.dumps(layout), [json.dumps(row).encode() for row in result.tolist()]
 
-    layout, cells = _to_cells(result, method)
-    return json.dumps(layout), bytes_of_rows(cells)
+    if result.dtype.kind not in _PLAIN_KINDS:
+        raise _refusal(method, result)
+    layout = {"type": "array", "dtype": result.dtype.str, "shape": shape}
+    if not result.size:
+        return json.dumps(layout), [b""] * len(result)
+    rows = np.ascontiguousarray(result).reshape(len(result), -1)
+    return json.dumps(layout), bytes_of_rows(rows.view(np.uint8))
 
 
 def from_bytes(layout: str, values: Sequence[bytes]) -> Any:
     """Return the rows that `to_bytes` has written, as they were but not writable."""
     how = json.loads(layout)
     if how["type"] == "str":
-        rows = [json.loads(value) for value in values]
-        return np.array(rows, dtype=object).reshape(len(rows), *how["shape"])
-    cells = np.frombuffer(b"".join(values), np.uint8).reshape(len(values), -1)
-    return _from_cells(how, cells)
-
-
-def _to_cells(result: Any, method: str) -> tuple[dict[str, Any], np.ndarray]:
-    """Return the layout, and the bytes of shape (n_rows, n_bytes)."""
-    if isinstance(result, np.ndarray) and result.dtype.kind in _PLAIN_KINDS:
-        layout = {"type": "array", "dtype": result.dtype.str, "shape": list(result.shape[1:])}
-        if not result.size:
-            return layout, np.empty((len(result), 0), np.uint8)
-        rows = np.ascontiguousarray(result).reshape(len(result), -1)
-        return layout, rows.view(np.uint8)
-
-    if has_outputs(result, method):
-        kind, names, parts = "list", None, result
+        rows = np.array([json.loads(value) for value in values], dtype=object)
+    elif how["type"] == "array":
+        rows = np.frombuffer(b"".join(values), how["dtype"])
     else:
-        kind = type(result).__module__.split(".")[0]
-        names = _names(result) if kind in _TABLES else []
-        if not names:
-            raise _refusal(method, result)
-        parts = [_column(result[name], method) for name in names]
-
-    layouts, cells = zip(*(_to_cells(part, method) for part in parts), strict=True)
-    return {"type": kind, "names": names, "parts": list(layouts)}, np.hstack(cells)
-
-
-def _from_cells(layout: dict[str, Any], cells: np.ndarray) -> Any:
-    if layout["type"] == "array":
-        rows = np.ascontiguousarray(cells).view(layout["dtype"]) if cells.size else cells
-        return rows.astype(layout["dtype"], copy=False).reshape(len(cells), *layout["shape"])
-
-    widths = [_width(part) for part in layout["parts"]]
-    pieces = np.split(cells, np.cumsum(widths)[:-1], axis=1)
-    parts = [_from_cells(*pair) for pair in zip(layout["parts"], pieces, strict=True)]
-    if layout["type"] == "list":
-        return parts
-
-    # A layout may come from a file of anybody's, which must not choose what is imported.
-    if layout["type"] not in _TABLES:
         raise ValueError(
-            f"The store holds a result of type {layout['type']!r}, which this version of "
+            f"The store holds a result of type {how['type']!r}, which this version of "
             "skbert_filter does not write. Name another file as the store."
         )
-    table = import_module(layout["type"]).DataFrame
-    return table(dict(zip(layout["names"], parts, strict=True)))
-
-
-def _width(layout: dict[str, Any]) -> int:
-    if layout["type"] == "array":
-        return np.dtype(layout["dtype"]).itemsize * math.prod(layout["shape"])
-    return sum(map(_width, layout["parts"]))
-
-
-def _names(table: Any) -> list[str]:
-    """Return the names of columns by which a table can be made again, else none."""
-    names = list(getattr(table, "columns", []))
-    can_be_told_apart = len(set(names)) == len(names)
-    return names if can_be_told_apart and {*map(type, names)} == {str} else []
-
-
-def _column(column: Any, method: str) -> np.ndarray:
-    """Return a column of a table as the array from which it can be made again."""
-    array = column.to_numpy()
-    if array.dtype.kind not in _PLAIN_KINDS:
-        raise _refusal(method, column)
-    again = type(column)(array)
-    # Not so where a null became NaN.
-    if again.dtype != column.dtype or not np.array_equal(_nulls(again), _nulls(column)):
-        raise _refusal(method, column)
-    return array
-
-
-def _nulls(column: Any) -> np.ndarray:
-    return np.asarray(column.is_null() if hasattr(column, "is_null") else column.isna())
+    return rows.reshape(len(values), *how["shape"])
 
 
 def _refusal(method: str, result: Any) -> TypeError:
@@ -162,8 +99,7 @@ def _refusal(method: str, result: Any) -> TypeError:
     return TypeError(
         f"{method} of the wrapped estimator returned a {what}"
         f"{'' if dtype is None else f' of dtype {dtype}'}, which a store cannot keep: it takes "
-        "NumPy arrays of numbers, times or str, and tables of numbers and times whose columns are "
-        f"named by str. Use store=None{advice}."
+        f"NumPy arrays of numbers, times or str. Use store=None{advice}."
     )
 
 

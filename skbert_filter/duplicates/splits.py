@@ -44,15 +44,14 @@ class _DedupSplitter:
         Parameters
         ----------
         X : container of str, or array or table of shape (n_samples, n_features)
-            The texts, in any container of :func:`~skbert_filter.validation.check_texts`, or rows to
-            compare.
+            The texts, or rows to compare.
         y : array-like of shape (n_samples,)
-            The class labels. A text with several labels counts for the most frequent one, and in a
-            tie for the one that sorts first.
+            A text with several labels counts for the most frequent one, and in a tie for the one
+            that sorts first.
         groups : array-like of shape (n_samples,), default=None
             What else to keep together, such as the page of each row. A row of a training group is
             dropped where its text is in a test group too; the logger ``skbert_filter`` says how
-            many are, once for all splits.
+            many are.
 
         Yields
         ------
@@ -91,13 +90,12 @@ class DedupStratifiedKFold(_DedupSplitter, StratifiedKFold):
     See Also
     --------
     DedupStratifiedShuffleSplit : Random splits of a given size.
-    sklearn.model_selection.StratifiedGroupKFold : The splitter of the groups.
 
     Notes
     -----
-    With groups, each row is tested once, in the fold of its group. The folds are as alike in the
-    number of texts of each class as the sizes of the groups allow; a text of several groups counts
-    in each of them. That rows are dropped is logged as a warning, which
+    With groups, each row is tested once, in the fold of its group. The folds are those of
+    :class:`~sklearn.model_selection.StratifiedGroupKFold`; a text of several groups counts in each
+    of them. That rows are dropped is logged as a warning, which
     ``logging.getLogger("skbert_filter").setLevel("ERROR")`` silences.
 
     Examples
@@ -224,8 +222,7 @@ def dedup_train_test_split(
     Parameters
     ----------
     X : container of str, or array or table of shape (n_samples, n_features)
-        The texts, in any container of :func:`~skbert_filter.validation.check_texts`, or rows to
-        compare.
+        The texts, or rows to compare.
     y : array-like of shape (n_samples,)
         The labels.
     *arrays : indexables of length n_samples
@@ -237,25 +234,19 @@ def dedup_train_test_split(
     groups : array-like of shape (n_samples,), default=None
         What else to keep together, such as the page of each row. Sizes hold only nearly then; see
         the notes of `DedupStratifiedShuffleSplit`. A text in groups of several sides stays in the
-        test set, else in the validation set, and its rows in the other groups are dropped; the
-        logger ``skbert_filter`` says how many.
+        test set, else in the validation set, and its other rows are dropped; the logger
+        ``skbert_filter`` says how many.
     key : {"exact", "whitespace", "casefold"} or callable, default="exact"
         When two texts count as copies; see :func:`~skbert_filter.duplicates.keys.text_keys`.
     stratify : bool, default=True
         Whether all sides get each class in proportion, counted in distinct texts.
     random_state : int, RandomState instance or None, default=None
-        The seed of the split.
 
     Returns
     -------
-    parts : list of length 2 * (2 + len(arrays)), or 3 * (2 + len(arrays))
-        ``X_train, X_test, y_train, y_test, …``, or with `validation_size`
-        ``X_train, X_val, X_test, y_train, y_val, y_test, …``, in the containers given, each with
-        its rows in the order given.
-
-    See Also
-    --------
-    DedupStratifiedShuffleSplit : The same, many times, for `cv=`.
+    parts : list
+        ``X_train, X_test, y_train, y_test, …``, or with `validation_size` ``X_train, X_val, X_test,
+        y_train, y_val, y_test, …``, in the containers given.
 
     Examples
     --------
@@ -344,7 +335,7 @@ class _Pairs:
                 f"Class {self.classes[rarest]!r} has too few distinct texts ({counts[rarest]}): "
                 f"{self.splitter}{when} needs at least {least} of each class. Label more texts of "
                 "it, ask for fewer splits, or leave it out "
-                '(docs: guide_scores, "How do I get an honest score?").'
+                '(docs: scikit_learn, "How do I get an honest score?").'
             )
 
     def draw(self, sizes: list[int], random: Any) -> np.ndarray:

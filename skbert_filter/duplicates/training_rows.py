@@ -115,33 +115,28 @@ def resolve_conflicts(
 ) -> tuple[Any, Any, np.ndarray]:
     """Give equal texts one label, or drop those with several.
 
-    This prepares training data for any estimator. `SmallBertTextFilter` does the same in its `fit`,
-    by its parameter `conflicts`. Repeats stay.
+    `SmallBertTextFilter` does the same in its `fit`. Repeats stay.
 
     Parameters
     ----------
     X : container of str, or array or table of shape (n_samples, n_features)
-        The texts, in any container of :func:`~skbert_filter.validation.check_texts`, or rows to
-        compare.
+        The texts, or rows to compare.
     y : array-like of shape (n_samples,)
-        The class labels.
     conflicts : {"majority", "drop", "soft", "raise"}, default="majority"
         What happens to a text with several labels. "majority": all its rows get its most frequent
         label; in a tie they are dropped. "drop": they are dropped. "soft": each keeps its label, so
         that as much of each is learnt. "raise": a ValueError that shows the first ones.
     key : {"exact", "whitespace", "casefold"} or callable, default="exact"
-        Which texts are equal; see :func:`~skbert_filter.duplicates.keys.text_keys`. Rows that are
-        not texts have exact keys only.
+        Which texts are equal; see :func:`~skbert_filter.duplicates.keys.text_keys`.
     sample_weight : array-like of shape (n_samples,), default=None
         What each row counts in the majority. Rows of weight 0 are dropped.
 
     Returns
     -------
     X_resolved, y_resolved : containers as given
-        The rows that are left, in their order; a pandas container keeps their index.
+        The rows that are left, in their order.
     rows : ndarray of intp
-        Their indices, to select from anything else that has one value for each row, such as
-        `sample_weight`.
+        Their indices.
 
     See Also
     --------
@@ -203,5 +198,5 @@ def _conflict(counts: LabelCounts, examples: list[str] | list[int]) -> ValueErro
     return ValueError(
         f"Equal texts have more than one label, such as {shown} ({counts.conflicting.sum()} in "
         "all). Correct the labels, or choose 'majority', 'drop' or 'soft' instead of 'raise' "
-        '(docs: guide_labels, "My labels conflict: what now?").'
+        '(docs: labels, "My labels conflict: what now?").'
     )

@@ -7,14 +7,7 @@ from skbert_filter.inspection.baselines import (
 )
 from skbert_filter.inspection.comparison import Comparison, compare
 from skbert_filter.inspection.displays.duplicates import DuplicateFrequencyDisplay
-from skbert_filter.inspection.displays.learning import (
-    DedupLearningCurveDisplay,
-    TrainingHistoryDisplay,
-)
-from skbert_filter.inspection.displays.probabilities import (
-    ReliabilityDisplay,
-    ScoreDistributionDisplay,
-)
+from skbert_filter.inspection.displays.probabilities import ScoreDistributionDisplay
 from skbert_filter.inspection.displays.texts import (
     DistinctiveTermsDisplay,
     TextLengthDisplay,
@@ -23,13 +16,7 @@ from skbert_filter.inspection.displays.texts import (
 from skbert_filter.inspection.evaluation import Evaluation, evaluate
 from skbert_filter.inspection.labelling import next_to_label
 from skbert_filter.inspection.scores import Scores, expected_calibration_error
-from skbert_filter.inspection.significance import (
-    CorrectedTTest,
-    McNemarTest,
-    corrected_ttest,
-    holm,
-    mcnemar_test,
-)
+from skbert_filter.inspection.significance import McNemarTest
 from skbert_filter.inspection.suspects import (
     OutOfFold,
     apply_corrections,
@@ -39,27 +26,20 @@ from skbert_filter.inspection.suspects import (
 
 __all__ = [
     "Comparison",
-    "CorrectedTTest",
-    "DedupLearningCurveDisplay",
     "DistinctiveTermsDisplay",
     "DuplicateFrequencyDisplay",
     "Evaluation",
     "McNemarTest",
     "OutOfFold",
-    "ReliabilityDisplay",
     "ScoreDistributionDisplay",
     "Scores",
     "TextLengthDisplay",
-    "TrainingHistoryDisplay",
     "WordCountRule",
     "apply_corrections",
     "compare",
-    "corrected_ttest",
     "distinctive_terms",
     "evaluate",
     "expected_calibration_error",
-    "holm",
-    "mcnemar_test",
     "next_to_label",
     "out_of_fold",
     "suspect_labels",

@@ -11,8 +11,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from skbert_filter._doc_links import DocLinkMixin
-from skbert_filter.printing import counted
+from skbert_filter.printing import DocLinkMixin, counted
 from skbert_filter.shape import shape_features, word_count_bins, word_counts
 from skbert_filter.validation import check_labels, check_texts
 
@@ -27,7 +26,6 @@ class WordCountRule(DocLinkMixin, ClassifierMixin, BaseEstimator):
     Attributes
     ----------
     classes_ : ndarray of shape (2,)
-        The labels, sorted.
     threshold_ : int
         The number of words, as `str.split` finds them, from which on a text is counted as long.
     long_class_ : label
@@ -38,8 +36,7 @@ class WordCountRule(DocLinkMixin, ClassifierMixin, BaseEstimator):
     Notes
     -----
     The odds of `long_class_` are ``((1 + words) / (threshold_ + 0.5)) ** slope_``, with the slope
-    by logistic regression. So `predict_proba` ranks texts strictly by their number of words, and
-    passes 0.5 exactly where `predict` changes.
+    by logistic regression: `predict_proba` ranks texts strictly by their number of words.
 
     Examples
     --------
@@ -58,11 +55,9 @@ class WordCountRule(DocLinkMixin, ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : container of str, of length n_samples
-            The texts.
         y : array-like of shape (n_samples,)
             Labels of two classes.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the texts; None for 1 each.
 
         Returns
         -------
@@ -143,18 +138,13 @@ def tfidf_shape_baseline() -> Pipeline:
     pipeline : Pipeline
         Its steps are ``"features"``, a FeatureUnion of the TF-IDF of ``"words"`` (one and two) and
         ``"characters"`` (two to five, within words), both with their case and punctuation, of
-        ``"shape"`` (thirteen standardized numbers) and of ``"bins"`` (the number of words,
-        one-hot); and ``"classifier"``, a LogisticRegression.
+        ``"shape"`` (:func:`~skbert_filter.shape.shape_features`, standardized, which weigh a tenth)
+        and of ``"bins"`` (:func:`~skbert_filter.shape.word_count_bins`); and ``"classifier"``, a
+        LogisticRegression.
 
     See Also
     --------
     tfidf_baseline : Of the words alone, for texts whose shape says nothing.
-    skbert_filter.shape.shape_features : What the thirteen numbers are.
-
-    Notes
-    -----
-    The shape weighs a tenth: at full weight its numbers are so much larger than TF-IDF that they
-    are hardly regularized, which costs accuracy where they say little, and twice the time of a fit.
 
     Examples
     --------
@@ -172,6 +162,7 @@ def tfidf_shape_baseline() -> Pipeline:
 
     features = FeatureUnion(
         [("words", words), ("characters", characters), ("shape", shape), ("bins", bins)],
+        # At full weight they are so much larger than TF-IDF that they are hardly regularized.
         transformer_weights={"shape": 0.1, "bins": 0.1},
     )
     return Pipeline([("features", features), ("classifier", _logistic_regression())])

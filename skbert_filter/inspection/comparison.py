@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.model_selection import check_cv, cross_validate
 from sklearn.utils import check_random_state, check_scalar
 
@@ -19,7 +18,6 @@ from skbert_filter.inspection.baselines import default_baselines
 from skbert_filter.inspection.refitting import check_learns, last_step
 from skbert_filter.inspection.scores import SHORT_NAMES, Answers, score_answers
 from skbert_filter.inspection.significance import (
-    LEVEL,
     CorrectedTTest,
     corrected_ttest,
     holm,
@@ -34,31 +32,23 @@ _LOWER_IS_BETTER = ("brier", "expected_calibration_error")
 
 @dataclass(frozen=True, eq=False)
 class Comparison(Report):
-    """The scores of several classifiers over the same folds.
+    """The scores of several classifiers over the same folds, as :func:`compare` makes them.
 
     Attributes
     ----------
     reference : str
         The classifier that the others are compared with.
-    ensembles : tuple of str
-        Those that vote on or stack the answers of others.
-    scores : tuple of str
-        What was measured; the first decides in `str(comparison)`.
-    lower_is_better : tuple of str
-        Of these, the scores that are errors.
+    scores, lower_is_better : tuple of str
+        What was measured, of which the first decides in `str(comparison)`; and what of it are
+        errors.
     duplicates : {"drop", "keep"}
         Whether each distinct text counted once, or each row.
     folds : DataFrame
         One line for each fit: "classifier", "repeat", "fold", "n_train" and "n_test" (of what was
         counted), "seconds" (of the fit), and each score.
-
-    See Also
-    --------
-    compare : Makes the comparison.
     """
 
     reference: str
-    ensembles: tuple[str, ...]
     scores: tuple[str, ...]
     lower_is_better: tuple[str, ...]
     duplicates: str
@@ -70,13 +60,12 @@ class Comparison(Report):
         return self.folds["classifier"].unique().tolist()
 
     def to_frame(self) -> pd.DataFrame:
-        """Return means and standard deviations over the folds.
+        """Return the mean over the folds of each score and of the seconds, and its deviation.
 
         Returns
         -------
         table : DataFrame
-            One row for each classifier, and for each score and "seconds" a column of its mean and
-            one of its standard deviation, "<score>_sd".
+            One row for each classifier, with the columns "<score>" and "<score>_sd".
         """
         columns = [*self.scores, "seconds"]
         groups = self.folds.groupby("classifier", sort=False)[columns]
@@ -95,13 +84,9 @@ class Comparison(Report):
         -------
         table : DataFrame
             One row for each classifier but the reference: "difference" (its mean score less that of
-            the reference), "low" and "high" (the 95 % interval of that), "p_value" (corrected
-            resampled t-test), "p_holm" (corrected for the number of rows by Holm's method) and
-            "verdict", by `p_holm`.
-
-        See Also
-        --------
-        corrected_ttest, holm : The tests, and where they are from.
+            the reference), "low" and "high" (the 95 % interval of that), "p_value"
+            (:func:`corrected_ttest`), "p_holm" (corrected for the number of rows by Holm's method)
+            and "verdict", by `p_holm`.
         """
         score = self.scores[0] if score is None else score
         if score not in self.scores:
@@ -119,7 +104,7 @@ class Comparison(Report):
         return table
 
     def sentences(self, score: str | None = None) -> list[str]:
-        """Say how each classifier compares with the reference, and whether an ensemble pays.
+        """Say how each classifier compares with the reference.
 
         Parameters
         ----------
@@ -129,10 +114,6 @@ class Comparison(Report):
         Returns
         -------
         sentences : list of str
-            One for each classifier but the reference, then one for each ensemble, where there are
-            other classifiers too. An ensemble pays if it is better, by more than chance, than each
-            of these: since all these tests have to speak for it, the largest p-value counts, and
-            none is corrected.
         """
         score = self.scores[0] if score is None else score
         short = SHORT_NAMES.get(score, score)
@@ -147,31 +128,7 @@ class Comparison(Report):
                 )
             lines.append(f"{row.Index} against {self.reference}: {said}")
 
-        scored = self.to_frame()[score].dropna().index
-        singles = [name for name in scored if name not in self.ensembles]
-        ensembles = [name for name in scored if name in self.ensembles and singles]
-        return lines + [self._pays(name, singles, score) for name in ensembles]
-
-    def _pays(self, ensemble: str, singles: list[str], score: str) -> str:
-        means: Any = self.to_frame()
-        best = (self._sign(score) * means.loc[singles, score]).idxmax()
-        gain = means.loc[ensemble, score] - means.loc[best, score]
-        times = means.loc[ensemble, "seconds"] / means.loc[best, "seconds"]
-
-        what = (
-            f"{gain:+.3f} {SHORT_NAMES.get(score, score)} against the best single classifier, "
-            f"{best}, for {times:.1f} times the seconds of its fit"
-        )
-        if self._sign(score) * gain <= 0:
-            return f"{ensemble} does not pay: {what}."
-
-        p_value = max(self._test(ensemble, name, score).p_value for name in singles)
-        if p_value < LEVEL:
-            return (
-                f"{ensemble} pays: {what}; better than each single one by more than chance "
-                f"({p_text(p_value)})."
-            )
-        return f"{ensemble} may pay: {what}, but that is no more than chance ({p_text(p_value)})."
+        return lines
 
     def _test(self, name: str, other: str, score: str) -> CorrectedTTest:
         mine, its = (self.folds[self.folds["classifier"] == each] for each in (name, other))
@@ -227,10 +184,9 @@ def compare(
     Parameters
     ----------
     estimators : dict of str to classifier, or classifier
-        Text classifiers by the names they are to have; clones of them are fitted. One classifier is
-        compared with the baselines that `evaluate` takes.
+        Text classifiers by name; clones of them are fitted. One classifier is compared with the
+        baselines that `evaluate` takes.
     X, y : container of str and array-like, of length n_samples
-        The texts and their labels.
     groups : array-like of shape (n_samples,), default=None
         What else to keep together, such as the page of each row.
     cv : int, splitter or iterable of (train, test), default=5
@@ -245,10 +201,8 @@ def compare(
         The classifier to compare the others with; None for the first. To choose it by its score
         would make the p-values too small.
     duplicates : {"drop", "keep"}, default="drop"
-        "drop": each distinct text counts once, in training and in the test. "keep": each row does,
-        so that what an estimator does with repeats is part of the comparison.
+        Whether each distinct text counts once, in training and in the test, or each row.
     n_jobs : int, default=None
-        How many fits to run at a time, as for `cross_validate`.
     random_state : int, RandomState instance or None, default=0
         The seed of the folds.
 
@@ -263,11 +217,8 @@ def compare(
     Notes
     -----
     All classifiers see the same folds. A text with several labels has its most frequent one, and is
-    dropped in a tie. A text that is tested in a fold is not trained on in it, whatever `cv` is.
-
-    The differences over the folds are tested by :func:`corrected_ttest`; against k - 1 others the
-    p-values are corrected by :func:`holm`, those of different scores not for each other. An
-    estimator with a fixed `random_state` has the same seed in every fold.
+    dropped in a tie. A text that is tested in a fold is not trained on in it, whatever `cv` is. The
+    p-values of different scores are not corrected for each other.
 
     Examples
     --------
@@ -319,12 +270,8 @@ def compare(
 
     folds = pd.concat(tables, ignore_index=True)
     folds.insert(0, "classifier", folds.pop("classifier"))
-    ensembles = VotingClassifier | StackingClassifier
     return Comparison(
         reference=next(iter(estimators)) if reference is None else reference,
-        ensembles=tuple(
-            name for name, each in estimators.items() if isinstance(last_step(each), ensembles)
-        ),
         scores=tuple(scores),
         lower_is_better=_LOWER_IS_BETTER if scoring is None else (),
         duplicates=duplicates,
@@ -397,5 +344,5 @@ def _folds(
 
 
 def _default_scores(estimator: Any, X: list[str], y: np.ndarray) -> dict[str, float]:
-    scores = score_answers(Answers.of(estimator, X, y, "the classifier"), y, np.ones(len(y)))
+    scores = score_answers(Answers.of(estimator, X, y, "the classifier"), y)
     return {name: scores[name] for name in SHORT_NAMES}

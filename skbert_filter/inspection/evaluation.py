@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from numbers import Integral
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,22 +34,19 @@ _CONFUSIONS_SHOWN = 10
 class Evaluation(Scores):
     """The scores of a classifier on held-out texts, and how it compares with simpler ones.
 
-    It has the attributes of :class:`Scores`, and these:
+    :func:`evaluate` makes it. It has the attributes of :class:`Scores`, and these:
 
     Attributes
     ----------
-    duplicates : {"drop", "keep"}
-        Whether each distinct text counted once, or each row.
-    n_conflicts : int
-        Distinct texts with several labels, of which the most frequent is taken for true.
-    n_left_out : int
-        Of these, the texts that are not scored, since two labels are equally frequent.
+    n_conflicts, n_left_out : int
+        Distinct texts with several labels, of which the most frequent is taken for true; and those
+        of them that are not scored, since two labels are equally frequent.
     confusion : DataFrame of shape (n_classes, n_classes)
-        How many texts (rows with "keep") of each label (index) were given which (columns).
+        How many texts of each label (index) were given which (columns).
     errors : DataFrame
-        The wrong answers, the most confident first and of equals the most frequent, up to
-        `n_errors`: "text", "label", "predicted", "confidence" (the probability given to the
-        predicted label, or the decision function, or NaN) and "rows" (with this very text).
+        The wrong answers, the most confident first, up to `n_errors`: "text", "label", "predicted",
+        "confidence" (the probability given to the predicted label, or the decision function, or
+        NaN) and "rows" (with this very text).
     n_wrong : int
         How many distinct texts were answered wrong.
     baselines : tuple of Scores
@@ -59,19 +56,14 @@ class Evaluation(Scores):
     leakage : LeakageReport or None
         Test texts that are in the training texts; None without training texts.
     without_leaks : Scores or None
-        The scores on the texts that are not, not even in other case or blanks. None without
-        training texts, without such leaks, or where nothing is left.
+        The scores on the texts that are not, not even in other case or blanks. None if these are
+        all or none.
     n_learnt : int
         Distinct texts that `train_filter` had learnt, as `evaluate_filter` finds out.
     all_learnt : bool
         Whether these are all there are, and so are scored after all.
-
-    See Also
-    --------
-    evaluate : Makes the evaluation.
     """
 
-    duplicates: str
     n_conflicts: int
     n_left_out: int
     confusion: pd.DataFrame = field(repr=False)
@@ -85,28 +77,15 @@ class Evaluation(Scores):
     all_learnt: bool = False
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the scores of all classifiers as a table.
-
-        Returns
-        -------
-        table : DataFrame
-            One row for each classifier, indexed by `name`, with the attributes of `Scores` as
-            columns and "p_value", McNemar's of the comparison with this classifier.
-        """
+        """Return the scores of all classifiers as a table, with the p-values of McNemar's tests."""
         scores = [scores.figures() for scores in (self, *self.baselines)]
         p_values = [float("nan"), *(test.p_value for test in self.tests)]
         return pd.DataFrame(scores).set_index("name").assign(p_value=p_values)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the evaluation as dicts, lists, str and numbers, for `json.dumps`.
-
-        Returns
-        -------
-        evaluation : dict
-            By the names of the attributes; NaN becomes None.
-        """
+        """Return the evaluation as dicts, lists, str and numbers; NaN becomes None."""
         leakage, without = self.leakage, self.without_leaks
-        names = ["duplicates", "n_conflicts", "n_left_out", "n_wrong", "verdict", "learnt"]
+        names = ["n_conflicts", "n_left_out", "n_wrong", "verdict", "learnt"]
         evaluation = {
             **self.figures(),
             **{name: getattr(self, name) for name in names},
@@ -131,15 +110,13 @@ class Evaluation(Scores):
 
     @property
     def counting(self) -> str:
-        """What was counted: the distinct texts or all rows."""
+        """What was counted."""
         texts, rows = counted(self.n_distinct, "distinct text"), counted(self.n_rows, "row")
-        what = f"{texts}, each counted once ({rows})"
-        if self.duplicates == "keep":
-            what = f"{rows} ({texts})"
+        what = f"Scored on {texts}, each counted once ({rows})."
         if not self.n_conflicts:
-            return f"Scored on {what}."
+            return what
         return (
-            f"Scored on {what}. Texts with several labels: {self.n_conflicts:,}, of which the most "
+            f"{what} Texts with several labels: {self.n_conflicts:,}, of which the most "
             f"frequent counts; dropped for a tie: {self.n_left_out:,}."
         )
 
@@ -227,18 +204,17 @@ class Evaluation(Scores):
 
     def _confusion_lines(self) -> str:
         labels = [printable(label, _LETTERS) for label in self.confusion.index]
-        unit = "Rows" if self.duplicates == "keep" else "Texts"
         are_short = sum(map(len, labels)) <= 2 * _LETTERS
         if len(set(labels)) == len(labels) <= _CLASSES_SHOWN and are_short:
             columns = zip(labels, self.confusion.to_numpy().T, strict=True)
             matrix = {label: (",", counts) for label, counts in columns}
             lines = aligned(matrix, {"true label": labels})
-            return f"{unit} of each label, by the label they were given:\n{lines}"
+            return f"Texts of each label, by the label they were given:\n{lines}"
 
         most = self.confusions.head(_CONFUSIONS_SHOWN)
         names = ("label", "predicted")
         pairs = {name: [printable(label, 32) for label in most[name]] for name in names}
-        lines = aligned({unit.lower(): (",", most["count"])}, pairs)
+        lines = aligned({"texts": (",", most["count"])}, pairs)
         return f"The most frequent confusions:\n{lines}"
 
     def _error_lines(self) -> str:
@@ -262,7 +238,6 @@ def evaluate(
     X_train: Any = None,
     y_train: Any = None,
     baselines: Mapping[str, Any] | None = None,
-    duplicates: Literal["drop", "keep"] = "drop",
     n_errors: int = 10,
     name: str | None = None,
 ) -> Evaluation:
@@ -280,12 +255,9 @@ def evaluate(
         to fit the baselines.
     baselines : dict of str to classifier, default=None
         What to compare with, by name; clones are fitted to the training texts. One that is fitted
-        already goes in as ``FrozenEstimator(model)`` and needs no training texts. None: with
-        `y_train`, `tfidf_shape_baseline`, `tfidf_baseline` and, for two classes, the word-count
-        rule, but for the one that has the name of the estimator; else nothing.
-    duplicates : {"drop", "keep"}, default="drop"
-        What a text that occurs k times counts. "drop": as much as any other, in the test and in the
-        training of the baselines. "keep": k times, as in a corpus with the same repeats.
+        already goes in as ``FrozenEstimator(model)``. None: with `y_train`, `tfidf_shape_baseline`,
+        `tfidf_baseline` and, for two classes, the word-count rule, but for the one that has the
+        name of the estimator; else nothing.
     n_errors : int, default=10
         How many errors to list.
     name : str, default=None
@@ -301,11 +273,9 @@ def evaluate(
 
     Notes
     -----
-    A repeated text is one piece of evidence, however often it occurs: each distinct text counts
-    once, with its most frequent label. With "keep" the scores are those of rows, their interval is
-    that of the effective number of texts, and the tests count distinct texts all the same. P-values
-    are not corrected for their number. Intervals and tests take distinct texts for independent,
-    which those of one page are not quite.
+    A text that occurs k times counts once, in the training of the baselines too;
+    ``estimator.score(X_test, y_test)`` counts rows. P-values are not corrected for their number.
+    Intervals and tests take distinct texts for independent, which those of one page are not quite.
 
     Examples
     --------
@@ -337,8 +307,6 @@ def evaluate(
            0.913  1      0          'Nos câbles sont recyclées.'
     """
     check_scalar(n_errors, "n_errors", Integral, min_val=0)
-    if duplicates not in ("drop", "keep"):
-        raise ValueError(f"duplicates is {duplicates!r}. It must be 'drop' or 'keep'.")
     texts = check_texts(X_test, name="X_test")
     labels = check_labels(y_test, len(texts), name="y_test", of="X_test")
     train = None if X_train is None else check_texts(X_train, name="X_train")
@@ -353,12 +321,11 @@ def evaluate(
     answers = Answers.of(estimator, test.texts, y, name)
     others = {
         other: Answers.of(model, test.texts, y, other)
-        for other, model in _fitted_baselines(baselines, train, y_train, duplicates, name).items()
+        for other, model in _fitted_baselines(baselines, train, y_train, name).items()
     }
-    weight = test.weights if duplicates == "keep" else np.ones(len(test.texts))
 
     def scores(name: str, answers: Answers, rows: Any = slice(None)) -> dict[str, Any]:
-        figures = score_answers(answers.take(rows), y[rows], weight[rows])
+        figures = score_answers(answers.take(rows), y[rows])
         n_rows = round(test.weights[rows].sum())
         return {"name": name, "n_rows": n_rows, "n_distinct": len(y[rows]), **figures}
 
@@ -371,7 +338,7 @@ def evaluate(
             without_leaks = Scores(**scores(name, answers, new))
 
     classes, right = answers.classes, answers.predicted == y
-    confusion = confusion_matrix(y, answers.predicted, labels=classes, sample_weight=weight)
+    confusion = confusion_matrix(y, answers.predicted, labels=classes)
     errors = pd.DataFrame(
         {
             "text": pd.Series(test.texts, dtype=object),
@@ -383,11 +350,10 @@ def evaluate(
     )[~right].sort_values(["confidence", "rows"], ascending=False, ignore_index=True)
     return Evaluation(
         **scores(name, answers),
-        duplicates=duplicates,
         n_conflicts=test.n_conflicts,
         n_left_out=test.n_dropped,
         confusion=pd.DataFrame(
-            confusion.round().astype(np.intp),
+            confusion,
             index=pd.Index(classes, name="label"),
             columns=pd.Index(classes, name="predicted"),
         ),
@@ -404,11 +370,7 @@ def evaluate(
 
 
 def _fitted_baselines(
-    baselines: Mapping[str, Any] | None,
-    texts: list[str] | None,
-    y_train: Any,
-    duplicates: Any,
-    name: str,
+    baselines: Mapping[str, Any] | None, texts: list[str] | None, y_train: Any, name: str
 ) -> dict[str, Any]:
     if y_train is None:
         for name, model in (baselines or {}).items():
@@ -422,7 +384,7 @@ def _fitted_baselines(
     if texts is None:
         raise ValueError("y_train is given without X_train. Pass the training texts too.")
     labels = check_labels(y_train, len(texts), name="y_train", of="X_train")
-    train, y = merge_repeats(texts, labels, duplicates)
+    train, y = merge_repeats(texts, labels)
     if baselines is None:
         classes = np.unique(y).tolist()
         if len(classes) == 1:

@@ -42,14 +42,13 @@ def next_to_label(
     texts : container of str
         The unlabelled rows, repeats included: they show how frequent a text is.
     n : int, default=100
-        How many texts to choose. If fewer are left, all of these are returned.
+        How many texts to choose, or as many as are left.
     labelled : container of str, default=None
         Texts that are labelled already, to be excluded.
     key : {"exact", "whitespace", "casefold"} or callable, default="exact"
-        Which texts are equal; see :func:`~skbert_filter.duplicates.keys.text_keys`. The first of
-        them stands for all.
+        Which texts are equal; the first of them stands for all.
     random_state : int, RandomState instance or None, default=None
-        Determines the choice among candidates. Pass an int for reproducible output.
+        Determines the choice among candidates.
 
     Returns
     -------
@@ -72,11 +71,9 @@ def next_to_label(
     The uncertainty is 1 less the margin between the two most probable classes (Scheffer, Decomain
     and Wrobel, "Active Hidden Markov Models for Information Extraction", 2001). Of the ``10 * n``
     texts of the highest scores, `n` are drawn by k-means++ (Arthur and Vassilvitskii, 2007),
-    weighted by their scores: the further a text is from all that are drawn, the likelier it is the
-    next. Distances are those of TF-IDF vectors of two to four characters, of the first 1,000.
-
-    A choice of 100 from 260,000 distinct texts takes 3 seconds of processor time, of 1,000 half a
-    minute: it grows with the square of `n`.
+    weighted by their scores, on TF-IDF vectors of two to four characters. The time grows with the
+    square of `n`: of 260,000 distinct texts, 100 are chosen in 3 seconds and 1,000 in half a
+    minute.
 
     Examples
     --------
@@ -84,8 +81,7 @@ def next_to_label(
     >>> from skbert_filter.inspection import WordCountRule, next_to_label
     >>> X, y = make_website_snippets(300, random_state=0)
     >>> corpus = make_website_corpus(3000, random_state=0)
-    >>> model = WordCountRule().fit(X, y)
-    >>> table = next_to_label(model, corpus, 20, labelled=X, random_state=0)
+    >>> table = next_to_label(WordCountRule().fit(X, y), corpus, 20, labelled=X, random_state=0)
     >>> len(table), len(set(table.text) & set(X))
     (20, 0)
     """

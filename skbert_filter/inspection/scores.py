@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score, brier_score_loss, f1_score, log_loss
 
 from skbert_filter.printing import Report
@@ -25,32 +25,26 @@ SHORT_NAMES = {
 class Scores(Report):
     """The scores of one classifier on one set of held-out texts.
 
-    A score that makes no sense for the classifier or the labels is NaN: those of probabilities
-    where it has no `predict_proba`, F1 and average precision where the held-out labels lack one of
-    two classes. Of more classes, both are means over those that the held-out labels have.
+    A score that makes no sense for the classifier or the labels is NaN. Of more than two classes,
+    F1 and average precision are means over those that the held-out labels have.
 
     Attributes
     ----------
     name : str
-        Name of the classifier.
     n_rows, n_distinct : int
         Held-out rows, and how many different texts they hold.
-    accuracy : float
-        The share of right labels.
-    accuracy_low, accuracy_high : float
-        Wilson's 95 % confidence interval of the accuracy.
-    f1 : float
-        F1 of the useful one of two classes (``classes_[1]``, unless the other has a usual name for
-        useful texts, such as "Keep"), or the unweighted mean over the classes that occur.
-    average_precision : float
-        Of the same class, or the mean over the classes that occur.
+    accuracy, accuracy_low, accuracy_high : float
+        The share of right labels, and its 95 % confidence interval by Wilson.
+    f1, average_precision : float
+        Of the useful one of two classes: ``classes_[1]``, unless the other has a usual name for
+        useful texts, such as "Keep".
     brier : float
-        The Brier score: mean squared error of the probability, for two classes; summed over the
-        classes if they are more.
+        The mean squared error of the probability; summed over the classes if they are more than
+        two.
     expected_calibration_error : float
-        See the function of that name.
+        By :func:`expected_calibration_error`.
     log_loss : float
-        Mean negative logarithm of the probability given to the true label.
+        The mean negative logarithm of the probability given to the true label.
     """
 
     name: str
@@ -125,19 +119,14 @@ class Answers:
         return Answers(self.classes, self.predicted[rows], proba, ranking)
 
 
-def score_answers(answers: Answers, y: np.ndarray, weight: np.ndarray) -> dict[str, float]:
-    """Return the scores from "accuracy" to "log_loss" of texts that count by their weight.
-
-    With unequal weights the interval is that for their effective number, ``sum(w)**2 / sum(w**2)``
-    (Kish, "Survey Sampling", 1965).
-    """
+def score_answers(answers: Answers, y: np.ndarray) -> dict[str, float]:
+    """Return the scores of texts from "accuracy" to "log_loss"."""
     classes, proba, ranking = answers.classes, answers.proba, answers.ranking
     occurring, binary = np.unique(y), len(classes) == 2
     scores = {each.name: float("nan") for each in fields(Scores)[3:]}
-    scores["accuracy"] = np.average(answers.predicted == y, weights=weight)
-    n_effective = weight.sum() ** 2 / (weight**2).sum()
-    interval = wilson_interval(scores["accuracy"], n_effective)
-    scores["accuracy_low"], scores["accuracy_high"] = interval
+    n_right = int((answers.predicted == y).sum())
+    scores["accuracy"] = n_right / len(y)
+    scores["accuracy_low"], scores["accuracy_high"] = wilson_interval(n_right, len(y))
 
     useful = classes[-1:]
     if (usual := useful_label(classes.tolist())) is not None:
@@ -145,41 +134,28 @@ def score_answers(answers: Answers, y: np.ndarray, weight: np.ndarray) -> dict[s
 
     if len(occurring) > 1:
         over = {"pos_label": useful[0]} if binary else {"labels": occurring, "average": "macro"}
-        scores["f1"] = f1_score(y, answers.predicted, sample_weight=weight, **over)
+        scores["f1"] = f1_score(y, answers.predicted, **over)
     if len(occurring) > 1 and ranking is not None:
         scored = useful if binary else occurring
         given = ranking[:, np.searchsorted(classes, scored)]
         is_class = y[:, None] == scored
-        scores["average_precision"] = average_precision_score(is_class, given, sample_weight=weight)
+        scores["average_precision"] = average_precision_score(is_class, given)
 
     if proba is not None and len(classes) > 1:
         happened, given = np.searchsorted(classes, y), proba[:, 1] if binary else proba
-        scores["brier"] = brier_score_loss(
-            happened, given, labels=range(len(classes)), sample_weight=weight
-        )
-        scores["expected_calibration_error"] = expected_calibration_error(
-            happened, given, sample_weight=weight
-        )
-        scores["log_loss"] = log_loss(y, proba, labels=classes, sample_weight=weight)
+        scores["brier"] = brier_score_loss(happened, given, labels=range(len(classes)))
+        scores["expected_calibration_error"] = expected_calibration_error(happened, given)
+        scores["log_loss"] = log_loss(y, proba, labels=classes)
     return {name: float(score) for name, score in scores.items()}
 
 
-def wilson_interval(share: float, n: float) -> tuple[float, float]:
-    """Return Wilson's 95 % confidence interval of a share of `n` trials, not always a whole number.
-
-    Wilson, "Probable inference, the law of succession, and statistical inference" (Journal of the
-    American Statistical Association 22, 1927), without continuity correction.
-    """
-    z = norm.ppf(0.975)
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half_width = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    low, high = np.clip([centre - half_width, centre + half_width], 0, 1).tolist()
-    return low, high
+def wilson_interval(n_right: int, n: int) -> tuple[float, float]:
+    """Return Wilson's 95 % confidence interval of a share."""
+    low, high = binomtest(n_right, n).proportion_ci(method="wilson")
+    return float(low), float(high)
 
 
-def expected_calibration_error(
-    y_true: Any, proba: Any, *, n_bins: int = 15, sample_weight: Any = None
-) -> float:
+def expected_calibration_error(y_true: Any, proba: Any, *, n_bins: int = 15) -> float:
     """Return how far probabilities are from observed frequencies, on average.
 
     Parameters
@@ -191,8 +167,6 @@ def expected_calibration_error(
         Probability of the event, or of each class.
     n_bins : int, default=15
         Number of equally wide bins.
-    sample_weight : array-like of shape (n_samples,), default=None
-        What each row counts; None for 1 each.
 
     Returns
     -------
@@ -201,11 +175,11 @@ def expected_calibration_error(
 
     Notes
     -----
-    Probabilities are put into bins ((m - 1)/M, m/M]; the error is the mean over the bins, weighted
-    by their rows, of the distance between the mean probability and the observed frequency: with one
-    dimension as defined by Naeini, Cooper and Hauskrecht, "Obtaining Well Calibrated Probabilities
-    Using Bayesian Binning" (AAAI 2015), with two by Guo et al., "On Calibration of Modern Neural
-    Networks" (ICML 2017), on the probability of the predicted class.
+    The mean over the bins ((m - 1)/M, m/M], weighted by their rows, of the distance between the
+    mean probability and the observed frequency: with one dimension as in Naeini, Cooper and
+    Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian Binning" (AAAI 2015), with
+    two as in Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017), on the probability
+    of the predicted class.
 
     Examples
     --------
@@ -214,7 +188,6 @@ def expected_calibration_error(
     0.1
     """
     y_true, proba = np.asarray(y_true), np.asarray(proba, dtype=np.float64)
-    weight = np.ones(len(proba)) if sample_weight is None else np.asarray(sample_weight)
     if proba.ndim == 2:
         happened, proba = proba.argmax(axis=1) == y_true, proba.max(axis=1)
     else:
@@ -222,5 +195,5 @@ def expected_calibration_error(
 
     bins = np.clip(np.ceil(proba * n_bins).astype(np.intp) - 1, 0, n_bins - 1)
     # The counts of a bin cancel: |mean p - frequency| * rows = |sum of p - events|.
-    distance = np.bincount(bins, weights=weight * (proba - happened), minlength=n_bins)
-    return float(np.abs(distance).sum() / weight.sum())
+    distance = np.bincount(bins, weights=proba - happened, minlength=n_bins)
+    return float(np.abs(distance).sum() / len(proba))

@@ -48,17 +48,7 @@ class McNemarTest(Report):
 
 @dataclass(frozen=True)
 class CorrectedTTest(Report):
-    """The corrected resampled t-test of one difference.
-
-    Attributes
-    ----------
-    difference : float
-        The mean difference.
-    low, high : float
-        Its 95 % confidence interval.
-    p_value : float
-        The probability of a difference as far from 0, or farther, if there were none.
-    """
+    """A mean difference, its 95 % interval, and how probable one as far from 0 is by chance."""
 
     difference: float
     low: float
@@ -73,33 +63,11 @@ class CorrectedTTest(Report):
 def mcnemar_test(
     first_right: Any, second_right: Any, *, names: tuple[str, str] = ("the first", "the second")
 ) -> McNemarTest:
-    """Test whether two classifiers are equally often right on the same texts.
+    """Test whether two classifiers are equally often right on the same distinct texts.
 
-    Parameters
-    ----------
-    first_right, second_right : array-like of bool of shape (n_texts,)
-        Where each of them is right. Each text should occur once: a copy is no further evidence.
-    names : tuple of (str, str), default=("the first", "the second")
-        What to call them.
-
-    Returns
-    -------
-    test : McNemarTest
-
-    Notes
-    -----
-    The test of McNemar, "Note on the sampling error of the difference between correlated
-    proportions or percentages" (Psychometrika 12, 1947), in its exact, two-sided binomial form.
-    Dietterich, "Approximate statistical tests for comparing supervised classification learning
-    algorithms" (Neural Computation 10, 1998), recommends it where classifiers are fitted once. It
-    says nothing about how they would do after another fit.
-
-    Examples
-    --------
-    >>> from skbert_filter.inspection import mcnemar_test
-    >>> print(mcnemar_test([1, 1, 1, 1, 1, 1, 1, 0], [0, 0, 0, 0, 0, 0, 1, 0]))
-    the first is right on 6 texts that the second gets wrong, and wrong on 0 that it gets
-    right: better by more than chance (p = .031).
+    McNemar, "Note on the sampling error of the difference between correlated proportions or
+    percentages" (Psychometrika 12, 1947), in the exact, two-sided binomial form. It says nothing
+    about how the classifiers would do after another fit.
     """
     first, second = np.asarray(first_right, dtype=bool), np.asarray(second_right, dtype=bool)
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
@@ -109,38 +77,12 @@ def mcnemar_test(
 
 
 def corrected_ttest(differences: Any, n_train: Any, n_test: Any) -> CorrectedTTest:
-    """Test whether the mean of differences over repeated folds is 0.
+    """Test whether the mean of differences over repeated folds is 0; NaN if one of them is.
 
-    Parameters
-    ----------
-    differences : array-like of float of shape (n_fits,)
-        The score of one classifier less that of another, on each test set.
-    n_train, n_test : array-like of int of shape (n_fits,)
-        The texts that they learnt from, and that they were scored on.
-
-    Returns
-    -------
-    test : CorrectedTTest
-        NaN where a difference is NaN.
-
-    Notes
-    -----
     Training sets of different folds overlap, so that an ordinary t-test finds differences that are
     not there. Nadeau and Bengio, "Inference for the generalization error" (Machine Learning 52,
-    2003), use, for k differences d with sample variance var(d) and k - 1 degrees of freedom, ::
-
-        t = mean(d) / sqrt((1/k + n_test/n_train) * var(d))
-
-    Bouckaert and Frank, "Evaluating the replicability of significance tests for comparing learning
-    algorithms" (PAKDD 2004), use it for repeated cross-validation, where k is the number of all
-    fits. Of unequal folds the mean of ``n_test/n_train`` counts.
-
-    Examples
-    --------
-    >>> from skbert_filter.inspection import corrected_ttest
-    >>> test = corrected_ttest([0.02, 0.01, 0.03, 0.02, 0.02], [80] * 5, [20] * 5)
-    >>> print(test)
-    +0.020 (+0.007 to +0.033, p = .014)
+    2003), take ``(1/k + n_test/n_train) * var(d)`` for the variance of the mean of k differences d;
+    of unequal folds the mean of ``n_test/n_train`` counts.
     """
     d, n_train, n_test = (np.asarray(a, dtype=np.float64) for a in (differences, n_train, n_test))
     mean = float(d.mean())
@@ -155,29 +97,11 @@ def corrected_ttest(differences: Any, n_train: Any, n_test: Any) -> CorrectedTTe
 
 
 def holm(p_values: Any) -> np.ndarray:
-    """Correct p-values for their number by Holm's method.
+    """Correct p-values for their number by Holm's method; NaN stands for no test.
 
-    Parameters
-    ----------
-    p_values : array-like of float of shape (n_tests,)
-        NaN stands for no test.
-
-    Returns
-    -------
-    corrected : ndarray of float64 of shape (n_tests,)
-
-    Notes
-    -----
     Holm, "A simple sequentially rejective multiple test procedure" (Scandinavian Journal of
-    Statistics 6, 1979): the smallest of m is multiplied by m, the next by m - 1 and so on, and none
-    is below the one before it. If all below 0.05 are called more than chance, the probability that
-    any of them is so wrongly is at most 0.05, however the tests depend on each other.
-
-    Examples
-    --------
-    >>> from skbert_filter.inspection import holm
-    >>> holm([0.04, 0.01, 0.5]).round(3).tolist()
-    [0.08, 0.03, 0.5]
+    Statistics 6, 1979): if all below 0.05 are called more than chance, the probability that any of
+    them is so wrongly is at most 0.05, however the tests depend on each other.
     """
     corrected = np.array(p_values, dtype=np.float64)
     # NaN sorts last.

@@ -29,14 +29,12 @@ class OutOfFold(Report):
     Attributes
     ----------
     texts : list of str
-        Each distinct text once, as and in the order in which they are first seen.
+        Each distinct text once, in the order in which they are first seen.
     classes : ndarray of shape (n_classes,)
-        The labels, sorted.
     labels : ndarray of int of shape (n_texts,)
         The index in `classes` of each text's most frequent label; in a tie, of the one that sorts
         first.
     pred_probs : ndarray of float of shape (n_texts, n_classes)
-        The out-of-fold probabilities.
     tied : ndarray of bool of shape (n_texts,)
         Whether several labels are the most frequent.
     rows, contradicting, first_row : ndarray of int of shape (n_texts,)
@@ -100,16 +98,13 @@ def suspect_labels(
     X, y : container of str and array-like, of length n_samples
         The texts, repeats included, and their labels.
     cv : int, splitter or iterable of (train, test), default=None
-        The folds of the rows. None: ``DedupStratifiedKFold(5)``, an int: as many of these. With any
-        other, a text that is tested is taken out of training, and several tests of a text are
-        averaged.
+        None: ``DedupStratifiedKFold(5)``, an int: as many of these folds. With any other, a text
+        that is tested is taken out of training, and several tests of a text are averaged.
     groups : array-like of shape (n_samples,), default=None
         What else to keep together, such as the page of each row.
     key : {"exact", "whitespace", "casefold"} or callable, default="exact"
-        Which texts are equal; see :func:`~skbert_filter.duplicates.keys.text_keys`. The first of
-        them stands for all.
+        Which texts are equal; the first of them stands for all.
     n_jobs : int, default=None
-        How many folds to fit at a time.
 
     Returns
     -------
@@ -134,12 +129,9 @@ def suspect_labels(
 
     Notes
     -----
-    Each distinct text is trained on once, with its most frequent label; one with several most
-    frequent labels is not trained on. The score is
-    ``log(probability of suggested / probability of label) * log2(1 + rows)``: how far the models
-    disagree with the label, weighted by the rows that a correction would fix. To compare it with
-    the mean of the class (Northcutt, Jiang and Chuang, "Confident Learning", Journal of Artificial
-    Intelligence Research 70, 2021) found no more wrong labels on web snippets and text messages.
+    Each distinct text is trained on once, with its most frequent label, if there is one. The score
+    is ``log(probability of suggested / probability of label) * log2(1 + rows)``: how far the models
+    disagree with the label, weighted by the rows that a correction would fix.
 
     The folds are fitted by :func:`~sklearn.model_selection.cross_val_predict`, which encodes the
     classes: a `class_weight` by label has to use the integers, in sorted order.
@@ -155,9 +147,6 @@ def suspect_labels(
     >>> suspects[["text", "label", "suggested", "rows"]]
             text label  suggested  rows
     1  Read more     1          0     2
-
-    Correct the column "label", here or in a spreadsheet, and put it back:
-
     >>> y = apply_corrections(X, y, suspects.assign(label=0))
     >>> y[X == "Read more"]
     array([0, 0])
@@ -199,7 +188,6 @@ def out_of_fold(
 
         from cleanlab.filter import find_label_issues
         wrong = find_label_issues(labels=found.labels, pred_probs=found.pred_probs)
-        [text for text, is_wrong in zip(found.texts, wrong) if is_wrong]
     """
     if not hasattr(estimator, "predict_proba"):
         raise TypeError(
@@ -253,7 +241,7 @@ def apply_corrections(X: Any, y: Any, table: pd.DataFrame, *, key: Key = "exact"
     Parameters
     ----------
     X, y : container of str and array-like, of length n_samples
-        The texts and labels that the table was made of.
+        What the table was made of.
     table : DataFrame
         Lines of the table of `suspect_labels`, in any order, with "label" corrected. It may have
         been a CSV file or a spreadsheet in between. A row without a label changes nothing.
@@ -263,7 +251,7 @@ def apply_corrections(X: Any, y: Any, table: pd.DataFrame, *, key: Key = "exact"
     Returns
     -------
     y_corrected : ndarray or Series of shape (n_samples,)
-        A Series, with its index, where `y` is one. `y` is not changed.
+        A Series, with its index, where `y` is one.
 
     Examples
     --------

@@ -273,7 +273,7 @@ def _loaded(model: Any) -> Any:
     if str(model).startswith("registry:"):
         from skbert_filter.integrations.comet import load_model
 
-        return load_model(model, trust=False)
+        return load_model(model)
     from skbert_filter.saved_models import load_saved
 
     return load_saved(model)

@@ -77,10 +77,10 @@ def choose_model(
     proba[VOTE] = (proba[BERT] + proba[TFIDF]) / 2
 
     answers = found[BERT]
-    truth, each_once = answers.classes[answers.labels], np.ones(len(answers.labels))
+    truth = answers.classes[answers.labels]
     scores = {
         name: score_answers(
-            Answers(answers.classes, answers.classes[p.argmax(axis=1)], p, p), truth, each_once
+            Answers(answers.classes, answers.classes[p.argmax(axis=1)], p, p), truth
         )
         for name, p in proba.items()
     }

@@ -133,9 +133,8 @@ def pretrain_encoder(
     ...     corpus, encoder = f"{folder}/corpus.parquet", f"{folder}/encoder"
     ...     pd.DataFrame({"text": texts}).to_parquet(corpus)
     ...     summary = pretrain_encoder(corpus, encoder, estimator=small)
-    ...     loaded = SmallBertPretrainer.from_pretrained(encoder)
-    >>> summary.rows, summary.epochs, loaded.encoder_ == summary.pretrainer.encoder_
-    (500, 1, True)
+    >>> summary.rows, summary.epochs
+    (500, 1)
     """
     start = perf_counter()
     corpus, destination = as_path(corpus), Path(destination)

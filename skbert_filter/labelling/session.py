@@ -343,7 +343,7 @@ class LabellingSession:
 
         if len(self.labels) > 2:
             right = self._model.predict(list(held)) == np.array(list(held.values()), dtype=object)
-            return float(right.mean()), wilson_interval(float(right.mean()), len(held))
+            return float(right.mean()), wilson_interval(int(right.sum()), len(held))
         useful = np.array([label == self.labels[0] for label in held.values()])
         probabilities = _keep_probability(self._model, list(held), self.labels)
         return average_precision_score(useful, probabilities), _interval(useful, probabilities)

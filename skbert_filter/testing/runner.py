@@ -55,43 +55,7 @@ def _bound(check: Check, subject: Subject) -> Callable[[Any], None]:
 
 
 def text_checks_generator(estimator: Any) -> Iterator[tuple[Any, Callable[[Any], None]]]:
-    """Yield each check that applies to a text classifier.
-
-    Parameters
-    ----------
-    estimator : estimator object
-        An unfitted classifier whose `X` is one text a row. It is only ever cloned.
-
-    Yields
-    ------
-    estimator : estimator object
-        The estimator given.
-    check : callable
-        To be called with the estimator; raises if the check fails. Its `__name__` is the name of
-        the check. All checks of one generator share a few fits.
-
-    Raises
-    ------
-    TypeError
-        If it is a class instead of an instance, or its tags do not say that it is a classifier.
-
-    Notes
-    -----
-    As in scikit-learn, tags, parameters and methods decide what applies: checks of
-    `sample_weight` need the argument in `fit`; that of `class_weight` needs the parameter; those
-    that compare two fits are skipped if the tag `non_deterministic` is set, that of the accuracy
-    if `poor_score` is.
-
-    Examples
-    --------
-    >>> from sklearn.feature_extraction.text import TfidfVectorizer
-    >>> from sklearn.linear_model import LogisticRegression
-    >>> from sklearn.pipeline import make_pipeline
-    >>> from skbert_filter.testing import text_checks_generator
-    >>> pipeline = make_pipeline(TfidfVectorizer(), LogisticRegression())
-    >>> checks = {check.__name__: check for _, check in text_checks_generator(pipeline)}
-    >>> checks["check_subset_invariance"](pipeline)
-    """
+    """Yield each check that applies to an unfitted text classifier; they share a few fits."""
     if isinstance(estimator, type):
         raise TypeError(
             f"{estimator.__name__} is a class. Pass an instance: {estimator.__name__}()."
@@ -120,8 +84,8 @@ def check_text_classifier(
     Parameters
     ----------
     estimator : estimator object
-        An unfitted classifier whose `X` is one text a row. It is only ever cloned, and fitted
-        some 20 times on a few dozen short texts.
+        An unfitted classifier whose `X` is one text a row. It is cloned, and fitted some 20 times
+        on a few dozen short texts.
     expected_failed_checks : dict of str to str, default=None
         For the name of each check that is expected to fail, the reason.
     on_fail : {"raise", "warn"} or None, default="raise"
@@ -131,19 +95,22 @@ def check_text_classifier(
     Returns
     -------
     results : list of dict
-        One for each check, in the form of scikit-learn's `check_estimator`, so that
-        `pandas.DataFrame(results)` is a table: `estimator`, `check_name`, `exception` (or None),
-        `status` ("passed", "failed" or "xfail"), `expected_to_fail` and
-        `expected_to_fail_reason`.
+        One for each check, in the form of scikit-learn's `check_estimator`;
+        `pandas.DataFrame(results)` is a table.
 
     Raises
     ------
-    TypeError
-        If `estimator` is not an instance of a classifier.
-    ValueError
-        If `expected_failed_checks` names an unknown check, or `on_fail` is unknown.
+    TypeError, ValueError
+        If `estimator` is not an instance of a classifier, or `expected_failed_checks` names an
+        unknown check.
     Exception
         What the first failing check raised, if `on_fail="raise"`; a note names the check.
+
+    Notes
+    -----
+    As in scikit-learn, tags, parameters and methods decide what applies: checks of `sample_weight`
+    need the argument in `fit`; that of `class_weight` needs the parameter; those that compare two
+    fits are skipped if the tag `non_deterministic` is set, that of the accuracy if `poor_score` is.
 
     Examples
     --------
@@ -206,14 +173,13 @@ def parametrize_with_text_checks(
     estimators : iterable of estimator objects
         Unfitted classifiers whose `X` is one text a row.
     expected_failed_checks : callable, default=None
-        Given an estimator, it returns a dict from the names of checks that are expected to fail
-        to the reasons, or None. These tests are marked with xfail.
+        Given an estimator, it returns a dict from the names of checks that are expected to fail to
+        the reasons, or None. These tests are marked with xfail.
 
     Returns
     -------
     decorator : `pytest.mark.parametrize`
-        For a test function with the arguments `estimator` and `check`. The ids name both, so
-        `pytest -k check_subset_invariance` runs one check.
+        For a test function with the arguments `estimator` and `check`.
 
     Raises
     ------
@@ -226,12 +192,7 @@ def parametrize_with_text_checks(
     >>> from sklearn.linear_model import LogisticRegression
     >>> from sklearn.pipeline import make_pipeline
     >>> from skbert_filter.testing import parametrize_with_text_checks
-    >>> @parametrize_with_text_checks(
-    ...     [make_pipeline(TfidfVectorizer(), LogisticRegression())],
-    ...     expected_failed_checks=lambda estimator: {
-    ...         "check_non_text_refused": "TfidfVectorizer calls None.lower()",
-    ...     },
-    ... )
+    >>> @parametrize_with_text_checks([make_pipeline(TfidfVectorizer(), LogisticRegression())])
     ... def test_conventions(estimator, check):
     ...     check(estimator)
     >>> len(test_conventions.pytestmark[0].args[1]) > 30
@@ -253,7 +214,7 @@ def _check_names(reasons: Mapping[str, str] | None) -> dict[str, str]:
     if unknown := sorted(set(reasons or {}) - set(CHECKS)):
         raise ValueError(
             f"expected_failed_checks names {', '.join(unknown)}, which is not a text check. "
-            "text_checks_generator yields the checks there are."
+            "check_text_classifier(estimator, on_fail=None) lists the checks there are."
         )
     return dict(reasons or {})
 

@@ -5,10 +5,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
-from skbert_filter.duplicates.keys import Key
-from skbert_filter.duplicates.reports import DuplicateReport, duplicate_report
+from skbert_filter.duplicates.reports import DuplicateReport
 from skbert_filter.inspection.displays.shared import STYLES, column_axes, legend_above
 
 
@@ -16,7 +14,7 @@ from skbert_filter.inspection.displays.shared import STYLES, column_axes, legend
 class DuplicateFrequencyDisplay:
     """How often the most frequent texts occur, and the share of rows that they cover.
 
-    It is made, drawn and returned by `from_texts` or `from_report`.
+    It is made, drawn and returned by `from_report`.
 
     Parameters
     ----------
@@ -26,18 +24,17 @@ class DuplicateFrequencyDisplay:
     Attributes
     ----------
     ax_, coverage_ax_ : matplotlib Axes
-        Axes with the occurrences, both scales logarithmic, and axes over these, with the share of
-        rows on the right.
+        Those of the occurrences, and those of the share of rows, on the right.
     figure_ : matplotlib Figure
-        Figure containing them.
     line_, coverage_line_ : matplotlib Line2D
-        The occurrences of a text by its rank, and the share of all rows up to this rank.
 
     Examples
     --------
+    >>> from skbert_filter import duplicate_report
     >>> from skbert_filter.datasets import make_website_corpus
     >>> from skbert_filter.inspection import DuplicateFrequencyDisplay
-    >>> display = DuplicateFrequencyDisplay.from_texts(make_website_corpus(5000, random_state=0))
+    >>> report = duplicate_report(make_website_corpus(5000, random_state=0))
+    >>> display = DuplicateFrequencyDisplay.from_report(report)
     >>> display.ax_.get_xscale(), display.ax_.get_yscale()
     ('log', 'log')
     """
@@ -50,7 +47,7 @@ class DuplicateFrequencyDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on; None for a new figure.
+            None for a new figure.
         """
         curve = self.frequencies
         if curve.empty:
@@ -105,24 +102,6 @@ class DuplicateFrequencyDisplay:
         return self
 
     @classmethod
-    def from_texts(
-        cls, X: Any, *, key: Key = "exact", ax: Any = None
-    ) -> "DuplicateFrequencyDisplay":
-        """Count how often texts occur, and draw it.
-
-        Parameters
-        ----------
-        X : container of str, or array or table of shape (n_samples, n_features)
-            As for :func:`~skbert_filter.duplicate_report`.
-        key : {"exact", "whitespace", "casefold"} or callable, default="exact"
-            Which texts are equal.
-        ax : matplotlib Axes, default=None
-            Axes to draw on; None for a new figure.
-        """
-        check_matplotlib_support(f"{cls.__name__}.from_texts")
-        return cls.from_report(duplicate_report(X, key=key, n_top=0), ax=ax)
-
-    @classmethod
     def from_report(cls, report: DuplicateReport, *, ax: Any = None) -> "DuplicateFrequencyDisplay":
         """Draw what a report has counted.
 
@@ -130,6 +109,5 @@ class DuplicateFrequencyDisplay:
         ----------
         report : DuplicateReport
         ax : matplotlib Axes, default=None
-            Axes to draw on; None for a new figure.
         """
         return cls(report.frequencies).plot(ax)

@@ -41,14 +41,12 @@ class TextLengthDisplay:
     threshold : int, default=None
         The number of words from which on a text is taken for `long_class`.
     long_class : label, default=None
-        That class.
     accuracy : float, default=None
         The share of these texts on which the rule is right.
 
     Attributes
     ----------
     ax_, figure_ : matplotlib Axes and Figure
-        What it is drawn on.
     stairs_ : list of matplotlib StepPatch
         The outline of each class.
     line_ : matplotlib Line2D or None
@@ -76,7 +74,7 @@ class TextLengthDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on; None for a new figure.
+            None for a new figure.
         max_words : int, default=None
             Longer texts are put into the last bin. None: the longest twentieth is.
         """
@@ -124,9 +122,8 @@ class TextLengthDisplay:
         Parameters
         ----------
         X, y : container of str and array-like, of length n_samples
-            The texts and their labels. Each distinct text counts once, with its most frequent
-            label. There is a threshold for two classes only; of more than six the five largest are
-            shown, and the others together.
+            Each distinct text counts once, with its most frequent label. Two classes have a
+            threshold; of more than six the five largest are shown, and the others together.
         ax, max_words
             As for `plot`.
         """
@@ -149,11 +146,9 @@ def distinctive_terms(
     Parameters
     ----------
     X, y : container of str and array-like, of length n_samples
-        The texts and their labels, of two classes or more. Each distinct text counts once, with its
-        most frequent label.
+        Texts of two classes or more. Each distinct text counts once, with its most frequent label.
     vectorizer : CountVectorizer, default=None
-        What counts the terms; it is cloned. None: ``CountVectorizer()``, which counts lower-cased
-        words of two letters or more.
+        What counts the terms; it is cloned. None: ``CountVectorizer()``.
     prior_size : float, default=500
         How many terms, mixed as in all texts, are added to each side. The larger, the more the rare
         terms are drawn to a log-odds of 0.
@@ -161,17 +156,15 @@ def distinctive_terms(
     Returns
     -------
     terms : DataFrame
-        One row for each class and term, the classes sorted, and of each class the most distinctive
-        terms first: "label", "term", "count" (in texts of the label), "others" (in all other
-        texts), "log_odds" (natural logarithm of the ratio of the odds), "std" (its standard
-        deviation) and "z", ``log_odds / std``.
+        Of each class the most distinctive terms first: "label", "term", "count" (in texts of the
+        label), "others" (in all other texts), "log_odds" (natural logarithm of the ratio of the
+        odds), "std" (its standard deviation) and "z", ``log_odds / std``.
 
     Notes
     -----
     The log-odds ratio with an informative Dirichlet prior of Monroe, Colaresi and Quinn, "Fightin'
-    Words" (Political Analysis 16, 2008); the prior is the frequency of the term in all texts. The
-    order by z takes account of how sure a log-odds is: a term that occurs once has a large one by
-    chance.
+    Words" (Political Analysis 16, 2008); the prior is the frequency of the term in all texts. A
+    term that occurs once has a large log-odds by chance, and a small z.
 
     Examples
     --------
@@ -229,7 +222,6 @@ class DistinctiveTermsDisplay:
     Attributes
     ----------
     ax_, figure_ : matplotlib Axes and Figure
-        What it is drawn on.
     errorbars_ : list of matplotlib ErrorbarContainer
         The terms of each class.
 
@@ -251,7 +243,7 @@ class DistinctiveTermsDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on; None for a new figure, as high as the terms need.
+            None for a new figure, as high as the terms need.
         n_terms : int, default=8
             How many terms of each class.
         """
@@ -304,8 +296,7 @@ class DistinctiveTermsDisplay:
         Parameters
         ----------
         X, y, vectorizer, prior_size
-            As for :func:`distinctive_terms`. Of more than six classes the six with most terms are
-            drawn, each against all others.
+            As for :func:`distinctive_terms`. Of more classes, the six with most terms are drawn.
         n_terms, ax
             As for `plot`.
         """

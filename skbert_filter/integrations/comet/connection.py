@@ -47,23 +47,20 @@ def start(
     project_name, workspace : str, default=None
         None for ``COMET_PROJECT_NAME`` and ``COMET_WORKSPACE``, or Comet's defaults.
     offline : bool, default=False
-        Whether to write an archive, which ``comet upload`` sends later, instead of connecting.
-        No key is needed and nothing is looked up in a network.
+        Whether to write an archive, which ``comet upload`` sends later. It needs no key, and looks
+        nothing up in a network unless ``log_env_details=True``.
     env_file : str or path-like, default=None
         As for :func:`check_api_key`.
     **config : dict
-        `name`, `tags`, `offline_directory` and other settings of `comet_ml.ExperimentConfig`;
-        archives go to ``COMET_OFFLINE_DIRECTORY`` or ``.cometml-runs``. Comet's own logging of
-        parameters and metrics is off, since it would mix those of every baseline into this
-        experiment; ``auto_param_logging=True`` and ``auto_metric_logging=True`` turn it on.
-        Offline, ``log_env_details=True`` records the machine and its load, for which Comet looks
-        up its server and asks whether a cloud provider runs the machine.
+        `name`, `tags`, `offline_directory` and other settings of `comet_ml.ExperimentConfig`.
+        Comet's own logging of parameters and metrics, which would add those of every baseline,
+        is off unless ``auto_param_logging=True`` and ``auto_metric_logging=True``.
 
     Returns
     -------
     experiment : comet_ml.CometExperiment
-        To be ended with ``experiment.end()``. Where Comet cannot be reached it is an offline one,
-        with a warning.
+        End it with ``experiment.end()``. Where Comet cannot be reached it is an offline one, with
+        a warning.
 
     Raises
     ------
@@ -126,14 +123,13 @@ def check_api_key(env_file: str | os.PathLike[str] | None = None) -> str:
     Parameters
     ----------
     env_file : str or path-like, default=None
-        A ``.env`` file, or the folder that holds it, such as a mounted drive. Its settings
-        take precedence over those of the environment. None: the ``.env`` of the working
-        directory or of the nearest folder above it, over which the environment takes precedence.
+        A ``.env`` file, or the folder that holds it, such as a mounted drive; its settings
+        take precedence over those of the environment. None: the environment, then the ``.env`` of
+        the working directory or the nearest folder above it, then ``~/.comet.config``.
 
     Returns
     -------
     where : str
-        Where the key was found.
 
     Raises
     ------
@@ -145,8 +141,7 @@ def check_api_key(env_file: str | os.PathLike[str] | None = None) -> str:
 
     Notes
     -----
-    The settings of the file whose names begin with ``COMET_`` are put into the environment of
-    this process, where Comet reads them. Without any, Comet's own ``~/.comet.config`` counts.
+    Settings of the file that begin with ``COMET_`` are put into the environment of this process.
 
     Examples
     --------
@@ -295,8 +290,7 @@ def import_comet(module: str = "comet_ml") -> ModuleType:
         if error.name not in (root, "everett"):  # which comet_ml brings
             raise
         raise ModuleNotFoundError(
-            f"This needs {root}, which is not installed. Run: "
-            "pip install comet_ml python-dotenv matplotlib",
+            f"This needs {root}, which is not installed. Run: pip install comet_ml python-dotenv",
             name=root,
         ) from None
 

@@ -1,12 +1,9 @@
-"""Send a fitted model to Comet, complete or not at all; register it; load it by its name."""
+"""Send a fitted filter to Comet, complete or not at all; register it; load it by its name."""
 
 import hashlib
-import io
-import json
 import re
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version as version_of
 from os import PathLike
 from pathlib import Path
@@ -15,7 +12,6 @@ from time import monotonic, sleep
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import joblib
 from sklearn.utils.validation import check_is_fitted
 
 from skbert_filter.integrations.comet.connection import (
@@ -26,98 +22,53 @@ from skbert_filter.integrations.comet.connection import (
     start,
 )
 from skbert_filter.integrations.comet.tracking import log_fit
-from skbert_filter.text_filter import SmallBertTextFilter
+from skbert_filter.saved_models import load_saved, save_classifier
 
-_PARTS = ("major", "minor", "patch")
 _URI = re.compile(r"registry://(?P<workspace>[^/:\s]+)/(?P<name>[^/:\s]+)(:(?P<version>[^/:\s]+))?")
+# Comet sends the files in the background.
+_TIMEOUT = 120.0
 
 # The names of the models that each experiment holds, with a hash of what was sent: Comet would
 # add the files of a second model of one name to those of the first.
 _logged: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
 
 
-@dataclass(frozen=True)
-class Registration:
-    """Under what a model is registered.
-
-    Attributes
-    ----------
-    workspace : str or None
-        The workspace; None for that of whoever uploads the archive of an offline experiment.
-    name, version : str
-        Its name in the registry, and its version.
-    archived : bool
-        Whether it is in the archive of an offline experiment, and in the registry only after
-        ``comet upload``.
-    """
-
-    workspace: str | None
-    name: str
-    version: str
-    archived: bool
-
-    @property
-    def uri(self) -> str:
-        """What `load_model` and the command line take."""
-        return f"registry://{self.workspace or 'WORKSPACE'}/{self.name}:{self.version}"
-
-    def __str__(self) -> str:
-        return self.uri
-
-
-def log_model(
-    experiment: Any, estimator: Any, name: str = "model", *, metadata: dict[str, Any] | None = None
-) -> None:
-    """Send a fitted model to a Comet experiment, after a check that it can be loaded again.
+def log_model(experiment: Any, estimator: Any, name: str = "model") -> None:
+    """Send a fitted filter to a Comet experiment, after a check that it can be loaded again.
 
     Parameters
     ----------
     experiment : comet_ml.CometExperiment
-        Where to send it.
     estimator : estimator
-        A fitted `SmallBertTextFilter`, sent as the folder of `save_pretrained`; or any other
-        fitted estimator, sent as joblib writes it. Of a search, its best estimator is sent.
+        A fitted `SmallBertTextFilter`, a search over one, or another model that `train_filter` has
+        chosen. It is sent as the folder that `save_pretrained` writes.
     name : str, default="model"
         What to call it within the experiment.
-    metadata : dict, default=None
-        More to say about it, as JSON can hold it.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is wrong, the experiment has ended, the model cannot be loaded again, or
-        the experiment holds another model of this name.
+        If it is another estimator, which ``comet_ml.integration.sklearn.log_model`` takes; the
+        experiment has ended, or holds another model of this name.
     RuntimeError
-        If Comet does not take all files.
-
-    Notes
-    -----
-    The same model under the same name is sent once. Unlike logging, this raises where it fails:
-    save the model on disk first.
+        If Comet does not take all files: save the model on disk first.
     """
     check_experiment(experiment)
-    if not isinstance(name, str) or not name.strip():
-        raise ValueError(f"name is {name!r}. Pass a name, such as 'website-filter'.")
     if not experiment.alive:
         raise ValueError(
             "The Comet experiment has ended, so that no model can be sent to it. Send the model "
             "before experiment.end()."
         )
     check_is_fitted(estimator)
-
-    # As comet_ml.integration.sklearn does, for a folder too.
     model = getattr(estimator, "best_estimator_", estimator)
-    about = {
-        "estimator": type(model).__name__,
-        "skbert_filter": version_of("skbert_filter"),
-        **(metadata or {}),
-    }
-    json.dumps(about)  # refused here, where Comet would log the error away
 
-    with TemporaryDirectory() as folder:
-        is_filter = isinstance(model, SmallBertTextFilter)
-        digest = _save(model, folder) if is_filter else _check_pickle(model, experiment)
+    with TemporaryDirectory() as aside:
+        folder = Path(aside, "model")
+        save_classifier(model, folder)
+        load_saved(folder)
 
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
         sent = _logged.setdefault(experiment, {})
         if sent.get(name, digest) != digest:
             raise ValueError(
@@ -127,17 +78,13 @@ def log_model(
         if name in sent:
             return
 
-        if is_filter:
-            files = list(Path(folder).iterdir())
-            taken = experiment.log_model(name, folder, metadata=about, prepend_folder_name=False)
-            if len(taken or ()) != len(files):
-                raise RuntimeError(
-                    f"Comet took {len(taken or ())} of the {len(files)} files of the model "
-                    f"{name!r}. Its own messages say why."
-                )
-        else:
-            comet_sklearn = import_comet("comet_ml.integration.sklearn")
-            comet_sklearn.log_model(experiment, name, model, metadata=about)
+        about = {"estimator": type(model).__name__, "skbert_filter": version_of("skbert_filter")}
+        taken = experiment.log_model(name, str(folder), metadata=about, prepend_folder_name=False)
+        if len(taken or ()) != len(files):
+            raise RuntimeError(
+                f"Comet took {len(taken or ())} of the {len(files)} files of the model {name!r}. "
+                "Its own messages say why."
+            )
         sent[name] = digest
 
 
@@ -149,41 +96,31 @@ def register_model(
     *,
     tags: Sequence[str] | None = None,
     status: str | None = None,
-    description: str | None = None,
-    comment: str | None = None,
-    metadata: dict[str, Any] | None = None,
-    timeout: float = 120.0,
-) -> Registration:
-    """Send a fitted model to a Comet experiment, and register it under a version.
+    **details: Any,
+) -> str:
+    """Send a fitted filter to a Comet experiment, and register it under a version.
 
     Parameters
     ----------
-    experiment : comet_ml.CometExperiment
-        Where to send it. Its workspace is that of the registry.
-    estimator : estimator
-        As for :func:`log_model`.
+    experiment, estimator
+        As for :func:`log_model`. The registry is that of the experiment's workspace.
     name : str
-        The name in the registry, made of lower-case letters, digits and dashes. Another one is
-        changed to such a one, with a warning.
+        Lower-case letters, digits and dashes. Another one is changed to such a one, with a warning.
     version : str, default=None
-        A semantic version such as ``"1.2.0"``, which must be new. "major", "minor" or "patch"
-        count up that part of the highest version in the registry; None is "minor". The first
-        version is ``"1.0.0"``. Offline, where the registry cannot be read, it is required.
+        A new semantic version. None counts up the second number of the highest version in the
+        registry, from ``"1.0.0"``. Offline it is required.
     tags : sequence of str, default=None
-        Tags of this version.
     status : str, default=None
-        Its status, such as "Production": one of those that the workspace allows.
-    description, comment : str, default=None
-        What to say about the model, and about this version.
-    metadata : dict, default=None
-        More to say about it, as JSON can hold it.
-    timeout : float, default=120.0
-        How many seconds to wait until Comet has registered it.
+        Such as "Production": one of those that the workspace allows.
+    **details : dict
+        `description`, `comment`, `metadata` and others of
+        ``comet_ml.CometExperiment.register_model``.
 
     Returns
     -------
-    registration : Registration
-        Workspace, name and version; ``registration.uri`` is what :func:`load_model` takes.
+    uri : str
+        ``registry://workspace/name:version``, which :func:`load_model` and the command line take.
+        Offline it is valid after ``comet upload``, with the workspace of whoever uploads.
 
     Raises
     ------
@@ -192,20 +129,18 @@ def register_model(
     PermissionError, ConnectionError
         If Comet refuses the key, or cannot be reached.
     RuntimeError
-        If Comet does not take all files, or does not register them within `timeout`.
+        If Comet does not take all files, or does not register them within two minutes.
 
     Examples
     --------
     ::
 
-        registration = register_model(
-            experiment, model, "website-filter", tags=["2024-05"], status="Production")
-        load_model(registration.uri)
+        uri = register_model(experiment, model, "website-filter", status="Production")
+        load_model(uri)
     """
     check_experiment(experiment)
     offline = isinstance(experiment, import_comet().OfflineExperiment)
-    texts = {"status": status, "description": description, "comment": comment}
-    registered_name, version = _check_registration(name, version, tags, offline=offline, **texts)
+    registered_name = _check_registration(name, version, tags, offline=offline)
 
     workspace = experiment.workspace
     if not offline:
@@ -221,26 +156,26 @@ def register_model(
                     f"{', '.join(allowed)}."
                 )
 
-    log_model(experiment, estimator, name, metadata=metadata)
+    log_model(experiment, estimator, name)
     experiment.register_model(
         name,
         version=version,
         registry_name=registered_name,
         tags=None if tags is None else list(tags),
-        metadata=metadata,
-        **texts,
+        status=status,
+        **details,
     )
 
-    # Comet sends the files in the background, and its own sync=True waits for the first version.
-    end = monotonic() + timeout
+    # Comet's own sync=True waits for the first version only.
+    end = monotonic() + _TIMEOUT
     while not offline and version not in _versions(api, workspace, registered_name):
         if monotonic() > end:
             raise RuntimeError(
-                f"Comet has not registered version {version} of {registered_name} in {timeout:g} "
-                "seconds. Its own messages may say why; a larger timeout waits longer."
+                f"Comet has not registered version {version} of {registered_name} in "
+                f"{_TIMEOUT:g} seconds. Its own messages may say why."
             )
         sleep(0.5)
-    return Registration(workspace, registered_name, version, archived=offline)
+    return f"registry://{workspace or 'WORKSPACE'}/{registered_name}:{version}"
 
 
 def register_folder(
@@ -252,7 +187,7 @@ def register_folder(
     status: str | None = None,
     project_name: str | None = None,
     **settings: Any,
-) -> Registration:
+) -> str:
     """Register a filter that is saved in a folder, from its own experiment.
 
     Parameters
@@ -262,23 +197,16 @@ def register_folder(
     name, version, tags, status
         As for :func:`register_model`, whose errors it raises too.
     project_name : str, default=None
-        The project of the experiment.
     **settings : dict
         Passed to :func:`start`, such as ``offline=True``.
 
     Returns
     -------
-    registration : Registration
-
-    Examples
-    --------
-    ::
-
-        register_folder("model/", "website-filter", project_name="website-texts").uri
+    uri : str
     """
-    model = SmallBertTextFilter.from_pretrained(folder)
+    model = load_saved(folder)
     offline = settings.get("offline", False)
-    name, version = _check_registration(name, version, tags, offline=offline, status=status)
+    name = _check_registration(name, version, tags, offline=offline)
 
     experiment = start(project_name, **settings)
     try:
@@ -288,28 +216,24 @@ def register_folder(
         experiment.end()
 
 
-def load_model(uri: str | PathLike[str], *, trust: bool = True) -> Any:
-    """Download a model from Comet's registry, check it, and return it ready to predict.
+def load_model(uri: str | PathLike[str]) -> Any:
+    """Download a filter from Comet's registry, check it, and return it ready to predict.
 
     Parameters
     ----------
     uri : str
         ``registry://workspace/name:version``; without ``:version``, the highest version.
-    trust : bool, default=True
-        Whether to load a model that is a pickle, which runs the code in it: any estimator but a
-        `SmallBertTextFilter`. Load those from workspaces that you trust. Commands and
-        `filter_corpus` require ``--trust`` or ``trust=True``.
 
     Returns
     -------
     estimator : estimator
-        Fitted; predicts as the one that was registered.
+        Predicts as the one that was registered. It is read without running any code.
 
     Raises
     ------
     ValueError
-        If `uri` is not one, there is no API key or no such version, the model is incomplete or
-        damaged, or it is a pickle and `trust` is False.
+        If `uri` is not one, there is no API key or no such version, or the model is not a filter
+        of this package, incomplete or damaged.
     FileNotFoundError
         If the registry does not have such a model, or not for this key.
     PermissionError, ConnectionError
@@ -350,43 +274,36 @@ def load_model(uri: str | PathLike[str], *, trust: bool = True) -> Any:
     with TemporaryDirectory() as aside:
         with answering(f"version {version} of {model}"):
             api.get_model(workspace, name).download(version, aside)
-        return _load(Path(aside), uri, trust=trust)
+        try:
+            return load_saved(aside)
+        except FileNotFoundError:
+            raise ValueError(
+                f"{uri} does not hold a filter of this package. Its files are: "
+                f"{_listed(path.name for path in Path(aside).iterdir())}. Load any other model "
+                "with what has logged it, such as comet_ml.integration.sklearn."
+            ) from None
 
 
-def next_version(known: Sequence[str], wanted: str) -> str:
-    """Return `wanted`, which must be new, or the highest version with that part counted up."""
+def next_version(known: Sequence[str], wanted: str | None) -> str:
+    """Return `wanted`, which must be new, or else the highest version with its minor number + 1."""
     if wanted in known:
         raise ValueError(
             f"The registry already has a version {wanted}. Omit version to count up. There are: "
             f"{_listed(known)}."
         )
-    if wanted not in _PARTS:
-        return wanted
-    if not known:
-        return "1.0.0"
-
-    highest = max(map(_parsed, known))
-    part = _PARTS.index(wanted)
-    numbers = [getattr(highest, name) for name in _PARTS[: part + 1]]
-    numbers[part] += 1
-    return ".".join(map(str, [*numbers, 0, 0][:3]))
+    if wanted is None and known:
+        highest = max(map(_parsed, known))
+        return f"{highest.major}.{highest.minor + 1}.0"
+    return wanted or "1.0.0"
 
 
-def _check_registration(
-    name: Any, version: Any, tags: Any, *, offline: bool, **texts: Any
-) -> tuple[str, str]:
-    """Return the name in the registry and the version, or the part of it to count up.
-
-    Comet would log wrong arguments as an error, and do without registering.
-    """
-    for argument, value in texts.items():
-        if value is not None and (not isinstance(value, str) or not value):
-            raise TypeError(f"{argument} must be a str or None; got {value!r}.")
+def _check_registration(name: Any, version: Any, tags: Any, *, offline: bool) -> str:
+    """Return the name in the registry; Comet logs a wrong argument, and then registers nothing."""
     if tags is not None and (isinstance(tags, str) or not all(isinstance(t, str) for t in tags)):
         raise TypeError(f"tags must be a list of str, such as ['reviewed']; got {tags!r}.")
 
-    if version is not None and version not in _PARTS:
-        version = str(_parsed(version))
+    if version is not None:
+        _parsed(version)
     elif offline:
         raise ValueError(
             "Offline, the registry cannot be read to count the version up. Pass the version, such "
@@ -404,58 +321,7 @@ def _check_registration(
             f"{name!r} is registered as {proper!r}.",
             stacklevel=3,
         )
-    return proper, version or "minor"
-
-
-def _save(model: SmallBertTextFilter, folder: str) -> str:
-    """Save a filter, check that it reads back as the same, and return its fingerprint."""
-    model.save_pretrained(folder)
-    if SmallBertTextFilter.from_pretrained(folder).fingerprint_ != model.fingerprint_:
-        raise ValueError("The model reads back from its folder as another one. Fit it again.")
-    return model.fingerprint_
-
-
-def _check_pickle(model: Any, experiment: Any) -> str:
-    """Check that joblib writes and reads a model, and return a hash of what it writes."""
-    stream = io.BytesIO()
-    joblib.dump(model, stream)
-    size, limit = stream.tell(), experiment.asset_upload_limit
-    if size > limit:
-        raise ValueError(
-            f"The model has {size:,} bytes, and Comet takes {limit:,} in a file. Fit a smaller one."
-        )
-
-    stream.seek(0)
-    check_is_fitted(joblib.load(stream))
-    return hashlib.sha256(stream.getvalue()).hexdigest()
-
-
-def _load(folder: Path, uri: str, *, trust: bool) -> Any:
-    from skbert_filter.bert.folder import METADATA
-
-    if (folder / METADATA).is_file():
-        return SmallBertTextFilter.from_pretrained(folder)
-
-    if not (folder / "CometModel").is_file():
-        raise ValueError(
-            f"{uri} does not hold a model that this package or comet_ml.integration.sklearn has "
-            f"sent. Its files are: {_listed(path.name for path in folder.iterdir())}."
-        )
-    if not trust:
-        raise ValueError(
-            f"{uri} is not a filter of this package but a pickle, and loading it would run the "
-            "code in it. If you trust who registered it, pass trust=True (--trust)."
-        )
-
-    try:
-        estimator = import_comet("comet_ml.integration.sklearn").load_model(f"file://{folder}")
-    except Exception as error:
-        raise ValueError(
-            f"{uri} is damaged, or needs a package that is not installed here: "
-            f"{type(error).__name__}: {error}"
-        ) from error
-    check_is_fitted(estimator)
-    return estimator
+    return proper
 
 
 def _api() -> tuple[Any, str]:
@@ -476,10 +342,7 @@ def _parsed(version: Any) -> Any:
     try:
         return import_comet("comet_ml.semantic_version").SemanticVersion.parse(version)
     except (TypeError, ValueError):
-        raise ValueError(
-            f"version is {version!r}. Pass three numbers, such as '1.2.0', or 'major', 'minor' or "
-            "'patch' to count up."
-        ) from None
+        raise ValueError(f"version is {version!r}. Pass three numbers, such as '1.2.0'.") from None
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -8,21 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import is_classifier
-from sklearn.calibration import CalibrationDisplay
 from sklearn.frozen import FrozenEstimator
-from sklearn.metrics import PrecisionRecallDisplay
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from skbert_filter.duplicates.training_rows import merge_repeats
 from skbert_filter.inspection.evaluation import Evaluation, evaluate
-from skbert_filter.inspection.scores import Answers
-from skbert_filter.integrations.comet.connection import import_comet, logging_to
-from skbert_filter.validation import check_labels, check_texts
+from skbert_filter.integrations.comet.connection import logging_to
 
 _LISTS_OF_MEMBERS = ("steps", "transformers", "transformer_list", "estimators")
-# A precision-recall plot with more lines than these cannot be read.
-_CLASSES_SHOWN = 8
 
 
 def log_fit(experiment: Any, estimator: Any, *, prefix: str = "") -> None:
@@ -31,17 +24,18 @@ def log_fit(experiment: Any, estimator: Any, *, prefix: str = "") -> None:
     Parameters
     ----------
     experiment : comet_ml.CometExperiment
-        Where to log to. If it has ended, or Comet fails, there is a warning and no error.
+        If it has ended, or Comet fails, there is a warning and no error.
     estimator : estimator
         A fitted filter, or any other fitted estimator: a pipeline, a `DedupPredictor`, a search.
     prefix : str, default=""
-        What the names of all that is logged begin with, to keep two fits of one experiment apart.
+        What all names begin with, to keep two fits of one experiment apart.
 
     Notes
     -----
-    Logged are the parameters by scikit-learn's names, of a search its best ones and its table too;
-    the `history_` of the filter inside, unless a `CometCallback` or Comet's own logging has done
-    so; and, as others, its `training_record_`, fingerprint, labels and decision threshold.
+    Logged are the parameters; of a search its best ones and its table; the `history_` of the filter
+    inside; and, as others, its `training_record_`, fingerprint, labels and decision threshold. To
+    see the epochs while they run, pass ``callbacks=[experiment.get_callback("tf-keras")]`` to
+    `fit`: they are not logged twice.
     """
     check_is_fitted(estimator)
     with logging_to(experiment, "the fit"):
@@ -85,20 +79,18 @@ def log_evaluation(
     Parameters
     ----------
     experiment : comet_ml.CometExperiment
-        Where to log to. If it has ended, or Comet fails, there is a warning and no error.
+        If it has ended, or Comet fails, there is a warning and no error.
     estimator, X_test, y_test
-        As for :func:`~skbert_filter.inspection.evaluate`: any fitted text classifier, texts that it
-        has not been fitted on, and their labels.
+        As for :func:`~skbert_filter.inspection.evaluate`.
     evaluation : Evaluation, default=None
         What `evaluate` has returned for these, if it was called already.
     prefix : str, default="test"
-        What the names of all that is logged begin with.
+        What all names begin with.
     n_errors : int, default=100
         How many of the most confident errors to log. Their texts leave your machine: 0 keeps
         them here.
     **params : dict
-        Passed to `evaluate`, whose errors are raised: `X_train` and `y_train` for baselines and
-        leaks, `baselines`, `duplicates`, `name`.
+        Passed to `evaluate`, whose errors are raised.
 
     Returns
     -------
@@ -106,11 +98,10 @@ def log_evaluation(
 
     Notes
     -----
-    Logged are the scores as metrics (``test_accuracy``, with the ends of its 95 % interval as
-    ``test_accuracy_low`` and ``test_accuracy_high``, and so on), those of each baseline
-    (``test_accuracy [word-count rule]``), McNemar's tests and leaked texts as others, the
-    confusion matrix, curves of precision and recall and of calibration as figures, and two
-    tables: ``test_scores.csv`` with all classifiers and ``test_errors.csv``.
+    Logged are the scores (``test_accuracy``, with its 95 % interval as ``test_accuracy_low`` and
+    ``test_accuracy_high``), those of each baseline (``test_accuracy [word-count rule]``), tests
+    and leaks, the confusion matrix, ``test_scores.csv`` and ``test_errors.csv``. A plot is logged
+    by ``experiment.log_figure("calibration", display.figure_)``.
 
     Examples
     --------
@@ -135,10 +126,6 @@ def log_evaluation(
         )
         _log_csv(experiment, f"{prefix}_scores.csv", evaluation.to_frame().reset_index())
         _log_csv(experiment, f"{prefix}_errors.csv", evaluation.errors.head(n_errors))
-
-        by_rows = evaluation.duplicates == "keep"
-        for name, figure in _figures(estimator, X_test, y_test, by_rows=by_rows).items():
-            experiment.log_figure(f"{prefix}_{name}", figure)
     return evaluation
 
 
@@ -208,43 +195,3 @@ def _log_scores(experiment: Any, evaluation: Evaluation, prefix: str) -> None:
     if evaluation.leaks:
         others[f"{prefix} leaks"] = evaluation.leaks
     experiment.log_others(others)
-
-
-def _figures(estimator: Any, X_test: Any, y_test: Any, *, by_rows: bool) -> dict[str, Any]:
-    """Draw the curves of the answers, each text counted as in the evaluation."""
-    texts = check_texts(X_test, name="X_test")
-    labels = check_labels(y_test, len(texts), name="y_test", of="X_test")
-    test, y = merge_repeats(texts, labels, "weight")
-    answers = Answers.of(estimator, test.texts, y, type(estimator).__name__)
-    classes, binary = answers.classes, len(answers.classes) == 2
-
-    # Not by pyplot, which would keep each figure of a long session.
-    new_figure = import_comet("matplotlib.figure").Figure
-
-    figures = {}
-    if answers.ranking is not None:
-        figures["precision_recall"] = figure = new_figure(layout="constrained")
-        axes = figure.subplots()
-        sizes = pd.Series(y).value_counts()
-        shown = [classes[1]] if binary else sizes.index[:_CLASSES_SHOWN]
-        for label in sizes.index.intersection(shown):
-            PrecisionRecallDisplay.from_predictions(
-                y == label,
-                answers.ranking[:, np.searchsorted(classes, label)],
-                sample_weight=test.weights if by_rows else None,
-                name=f"label {label}",
-                ax=axes,
-            )
-
-    # scikit-learn's calibration curve takes no weights.
-    if answers.proba is not None and not by_rows:
-        figures["calibration"] = figure = new_figure(layout="constrained")
-        CalibrationDisplay.from_predictions(
-            y == (classes[1] if binary else answers.predicted),
-            answers.proba[:, 1] if binary else answers.confidence,
-            n_bins=10,
-            strategy="quantile",
-            name=f"label {classes[1]}" if binary else "the label predicted",
-            ax=figure.subplots(),
-        )
-    return figures
