@@ -344,3 +344,15 @@ def test_a_killed_job_on_s3_resumes_in_another_process(tmp_path, bucket, cache, 
         filter_corpus(fitted(), "s3://bucket/in", "s3://bucket/out")
     with pytest.raises(OSError, match=r"s3://nobucket/out cannot be read: FileNotFoundError"):
         filter_corpus(fitted(), "s3://bucket/in", "s3://nobucket/out")
+
+
+def test_files_of_dropped_documents_are_not_uploaded(tmp_path, cache):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "kept.txt").write_text("We make steel tools for ships\n")
+    (tmp_path / "in" / "gone.txt").write_text("View\nMenu\n")
+    options = {"drop_documents": 0.5}
+    filter_corpus(fitted(), tmp_path / "in", "memory://b/out", **options)
+    assert as_path("memory://b/out").files().keys() == {"kept.txt", "_SUCCESS"}
+    # a folder of a bucket is replaced file by file: what is dropped now would stay
+    with pytest.raises(ValueError, match="Delete it before, and omit overwrite"):
+        filter_corpus(fitted(), tmp_path / "in", "memory://b/out", **options, overwrite=True)
