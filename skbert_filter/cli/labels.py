@@ -17,7 +17,7 @@ from skbert_filter.printing import counted
 
 
 def duplicates(
-    texts: Annotated[list[str], Argument(metavar="TEXTS...", help=opt.TEXTS)],
+    texts: Annotated[list[str], Argument(metavar="TEXTS", help=opt.TEXTS)],
     text: opt.Text = "text",
     label: Annotated[
         str | None,

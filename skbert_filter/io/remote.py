@@ -223,7 +223,7 @@ class RemotePath:
             kinds = (FileNotFoundError, PermissionError, OSError)
             raise next(kind for kind in kinds if isinstance(error, kind) or kind is OSError)(
                 f"{self} cannot be {done}: {reason}. Check the address, and what fsspec knows of "
-                'your account (docs: guide_running, "Buckets").'
+                'your account (docs: files, "My corpus is in a bucket").'
             ) from (None if has_secrets else error)
 
 

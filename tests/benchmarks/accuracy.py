@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--others", action="store_true", help="other tasks, all labels")
     parser.add_argument("--quick", action="store_true", help="two folds, and the quick models")
     parser.add_argument("--models", nargs="+", default=[*OWN, *RIVALS])
-    parser.add_argument("--minutes", type=float, default=20, help="begin no fit after these")
+    parser.add_argument("--minutes", type=float, help="begin no fit after these; 20, or quickly 3")
     parser.add_argument("--results", type=Path, default=Path("accuracy.jsonl"))
     parser.add_argument("--docs", type=Path, help="write tables and picture here")
     parser.add_argument("--deadline", type=float, help=argparse.SUPPRESS)
@@ -83,7 +83,7 @@ def main() -> None:
         run(arguments, arguments.models[0])
         return
 
-    deadline = time.time() + 60 * arguments.minutes
+    deadline = time.time() + 60 * (arguments.minutes or (3 if arguments.quick else 20))
     for name in arguments.models:
         if missing := what_is_missing(name, arguments):
             print(f"{name}: skipped, {missing}", file=sys.stderr)
@@ -133,9 +133,7 @@ def web_snippets(arguments: argparse.Namespace, name: str) -> Tasks:
     folds = list(StratifiedGroupKFold(5, shuffle=True, random_state=0).split(X, y, groups))
 
     def make() -> Any:
-        if name in OWN:
-            return OWN[name]()
-        return RIVALS[name][1](arguments.teacher, 0, table)
+        return OWN[name]() if name in OWN else RIVALS[name][1](arguments.teacher, table)
 
     for fold, (train, test) in enumerate(folds[: 2 if arguments.quick else 5]):
         for n_labels in LABELS.get(name, (1000,)) if by_page else (ALL,):
@@ -146,10 +144,9 @@ def web_snippets(arguments: argparse.Namespace, name: str) -> Tasks:
             yield key, lambda a=drawn, b=test: scores(make, X, y, a, b)
 
     if by_page and LABELS.get(name) != (0,):
-        drawn = np.random.RandomState(0).permutation(folds[0][0])[
-            : 1000 if name != "setfit" else 100
-        ]
-        key = ("speed", len(drawn), name, 0)
+        n_labels = 100 if name == "setfit" else 1000
+        drawn = np.random.RandomState(0).permutation(folds[0][0])[:n_labels]
+        key = ("speed", n_labels, name, 0)
         yield key, lambda: speed(make, X, y, drawn, arguments.data, TEXTS.get(name, 2_000))
 
 
