@@ -312,15 +312,15 @@ def _check_documents(
             "Standard input can be read once only, and which documents to drop (drop_documents) is "
             "known at its end. Write it to a file."
         )
-    if overwrite and source.is_dir() and isinstance(destination, RemotePath):
-        raise ValueError(
-            f"{destination} is replaced file by file, so that those of dropped documents would "
-            "stay. Delete it before, and omit overwrite (--overwrite)."
-        )
     if document is None and not source.is_dir():
         raise ValueError(
             f"{source} is one file. Name its column that says of which document a row is, as "
             "document= (--document), or pass a folder, each file of which is a document."
+        )
+    if document is None and overwrite and isinstance(destination, RemotePath):
+        raise ValueError(
+            f"{destination} is replaced file by file, so that those of dropped documents would "
+            "stay. Delete it before, and omit overwrite (--overwrite)."
         )
 
 

@@ -72,7 +72,9 @@ class RemotePath:
     __repr__ = __str__
 
     def __truediv__(self, name: str) -> "RemotePath":
-        return RemotePath(f"{self._url}/{name}")
+        part = RemotePath.__new__(RemotePath)
+        part._url, part._fs, part._key = f"{self._url}/{name}", self._fs, f"{self._key}/{name}"
+        return part
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RemotePath):
