@@ -69,7 +69,7 @@ def test_files_of_which_too_much_is_discarded_go_out_whole(folder, tmp_path, mod
     documents = {"0 to 10 %": 1, "20 to 30 %": 1, "50 to 60 %": 1, "70 to 80 %": 1}
     assert table.documents[table.documents > 0].to_dict() == documents | {"90 to 100 %": 1}
     assert table.dropped.sum() == len(gone)
-    assert f"5 documents, {len(gone)} of them dropped whole." in str(summary)
+    assert f"{len(gone)} of 5 documents dropped whole, by the share" in str(summary)
 
 
 def test_a_folder_of_which_nothing_is_left_is_empty(tmp_path, model):

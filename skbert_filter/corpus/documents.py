@@ -1,6 +1,7 @@
 """Documents of which most is discarded: how much of each is, and which go out whole."""
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -47,26 +48,25 @@ class Documents:
             np.add.at(self._characters[:, column], numbers[counted], characters[counted])
 
     def are_dropped(self, names: pa.DictionaryArray) -> np.ndarray:
-        """Return which rows are in a document that goes out whole, once all are counted."""
-        numbers = _of_rows(names, lambda name: self._numbers.get(name, -1))
-        return np.append(self._is_dropped(), False)[numbers]
+        """Return which rows are in a document that goes out whole."""
+        return self._dropped[_of_rows(names, lambda name: self._numbers.get(name, -1))]
 
     def drops_file(self, name: str) -> bool:
-        """Return whether a file is a document that goes out whole."""
-        # An empty file has not been counted.
-        number = self._numbers.get(name, -1)
-        return self._job.document is None and bool(np.append(self._is_dropped(), False)[number])
+        """Return whether a file is a document that goes out whole; an empty one is not counted."""
+        return self._job.document is None and bool(self._dropped[self._numbers.get(name, -1)])
 
     def by_tenth(self) -> np.ndarray:
         """Return the numbers of documents and of those dropped, by tenths of what is discarded."""
         characters, discarded = self._characters.T
         tenths = np.minimum(_TENTHS * discarded // np.maximum(characters, 1), _TENTHS - 1)
-        counts = [np.bincount(t, minlength=_TENTHS) for t in (tenths, tenths[self._is_dropped()])]
+        counts = [np.bincount(t, minlength=_TENTHS) for t in (tenths, tenths[self._dropped[:-1]])]
         return np.stack(counts, axis=1)
 
-    def _is_dropped(self) -> np.ndarray:
+    @cached_property
+    def _dropped(self) -> np.ndarray:
+        """Whether each goes out, once all are counted; the last is for rows in none."""
         characters, discarded = self._characters.T
-        return discarded > (self._job.drop_documents or 0) * characters
+        return np.append(discarded > (self._job.drop_documents or 0) * characters, False)
 
 
 def _of_rows(names: pa.DictionaryArray, number_of: Callable[[Any], int]) -> np.ndarray:

@@ -101,7 +101,7 @@ class TextMemory:
         `rows` are added to those that have it, and `advance` is called with the share that is done.
         """
         with self._lock:
-            if len(self._places) + len(texts) > _MOST_TEXTS:
+            if self._places and len(self._places) + len(texts) > _MOST_TEXTS:
                 self._move_to_disk()
             # What another thread moves is new there, and stays here.
             places, records = self._places, self._records

@@ -195,6 +195,7 @@ def list_next_to_label(
     *,
     n: int = 100,
     text: str = "text",
+    label: str = "label",
     encoding: str | None = None,
     delimiter: str | None = None,
     labelled: str | Path | None = None,
@@ -212,7 +213,9 @@ def list_next_to_label(
     delimiter
         As for `report_duplicates`.
     destination : str or Path
-        The table to write, with an empty column "label" to fill.
+        The table to write, with its texts in the column `text`.
+    label : str, default="label"
+        The empty column to fill, so that `train_filter` takes the table next to others.
     n : int, default=100
         How many texts.
     labelled : str or Path, default=None
@@ -257,7 +260,8 @@ def list_next_to_label(
         done = read_texts(labelled, **options)
     corpus = read_texts(source, **options)
     table = next_to_label(classifier, corpus, n, labelled=done, random_state=random_state)
-    table.insert(1, "label", None)
+    table = table.rename(columns={"text": text})
+    table.insert(1, label, None)
     _write(table, destination, overwrite=overwrite, escape_formulas=escape_formulas)
     return table
 

@@ -286,7 +286,7 @@ def _split(
             how += f" {rows} a held-out text, and are left out of the training that is scored."
         return train, test, how
     how = (
-        f"{too_few}Held out at random: the score is for texts like these. Where a column has the "
-        "page or firm, groups=COLUMN (--groups COLUMN) scores for new pages or firms."
+        f"{too_few}Held out at random: the score is for texts like these. With the column of their "
+        "page or firm as groups (--groups COLUMN) it is for new ones."
     )
     return train, test, how

@@ -165,7 +165,7 @@ def corpus_table(results: Results) -> Rows:
 
 def predict_table(results: Results) -> Rows:
     """From distinct texts to probabilities."""
-    yield ["", "texts/s", "from, to", "filter is", "processor time a text", "peak memory"]
+    yield ["tool", "texts/s", "from, to", "filter is", "processor time a text", "peak memory"]
     names = {"predict": "the filter"} | {name: shown for name, (_, shown) in PEERS.items()}
     for line, name in names.items():
         if line in results:
@@ -183,7 +183,7 @@ def predict_table(results: Results) -> Rows:
 
 def paths_table(results: Results) -> Rows:
     """Whole processes, each next to what it cannot do without."""
-    yield ["", "seconds", "processor", "next to", "seconds", "processor"]
+    yield ["job", "seconds", "processor", "next to", "seconds", "processor"]
     tensorflow = {"s": of(results, "import TensorFlow", "s")}
     tensorflow["cpu"] = of(results, "import TensorFlow", "cpu")
     for name, line, fields, other, floor in (
@@ -247,8 +247,6 @@ def rst(rows: Rows) -> str:
     rule = "  ".join("=" * width for width in widths)
 
     def line(row: list[str]) -> str:
-        # An empty first cell would continue the row above.
-        row = [row[0] or "\\", *row[1:]]
         padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         return "  ".join(padded).rstrip()
 
