@@ -243,7 +243,8 @@ def test_next_to_label_writes_a_list_to_fill(tmp_path):
     arguments = ("next-to-label", "model.joblib", "corpus.txt", "-o", "next.csv", "--trust")
     result = run(*arguments, "-n", 20, "--labelled", "labels.csv", cwd=tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
-    assert "20 texts are in next.csv. Fill in its column label." in result.stdout
+    assert "20 texts are in next.csv. Fill in its column label, then:\n" in result.stdout
+    assert "  skbert-filter train labels.csv next.csv -o model\n" in result.stdout
     chosen = pd.read_csv(tmp_path / "next.csv", keep_default_na=False)
     assert chosen.columns.tolist()[:3] == ["text", "label", "suggested"]
     assert len(chosen) == 20

@@ -158,6 +158,19 @@ def test_a_message_names_options_and_not_the_parameters_of_python(tmp_path, monk
     assert refused.stderr == "Error: b.html exists. Name another file, or pass --overwrite.\n"
 
 
+def test_a_file_that_another_program_holds_open_is_named_with_what_to_do(monkeypatch):
+    def refused(*args, **options):
+        raise PermissionError(13, "Access is denied", "labels.csv")
+
+    monkeypatch.setattr("skbert_filter.labelling.files.report_duplicates", refused)
+    result = CliRunner().invoke(app, ["duplicates", "labels.csv"])
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "Error: labels.csv: Access is denied. Close the program that has it open, or allow access "
+        "to it.\n",
+    )
+
+
 def test_texts_with_several_labels_are_shown_by_the_command_that_train_names(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     texts = [f"Menu {n}" for n in range(8)] + [f"We build {n} boats for farms" for n in range(8)]

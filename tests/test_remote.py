@@ -71,6 +71,7 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setattr("skbert_filter.corpus.rows._GROUP_ROWS", 50)
     monkeypatch.setattr("skbert_filter.io.reading._BATCH_ROWS", 50)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(fsspec.filesystem("memory"), "store", {})
     monkeypatch.setattr(fsspec.filesystem("memory"), "pseudo_dirs", [""])
     return tmp_path / "cache" / "skbert_filter"
@@ -123,7 +124,9 @@ def test_a_file_is_that_of_a_disk(bucket, name, tmp_path):
 
 
 @pytest.mark.parametrize("stop", [1, 25, 32, "upload"])
-def test_an_interrupted_job_resumes_and_uploads_no_shard_twice(bucket, cache, monkeypatch, stop):
+def test_an_interrupted_job_resumes_and_uploads_no_shard_twice(
+    bucket, cache, tmp_path, monkeypatch, stop
+):
     memory, expected = bucket
     uploads = []
     opened = memory._open
@@ -139,6 +142,7 @@ def test_an_interrupted_job_resumes_and_uploads_no_shard_twice(bucket, cache, mo
     model = fitted(stop_at=None if stop == "upload" else stop)
     with pytest.raises((KeyboardInterrupt, OSError)) as error:
         filter_corpus(model, "memory://b/in", "memory://b/out")
+    assert not list(tmp_path.glob("skbert_filter-*"))
     (folder,) = cache.iterdir()
     assert error.value.__notes__ == [
         f"What was computed is kept in {folder}: the same command resumes from there."
@@ -232,7 +236,7 @@ def test_secrets_are_in_no_message(tmp_path, cache, url, shown, secret):
 
 def test_a_package_that_is_missing_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "gcsfs", None)
-    with pytest.raises(ImportError, match=r"gs://b/x\.csv needs a package: pip install gcsfs"):
+    with pytest.raises(ImportError, match=r"gs://b/x\.csv needs a package\. Run: pip install gc"):
         filter_corpus(fitted(), "gs://b/x.csv", "kept.csv")
 
 

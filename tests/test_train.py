@@ -328,7 +328,10 @@ def test_evaluate_takes_labels_in_other_spellings_and_names_those_it_does_not_kn
         evaluate_filter(rule, source)
 
 
-def test_labels_that_are_all_the_same_are_refused_before_the_work(tmp_path):
+def test_labels_that_cannot_be_learnt_are_refused_before_the_work(tmp_path):
     source = write_labels(tmp_path / "a.csv", ["Menu", "Home"], ["keep", "keep"])
     with pytest.raises(ValueError, match=r"All labels of .*a\.csv are 'keep'\. Label texts of ano"):
+        train_filter(source, tmp_path / "model")
+    source = write_labels(tmp_path / "b.csv", ["Menu", "Home", "Tea"], ["a", "b", "c"])
+    with pytest.raises(ValueError, match=r"b\.csv has 3 different labels in 3 rows\. Name the col"):
         train_filter(source, tmp_path / "model")

@@ -167,7 +167,7 @@ def pretrain(
 
 @app.command()
 def train(
-    labels: Annotated[list[Path], Argument(metavar="LABELS...", help=opt.LABEL_FILES)],
+    labels: Annotated[list[Path], Argument(metavar="LABELS", help=opt.LABEL_FILES)],
     output: opt.NewFolder,
     text: opt.Text = "text",
     label: opt.Label = "label",

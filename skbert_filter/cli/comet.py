@@ -46,7 +46,8 @@ def register(
         str | None,
         Option(
             metavar="VERSION",
-            help="Such as 1.2.0.  [default: the highest, with its second number counted up]",
+            help="Such as 1.2.0.",
+            show_default="the highest, with its second number counted up",
         ),
     ] = None,
     tag: Annotated[list[str] | None, Option(metavar="TAG", help="A tag; may be repeated.")] = None,

@@ -90,7 +90,7 @@ def _name_value(parameter: Any) -> None:
 def print_result(result: object, content: Any = None, *, err: bool = False) -> None:
     """Print a result, its lines broken between words; or its content, for machines."""
     if content is None:
-        _print(Text(_as_options(str(result))), err=err, overflow="fold")
+        _print(Text(str(result)), err=err, overflow="fold")
     else:
         _print(Text(json.dumps(content, indent=2, default=str)), err=err, soft_wrap=True)
 

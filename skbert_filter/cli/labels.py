@@ -17,7 +17,7 @@ from skbert_filter.printing import counted
 
 
 def duplicates(
-    texts: Annotated[list[str], Argument(metavar="TEXTS...", help=opt.TEXTS)],
+    texts: Annotated[list[str], Argument(metavar="TEXTS", help=opt.TEXTS)],
     text: opt.Text = "text",
     label: Annotated[
         str | None,
@@ -219,6 +219,9 @@ def next_to_label(
     output: opt.NewTable,
     n: Annotated[int, Option("--n", "-n", min=1, metavar="N", help="How many texts.")] = 100,
     text: opt.Text = "text",
+    label: Annotated[
+        str, Option(metavar="COLUMN", help="The column to fill, as your labels have it.")
+    ] = "label",
     encoding: opt.Encoding = None,
     delimiter: opt.Delimiter = None,
     labelled: Annotated[
@@ -242,6 +245,7 @@ def next_to_label(
             output,
             n=n,
             text=text,
+            label=label,
             encoding=encoding,
             delimiter=delimiter,
             labelled=labelled,
@@ -250,10 +254,12 @@ def next_to_label(
             escape_formulas=escape_formulas,
             random_state=seed,
         )
-    print_texts("Texts to label next", table, ["suggested", "probability", "rows"])
+    shown = table.rename(columns={text: "text"})
+    print_texts("Texts to label next", shown, ["suggested", "probability", "rows"])
     chosen = counted(len(table), "text is", "texts are")
     print_next(
-        f"{chosen} in {output}. Fill in its column label, then:",
+        f"{chosen} in {output}. Fill in its column {label}, then:",
         *("train", labelled or "labels.csv", output, "-o", "model"),
         text=text,
+        label=label,
     )

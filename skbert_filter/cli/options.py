@@ -29,7 +29,8 @@ Model = Annotated[
 Text = Annotated[str, Option("--text", metavar="COLUMN", help="The column with the texts.")]
 Label = Annotated[str, Option("--label", metavar="COLUMN", help="The column with the labels.")]
 Encoding = Annotated[
-    str | None, Option(metavar="NAME", help="Of text files that are not UTF-8, such as cp1252.")
+    str | None,
+    Option(metavar="NAME", help="The encoding of text files that are not UTF-8, such as cp1252."),
 ]
 Delimiter = Annotated[
     str | None,

@@ -3,8 +3,8 @@
 Knows nothing of where a job may write, and of what an interrupted one has left.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, compress, islice
@@ -101,7 +101,7 @@ def filter_rows(
 
     written: SourceFile | None = None
     write: Any = None
-    with ExitStack() as writer:
+    with closing(groups), ExitStack() as writer:
         for piece in chain.from_iterable(groups):
             if written is not piece.file:
                 written = piece.file
@@ -126,7 +126,7 @@ def _decided(
     outcome: Outcome | None,
     on_texts: Sequence[OnTexts] = (),
     progress: Progress | None = None,
-) -> Iterator[list[_Piece]]:
+) -> Generator[list[_Piece]]:
     """Read the files of a job, and give what is decided about their rows.
 
     Without an `outcome` they have been counted before.
@@ -137,16 +137,18 @@ def _decided(
         if progress is not None and outcome is not None:
             progress(start + share * (stop - start), outcome.rows, len(memory))
 
-    for group in _groups(_pieces(job)):
-        share = group[-1].share
-        _decide(job, group, memory, outcome, on_texts, partial(advance, share_before, share))
-        share_before = share
-        yield group
-        # Not kept while the next one is read.
-        group.clear()
+    # An error leaves files open until it is forgotten, and here the copy of one from a bucket.
+    with closing(_pieces(job)) as pieces:
+        for group in _groups(pieces):
+            share = group[-1].share
+            _decide(job, group, memory, outcome, on_texts, partial(advance, share_before, share))
+            share_before = share
+            yield group
+            # Not kept while the next one is read.
+            group.clear()
 
 
-def _pieces(job: Job) -> Iterator[_Piece]:
+def _pieces(job: Job) -> Generator[_Piece]:
     total = max(sum(file.bytes for file in job.files), 1)
     done = 0
     for file in job.files:

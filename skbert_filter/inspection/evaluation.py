@@ -255,9 +255,9 @@ def evaluate(
         to fit the baselines.
     baselines : dict of str to classifier, default=None
         What to compare with, by name; clones are fitted to the training texts. One that is fitted
-        already goes in as ``FrozenEstimator(model)`` and needs no training texts. None: with
-        `y_train`, `tfidf_shape_baseline`, `tfidf_baseline` and, for two classes, the word-count
-        rule, but for the one that has the name of the estimator; else nothing.
+        already goes in as ``FrozenEstimator(model)``. None: with `y_train`, `tfidf_shape_baseline`,
+        `tfidf_baseline` and, for two classes, the word-count rule, but for the one that has the
+        name of the estimator; else nothing.
     n_errors : int, default=10
         How many errors to list.
     name : str, default=None
@@ -370,10 +370,7 @@ def evaluate(
 
 
 def _fitted_baselines(
-    baselines: Mapping[str, Any] | None,
-    texts: list[str] | None,
-    y_train: Any,
-    name: str,
+    baselines: Mapping[str, Any] | None, texts: list[str] | None, y_train: Any, name: str
 ) -> dict[str, Any]:
     if y_train is None:
         for name, model in (baselines or {}).items():

@@ -110,10 +110,10 @@ def check_new_file(path: Path, *, overwrite: bool) -> None:
         raise FileExistsError(
             f"{path} exists. Name another file, or pass overwrite=True (--overwrite)."
         )
-    check_place(path)
+    check_parent(path)
 
 
-def check_place(path: Path) -> None:
+def check_parent(path: Path) -> None:
     """Refuse a place where nothing can be created; a bucket says so when it is written to."""
     if isinstance(path, RemotePath):
         return

@@ -17,7 +17,7 @@ from skbert_filter.inspection.suspects import suspect_labels
 from skbert_filter.io.formats import table_format
 from skbert_filter.io.remote import as_path
 from skbert_filter.io.writing import write_table
-from skbert_filter.labelling.label_table import check_two_labels, read_label_table
+from skbert_filter.labelling.label_table import check_classes, read_label_table
 from skbert_filter.labelling.tables import check_place, read_label_file
 
 
@@ -178,7 +178,7 @@ def list_suspects(
     table_format(destination)
     check_place(destination, as_path(source), overwrite=overwrite)
     known = read_label_table(source, text=text, label=label, encoding=encoding, delimiter=delimiter)
-    check_two_labels(known)
+    check_classes(known)
     estimator = tfidf_baseline() if estimator is None else estimator
     table = suspect_labels(estimator, known.texts, known.labels, n_jobs=n_jobs)
     table = table.head(n or len(table))
@@ -195,6 +195,7 @@ def list_next_to_label(
     *,
     n: int = 100,
     text: str = "text",
+    label: str = "label",
     encoding: str | None = None,
     delimiter: str | None = None,
     labelled: str | Path | None = None,
@@ -212,7 +213,9 @@ def list_next_to_label(
     delimiter
         As for `report_duplicates`.
     destination : str or Path
-        The table to write, with an empty column "label" to fill.
+        The table to write, with its texts in the column `text`.
+    label : str, default="label"
+        The empty column to fill, so that `train_filter` takes the table next to others.
     n : int, default=100
         How many texts.
     labelled : str or Path, default=None
@@ -257,7 +260,8 @@ def list_next_to_label(
         done = read_texts(labelled, **options)
     corpus = read_texts(source, **options)
     table = next_to_label(classifier, corpus, n, labelled=done, random_state=random_state)
-    table.insert(1, "label", None)
+    table = table.rename(columns={"text": text})
+    table.insert(1, label, None)
     _write(table, destination, overwrite=overwrite, escape_formulas=escape_formulas)
     return table
 

@@ -70,12 +70,18 @@ class LabelTable:
         return sentences
 
 
-def check_two_labels(table: LabelTable) -> None:
-    """Refuse labels that are all the same, of which nothing can be learnt."""
-    if len(found := set(table.labels.tolist())) < 2:
+def check_classes(table: LabelTable) -> None:
+    """Refuse labels of which nothing can be learnt: all the same, or nearly all different."""
+    found, names = set(table.labels.tolist()), ", ".join(table.sources)
+    if len(found) == 1:
         raise ValueError(
-            f"All labels of {', '.join(table.sources)} are {found.pop()!r}. Label texts of another "
-            "class too: skbert-filter label."
+            f"All labels of {names} are {found.pop()!r}. Label texts of another class too: "
+            "skbert-filter label."
+        )
+    if len(found) > max(2, len(table.labels) / 2):
+        raise ValueError(
+            f"{names} has {len(found):,} different labels in {counted(len(table.labels), 'row')}. "
+            "Name the column with the labels."
         )
 
 

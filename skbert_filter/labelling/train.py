@@ -18,7 +18,7 @@ from skbert_filter.inspection.baselines import tfidf_shape_baseline
 from skbert_filter.inspection.evaluation import evaluate
 from skbert_filter.labelling.choice import BERT, NAMES, TFIDF, ModelChoice, choose_model
 from skbert_filter.labelling.evaluate import text_hashes
-from skbert_filter.labelling.label_table import LabelTable, check_two_labels, read_label_table
+from skbert_filter.labelling.label_table import LabelTable, check_classes, read_label_table
 from skbert_filter.labelling.training_summary import TrainingSummary, count_labels
 from skbert_filter.printing import counted
 from skbert_filter.saved_models import mean_of, remember, save_classifier
@@ -145,7 +145,7 @@ def train_filter(
         delimiter=delimiter,
         as_is=labels_as_is,
     )
-    check_two_labels(table)
+    check_classes(table)
     useful = _useful(keep, table.labels)
     candidates = _candidates(estimator, random_state, callbacks)
 
@@ -286,7 +286,7 @@ def _split(
             how += f" {rows} a held-out text, and are left out of the training that is scored."
         return train, test, how
     how = (
-        f"{too_few}Held out at random: the score is for texts like these. Where a column has the "
-        "page or firm, groups=COLUMN (--groups COLUMN) scores for new pages or firms."
+        f"{too_few}Held out at random: the score is for texts like these. With the column of their "
+        "page or firm as groups (--groups COLUMN) it is for new ones."
     )
     return train, test, how

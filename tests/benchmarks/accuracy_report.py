@@ -5,7 +5,6 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 import pandas as pd
-from speed_tables import number, rst
 
 ALL = 10**6
 BY_PAGE = "web_snippets, page"
@@ -15,8 +14,15 @@ WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 390, 330, 40, 14, 14, 44
 
 def report(results: pd.DataFrame, docs: Path | None) -> None:
     """Print all tables, and write them and the picture into the documentation."""
-    rivals = against(results)
-    tables = {"rivals": rivals_table(rivals)}
+    columns = ["average_precision", "ece", "texts_per_second", "ratio", "mb"]
+    results = results.reindex(columns=results.columns.union(columns))
+    tables = {}
+    if BY_PAGE in set(results.task):
+        rivals = against(results)
+        tables["rivals"] = rivals_table(rivals)
+        if docs and rivals.ratio.notna().any():
+            (docs / "images" / "quality_speed.svg").write_text(picture(rivals))
+
     own = results[results.model.isin(OWN)]
     tables["by_page"] = scores_table(own[own.task == BY_PAGE], ["labels", "model"])
     tables["random"] = scores_table(own[own.task == "web_snippets, random"], ["model"])
@@ -28,8 +34,6 @@ def report(results: pd.DataFrame, docs: Path | None) -> None:
             print(f"{name}\n\n{rst(rows)}")
             if docs:
                 (docs / "measured" / f"accuracy_{name}.txt").write_text(rst(rows))
-    if docs and "ratio" in results:
-        (docs / "images" / "quality_speed.svg").write_text(picture(rivals))
 
 
 def against(results: pd.DataFrame) -> pd.DataFrame:
@@ -62,8 +66,8 @@ def rivals_table(rivals: pd.DataFrame) -> list[list[str]]:
         ahead = f"{row.ahead:+.3f}".replace("0.", ".", 1).replace("-", "−")
         scores = [short(row.accuracy), short(row.f1), short(row.average_precision) if ranks else ""]
         paired = ahead if ranks and row.model != "filter" else ""
-        speed = "" if np.isnan(row.ratio) else f"{number(float(f'{row.ratio:.2g}'))} ×"
-        size = "" if np.isnan(row.mb) else number(float(f"{row.mb:.2g}"))
+        speed = "" if np.isnan(row.ratio) else f"{number(row.ratio)} ×"
+        size = "" if np.isnan(row.mb) else number(row.mb)
         rows.append([f"{row.labels:,}", name + folds, *scores, paired, speed, size])
     return rows
 
@@ -73,7 +77,7 @@ def scores_table(results: pd.DataFrame, keys: list[str]) -> list[list[str]]:
     columns = {"accuracy": "accuracy", "f1": "F1", "average_precision": "AP", "ece": "ECE"}
     rows = [[*keys, *columns.values()]]
     rank = {model: at for at, model in enumerate(OWN)}
-    means = results.groupby(keys)[[c for c in columns if c in results]].mean().reset_index()
+    means = results.groupby(keys)[list(columns)].mean().reset_index()
     means = means.sort_values(keys, key=lambda c: c.map(rank) if c.name == "model" else c)
     for row in means.to_dict("records"):
         first = row[keys[0]]
@@ -85,6 +89,22 @@ def scores_table(results: pd.DataFrame, keys: list[str]) -> list[list[str]]:
     return rows
 
 
+def rst(rows: list[list[str]]) -> str:
+    """Return a simple table of reStructuredText, the first row being its header."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rule = "  ".join("=" * width for width in widths)
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    return "\n".join([rule, lines[0], rule, *lines[1:], rule]) + "\n"
+
+
+def number(value: float) -> str:
+    """Two significant digits."""
+    return f"{float(f'{value:.2g}'):,.2f}".rstrip("0").rstrip(".") if value >= 0.005 else "< 0.01"
+
+
 def short(value: float) -> str:
     """Three decimals without the zero before them."""
     return "" if np.isnan(value) else f"{value:.3f}".removeprefix("0")
@@ -94,7 +114,7 @@ def picture(rivals: pd.DataFrame) -> str:
     """Return average precision against speed, as SVG that is dark where the reader's screen is."""
     shown = rivals.dropna(subset=["ratio"])[["model", "labels", "ratio", "average_precision"]]
     shown = shown[shown.labels > 0]
-    low, high = np.floor(np.log10(shown.ratio.min())), np.ceil(np.log10(shown.ratio.max()))
+    low, high = np.log10(shown.ratio.min()) - 0.2, np.log10(shown.ratio.max()) + 0.2
     bottom = np.floor(20 * shown.average_precision.min()) / 20
     top = np.ceil(20 * shown.average_precision.max()) / 20
 
@@ -105,38 +125,45 @@ def picture(rivals: pd.DataFrame) -> str:
         return HEIGHT - BOTTOM - (value - bottom) / (top - bottom) * (HEIGHT - TOP - BOTTOM)
 
     parts = []
-    for power in np.arange(low, high + 1):
-        x = x_of(10**power)
+    for power in range(int(np.ceil(low)), int(high) + 1):
+        x = x_of(10.0**power)
         parts.append(f'<path class="grid" d="M{x:.0f} {TOP}V{HEIGHT - BOTTOM}"/>')
-        anchor = {low: "start", high: "end"}.get(power, "middle")
-        parts.append(_text(x, HEIGHT - BOTTOM + 18, f"{number(10**power)} ×", anchor))
+        parts.append(_text(x, HEIGHT - BOTTOM + 18, f"{number(10.0**power)} ×", "middle"))
     for value in np.arange(bottom, top + 0.01, 0.05):
         y = y_of(value)
         parts.append(f'<path class="grid" d="M{LEFT} {y:.0f}H{WIDTH - RIGHT}"/>')
         parts.append(_text(LEFT - 5, y + 4, f"{value:.2f}"[1:], "end"))
-    parts.append(_text(WIDTH - RIGHT, HEIGHT - 8, "texts a second, TF-IDF = 1 ×", "end"))
+    parts.append(
+        _text(WIDTH - RIGHT, HEIGHT - 8, "texts a second of one core, TF-IDF = 1 ×", "end")
+    )
     parts.append(_text(LEFT + 6, TOP + 12, "average precision on new pages", "start"))
 
-    # Labels stand to the right of their point where there is room, and below one that is there.
+    # A label stands to the right of its point, or to the left, or else the nearest free place.
     points = [(x_of(p.ratio), y_of(p.average_precision), p) for p in shown.itertuples()]
-    taken = [(x - 5, x + 5, y) for x, y, _ in points]
+    taken = [(x - 5, x + 5, y, 10) for x, y, _ in points]
     for x, y, point in points:
         name = point.model if point.labels == 1000 else f"{point.model}, {point.labels} labels"
         kind = "filter" if point.model == "filter" else "rival" if point.labels == 1000 else "few"
-        width = 6.4 * len(name)
-        to_left = x + 9 + width > WIDTH - RIGHT
-        start, end = (x - 9 - width, x - 9) if to_left else (x + 9, x + 9 + width)
-        places = sorted(np.arange(-65, 66, 13), key=lambda shift: (abs(shift), shift))
-        free = [
-            y + shift
-            for shift in places
-            if not any(a < end and start < b and abs(y + shift - c) < 12 for a, b, c in taken)
+        width = 6.6 * len(name)
+        places = [
+            (start, y + shift)
+            for shift in sorted(range(-66, 67, 6), key=abs)
+            for start in (x + 9, x - 9 - width)
+            if LEFT < start < WIDTH - RIGHT - width
         ]
-        label_y = free[0] if free else y
-        taken.append((start, end, label_y))
+        start, place = next(
+            (start, place)
+            for start, place in places
+            if not any(
+                left < start + width and start < right and abs(place - at) < room
+                for left, right, at, room in taken
+            )
+        )
+        taken.append((start, start + width, place, 13))
         parts.append(f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="5"/>')
-        side = (x - 9, "end") if to_left else (x + 9, "start")
-        parts.append(_text(side[0], label_y + 4, name, side[1], kind))
+        end = start + width
+        side = (start, "start") if start > x else (end, "end")
+        parts.append(_text(side[0], place + 4, name, side[1], kind))
     return SVG.format(width=WIDTH, height=HEIGHT, parts="\n".join(parts))
 
 

@@ -8,7 +8,7 @@ TEACHER is the folder of all-MiniLM-L6-v2, such as the ``model`` of the package 
 import html
 import tempfile
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +60,10 @@ class FastText(ClassifierMixin, BaseEstimator):
 class OnEmbeddings(ClassifierMixin, BaseEstimator):
     """A logistic regression on what a model makes of the texts."""
 
-    def __init__(self, load: Callable[[Path], Any], teacher: Path, table: pd.DataFrame):
+    def __init__(self, load: Callable[[Path], Any], teacher: Path, pages: pd.DataFrame):
         self.load = load
         self.teacher = teacher
-        self.table = table
+        self.pages = pages
 
     def fit(self, X: Any, y: Any) -> "OnEmbeddings":
         grid = {"C": np.logspace(-2, 3, 6)}
@@ -81,7 +81,7 @@ class OnEmbeddings(ClassifierMixin, BaseEstimator):
 
     def _embed(self, X: Any) -> np.ndarray:
         """Return embeddings; of the labelled texts, which come in each fold, those made before."""
-        known = embeddings_of(self.load, self.teacher, tuple(self.table.text.unique()))
+        known = embeddings_of(self.load, self.teacher, tuple(self.pages.text.unique()))
         if all(text in known for text in X):
             return np.stack([known[text] for text in X])
         return self.load(self.teacher).encode(one_line(X), show_progress_bar=False)
@@ -115,16 +115,15 @@ def sentence_transformer(teacher: Path) -> Any:
 class FineTuned(ClassifierMixin, BaseEstimator):
     """The teacher with a classification head, all of it trained, as transformers' examples do."""
 
-    def __init__(self, teacher: Path, random_state: int):
+    def __init__(self, teacher: Path):
         self.teacher = teacher
-        self.random_state = random_state
 
     def fit(self, X: Any, y: Any, epochs: int = 3) -> "FineTuned":
         import torch
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
         from transformers import get_linear_schedule_with_warmup as schedule_of
 
-        torch.manual_seed(self.random_state)
+        torch.manual_seed(0)
         self.classes_, codes = np.unique(y, return_inverse=True)
         self.tokenizer_ = AutoTokenizer.from_pretrained(self.teacher)
         self.model_ = AutoModelForSequenceClassification.from_pretrained(self.teacher).train()
@@ -132,12 +131,14 @@ class FineTuned(ClassifierMixin, BaseEstimator):
         n_steps = epochs * -(-len(X) // 32)
         schedule = schedule_of(optimizer, n_steps // 10, n_steps)
 
-        rng = np.random.RandomState(self.random_state)
+        rng = np.random.RandomState(0)
         for _ in range(epochs):
             batches = list(self._batches(X))
             for at in rng.permutation(len(batches)):
                 rows, inputs = batches[at]
-                self.model_(**inputs, labels=torch.tensor(codes[rows])).loss.backward()
+                with torch.autocast("cpu", torch.bfloat16):
+                    loss = self.model_(**inputs, labels=torch.tensor(codes[rows])).loss
+                loss.backward()
                 torch.nn.utils.clip_grad_norm_(self.model_.parameters(), 1.0)
                 optimizer.step()
                 schedule.step()
@@ -149,9 +150,10 @@ class FineTuned(ClassifierMixin, BaseEstimator):
         import torch
 
         probabilities = np.empty((len(X), len(self.classes_)))
-        with torch.inference_mode():
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
             for rows, inputs in self._batches(X):
-                probabilities[rows] = self.model_(**inputs).logits.softmax(1).numpy()
+                logits = self.model_(**inputs).logits.float()
+                probabilities[rows] = logits.softmax(1).numpy()
         return probabilities
 
     def save(self, folder: Path) -> None:
@@ -171,9 +173,8 @@ class FineTuned(ClassifierMixin, BaseEstimator):
 class SetFit(ClassifierMixin, BaseEstimator):
     """setfit at its defaults, but for the number of steps, which would grow with labels squared."""
 
-    def __init__(self, teacher: Path, random_state: int):
+    def __init__(self, teacher: Path):
         self.teacher = teacher
-        self.random_state = random_state
 
     def fit(self, X: Any, y: Any) -> "SetFit":
         from datasets import Dataset
@@ -186,7 +187,7 @@ class SetFit(ClassifierMixin, BaseEstimator):
             settings = TrainingArguments(
                 folder,
                 max_steps=100,
-                seed=self.random_state,
+                seed=0,
                 report_to="none",
                 save_strategy="no",
                 show_progress_bar=False,
@@ -208,15 +209,15 @@ class PageReader(ClassifierMixin, BaseEstimator):
     Its probability of a text is the share of the rows of the text that it keeps.
     """
 
-    def __init__(self, keep: Callable[[list[str]], list[bool]], table: pd.DataFrame):
+    def __init__(self, keep: Callable[[list[str]], list[bool]], pages: pd.DataFrame):
         self.keep = keep
-        self.table = table
+        self.pages = pages
         self.classes_ = np.array([0, 1])
 
     def predict_proba(self, X: Any) -> np.ndarray:
         if not hasattr(self, "shares_"):
-            kept = self.table.groupby("page").text.transform(lambda page: self.keep(page.tolist()))
-            self.shares_ = kept.astype(float).groupby(self.table.text).mean()
+            kept = self.pages.groupby("page").text.transform(lambda page: self.keep(page.tolist()))
+            self.shares_ = kept.astype(float).groupby(self.pages.text).mean()
         share = self.shares_[list(X)].to_numpy()
         return np.column_stack([1 - share, share])
 
@@ -248,20 +249,17 @@ def _plain(text: str) -> str:
     return " ".join(text.split())
 
 
-# By name: the package that is needed, and what makes a classifier of teacher, seed and table.
-RIVALS: dict[str, tuple[str, Callable[[Path, int, pd.DataFrame], Any]]] = {
-    "jusText, text only": ("justext", lambda t, s, table: PageReader(kept_by_justext, table)),
+# By name: the package that is needed, and what makes a classifier of the teacher and the pages.
+RIVALS: dict[str, tuple[str, Callable[[Path, pd.DataFrame], Any]]] = {
+    "jusText, text only": ("justext", lambda _, pages: PageReader(kept_by_justext, pages)),
     "trafilatura, text only": (
         "trafilatura",
-        lambda t, s, table: PageReader(kept_by_trafilatura, table),
+        lambda _, pages: PageReader(kept_by_trafilatura, pages),
     ),
-    "fastText": ("fasttext", lambda t, s, table: FastText(FASTTEXT)),
-    "fastText as olmo-bonepick": ("fasttext", lambda t, s, table: FastText(BONEPICK)),
-    "model2vec": ("model2vec", lambda t, s, table: OnEmbeddings(static_vectors, t, table)),
-    "MiniLM, frozen": (
-        "sentence_transformers",
-        lambda t, s, table: OnEmbeddings(sentence_transformer, t, table),
-    ),
-    "MiniLM, fine-tuned": ("torch", lambda t, s, table: FineTuned(t, s)),
-    "setfit": ("setfit", lambda t, s, table: SetFit(t, s)),
+    "fastText": ("fasttext", lambda *_: FastText(FASTTEXT)),
+    "fastText as olmo-bonepick": ("fasttext", lambda *_: FastText(BONEPICK)),
+    "model2vec": ("model2vec", partial(OnEmbeddings, static_vectors)),
+    "MiniLM, frozen": ("sentence_transformers", partial(OnEmbeddings, sentence_transformer)),
+    "MiniLM, fine-tuned": ("torch", lambda teacher, _: FineTuned(teacher)),
+    "setfit": ("setfit", lambda teacher, _: SetFit(teacher)),
 }
