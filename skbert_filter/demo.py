@@ -1,5 +1,6 @@
 """The whole job on generated data: label, train, score, clean a corpus."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from skbert_filter.io.writing import write_table
 from skbert_filter.labelling.train import TrainingSummary, train_filter
 from skbert_filter.printing import Report
 
+_LOGGER = logging.getLogger(__name__)
 _README = """\
 Written by `skbert-filter demo`, which replaces these files when it is run again:
 
@@ -104,6 +106,7 @@ def run_demo(
         random_state=random_state,
         callbacks=callbacks,
     )
+    _LOGGER.info("Cleaning")
     filtering = filter_corpus(
         training.model,
         folder / "corpus.csv",

@@ -327,7 +327,7 @@ class SmallBertTextFilter(
             raise ValueError(
                 f"No text is left of the class {classes[left.argmin()]!r}: all of its texts come "
                 f"with other labels too, and conflicts={self.conflicts!r}. Correct the labels "
-                '(docs: guide_labels, "My labels conflict: what now?").'
+                '(docs: labels, "My labels conflict: what now?").'
             )
         rows = rows.with_class_weight(self.class_weight, classes)
         validation = self._validation_rows(X_val, y_val, classes, rows)
@@ -499,7 +499,7 @@ class SmallBertTextFilter(
             raise ValueError(
                 f"early_stopping=True cannot hold out a tenth of {len(rows.texts)} texts: {error} "
                 "Pass X_val and y_val, or early_stopping='auto' "
-                '(docs: guide_model, "How long does it train?").'
+                '(docs: model, "How long does it train?").'
             ) from None
 
     def save_pretrained(self, folder):

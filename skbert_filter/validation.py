@@ -201,7 +201,7 @@ def _as_list(X: Any, name: str) -> list[Any]:
         raise TypeError(
             f"{name} is a {type(X).__name__}, which can be read only once and has no length. "
             f"Pass list({name}), or work in chunks "
-            '(docs: guide_running, "I have ten million rows"):\n'
+            '(docs: files, "My folder is 50 GB"):\n'
             f"    rows = iter({name})\n"
             f"    while chunk := list(itertools.islice(rows, 100_000)):\n"
             f"        model.predict(chunk)"

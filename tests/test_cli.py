@@ -20,7 +20,7 @@ COMMAND = Path(sys.executable).with_name("skbert-filter")
 def run(*arguments, cwd, **environment):
     # As in a fresh shell: TensorFlow's variables of this test process are not the user's.
     fresh = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
-    return subprocess.run(
+    done = subprocess.run(
         [COMMAND, *map(str, arguments)],
         cwd=cwd,
         env={**fresh, "COLUMNS": "80", **environment},
@@ -30,6 +30,9 @@ def run(*arguments, cwd, **environment):
         timeout=300,
         check=False,
     )
+    # Where it takes long, it says so.
+    done.stderr = re.sub(r"^\d+:\d\d:\d\d .*\n", "", done.stderr, flags=re.M)
+    return done
 
 
 @pytest.fixture(scope="module")

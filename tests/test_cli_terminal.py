@@ -1,10 +1,14 @@
 """What the commands write to a terminal: nothing that it would obey, whatever the texts hold."""
 
+import logging
 import os
+import re
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import joblib
 import numpy as np
@@ -12,7 +16,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from skbert_filter import DuplicateReport, duplicate_report
+from skbert_filter import DuplicateReport, SmallBertTextFilter, duplicate_report
+from skbert_filter.cli import console
 from skbert_filter.cli.app import app
 from skbert_filter.inspection import WordCountRule, evaluate
 from skbert_filter.printing import printable
@@ -107,6 +112,82 @@ def test_a_console_of_another_encoding_shows_what_it_can(tmp_path, encoding):
     assert result.stderr == b""
 
 
+def test_without_a_terminal_long_work_writes_lines(tiny, snippets, monkeypatch, capsys):
+    monkeypatch.setattr(console, "_SECONDS_OF_A_LINE", 0.05)
+    with console.working("Learning") as work:
+        SmallBertTextFilter(**tiny, early_stopping=False).set_callbacks(work).fit(*snippets)
+        logging.getLogger("skbert_filter").info("Scoring")
+        logging.getLogger("skbert_filter").warning("2 rows are dropped")
+        time.sleep(0.2)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert re.search(r"^0:00:\d\d Learning: \d+ of 72 steps", err, flags=re.M)
+    assert re.search(r"^0:00:\d\d Scoring$", err, flags=re.M)
+    assert "dropped" not in err
+
+
+def test_the_time_left_follows_from_the_steps_so_far(monkeypatch):
+    now = iter(range(0, 1000, 10))
+    monkeypatch.setattr(console, "monotonic", lambda: next(now))
+    with console.working("Learning") as work:
+        fit = SimpleNamespace(parent=None, max_subtasks=5)
+        epoch = SimpleNamespace(parent=fit, max_subtasks=10, task_id=1, task_name="epoch")
+        step = SimpleNamespace(parent=epoch, max_subtasks=0, task_name="step")
+        work.on_fit_task_begin(None, epoch)
+        for _ in range(2):
+            work.on_fit_task_end(None, step)
+        state = work._bar.tasks[0].fields["state"]
+    # Two of the steps of four epochs.
+    assert re.fullmatch(r"2 of 40 steps, 0\.\d/s, 0:0\d:\d\d left", state)
+
+
+def test_help_has_no_types_of_python():
+    names = [command.callback.__name__.replace("_", "-") for command in app.registered_commands]
+    assert "next-to-label" in names
+    for name in names:
+        shown = CliRunner().invoke(app, [name, "--help"]).output
+        assert "Usage: skbert-filter" in shown
+        assert not re.search(r"<\w|\bNone\b|\blist\[|range>", shown)
+
+
+def test_a_message_names_options_and_not_the_parameters_of_python(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text("text,label\nMenu,0\n")
+    Path("b.html").write_text("mine")
+    refused = CliRunner().invoke(app, ["explore", "a.csv", "-o", "b.html"])
+    assert refused.stderr == "Error: b.html exists. Name another file, or pass --overwrite.\n"
+
+
+def test_a_file_that_another_program_holds_open_is_named_with_what_to_do(monkeypatch):
+    def refused(*args, **options):
+        raise PermissionError(13, "Access is denied", "labels.csv")
+
+    monkeypatch.setattr("skbert_filter.labelling.files.report_duplicates", refused)
+    result = CliRunner().invoke(app, ["duplicates", "labels.csv"])
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "Error: labels.csv: Access is denied. Close the program that has it open, or allow access "
+        "to it.\n",
+    )
+
+
+def test_texts_with_several_labels_are_shown_by_the_command_that_train_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    texts = [f"Menu {n}" for n in range(8)] + [f"We build {n} boats for farms" for n in range(8)]
+    frame = pd.DataFrame({"text": texts, "label": ["menu"] * 8 + ["news"] * 8})
+    frame.to_csv("a.csv", index=False)
+    frame.head(1).assign(label="news").to_csv("b.csv", index=False, sep="~")
+    files = ["a.csv", "b.csv"]
+    refused = CliRunner().invoke(app, ["train", *files, "-o", "model", "--model", "tfidf"])
+    assert "b.csv has no column 'text'" in refused.stderr
+    frame.head(1).assign(label="news").to_csv("b.csv", index=False, sep="|")
+    trained = CliRunner().invoke(app, ["train", *files, "-o", "model", "--model", "tfidf"])
+    commands = [line for line in trained.output.splitlines() if line.startswith("  skbert-filter ")]
+    assert [shlex.split(line)[-1] for line in commands] == ["label", "menu", "news"]
+    shown = CliRunner().invoke(app, shlex.split(commands[0])[1:]).output
+    assert "'menu': 1, 'news': 1  tie       'Menu 0'" in shown
+
+
 def test_the_command_that_is_shown_next_works(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     texts = [f"Menü {n}" for n in range(8)] + [f"We build {n} boats for farms" for n in range(8)]
@@ -147,7 +228,7 @@ def test_the_encoding_that_a_message_asks_for_is_taken(tmp_path, monkeypatch, ar
     (tmp_path / "e.txt").write_text("é\n", encoding="cp1252")
     refused = CliRunner().invoke(app, arguments.split())
     assert refused.exit_code == 2
-    assert 'name it, as in encoding="cp1252" (--encoding cp1252)' in refused.stderr
+    assert "name it, as in --encoding cp1252 (docs" in refused.stderr
     taken = CliRunner().invoke(app, [*arguments.split(), "--encoding", "cp1252"])
     assert taken.exit_code == (2 if then else 0)
     assert then in taken.stderr

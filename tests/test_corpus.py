@@ -129,6 +129,55 @@ def test_each_distinct_text_is_computed_once_across_batches(tmp_path, model, mon
     assert calls[-1] == (1.0, 1000, len(set(texts)))
 
 
+@pytest.mark.parametrize("n_in_memory", [1, 40, 1 << 20])
+def test_texts_that_are_too_many_for_memory_change_nothing(tmp_path, monkeypatch, n_in_memory):
+    rng = np.random.default_rng(0)
+    texts = [f"{'word ' * (n % 60)}{n}" for n in rng.zipf(1.3, 3000) % 150]
+    write_rows(tmp_path / "in.parquet", texts)
+    monkeypatch.setattr("skbert_filter.io.reading._BATCH_ROWS", 30)
+    monkeypatch.setattr("skbert_filter.corpus.rows._GROUP_ROWS", 1)
+    monkeypatch.setattr("skbert_filter.duplicates.distinct._MOST_TEXTS", n_in_memory)
+    monkeypatch.setattr("skbert_filter.duplicates.distinct._KEYS_IN_A_QUERY", 7)
+    model = Counting().fit()
+
+    audit = tmp_path / "audit.parquet"
+    summary = filter_corpus(model, tmp_path / "in.parquet", tmp_path / "out.csv", audit=audit)
+
+    counts = pd.Series(texts).value_counts(sort=False)
+    assert model.asked_ == list(dict.fromkeys(texts))
+    assert summary.distinct == len(counts)
+    told = pd.read_parquet(audit)
+    assert told.text.tolist() == list(dict.fromkeys(texts))
+    assert told.rows.tolist() == counts[told.text].tolist()
+    assert told.label.tolist() == [int(len(text.split()) > 2) for text in told.text]
+    kept = pd.read_csv(tmp_path / "out.csv").text.tolist()
+    assert kept == [text for text in texts if len(text.split()) > 2]
+    most = summary.examples[summary.examples.kind == "kept"].rows.tolist()
+    is_kept = counts.index.str.split().str.len() > 2
+    assert most == counts[is_kept].nlargest(8).tolist()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no limit on files")
+def test_no_room_for_the_texts_is_told_with_what_to_do(tmp_path):
+    lines = [f"View {i} {'more ' * 20}\n" for i in range(40_000)]
+    (tmp_path / "in.txt").write_text("".join(lines))
+    script = """
+import resource, sys
+from skbert_filter import filter_corpus
+from skbert_filter.duplicates import distinct
+from skbert_filter.inspection.baselines import WordCountRule
+
+distinct._MOST_TEXTS, distinct._CACHE_KIB = 1000, 64
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+model = WordCountRule().fit(["View", "We repair pumps"], [0, 1])
+filter_corpus(model, sys.argv[1], "-")
+"""
+    command = [sys.executable, "-c", script, str(tmp_path / "in.txt")]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert "too many for memory cannot be kept on disk" in result.stderr
+    assert "SQLITE_TMPDIR" in result.stderr
+
+
 def test_long_texts_that_differ_at_their_end_are_told_apart(tmp_path, monkeypatch):
     class EndsInAFullStop(Counting):
         def predict(self, X):

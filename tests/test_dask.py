@@ -403,6 +403,14 @@ def test_a_folder_is_filtered_as_on_one_machine(client, corpus, model, tmp_path,
     assert not list(tmp_path.glob("*.partial"))
 
 
+def test_workers_drop_the_files_that_one_machine_drops(client, corpus, model, tmp_path):
+    local = filter_corpus(model, corpus, tmp_path / "local", drop_documents=0.3)
+    summary = filter_corpus(model, corpus, tmp_path / "dask", drop_documents=0.3, engine="dask")
+    assert contents(tmp_path / "dask") == contents(tmp_path / "local")
+    assert summary.documents.equals(local.documents)
+    assert 0 < local.documents["dropped"].sum() < local.files == 8
+
+
 def test_a_worker_lost_while_files_are_filtered_loses_nothing(client, corpus, tmp_path):
     model = Waiting(str(tmp_path)).fit()
 
@@ -475,6 +483,7 @@ def test_what_workers_cannot_do_is_refused(corpus, model, tmp_path):
     refused("engine is 'spark'", engine="spark")
     refused("audit is for one machine", audit=tmp_path / "audit.csv")
     refused("store is for one machine", store=tmp_path / "scores.sqlite")
+    refused("document is for one machine", document="page", drop_documents=0.5)
     with pytest.raises(ValueError, match=r'engine="dask" is for a folder .*a\.csv is not one'):
         filter_corpus(model, corpus / "a.csv", tmp_path / "out.csv", engine="dask")
     assert not list(tmp_path.glob("out*"))

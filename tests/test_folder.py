@@ -93,7 +93,7 @@ def test_a_saved_filter_of_three_classes_fits_again(ternary, tmp_path, probes, t
     assert loaded.fit(*three_kinds).fingerprint_ == ternary.fingerprint_
 
 
-@pytest.mark.parametrize("release", ["0.1"])
+@pytest.mark.parametrize("release", ["0.1", "0.2"])
 def test_a_folder_of_each_release_answers_as_it_did(release):
     loaded = SmallBertTextFilter.from_pretrained(GOLDEN / f"filter_{release}")
     answers = json.loads((GOLDEN / f"filter_{release}.json").read_text(encoding="utf-8"))

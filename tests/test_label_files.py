@@ -13,13 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from skbert_filter.inspection import WordCountRule
+from skbert_filter.labelling.corrections import correct_labels
 from skbert_filter.labelling.files import (
-    correct_labels,
     list_next_to_label,
     list_suspects,
     report_duplicates,
     report_leakage,
 )
+from skbert_filter.labelling.label_table import read_label_table
 
 SHORT = ["Menu", "Home", "Zażółć", "Über uns", "Log in", "Karriere", "首页", "More", "Shop", "Next"]
 LONG = [f"We build {what} for the farms of Łódź, since 1950" for what in SHORT]
@@ -219,6 +220,7 @@ def test_json_lines_are_corrected_where_a_label_changes(tmp_path, monkeypatch, e
     monkeypatch.chdir(tmp_path)
     rows = zip(TEXTS, KEEP, strict=True)
     lines = [json.dumps({"text": t, "label": k, "id": [i]}) for i, (t, k) in enumerate(rows)]
+    lines.append('{"text": "without a label"}')
     with pa.output_stream(f"a.jsonl{end}") as stream:
         stream.write("\n".join(lines).encode())
     table = list_suspects(f"a.jsonl{end}", "suspects.parquet", estimator=WordCountRule())
@@ -243,7 +245,9 @@ def test_a_delimiter_is_taken_where_none_can_be_found(tmp_path, monkeypatch):
     assert report_leakage("a.csv", "a.csv", **named).test_distinct == 20
     list_suspects("a.csv", "suspects.csv", estimator=WordCountRule(), **named)
     assert correct_labels("a.csv", "suspects.csv", "c.csv", **named) == 0
-    assert pd.read_csv("c.csv")["label"].tolist() == KEEP
+    assert pd.read_csv("c.csv", sep="~")["label"].tolist() == KEEP
+    assert correct_labels("a.csv", "suspects.csv", "c.tsv", **named) == 0
+    assert pd.read_csv("c.tsv", sep="\t")["label"].tolist() == KEEP
     with pytest.raises(ValueError, match="delimiter='~~' cannot stand between values"):
         report_duplicates("a.csv", delimiter="~~")
 
@@ -252,3 +256,18 @@ def test_a_delimiter_is_taken_where_none_can_be_found(tmp_path, monkeypatch):
 def test_a_tab_may_be_typed_as_people_do(tmp_path, typed):
     (tmp_path / "a.csv").write_text("a,b\ttext\n1\tTea\n")
     assert report_duplicates(tmp_path / "a.csv", delimiter=typed).rows == 1
+
+
+def test_texts_to_label_next_are_in_the_columns_of_the_labels(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    labels = pd.DataFrame({"Snippet": TEXTS[:20], "Class": KEEP[:20]})
+    labels.to_csv("labels.csv", index=False)
+    pd.DataFrame({"Snippet": [*TEXTS, "Terms", "We sell tea to sailors"]}).to_csv("crawl.csv")
+    rule = WordCountRule().fit(TEXTS[:20], KEEP[:20])
+    columns = {"text": "Snippet", "label": "Class"}
+    list_next_to_label(rule, "crawl.csv", "next.csv", n=2, labelled="labels.csv", **columns)
+    filled = pd.read_csv("next.csv", dtype=str)
+    filled.loc[filled["Snippet"] == "Terms", "Class"] = "0"
+    filled.to_csv("next.csv", index=False)
+    table = read_label_table("labels.csv", "next.csv", **columns)
+    assert (table.texts[20:], table.labels.tolist()[20:], table.blank) == (["Terms"], [0], 1)

@@ -72,6 +72,10 @@ def test_blank_labels_are_dropped_and_counted(tmp_path):
     pq.write_table(pa.table({"text": texts, "label": [1, None, 0, None]}), tmp_path / "a.parquet")
     table = read_label_table(tmp_path / "a.parquet")
     assert table.labels.tolist() == [1, 0]
+    pq.write_table(
+        pa.table({"text": texts, "label": [1, np.nan, 0, np.nan]}), tmp_path / "a.parquet"
+    )
+    assert read_label_table(tmp_path / "a.parquet").blank == 2
     with pytest.raises(ValueError, match=r"b\.csv has no label in column 'label'"):
         read_label_table(write(tmp_path / "b.csv", texts, ["", "", "", ""]))
 
@@ -163,3 +167,16 @@ def test_texts_and_labels_alone(tmp_path):
     texts, labels = read_labels(write(tmp_path / "a.csv"))
     assert (texts, labels.tolist()) == (TEXTS, LABELS)
     assert labels.dtype == np.dtype(object)
+
+
+def test_what_is_no_label_file_is_refused_with_what_to_do(tmp_path):
+    with pytest.raises(ValueError, match=r"is a folder\. Name the files in it, such as .*\*\.csv"):
+        read_label_table(tmp_path)
+    with pytest.raises(ValueError, match=r"a\.ods has an unknown extension\. Label files are"):
+        read_label_table(tmp_path / "a.ods")
+    (tmp_path / "a.jsonl").write_text('{"text": "a", "label": 1}\n{"text": "b"\n')
+    with pytest.raises(ValueError, match=r"Line 2 of .*a\.jsonl is not JSON"):
+        read_label_table(tmp_path / "a.jsonl")
+    openpyxl.Workbook().save(tmp_path / "a.xlsx")
+    with pytest.raises(ValueError, match=r"a\.xlsx has no names of columns in the first row"):
+        read_label_table(tmp_path / "a.xlsx")

@@ -295,7 +295,9 @@ def test_an_answer_that_is_taken_back_leaves_the_next_question_held_out(tmp_path
 def test_what_cannot_be_labelled_or_written_is_refused_at_once(tmp_path):
     with pytest.raises(ValueError, match="texts has 0 rows"):
         start(tmp_path / "labels.csv", [])
-    with pytest.raises(ValueError, match=r"labels\.jsonl holds JSON Lines, not a table"):
+    with pytest.raises(
+        ValueError, match=r"labels\.jsonl cannot be written after each answer\. Nam"
+    ):
         start(tmp_path / "labels.jsonl")
     with pytest.raises(ValueError, match="unknown extension"):
         start(tmp_path / "labels.doc")
@@ -308,3 +310,22 @@ def test_a_session_that_is_continued_has_learnt_from_the_answers(tmp_path, recor
     session = start(tmp_path / "labels.csv", estimator=recorder)
     assert [len(texts) for texts in recorder.learnt] == [54]
     assert session.question.probability is not None
+
+
+def test_labels_of_several_spellings_are_one_where_a_file_is_continued(tmp_path):
+    rows = pd.DataFrame({"text": list("abcd"), "label": [" Keep", "keep", "DISCARD", "discard"]})
+    rows.to_csv(tmp_path / "labels.csv", index=False, sep=";")
+    session = start(tmp_path / "labels.csv")
+    assert session.status().counts == {"keep": 2, "discard": 2}
+    session.answer("keep")
+    assert (tmp_path / "labels.csv").read_text().startswith('"text";"label";"held_out"\n')
+    assert start(tmp_path / "labels.csv", labels=["Discard", "Keep"]).labels == ("Discard", "Keep")
+    numbers = pd.DataFrame({"text": ["a", "b", "c"], "label": [0.0, 1.0, None]})
+    numbers.to_csv(tmp_path / "numbers.csv", index=False)
+    assert start(tmp_path / "numbers.csv").labels == ("1", "0")
+
+
+def test_an_output_within_the_corpus_is_refused(tmp_path):
+    (tmp_path / "a.txt").write_text("Menu\n")
+    with pytest.raises(ValueError, match="lies in the source"):
+        label_texts(tmp_path, tmp_path / "labels.csv")

@@ -71,6 +71,7 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setattr("skbert_filter.corpus.rows._GROUP_ROWS", 50)
     monkeypatch.setattr("skbert_filter.io.reading._BATCH_ROWS", 50)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(fsspec.filesystem("memory"), "store", {})
     monkeypatch.setattr(fsspec.filesystem("memory"), "pseudo_dirs", [""])
     return tmp_path / "cache" / "skbert_filter"
@@ -123,7 +124,9 @@ def test_a_file_is_that_of_a_disk(bucket, name, tmp_path):
 
 
 @pytest.mark.parametrize("stop", [1, 25, 32, "upload"])
-def test_an_interrupted_job_resumes_and_uploads_no_shard_twice(bucket, cache, monkeypatch, stop):
+def test_an_interrupted_job_resumes_and_uploads_no_shard_twice(
+    bucket, cache, tmp_path, monkeypatch, stop
+):
     memory, expected = bucket
     uploads = []
     opened = memory._open
@@ -139,6 +142,7 @@ def test_an_interrupted_job_resumes_and_uploads_no_shard_twice(bucket, cache, mo
     model = fitted(stop_at=None if stop == "upload" else stop)
     with pytest.raises((KeyboardInterrupt, OSError)) as error:
         filter_corpus(model, "memory://b/in", "memory://b/out")
+    assert not list(tmp_path.glob("skbert_filter-*"))
     (folder,) = cache.iterdir()
     assert error.value.__notes__ == [
         f"What was computed is kept in {folder}: the same command resumes from there."
@@ -232,7 +236,7 @@ def test_secrets_are_in_no_message(tmp_path, cache, url, shown, secret):
 
 def test_a_package_that_is_missing_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "gcsfs", None)
-    with pytest.raises(ImportError, match=r"gs://b/x\.csv needs a package: pip install gcsfs"):
+    with pytest.raises(ImportError, match=r"gs://b/x\.csv needs a package\. Run: pip install gc"):
         filter_corpus(fitted(), "gs://b/x.csv", "kept.csv")
 
 
@@ -344,3 +348,15 @@ def test_a_killed_job_on_s3_resumes_in_another_process(tmp_path, bucket, cache, 
         filter_corpus(fitted(), "s3://bucket/in", "s3://bucket/out")
     with pytest.raises(OSError, match=r"s3://nobucket/out cannot be read: FileNotFoundError"):
         filter_corpus(fitted(), "s3://bucket/in", "s3://nobucket/out")
+
+
+def test_files_of_dropped_documents_are_not_uploaded(tmp_path, cache):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "kept.txt").write_text("We make steel tools for ships\n")
+    (tmp_path / "in" / "gone.txt").write_text("View\nMenu\n")
+    options = {"drop_documents": 0.5}
+    filter_corpus(fitted(), tmp_path / "in", "memory://b/out", **options)
+    assert as_path("memory://b/out").files().keys() == {"kept.txt", "_SUCCESS"}
+    # a folder of a bucket is replaced file by file: what is dropped now would stay
+    with pytest.raises(ValueError, match="Delete it before, and omit overwrite"):
+        filter_corpus(fitted(), tmp_path / "in", "memory://b/out", **options, overwrite=True)

@@ -113,7 +113,7 @@ def test_the_filter_is_chosen_unless_another_is_better_by_more_than_chance(snipp
     assert choice.chosen == "bert"
     assert choice.test.p_value > 0.05 or choice.scores.accuracy.idxmax() == "bert"
     assert list(choice.scores.index) == ["bert", "tfidf", "vote"]
-    assert str(choice).startswith("Chosen: the filter, ")
+    assert str(choice).startswith("Chosen: SmallBertTextFilter, ")
 
     poor = {"bert": NoBetterThanChance(epochs=1, random_state=0), "tfidf": tfidf_shape_baseline()}
     choice = choose_model(poor, texts, y, random_state=0)
@@ -158,13 +158,13 @@ def test_whole_groups_are_held_out(snippets, tmp_path):
     )
     assert "Whole groups are held out: the score is for new ones." in str(summary)
     plain = train_filter(tmp_path / "labels.csv", tmp_path / "plain", model="tfidf")
-    assert "Pass --groups" in str(plain)
+    assert "as groups (--groups COLUMN)" in str(plain)
 
 
 def test_a_label_to_keep_that_is_not_there_is_refused(snippets, tmp_path):
     texts, y = snippets
     pd.DataFrame({"text": texts, "label": y}).to_csv(tmp_path / "labels.csv", index=False)
-    with pytest.raises(ValueError, match="keep='good' is not one of the labels: discard, keep"):
+    with pytest.raises(ValueError, match="There is no label 'good' to keep"):
         train_filter(tmp_path / "labels.csv", tmp_path / "model", keep="good")
 
 

@@ -1000,7 +1000,7 @@ def test_the_code_of_the_guide_runs_an_exported_file(name, request, probes, tmp_
     model = request.getfixturevalue(name)
     path = tmp_path / "filter.onnx"
     model.export_onnx(path)
-    guide = Path(__file__).parents[1] / "docs" / "guide_running.rst"
+    guide = Path(__file__).parents[1] / "docs" / "model.rst"
     page = guide.read_text(encoding="utf-8")
     code = textwrap.dedent(page[page.index("    import json, numpy") :].split("\n\n")[0])
     given = code.replace('["View All", "We build pumps."]', "json.loads(input())")

@@ -150,13 +150,14 @@ def test_known_words_are_bounded(tokenizer, monkeypatch):
         lambda t: setattr(t, "pre_tokenizer", pre_tokenizers.CharDelimiterSplit("e")),
         lambda t: t.add_tokens([AddedToken("the and")]),
         lambda t: t.add_tokens([AddedToken("qzq", single_word=True)]),
+        lambda t: t.add_tokens([AddedToken("qzq")]),
         lambda t: setattr(t, "post_processor", processors.BertProcessing(("a", 7), ("b", 8))),
     ],
 )
 def test_tokenizers_of_other_kinds_are_encoded_as_they_do(tokenizer, change):
     own = Tokenizer.from_str(tokenizer.to_str())
     change(own)
-    texts = [*ODD_TEXTS, *TEXTS, "the and", "the_qzq"]
+    texts = [*ODD_TEXTS, *TEXTS, "the and", "the_qzq", "theqzqand"]
     tokens = encode(own, texts, max_length=16)
     assert own.truncation is None
     own.enable_truncation(16)

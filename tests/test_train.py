@@ -241,7 +241,7 @@ def test_labels_of_a_file_are_read_in_the_type_of_the_model(tmp_path):
     source = write_labels(tmp_path / "a.csv", ["Home", "We sell tea here"], [0, 1])
     assert evaluate_filter(rule, source).accuracy == 1
     source = write_labels(tmp_path / "a.csv", ["Home", "We sell tea here"], [0, 2])
-    with pytest.raises(ValueError, match=r"WordCountRule was not fitted on: \[0, 2\]"):
+    with pytest.raises(ValueError, match=r"a\.csv has the label '2', which the model does not"):
         evaluate_filter(rule, source)
 
 
@@ -250,13 +250,13 @@ def test_labels_of_a_file_are_read_in_the_type_of_the_model(tmp_path):
     [
         (
             [0.5, 1.0],
-            r"'label' of .*a\.parquet holds 0\.5, which is not a label. Name the column",
+            r"Row 1 of .*a\.parquet .* has 0\.5 in column 'label', which is not a label. Name",
         ),
-        ([1.0, float("nan")], "holds nan"),
-        ([[0], [1]], r"holds \[0\], which"),
-        ([Decimal("0.5"), Decimal(1)], r"holds Decimal\('0\.5'\)"),
-        ([b"a", b"b"], r"holds b'a'"),
-        ([date(2026, 1, 1), date(2026, 1, 2)], r"holds datetime\.date"),
+        ([1.0, float("inf")], "Row 2 of .* has inf"),
+        ([[0], [1]], r"has \[0\] in"),
+        ([Decimal("0.5"), Decimal(1)], r"has Decimal\('0\.5'\)"),
+        ([b"a", b"b"], r"has b'a'"),
+        ([date(2026, 1, 1), date(2026, 1, 2)], r"has datetime\.date"),
     ],
 )
 def test_a_column_that_holds_no_labels_is_refused(tmp_path, labels, message):
@@ -317,3 +317,21 @@ def test_texts_that_the_model_has_learnt_are_not_scored(trained, tmp_path):
     assert again.all_learnt
     assert str(again).startswith(f"WARNING: the model has learnt all {summary.distinct} distinct")
     assert "WARNING" not in str(evaluate_filter(summary.destination, mixed, train=summary.source))
+
+
+def test_evaluate_takes_labels_in_other_spellings_and_names_those_it_does_not_know(tmp_path):
+    rule = WordCountRule().fit(["View All", "We make steel tools"], ["discard", "keep"])
+    source = write_labels(tmp_path / "a.csv", ["Menu", "We build large boats"], ["DISCARD", "Keep"])
+    assert evaluate_filter(rule, source).accuracy == 1
+    source = write_labels(tmp_path / "b.csv", ["Menu", "We build large boats"], [0, 1])
+    with pytest.raises(ValueError, match=r"b\.csv has the label '0', which .* are discard, keep\."):
+        evaluate_filter(rule, source)
+
+
+def test_labels_that_cannot_be_learnt_are_refused_before_the_work(tmp_path):
+    source = write_labels(tmp_path / "a.csv", ["Menu", "Home"], ["keep", "keep"])
+    with pytest.raises(ValueError, match=r"All labels of .*a\.csv are 'keep'\. Label texts of ano"):
+        train_filter(source, tmp_path / "model")
+    source = write_labels(tmp_path / "b.csv", ["Menu", "Home", "Tea"], ["a", "b", "c"])
+    with pytest.raises(ValueError, match=r"b\.csv has 3 different labels in 3 rows\. Name the col"):
+        train_filter(source, tmp_path / "model")

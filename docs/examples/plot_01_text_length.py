@@ -2,8 +2,8 @@
 What is in my labels?
 =====================
 
-Before any model is trained: how long are the texts that were kept, and how long those that were
-not? Menus and buttons are short, so that counting words goes far.
+How long are the texts that were kept, and those that were not? Menus and buttons are short, so
+counting words goes far.
 """
 
 from skbert_filter.datasets import make_website_snippets
@@ -13,9 +13,7 @@ X, y = make_website_snippets(3000, random_state=0)
 print(len(X), "labelled rows,", len(set(X)), "distinct texts")
 
 # %%
-# The picture counts each distinct text once, with its most frequent label: a button that occurs a
-# hundred times is one piece of evidence. The dotted line is the best threshold on the number of
-# words.
+# Each distinct text counts once. The dotted line is the best threshold on the number of words.
 
 display = TextLengthDisplay.from_texts(X, y)
 
@@ -31,6 +29,5 @@ assert display.accuracy > always_discard + 0.1
 # sphinx_gallery_end_ignore
 
 # %%
-# A filter is worth its training for what it gets right beyond that rule. Its score says little
-# without the rule's beside it, so :func:`~skbert_filter.inspection.evaluate` and
-# ``skbert-filter train`` print both.
+# A filter is worth its training for what it gets right beyond that rule, so
+# :func:`~skbert_filter.inspection.evaluate` and ``skbert-filter train`` print both.

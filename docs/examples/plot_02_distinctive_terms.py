@@ -1,9 +1,9 @@
 """
-Which words set my labels apart?
-================================
+Which words distinguish my labels?
+==================================
 
-A word cloud shows what is frequent, and the same words are frequent everywhere. More telling is
-what one label uses *more than the other does*, and how sure that is.
+A word cloud shows what is frequent everywhere. More telling is what one label uses *more than the
+other does*, and how sure that is.
 """
 
 from skbert_filter.datasets import make_website_snippets
@@ -12,8 +12,8 @@ from skbert_filter.inspection import DistinctiveTermsDisplay
 X, y = make_website_snippets(3000, random_state=0)
 
 # %%
-# For each word, the log-odds ratio of its use in the two labels, with the 95 % interval. A word
-# that occurs once can have a large ratio by chance; the surest are shown, not the largest.
+# For each word, the log-odds ratio of its use in the two labels, with the 95 % interval; the surest
+# are shown, not the largest.
 
 display = DistinctiveTermsDisplay.from_texts(X, y)
 
@@ -26,8 +26,7 @@ for label in (0, 1):
     print(label, terms[terms["label"] == label]["term"].head(8).tolist())
 
 # %%
-# So leave the stop words in: a list of English stop words, as many recipes remove them, takes away
-# the surest signs that a text is a sentence.
+# So leave the stop words in: they are the surest signs that a text is a sentence.
 
 n_terms = 20
 kept = terms[terms["label"] == 1].head(n_terms)

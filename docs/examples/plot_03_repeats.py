@@ -2,8 +2,7 @@
 How much of my corpus repeats?
 ==============================
 
-A crawl of web sites holds the same menus over and over. How often does each text occur, and how
-few texts make most of the rows?
+A crawl holds the same menus over and over. How few texts make most of the rows?
 """
 
 import numpy as np
@@ -14,11 +13,11 @@ from skbert_filter.inspection import DuplicateFrequencyDisplay
 
 corpus = make_website_corpus(100_000, random_state=0)
 report = duplicate_report(corpus)
+print(report)
 
 # %%
-# Both axes of the black line are logarithmic: the most frequent text is on the left, and the long
-# flat end on the right are the texts that occur once. The dashed line counts rows: it is the share
-# that all texts up to there make.
+# The most frequent text is on the left, those that occur once on the right. The dashed line is the
+# share of all rows that the texts up to there make.
 
 display = DuplicateFrequencyDisplay.from_report(report)
 
@@ -37,6 +36,6 @@ assert once > 0.5 * report.distinct
 # sphinx_gallery_end_ignore
 
 # %%
-# Two things follow. To compute an answer once for each distinct text saves most of the work
-# (:ref:`sphx_glr_auto_examples_plot_11_dedup_predictor.py`); and a random split puts copies of a
-# text on both sides (:ref:`sphx_glr_auto_examples_plot_04_leaking_folds.py`).
+# So computing each distinct text once saves most of the work
+# (:ref:`sphx_glr_auto_examples_plot_11_dedup_predictor.py`), and a random split puts copies on both
+# sides (:ref:`sphx_glr_auto_examples_plot_04_leaking_folds.py`).

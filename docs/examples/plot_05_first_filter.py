@@ -2,8 +2,8 @@
 When does training stop?
 ========================
 
-A first filter, and how it was trained: the loss falls on the texts that it learns from as long as
-one trains, and on other texts it does not.
+The loss on the texts that a filter learns from falls as long as one trains; on other texts it does
+not.
 """
 
 import pandas as pd
@@ -15,8 +15,7 @@ X, y = make_website_snippets(3000, ambiguous=0.15, random_state=0)
 X_train, X_test, y_train, y_test = dedup_train_test_split(X, y, random_state=0)
 
 # %%
-# A smaller model than the default, so that it trains in seconds, and for longer than is good for
-# it: ``early_stopping=False`` keeps it from stopping. Its loss on the test texts is only logged.
+# A small model, trained for longer than is good for it; its loss on the test texts is only logged.
 
 model = SmallBertTextFilter(
     hidden_size=16,
@@ -36,10 +35,9 @@ axes = history.plot(
 )
 
 # %%
-# **Conclusion.** From some epoch on the model overfits, and is surer of itself than it should be:
-# the loss on other texts rises. By default a tenth of the distinct training texts is held out,
-# training stops when a fifth of the epochs, and at least two, have brought nothing, and the filter
-# has the weights of the best epoch, not of the last:
+# **Conclusion.** From some epoch on the model overfits: the loss on other texts rises. With early
+# stopping a tenth of the training texts is held out, and the filter keeps the weights of the best
+# epoch:
 
 stopped = SmallBertTextFilter(**{**model.get_params(), "early_stopping": True})
 stopped.fit(X_train, y_train)

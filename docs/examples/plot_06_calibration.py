@@ -2,8 +2,8 @@
 Can I trust the probabilities?
 ==============================
 
-The focal loss with label smoothing makes a model more cautious than its data: of the texts that it
-scores 0.8, more than 80 % are useful. The inverse of the loss mends that, without any data.
+The focal loss makes a model more cautious than its data: of the texts that it scores 0.8, more than
+80 % are useful. The inverse of the loss corrects that, without any data.
 """
 
 from scipy.special import expit
@@ -27,7 +27,7 @@ model = SmallBertTextFilter(
 
 # %%
 # Each mark is a tenth of the held-out texts: the probability that they were given, and how many of
-# them are useful. On the dotted line the two agree.
+# them are useful.
 
 probabilities = {
     "before: sigmoid": expit(model.decision_function(X_test)),
@@ -40,8 +40,8 @@ for name, given in probabilities.items():
     ).ax_
 
 # %%
-# **Conclusion.** The raw scores ("sigmoid") huddle in the middle. ``predict_proba`` gives the
-# corrected ones ("posterior") by default, which are much nearer to what comes true:
+# **Conclusion.** ``predict_proba`` gives the corrected probabilities ("posterior"), which are much
+# nearer to what comes true:
 
 errors = {name: expected_calibration_error(y_test, p) for name, p in probabilities.items()}
 for name, error in errors.items():
@@ -51,5 +51,5 @@ assert errors["after: posterior"] < 0.6 * errors["before: sigmoid"]
 # sphinx_gallery_end_ignore
 
 # %%
-# The inverse is an increasing function, so neither the order of the texts nor the predicted class
-# changes; only a threshold other than one half then means what it says.
+# Neither the order of the texts nor the predicted class changes; a threshold other than one half
+# now means what it says.

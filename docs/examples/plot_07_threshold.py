@@ -2,8 +2,7 @@
 Which threshold should I take?
 ==============================
 
-To lose a useful text and to keep a menu item are not equally bad. Say what each costs, and the
-threshold follows.
+Say what it costs to lose a useful text and to keep a menu item, and the threshold follows.
 """
 
 from sklearn.metrics import confusion_matrix, make_scorer
@@ -27,7 +26,7 @@ def cost(y_true, y_pred):
 
 
 # %%
-# The threshold is chosen on held-out folds, in which no text is that was trained on.
+# The threshold is chosen on held-out folds.
 
 tuned = TunedThresholdClassifierCV(
     tfidf_baseline(),
@@ -39,8 +38,8 @@ display = ScoreDistributionDisplay.from_estimator(
 )
 
 # %%
-# **Conclusion.** The threshold that these costs ask for is well below one half. It keeps more of
-# the useful texts, and more garbage with them; the bill is smaller:
+# **Conclusion.** At these costs the threshold is well below one half. It keeps more of the useful
+# texts, and more garbage with them; the bill is smaller:
 
 model = tuned.estimator_
 for threshold in (0.5, tuned.best_threshold_):
@@ -52,5 +51,4 @@ assert cost(y_test, answers) < cost(y_test, model.predict(X_test))
 # sphinx_gallery_end_ignore
 
 # %%
-# ``tuned.predict`` uses the threshold, and so does :func:`~skbert_filter.filter_corpus` when it is
-# given ``tuned``; with another model it takes ``threshold=``.
+# ``tuned.predict`` uses it, and so does :func:`~skbert_filter.filter_corpus` with ``tuned``.

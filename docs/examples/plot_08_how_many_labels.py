@@ -2,8 +2,8 @@
 How many labels do I need?
 ==========================
 
-Train on more and more of the labels that you have, and score on texts held out: if the curve still
-rises at its end, more labels will help.
+Train on more and more of your labels, and score on held-out texts: if the curve still rises at its
+end, more labels will help.
 """
 
 import numpy as np
@@ -36,8 +36,8 @@ _ = words.ax_.legend()
 # Each mark is the mean of three folds, each bar their standard deviation.
 
 # %%
-# **Conclusion.** The rule has one number to learn and is as good as it gets almost at once. TF-IDF
-# needs some hundred labels to pass it, and has not come to its end with all of them:
+# **Conclusion.** The rule has one number to learn, and is as good as it gets almost at once. TF-IDF
+# still rises with all labels:
 
 for size, of_rule, of_words in zip(
     words.train_sizes, rule.test_scores.mean(1), words.test_scores.mean(1), strict=True
@@ -50,5 +50,5 @@ assert words.test_scores[-1].mean() > words.test_scores[-2].mean() + 0.01
 # sphinx_gallery_end_ignore
 
 # %%
-# So with fewer labels than that, count words; then label on, best those that
-# :ref:`the model asks for <sphx_glr_auto_examples_plot_10_what_to_label_next.py>`.
+# So label on, best what
+# :ref:`the model is least sure of <sphx_glr_auto_examples_plot_10_what_to_label_next.py>`.

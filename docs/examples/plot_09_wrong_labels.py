@@ -2,8 +2,8 @@
 Which of my labels are wrong?
 =============================
 
-Nobody labels thousands of texts without a slip. Here 5 % of the labels are made wrong on purpose,
-and :func:`~skbert_filter.inspection.suspect_labels` has to find them.
+Here 5 % of the labels are made wrong on purpose, and
+:func:`~skbert_filter.inspection.suspect_labels` has to find them.
 """
 
 import matplotlib.pyplot as plt
@@ -18,14 +18,13 @@ wrong = np.random.default_rng(0).choice(texts, len(texts) // 20, replace=False)
 given = np.where(np.isin(X, wrong), 1 - y, y)
 
 # %%
-# Each text is judged by models that were trained without it. The head of the table is what a person
-# should read first:
+# Each text is judged by models that were trained without it. What to read first:
 
 suspects = suspect_labels(tfidf_baseline(), X, given, cv=3)
-print(suspects[["text", "label", "suggested", "rows"]].head(5).to_string(max_colwidth=40))
+suspects[["text", "label", "suggested", "rows"]].head(5)
 
 # %%
-# How many of the wrong labels has one seen, by how many texts one has read?
+# How many of the wrong labels are found, by how many texts are read?
 
 read = np.arange(1, len(suspects) + 1)
 found = np.cumsum(np.isin(suspects["text"], wrong))
@@ -46,5 +45,5 @@ assert found[tenth - 1] > 0.6 * len(wrong)
 # sphinx_gallery_end_ignore
 
 # %%
-# The others are wrong and plausible, or right and odd: no model tells these apart, so read before
-# you correct. :doc:`/labels` shows how to put corrections back.
+# The others are wrong and plausible, or right and odd, so read before you correct.
+# :ref:`wrong-labels` shows how to put corrections back.

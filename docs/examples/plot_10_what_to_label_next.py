@@ -2,8 +2,8 @@
 What should I label next?
 =========================
 
-You can label a hundred texts more. Any hundred, or those of which the model is unsure, that are
-frequent, and that differ from each other?
+Any hundred texts, or those of which the model is unsure, that are frequent, and that differ from
+each other?
 """
 
 import matplotlib.pyplot as plt
@@ -18,8 +18,7 @@ pool, X_test, pool_labels, y_test = dedup_train_test_split(X, y, random_state=0)
 answer = dict(zip(pool, pool_labels, strict=True))
 
 # %%
-# Both ways begin with the same hundred random texts. In each round the model is trained, scored on
-# texts held out, and given a hundred labels more.
+# Both ways begin with the same hundred random texts, and get a hundred labels more in each round.
 
 
 def label_in_rounds(chosen, rounds=4):
@@ -62,5 +61,5 @@ assert min(np.subtract(by_choice, at_random)) > -0.01
 # sphinx_gallery_end_ignore
 
 # %%
-# This is one draw; :doc:`/labels` has the figures of real snippets over several. Take the test
-# texts at random, always: a score on chosen texts is that of the difficult ones.
+# :doc:`/labels` has the figures of real snippets. Take the test texts at random, always: a score on
+# chosen texts is that of the difficult ones.

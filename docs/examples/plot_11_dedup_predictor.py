@@ -2,8 +2,8 @@
 How much computing do repeats cost?
 ===================================
 
-A corpus of fifty thousand rows comes in ten parts. A :class:`~skbert_filter.DedupPredictor` in
-the pipeline computes each distinct text once, and remembers it for the parts to come.
+A corpus comes in ten parts. A :class:`~skbert_filter.DedupPredictor` computes each distinct text
+once, and remembers it for the parts to come.
 """
 
 import matplotlib.pyplot as plt
@@ -17,8 +17,8 @@ from skbert_filter.datasets import make_website_corpus, make_website_snippets
 from skbert_filter.inspection import tfidf_baseline
 
 # %%
-# It wraps any estimator. Here a step before it cleans the texts, after which more of them are
-# equal. The model is fitted already, hence ``FrozenEstimator``.
+# It wraps any estimator, here a fitted one. A step before it cleans the texts, after which more of
+# them are equal.
 
 
 def tidy(texts):
@@ -63,5 +63,5 @@ assert computed[-1] - computed[-2] < 0.4 * computed[0]
 # sphinx_gallery_end_ignore
 
 # %%
-# With ``store="scores.sqlite"`` in place of ``"memory"`` the answers outlive the program, so that
-# tomorrow's crawl pays for its new texts only.
+# With ``store="scores.sqlite"`` the answers outlive the program: tomorrow's crawl pays for its new
+# texts only.

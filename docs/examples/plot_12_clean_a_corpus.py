@@ -2,9 +2,8 @@
 Which rows did it drop, and why?
 ================================
 
-A folder with a text file for each firm goes in, and a folder with the same names comes out. The
-audit says what was decided for each distinct text, so that a person can check the decisions that
-matter.
+A folder with a text file for each firm goes in, and one with the same names comes out. The audit
+says what was decided for each distinct text.
 """
 
 import tempfile
@@ -32,11 +31,9 @@ summary = filter_corpus(model, folder / "firms", folder / "kept", audit=folder /
 audit = pd.read_parquet(folder / "audit.parquet")
 scratch.cleanup()
 print(f"{summary.files} files, {summary.rows:,} rows: {summary.kept:,} kept")
-print(f"{summary.distinct:,} distinct texts were decided on")
 
 # %%
-# Each mark is a distinct text. What is far to the right or left is clear; what is high up stands
-# for many rows.
+# Each mark is a distinct text; what is high up stands for many rows.
 
 fig, ax = plt.subplots(figsize=(4, 3), layout="constrained")
 for decision, marker, color in (("discard", "x", "0.45"), ("keep", "o", "#0072B2")):
@@ -50,18 +47,17 @@ ax.legend(loc="upper right", frameon=False)
 plt.show()
 
 # %%
-# **Conclusion.** Most texts are far from the line, the frequent ones above all. What was decided
-# by a narrow margin is a small part of the rows, and sorted by rows it is a short list to read:
+# **Conclusion.** What was decided by a narrow margin is a small part of the rows, and by rows
+# a short list to read:
 
 unsure = audit[audit["probability"].between(0.3, 0.7)].sort_values("rows", ascending=False)
 print(f"between 0.3 and 0.7: {len(unsure) / summary.distinct:.1%} of the distinct texts")
-print(
-    f"which make {unsure['rows'].sum() / summary.rows:.1%} of the rows. The most frequent of them:"
-)
-print(unsure[["text", "probability", "rows", "decision"]].head(6).to_string(index=False))
+print(f"which make {unsure['rows'].sum() / summary.rows:.1%} of the rows")
 # sphinx_gallery_start_ignore
 assert unsure["rows"].sum() / summary.rows < len(unsure) / summary.distinct < 0.15
 # sphinx_gallery_end_ignore
 
 # %%
-# If one of these is wrong, label it, train again, and run the job again.
+# If one of these is wrong, label it, train again, and run the job again:
+
+unsure[["text", "probability", "rows", "decision"]].head(6)

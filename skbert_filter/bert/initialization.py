@@ -81,7 +81,7 @@ def find_encoder(
         f"The bundled encoder cannot read these texts: {reading}. The filter learns them from "
         "random weights. Pass checkpoint=None to do so without this warning, or "
         "checkpoint='web' to start from the bundled encoder all the same "
-        '(docs: guide_model, "Which texts can the bundled encoder read?").',
+        '(docs: model, "Which texts can the bundled encoder read?").',
         stacklevel=2,
     )
     return None, reading

@@ -5,6 +5,7 @@ Training and prediction both go through `encode`, so that cutting and truncation
 
 import os
 import string
+from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -270,11 +271,14 @@ def _ranges(starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 def _splits_into_words(tokenizer: Tokenizer) -> bool:
     """Whether a tokenizer first splits at blanks and punctuation, as BERT's does."""
     added = tokenizer.get_added_tokens_decoder().values()
+    names = [token.content for token in added]
     return (
         isinstance(tokenizer.normalizer, normalizers.BertNormalizer)
         and tokenizer.normalizer.clean_text
         and isinstance(tokenizer.pre_tokenizer, pre_tokenizers.BertPreTokenizer)
-        and not any(token.single_word or len(token.content.split()) != 1 for token in added)
+        and not any(token.single_word for token in added)
+        # One of letters alone would be found within words.
+        and not any(name.isalnum() or len(name.split()) != 1 for name in names)
     )
 
 
@@ -292,11 +296,11 @@ def _encode_words(tokenizer: Tokenizer, texts: list[str], known: dict[str, bytes
     whole = set().union(*(token.content for token in added))
     marks = "".join(rf"\x{ord(mark):02x}" for mark in string.punctuation if mark not in whole)
 
-    array = pa.array(texts, pa.string())
-    if pc.any(pc.match_substring_regex(array, _NO_BLANKS)).as_py():
-        array = pc.replace_substring_regex(array, _NO_BLANKS, "\ufffd")
-    array = pc.replace_substring_regex(array, f"([{marks}])", r" \1 ")
-    words = pc.utf8_split_whitespace(array)
+    spaced = pa.array(texts, pa.string())
+    if pc.any(pc.match_substring_regex(spaced, _NO_BLANKS)).as_py():
+        spaced = pc.replace_substring_regex(spaced, _NO_BLANKS, "\ufffd")
+    spaced = pc.replace_substring_regex(spaced, f"([{marks}])", r" \1 ")
+    words = pc.utf8_split_whitespace(spaced)
 
     coded = words.flatten().dictionary_encode()
     pieces = _words(tokenizer, coded.dictionary.to_pylist(), known)
@@ -314,8 +318,20 @@ def _words(tokenizer: Tokenizer, words: list[str], known: dict[str, bytes]) -> T
     ids: list[Any] = list(map(known.get, words))
     new = [i for i, found in enumerate(ids) if found is None]
 
-    for start in range(0, len(new), _WORDS_AT_A_TIME):
-        rows = new[start : start + _WORDS_AT_A_TIME]
+    # Of ASCII letters and digits, nothing is normalized but the case, and nothing is split: the
+    # model alone gives their pieces, in a fifth of the time.
+    lowercase, model = tokenizer.normalizer.lowercase, tokenizer.model
+    others = []
+    for i in new:
+        word = words[i]
+        if word.isascii() and word.isalnum():
+            pieces = model.tokenize(word.lower() if lowercase else word)
+            ids[i] = array("i", [piece.id for piece in pieces]).tobytes()
+        else:
+            others.append(i)
+
+    for start in range(0, len(others), _WORDS_AT_A_TIME):
+        rows = others[start : start + _WORDS_AT_A_TIME]
         encoding = tokenizer.encode(
             [words[i] for i in rows], is_pretokenized=True, add_special_tokens=False
         )

@@ -12,7 +12,15 @@ from typer import Argument, Exit, Option, Typer
 
 from skbert_filter.cli import options as opt
 from skbert_filter.cli.comet import comet_experiment, register
-from skbert_filter.cli.console import Commands, print_line, print_next, print_result, working
+from skbert_filter.cli.console import (
+    Commands,
+    print_command,
+    print_line,
+    print_next,
+    print_result,
+    print_title,
+    working,
+)
 from skbert_filter.cli.labels import duplicates, explore, label, next_to_label, suspects
 
 app = Typer(
@@ -159,7 +167,7 @@ def pretrain(
 
 @app.command()
 def train(
-    labels: Annotated[list[Path], Argument(metavar="LABELS...", help=opt.LABEL_FILES)],
+    labels: Annotated[list[Path], Argument(metavar="LABELS", help=opt.LABEL_FILES)],
     output: opt.NewFolder,
     text: opt.Text = "text",
     label: opt.Label = "label",
@@ -248,9 +256,22 @@ def train(
             experiment=experiment,
         )
     print_result(summary)
+    if summary.conflicts:
+        files = ("duplicates", *labels, "--label", label)
+        print_next(
+            "See the texts with several labels:",
+            *files,
+            text=text,
+            encoding=encoding,
+            delimiter=delimiter,
+        )
     words = ("predict", output, "texts.csv", "-o", "kept.csv")
-    keep_needed = "LABEL" if summary.keep is None else None
-    print_next("Clean texts with it:", *words, text=text, keep=keep_needed)
+    if summary.keep is not None:
+        print_next("Clean texts with it:", *words, text=text)
+    else:
+        print_title("Clean texts with it, and name the label to keep, for example:")
+        for count in summary.labels[:2]:
+            print_command(*words, text=text, keep=str(count.label))
 
 
 @app.command()
@@ -336,6 +357,19 @@ def predict(
         str | None,
         Option(metavar="LABEL,PROBABILITY", help="Write all rows, and two columns of these names."),
     ] = None,
+    drop_documents: Annotated[
+        float | None,
+        Option(
+            metavar="SHARE",
+            min=0,
+            max=1,
+            help="Drop a document whole if more than this share of its characters is discarded. "
+            "A file of a folder is a document.",
+        ),
+    ] = None,
+    document: Annotated[
+        str | None, Option(metavar="COLUMN", help="What says of which document a row is.")
+    ] = None,
     nulls: Annotated[
         opt.Nulls, Option(metavar="error|discard|keep", help="What to do with rows without a text.")
     ] = "error",
@@ -383,6 +417,8 @@ def predict(
             recall=recall,
             precision=precision,
             columns=None if columns is None else columns.split(","),
+            drop_documents=drop_documents,
+            document=document,
             nulls=nulls,
             encoding=encoding,
             audit=audit,
@@ -396,6 +432,11 @@ def predict(
         )
     # Standard output may be the destination.
     print_result(summary, summary.to_dict() if as_json else None, err=output == "-")
+    if not (quiet or as_json or trust or "-" in (texts, output)):
+        words = ("next-to-label", model, texts, "-o", "next.csv")
+        print_next(
+            "Choose texts whose labels would teach it most:", *words, text=text, encoding=encoding
+        )
 
 
 for command in (label, register, explore, duplicates, suspects, next_to_label):

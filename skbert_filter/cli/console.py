@@ -5,6 +5,7 @@ import json
 import logging
 import math
 import os
+import re
 import shlex
 import signal
 import sys
@@ -36,6 +37,8 @@ _FORMATS = {"probability": "{:.2f}", "rows": "{:,}"}
 _SHOWN = 10
 # How often long work says how far it is, where there is no terminal for a bar.
 _SECONDS_OF_A_LINE = 30
+# Next to the title, for a bar and how far it is.
+_LETTERS_OF_STATE = 44
 
 
 class Commands(TyperGroup):
@@ -104,11 +107,16 @@ def print_title(title: str) -> None:
 
 
 def print_next(title: str, *words: object, **options: str | None) -> None:
+    """Print a title and a command."""
+    print_title(title)
+    print_command(*words, **options)
+
+
+def print_command(*words: object, **options: str | None) -> None:
     """Print a command to copy, with the options that are not at their defaults."""
     for name, value in options.items():
         if value != _DEFAULTS[name]:
             words = (*words, f"--{name}", value)
-    print_title(title)
     print_line("  " + shlex.join(["skbert-filter", *map(str, words)]))
 
 
@@ -142,8 +150,8 @@ def working(title: str) -> Iterator["Work"]:
 class Work:
     """A bar that moves from the first second; without a terminal, a line every 30 seconds.
 
-    Its title changes with what the jobs on label files log. It is a callback of scikit-learn that
-    counts the steps of a fit, and `corpus_progress` is a `progress` of `filter_corpus`.
+    Its title is what the package logs. It is a callback of scikit-learn that counts the steps of a
+    fit, and its `corpus_progress` is a `progress` of `filter_corpus`.
     """
 
     def __init__(self, title: str):
@@ -181,14 +189,15 @@ class Work:
         self._show(f"{rows:,} rows", share, rows)
 
     def setup(self, estimator: Any, context: Any) -> None:
-        """Expect the steps of a fit."""
-        self._begin(self._title)
+        """Expect the steps of a fit, the first or a further one."""
+        self._fits += 1
+        self._restart(self._title if self._fits == 1 else f"{self._title}, fit {self._fits}")
 
     def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
         """Count the steps to come: those of an epoch, and of those after it."""
         if context.parent is not None and context.max_subtasks:
             if context.task_name != self._counts:
-                self._begin(self._title)
+                self._restart(self._shown)
                 self._counts = context.task_name
             tasks = context.parent.max_subtasks - context.task_id
             is_epoch = context.task_name == "epoch"
@@ -205,12 +214,17 @@ class Work:
 
     def teardown(self, estimator: Any, context: Any) -> None:
         """Wait for what comes next."""
-        self._begin(self._title)
+        self._restart(self._shown)
 
     def _begin(self, title: str) -> None:
-        self._title, self._since = title, monotonic()
+        self._title, self._fits = title, 0
+        self._restart(title)
+
+    def _restart(self, shown: str) -> None:
+        self._shown, self._since = shown, monotonic()
         self._counts, self._done, self._steps = "", 0, 0
-        self._bar.update(self._task, description=title, total=None, state="")
+        room = max(12, self._bar.console.width - _LETTERS_OF_STATE)
+        self._bar.update(self._task, description=printable(shown, room), total=None, state="")
 
     def _show(self, state: str, share: float, done: int) -> None:
         elapsed = monotonic() - self._since
@@ -231,9 +245,9 @@ class Work:
         started = monotonic()
         while not self._is_done.wait(_SECONDS_OF_A_LINE):
             elapsed = timedelta(seconds=round(monotonic() - started))
-            state = self._bar.tasks[0].fields["state"] or "working"
+            parts = [f"{elapsed} {self._shown}", self._bar.tasks[0].fields["state"]]
             with suppress(OSError):
-                print_line(f"{elapsed} {self._title}: {state}", err=True)
+                print_line(": ".join(filter(None, parts)), err=True)
 
 
 class _OnInfo(logging.Handler):
@@ -281,9 +295,11 @@ def _user_errors() -> Iterator[None]:
 
         _give_up_output()
         message = str(error)
-        if isinstance(error, OSError) and error.strerror and not error.filename:
+        if isinstance(error, OSError) and error.strerror:
             # Without the number that Python puts before the system's errors.
-            message = error.strerror
+            message = ": ".join(filter(None, [str(error.filename or ""), error.strerror]))
+            if isinstance(error, PermissionError) and error.filename:
+                message += ". Close the program that has it open, or allow access to it."
         _complain("Error", error, message)
         raise SystemExit(2) from error
 
@@ -307,4 +323,9 @@ def _give_up_output() -> None:
 def _complain(what: str, error: BaseException, message: str) -> None:
     sentences = [message, *getattr(error, "__notes__", [])]
     with suppress(OSError):
-        print_line(" ".join(f"{what}: {' '.join(sentences)}".split()), err=True)
+        print_line(_as_options(" ".join(f"{what}: {' '.join(sentences)}".split())), err=True)
+
+
+def _as_options(message: str) -> str:
+    """Name options alone where a message names the parameter too: overwrite=True (--overwrite)."""
+    return re.sub(r"\b\w+=(?:\"[^\"]*\"|[^\s()]*) \((--[^)]+)\)", r"\1", message)

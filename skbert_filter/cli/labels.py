@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from typer import Option
+from typer import Argument, Option
 
 from skbert_filter.cli import options as opt
 from skbert_filter.cli.console import (
@@ -17,7 +17,7 @@ from skbert_filter.printing import counted
 
 
 def duplicates(
-    texts: opt.Texts,
+    texts: Annotated[list[str], Argument(metavar="TEXTS", help=opt.TEXTS)],
     text: opt.Text = "text",
     label: Annotated[
         str | None,
@@ -39,10 +39,10 @@ def duplicates(
 
     In Python: skbert_filter.labelling.files.report_duplicates(...), with --test report_leakage(...)
     """
-    if test is not None and (label is not None or key != "exact"):
+    if test is not None and (label is not None or key != "exact" or len(texts) > 1):
         raise ValueError(
-            "--label and --key are not for --test, which compares texts alone and by all keys. "
-            "Leave them out."
+            "--test compares the texts of one file or folder with it, without labels and by all "
+            "keys. Leave out --label, --key and further files."
         )
     columns: dict[str, Any] = {"text": text, "encoding": encoding, "delimiter": delimiter}
     with working("Counting"):
@@ -50,9 +50,9 @@ def duplicates(
 
         report: Any
         if test is None:
-            report = report_duplicates(texts, **columns, label=label, key=key, n_top=top)
+            report = report_duplicates(*texts, **columns, label=label, key=key, n_top=top)
         else:
-            report = report_leakage(texts, test, **columns, n_top=top)
+            report = report_leakage(texts[0], test, **columns, n_top=top)
     table = report.to_frame().reset_index()
     print_result(report, table.to_dict("records") if as_json else None)
 
@@ -169,7 +169,8 @@ def suspects(
 ) -> None:
     """List the labels that are most likely wrong; then, with --apply, correct them.
 
-    In Python: skbert_filter.labelling.files.list_suspects(...), with --apply correct_labels(...)
+    In Python: skbert_filter.labelling.files.list_suspects(...), with --apply
+    skbert_filter.labelling.corrections.correct_labels(...)
     """
     columns: dict[str, Any] = {
         "text": text,
@@ -178,7 +179,8 @@ def suspects(
         "delimiter": delimiter,
     }
     with working("Reading the labels") as work:
-        from skbert_filter.labelling.files import correct_labels, list_suspects
+        from skbert_filter.labelling.corrections import correct_labels
+        from skbert_filter.labelling.files import list_suspects
         from skbert_filter.text_filter import SmallBertTextFilter
 
         if apply is not None:
@@ -217,6 +219,9 @@ def next_to_label(
     output: opt.NewTable,
     n: Annotated[int, Option("--n", "-n", min=1, metavar="N", help="How many texts.")] = 100,
     text: opt.Text = "text",
+    label: Annotated[
+        str, Option(metavar="COLUMN", help="The column to fill, as your labels have it.")
+    ] = "label",
     encoding: opt.Encoding = None,
     delimiter: opt.Delimiter = None,
     labelled: Annotated[
@@ -240,6 +245,7 @@ def next_to_label(
             output,
             n=n,
             text=text,
+            label=label,
             encoding=encoding,
             delimiter=delimiter,
             labelled=labelled,
@@ -248,6 +254,12 @@ def next_to_label(
             escape_formulas=escape_formulas,
             random_state=seed,
         )
-    print_texts("Texts to label next", table, ["suggested", "probability", "rows"])
+    shown = table.rename(columns={text: "text"})
+    print_texts("Texts to label next", shown, ["suggested", "probability", "rows"])
     chosen = counted(len(table), "text is", "texts are")
-    print_line(f"{chosen} in {output}. Fill in its column label.")
+    print_next(
+        f"{chosen} in {output}. Fill in its column {label}, then:",
+        *("train", labelled or "labels.csv", output, "-o", "model"),
+        text=text,
+        label=label,
+    )

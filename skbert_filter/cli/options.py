@@ -13,14 +13,12 @@ LABEL_FILES = (
     "blank label are dropped."
 )
 Labels = Annotated[Path, Argument(help=LABEL_FILES)]
-Texts = Annotated[
-    str,
-    Argument(
-        help="The texts: .parquet, .csv, .tsv, .jsonl or .txt (a line is a row), all but the "
-        "first also with .gz or .zst; a folder of these; the URL of either, such as "
-        "s3://bucket/crawl; or - for lines on standard input."
-    ),
-]
+TEXTS = (
+    "The texts: .parquet, .csv, .tsv, .jsonl or .txt (a line is a row), all but the first also "
+    "with .gz or .zst; a folder of these; the URL of either, such as s3://bucket/crawl; or - for "
+    "lines on standard input."
+)
+Texts = Annotated[str, Argument(help=TEXTS)]
 Model = Annotated[
     Path,
     Argument(
@@ -31,7 +29,8 @@ Model = Annotated[
 Text = Annotated[str, Option("--text", metavar="COLUMN", help="The column with the texts.")]
 Label = Annotated[str, Option("--label", metavar="COLUMN", help="The column with the labels.")]
 Encoding = Annotated[
-    str | None, Option(metavar="NAME", help="Of text files that are not UTF-8, such as cp1252.")
+    str | None,
+    Option(metavar="NAME", help="The encoding of text files that are not UTF-8, such as cp1252."),
 ]
 Delimiter = Annotated[
     str | None,

@@ -4,8 +4,8 @@ Knows nothing of the formats of files, which are read and written as on one mach
 """
 
 import tempfile
-from collections import Counter
 from dataclasses import replace
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ except ImportError as error:
         "engine=\"dask\" needs Dask. Run: pip install 'dask[dataframe]' distributed"
     ) from error
 
-_COUNTS = ("rows", "distinct", "kept", "nulls", "written", "decoded", "doubtful")
+_COUNTS = ("rows", "distinct", "kept", "nulls", "written", "decoded", "doubtful", "documents")
 # Sets of hashes that are joined by one task.
 _FAN_IN = 8
 
@@ -57,12 +57,12 @@ def filter_files(job: Job, partial: Partial, progress: Progress | None) -> Outco
     of_all = delayed(_count)(hashes[0])
     *counts_of_files, counts_of_all = futures = client.compute([*(n for n, _ in done), of_all])
 
-    total: Counter[str] = Counter()
+    total: dict[str, Any] = dict.fromkeys(_COUNTS, 0)
     n_bytes = {future.key: file.bytes for future, file in zip(counts_of_files, files, strict=True)}
     done_bytes = 0
     try:
         for future, counts in as_completed(counts_of_files, with_results=True):
-            total.update(counts)
+            total = {name: total[name] + counts[name] for name in _COUNTS}
             done_bytes += n_bytes[future.key]
             if progress:
                 share = done_bytes / max(sum(n_bytes.values()), 1)
@@ -71,7 +71,8 @@ def filter_files(job: Job, partial: Partial, progress: Progress | None) -> Outco
     finally:
         # After an error nothing more is to be written.
         client.cancel(futures)
-    return Outcome(**{**total, "distinct": distinct, "misdecoded": misdecoded})
+    counts = {name: total[name].tolist() for name in _COUNTS}
+    return Outcome(**counts | {"distinct": distinct, "misdecoded": misdecoded})
 
 
 def connect(address: str) -> Client:
@@ -101,7 +102,7 @@ def _shared(job: Job) -> tuple[Job, TextMemory]:
 
 def _filter_file(
     shared: tuple[Job, TextMemory], file: SourceFile, output: Path, records: Path
-) -> tuple[dict[str, int], np.ndarray]:
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Filter a file, and return the counts and the hashes of its distinct texts.
 
     Of a file that is finished they are in its record: it may have been filtered before the
@@ -111,14 +112,13 @@ def _filter_file(
     if record.exists():
         with np.load(record) as known:
             if known["modified"] == modified:
-                counts = dict(zip(_COUNTS, known["counts"].tolist(), strict=True))
-                return counts, known["digests"]
+                return {name: known[name] for name in _COUNTS}, known["digests"]
 
     job, of_worker = shared
     hashes = [np.empty(0, np.uint64)]
 
-    def note(texts: list[str], numbers: np.ndarray, n_known: int, codes: Any) -> None:
-        hashes.append(_hashes([texts[i] for i in np.flatnonzero(numbers >= n_known)]))
+    def note(texts: list[str], records: np.ndarray, is_new: np.ndarray) -> None:
+        hashes.append(_hashes(list(compress(texts, is_new))))
 
     # In a folder of its own: a worker that is given up for lost may still be writing.
     with tempfile.TemporaryDirectory(prefix="worker-", dir=output.parent) as folder:
@@ -130,12 +130,15 @@ def _filter_file(
             on_texts=[note],
         )
 
-        counts = {name: getattr(outcome, name) for name in _COUNTS}
+        counts = {name: np.asarray(getattr(outcome, name)) for name in _COUNTS}
         found = np.concatenate(hashes)
-        np.savez(new_record, modified=modified, counts=list(counts.values()), digests=found)
+        arrays: dict[str, Any] = counts | {"modified": modified, "digests": found}
+        np.savez(new_record, **arrays)
         for new, target in ((made / file.name, output / file.name), (new_record, record)):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            publish(new, target, overwrite=True)
+            # A document may have been dropped.
+            if new.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                publish(new, target, overwrite=True)
     return counts, found
 
 

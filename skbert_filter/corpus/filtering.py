@@ -1,7 +1,7 @@
 """From files to files: `filter_corpus`, from its arguments to its summary."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from numbers import Real
 from pathlib import Path
@@ -17,7 +17,8 @@ from skbert_filter.corpus.job import Job, check_outputs, check_paths
 from skbert_filter.corpus.resume import Journal, Partial, partial_folder, partial_output
 from skbert_filter.corpus.rows import Examples, Outcome, Progress, audited, filter_rows
 from skbert_filter.corpus.sources import STANDARD, list_sources
-from skbert_filter.corpus.thresholds import ChosenThreshold, choose_threshold
+from skbert_filter.corpus.summary import FilterSummary
+from skbert_filter.corpus.thresholds import choose_threshold
 from skbert_filter.dedup_predictor import DedupPredictor
 from skbert_filter.duplicates.distinct import (
     Decider,
@@ -30,168 +31,6 @@ from skbert_filter.duplicates.distinct import (
 from skbert_filter.io.atomic import no_room_named
 from skbert_filter.io.decoding import check_encoding
 from skbert_filter.io.remote import RemotePath, as_path
-from skbert_filter.printing import Report, aligned, counted, printable, shown_text
-
-
-@dataclass(frozen=True)
-class FilterSummary(Report):
-    """What `filter_corpus` did.
-
-    Attributes
-    ----------
-    source, destination : str
-        What was read and written; "-" for standard input or output.
-    audit : str or None
-        The file with what was decided for each distinct text.
-    keep : label
-        The label whose rows were kept.
-    threshold : float or None
-        The probability from which on a text has this label; None: `predict` decides.
-    columns : tuple of str or None
-        The columns that were added, with all rows written; None: rows were kept.
-    files, rows, distinct : int
-        Files and rows read, and how many different texts the rows hold.
-    kept, discarded : int
-        Rows with a text of the label to keep, and of the others.
-    nulls, written : int
-        Rows without a text, which count in neither, and rows written.
-    misdecoded : int
-        Distinct texts that look mis-decoded ("â€™").
-    decoded : int
-        Files that were not UTF-8, and were read in the encoding that was named.
-    doubtful : int
-        CSV files of one column whose texts span lines that could be rows as well.
-    recovered : int
-        Distinct texts that an interrupted run had computed; 0 on a cluster, where finished files
-        are kept.
-    seconds : float
-        Time from opening the source to the finished destination.
-    chosen : ChosenThreshold or None
-        How the threshold was chosen by `recall` or `precision`, and what it does.
-    examples : DataFrame
-        The most frequent texts of the "kind" "kept" and "discarded", and those whose probability
-        is "near" the threshold: "text", its first 200 letters, "rows" and "probability". Empty on
-        a cluster.
-    """
-
-    source: str
-    destination: str
-    audit: str | None
-    keep: Any
-    threshold: float | None
-    columns: tuple[str, str] | None
-    files: int
-    rows: int
-    distinct: int
-    kept: int
-    discarded: int
-    nulls: int
-    written: int
-    misdecoded: int
-    decoded: int
-    doubtful: int
-    recovered: int
-    seconds: float
-    chosen: ChosenThreshold | None
-    examples: pd.DataFrame
-
-    @property
-    def rows_per_second(self) -> float:
-        """Rows read in a second, on average."""
-        return self.rows / self.seconds
-
-    @property
-    def decision(self) -> str:
-        """What was decided by, in words."""
-        if self.threshold is None:
-            return f"the label {self.keep!r}"
-        return f"the label {self.keep!r} with a probability of {self.threshold:.3g} or more"
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What else a user should know, a sentence each."""
-        notes = []
-        if self.misdecoded:
-            notes.append(
-                f"{counted(self.misdecoded, 'distinct text looks', 'distinct texts look')} "
-                "mis-decoded (such as “â€™” for ’): what made the corpus has read UTF-8 as another "
-                "encoding. Nothing of it was changed."
-            )
-
-        if self.nulls:
-            of_texts = self.kept if self.columns is None else self.kept + self.discarded
-            done = "kept" if self.written > of_texts else "discarded"
-            notes.append(f"{counted(self.nulls, 'row')} without a text: {done}.")
-
-        if self.decoded:
-            files = counted(self.decoded, "file is", "files are")
-            notes.append(f"{files} not UTF-8: decoded as you said.")
-
-        if self.doubtful:
-            notes.append(
-                f"{counted(self.doubtful, 'CSV file has', 'CSV files have')} texts in quotation "
-                "marks that span lines, each of which could be a row as well: see that they are "
-                'whole (docs: files, "Quotation marks").'
-            )
-
-        if self.recovered:
-            notes.append(
-                f"{counted(self.recovered, 'distinct text')} had been computed by an interrupted "
-                "run."
-            )
-        return tuple(notes)
-
-    def __str__(self) -> str:
-        source = "standard input" if self.source == "-" else self.source
-        destination = "Standard output" if self.destination == "-" else self.destination
-        files = f" ({self.files:,} files)" if self.files > 1 else ""
-        share = self.kept / max(self.rows, 1)
-        found = f"{counted(self.kept, 'row')} ({share:.1%}) with {self.decision}"
-
-        if self.columns is None:
-            done = f"{destination} has {found}; discarded: {self.discarded:,}."
-        else:
-            added = " and ".join(map(repr, self.columns))
-            done = f"{destination} has all, with the columns {added}: {found}."
-
-        lines = [
-            f"{counted(self.rows, 'row')} of {source}{files}: "
-            f"{counted(self.distinct, 'distinct text')}.",
-            done,
-            *([str(self.chosen)] if self.chosen else []),
-            *self.notes,
-            f"{self.seconds:.1f} seconds, {self.rows_per_second:,.0f} rows per second.",
-        ]
-
-        if self.audit is not None:
-            lines.insert(2, f"{self.audit} has each distinct text and what was decided.")
-        return "\n".join([*map(printable, lines), *self._example_lines()])
-
-    def _example_lines(self) -> Iterator[str]:
-        titles = {
-            "kept": "The most frequent texts that are kept:",
-            "discarded": "The most frequent texts that are discarded:",
-            "near": "The texts nearest to the threshold:",
-        }
-        for kind, title in titles.items():
-            table = self.examples[self.examples["kind"] == kind]
-            if not len(table):
-                continue
-            numbers = {"rows": (",", table["rows"])}
-            if table["probability"].notna().all():
-                numbers["probability"] = (".2f", table["probability"])
-            yield f"\n{title}"
-            yield aligned(numbers, {"text": map(shown_text, table["text"])})
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the figures and examples, ready for JSON."""
-        examples = self.examples.astype({"probability": object}).to_dict("records")
-        figures = asdict(self) | {"rows_per_second": self.rows_per_second}
-        return figures | {"examples": examples}
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return the summary as a table of one row."""
-        return pd.DataFrame([self.to_dict()]).drop(columns="examples")
 
 
 def filter_corpus(
@@ -205,6 +44,8 @@ def filter_corpus(
     recall: float | None = None,
     precision: float | None = None,
     columns: Sequence[str] | None = None,
+    drop_documents: float | None = None,
+    document: str | None = None,
     nulls: Nulls = "error",
     encoding: str | None = None,
     audit: str | Path | None = None,
@@ -219,8 +60,10 @@ def filter_corpus(
     """Write the rows of a corpus whose text a classifier gives one label.
 
     Rows keep their order, and all columns their values and types; lines of text and of JSON
-    are written byte for byte as they were. Each distinct text is computed once. Memory grows
-    with the number of distinct texts, by up to 250 bytes each, not with the number of rows.
+    are written byte for byte as they were. Each distinct text is computed once. Memory is bounded,
+    whatever the number of rows and of texts: some million texts are in it, and what is decided
+    about more is on disk meanwhile, in a temporary file of 60 bytes each (in the folder that the
+    environment variable ``SQLITE_TMPDIR`` names, or the system's).
 
     Parameters
     ----------
@@ -253,6 +96,12 @@ def filter_corpus(
     columns : (str, str), default=None
         The names of two columns (or members) to add to all rows, instead of keeping some: the
         label and the probability of `keep`, such as ``("label", "probability")``.
+    drop_documents : float, default=None
+        Drop a document whole if more than this share of its characters is discarded. The source
+        is read twice; memory grows with the number of documents, too.
+    document : str, default=None
+        The column, or the member of JSON objects, that says of which document a row is, wherever
+        it stands; rows without a value are in none. None: each file of a folder is a document.
     nulls : {"error", "discard", "keep"}, default="error"
         What to do with rows that have no text.
     encoding : str, default=None
@@ -346,7 +195,10 @@ def filter_corpus(
     check_encoding(encoding)
     files = list_sources(source)
     check_paths(source, destination, audit, {"model": model, "store": store})
-    _check_engine(engine, source, destination, {"audit": audit, "store": store})
+    _check_engine(
+        engine, source, destination, {"audit": audit, "store": store, "document": document}
+    )
+    _check_documents(drop_documents, document, columns, source, destination, overwrite)
 
     check = partial(check_outputs, source, destination, files, audit, overwrite=overwrite)
     # all that can fail before the model, since to load it takes longest
@@ -382,6 +234,8 @@ def filter_corpus(
         audit=audit,
         escape_formulas=escape_formulas,
         n_examples=n_examples,
+        drop_documents=drop_documents,
+        document=document,
     )
 
     with no_room_named("standard output" if destination == STANDARD else destination):
@@ -411,7 +265,7 @@ def filter_corpus(
         chosen=chosen,
         columns=names,
         files=len(files),
-        **asdict(outcome),
+        **asdict(outcome) | {"documents": None if drop_documents is None else _by_tenth(outcome)},
         discarded=outcome.rows - outcome.nulls - outcome.kept,
         seconds=perf_counter() - start,
     )
@@ -424,6 +278,50 @@ def _check_aims(threshold: float | None, recall: float | None, precision: float 
         raise ValueError(f"{named[0]} and {named[1]} were passed. Pass one of them.")
     for name in named:
         check_scalar(given[name], name, Real, min_val=0, max_val=1)
+
+
+def _by_tenth(outcome: Outcome) -> pd.DataFrame:
+    tenths = [f"{tenth} to {tenth + 10} %" for tenth in range(0, 100, 10)]
+    table = pd.DataFrame(outcome.documents, columns=["documents", "dropped"])
+    return table.assign(discarded=tenths)
+
+
+def _check_documents(
+    drop_documents: float | None,
+    document: str | None,
+    columns: Any,
+    source: Path,
+    destination: Path,
+    overwrite: bool,
+) -> None:
+    """Refuse documents that nobody can tell, and that could not be dropped."""
+    if drop_documents is None:
+        if document is not None:
+            raise ValueError(
+                "document is the column of the documents that drop_documents (--drop-documents) "
+                "drops. Pass that too, or omit document (--document)."
+            )
+        return
+    check_scalar(drop_documents, "drop_documents", Real, min_val=0, max_val=1)
+    if columns is not None:
+        raise ValueError(
+            "columns are added to all rows, and drop_documents drops rows. Omit one of them."
+        )
+    if source == STANDARD:
+        raise ValueError(
+            "Standard input can be read once only, and which documents to drop (drop_documents) is "
+            "known at its end. Write it to a file."
+        )
+    if document is None and not source.is_dir():
+        raise ValueError(
+            f"{source} is one file. Name its column that says of which document a row is, as "
+            "document= (--document), or pass a folder, each file of which is a document."
+        )
+    if document is None and overwrite and isinstance(destination, RemotePath):
+        raise ValueError(
+            f"{destination} is replaced file by file, so that those of dropped documents would "
+            "stay. Delete it before, and omit overwrite (--overwrite)."
+        )
 
 
 def _check_engine(
@@ -456,7 +354,7 @@ def _run(job: Job, place: Partial | None, overwrite: bool, progress: Progress | 
     journal = None if place is None else Journal(job.decider, place)
     memory = TextMemory(journal or job.decider)
     output = None if place is None else place.output
-    examples = Examples(job, memory)
+    examples = Examples(job)
     finish = None
     if place is not None and isinstance(job.destination, RemotePath) and job.of_folder:
         finish = partial(job.destination.upload_part, place.output, place.records)

@@ -19,7 +19,7 @@ from skbert_filter.corpus.sources import (
 )
 from skbert_filter.duplicates.distinct import Decider, Nulls
 from skbert_filter.duplicates.fingerprints import fingerprint
-from skbert_filter.io.columns import check_text_column
+from skbert_filter.io.columns import check_column, check_text_column
 from skbert_filter.io.formats import LINES, Format, file_format, table_format
 from skbert_filter.io.lines import TEXT
 from skbert_filter.io.reading import TableReader
@@ -42,6 +42,8 @@ class Job:
     audit: Path | None
     escape_formulas: bool
     n_examples: int
+    drop_documents: float | None
+    document: str | None
 
     @property
     def of_folder(self) -> bool:
@@ -69,6 +71,16 @@ class Job:
                 f"{table.path} holds {read.name}, which cannot be written as {write.name}. Give "
                 f"{self.destination} an extension of the same kind."
             )
+
+        if self.document is not None:
+            if read.kind == "lines":
+                raise ValueError(
+                    f"{table.path} holds lines, which have no column {self.document!r} that says "
+                    "of which document they are. Omit document (--document): the files of a folder "
+                    "are documents."
+                )
+            if read.is_table:
+                check_column(table.schema, self.document, table.path)
 
         schema = table.schema
         if write.is_table and not read.is_table:
@@ -114,6 +126,8 @@ class Job:
                 "encoding": self.encoding,
                 "audit": None if self.audit is None else str(self.audit.absolute()),
                 "escape_formulas": self.escape_formulas,
+                "drop_documents": self.drop_documents,
+                "document": self.document,
             },
             "sources": [[file.name, file.bytes] for file in self.files],
         }

@@ -3,11 +3,11 @@
 Knows nothing of where a job may write, and of what an interrupted one has left.
 """
 
-from array import array
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain, compress, islice
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -17,9 +17,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from skbert_filter.corpus.documents import Documents
 from skbert_filter.corpus.job import Job
 from skbert_filter.corpus.sources import SourceFile, checked_batches
-from skbert_filter.duplicates.distinct import TextMemory
+from skbert_filter.duplicates.distinct import RECORD, TextMemory
 from skbert_filter.io.atomic import remove_leftovers
 from skbert_filter.io.mojibake import looks_misdecoded
 from skbert_filter.io.reading import TableReader, open_rows
@@ -34,9 +35,8 @@ _SHOWN = 200
 EXAMPLE_COLUMNS = ("kind", "text", "rows", "probability")
 
 Progress = Callable[[float, int, int], None]
-# Takes the distinct texts of a group, their numbers, how many numbers there were before, and which
-# of the texts each row has.
-OnTexts = Callable[[list[str], np.ndarray, int, pa.Array], None]
+# Takes the distinct texts of a group, their records, and which of them are new.
+OnTexts = Callable[[list[str], np.ndarray, np.ndarray], None]
 
 
 @dataclass
@@ -52,6 +52,8 @@ class Outcome:
     decoded: int = 0
     doubtful: int = 0
     recovered: int = 0
+    # of each tenth of what is discarded: how many, and how many were dropped
+    documents: Any = 0
     examples: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=EXAMPLE_COLUMNS))
 
 
@@ -65,7 +67,8 @@ class _Piece:
     share: float
     rows: Any = None
     texts: Any = None
-    result: Any = None
+    is_kept: Any = None
+    added: Any = None
 
 
 def filter_rows(
@@ -81,39 +84,71 @@ def filter_rows(
     `finish` is called with the name of each file of a folder that is written.
     """
     outcome = Outcome()
+    if job.of_folder and output is not None:
+        # It may be that no file is kept.
+        output.mkdir(exist_ok=True)
+
+    groups, documents = _decided(job, memory, outcome, on_texts, progress), None
+    if job.drop_documents is not None:
+        # A document may end anywhere: all is read twice, and decided once.
+        documents = Documents(job)
+        for piece in chain.from_iterable(groups):
+            if piece.rows is not None:
+                documents.count(documents.of(piece), piece.texts, piece.is_kept)
+        outcome.documents = documents.by_tenth()
+        files = tuple(file for file in job.files if not documents.drops_file(file.name))
+        groups = _decided(replace(job, files=files), memory, None)
+
     written: SourceFile | None = None
     write: Any = None
-    share_before = 0.0
-
-    def advance(start: float, stop: float, share: float) -> None:
-        if progress is not None:
-            progress(start + share * (stop - start), outcome.rows, len(memory))
-
-    with ExitStack() as writer:
-        for group in _groups(_pieces(job)):
-            share = group[-1].share
-            _decide(job, group, memory, outcome, on_texts, partial(advance, share_before, share))
-            share_before = share
-
-            for piece in group:
-                if written is not piece.file:
-                    written = piece.file
-                    write = writer.enter_context(_open_writer(job, piece, output))
-                if piece.result is None:
-                    writer.close()
-                    if finish is not None:
-                        finish(piece.file.name)
-                else:
-                    write(piece.result)
-                    outcome.written += piece.result.num_rows
-            # Not kept while the next one is read.
-            group.clear()
+    with closing(groups), ExitStack() as writer:
+        for piece in chain.from_iterable(groups):
+            if written is not piece.file:
+                written = piece.file
+                write = writer.enter_context(_open_writer(job, piece, output))
+            if piece.rows is None:
+                writer.close()
+                if finish is not None:
+                    finish(piece.file.name)
+            else:
+                is_written = _is_written(job, piece, documents)
+                outcome.kept += pc.and_(piece.is_kept, is_written).true_count
+                outcome.written += is_written.true_count
+                write(_to_write(piece).filter(is_written))
 
     outcome.distinct = len(memory)
     return outcome
 
 
-def _pieces(job: Job) -> Iterator[_Piece]:
+def _decided(
+    job: Job,
+    memory: TextMemory,
+    outcome: Outcome | None,
+    on_texts: Sequence[OnTexts] = (),
+    progress: Progress | None = None,
+) -> Generator[list[_Piece]]:
+    """Read the files of a job, and give what is decided about their rows.
+
+    Without an `outcome` they have been counted before.
+    """
+    share_before = 0.0
+
+    def advance(start: float, stop: float, share: float) -> None:
+        if progress is not None and outcome is not None:
+            progress(start + share * (stop - start), outcome.rows, len(memory))
+
+    # An error leaves files open until it is forgotten, and here the copy of one from a bucket.
+    with closing(_pieces(job)) as pieces:
+        for group in _groups(pieces):
+            share = group[-1].share
+            _decide(job, group, memory, outcome, on_texts, partial(advance, share_before, share))
+            share_before = share
+            yield group
+            # Not kept while the next one is read.
+            group.clear()
+
+
+def _pieces(job: Job) -> Generator[_Piece]:
     total = max(sum(file.bytes for file in job.files), 1)
     done = 0
     for file in job.files:
@@ -138,46 +173,47 @@ def _groups(pieces: Iterator[_Piece]) -> Iterator[list[_Piece]]:
         if rows >= _GROUP_ROWS or n_bytes >= _GROUP_BYTES:
             yield group
             group, rows, n_bytes = [], 0, 0
-    yield group
+    if group:
+        yield group
 
 
 def _decide(
     job: Job,
     group: list[_Piece],
     memory: TextMemory,
-    outcome: Outcome,
+    outcome: Outcome | None,
     on_texts: Sequence[OnTexts],
     advance: Callable[[float], None],
 ) -> None:
-    """Set what is to be written of each piece."""
-    finished = [piece.table for piece in group if piece.rows is None]
-    outcome.decoded += sum(table.encoding is not None for table in finished)
-    outcome.doubtful += sum(table.is_doubtful for table in finished)
+    """Set of each piece which rows are kept, and what is added to them."""
     filled = [piece for piece in group if piece.rows is not None]
+    if outcome is not None:
+        finished = [piece.table for piece in group if piece.rows is None]
+        outcome.decoded += sum(table.encoding is not None for table in finished)
+        outcome.doubtful += sum(table.is_doubtful for table in finished)
     if not filled:
         return
 
     column = pa.concat_arrays([piece.texts for piece in filled]).dictionary_encode()
     codes, texts = column.indices, column.dictionary.to_pylist()
-    outcome.rows += len(codes)
-    outcome.nulls += codes.null_count
-
     n_known = len(memory)
-    numbers = memory.numbers_of(texts, advance)
-    new = np.flatnonzero(numbers >= n_known)
-    outcome.misdecoded += sum(looks_misdecoded(texts[i]) for i in new)
-    for note in on_texts:
-        note(texts, numbers, n_known, codes)
-
-    decisions = memory[numbers]
-    labels = pa.array(decisions["label"])
-    is_kept = pc.equal(labels, job.decider.keep_number).take(codes)
-    outcome.kept += is_kept.true_count
-    added = {}
-    if job.columns is None:
-        chosen = is_kept.fill_null(job.nulls == "keep")
+    if outcome is None:
+        records = memory.look_up(texts)
     else:
-        chosen = pc.or_(is_kept.is_valid(), job.nulls == "keep")
+        outcome.rows += len(codes)
+        outcome.nulls += codes.null_count
+        rows = np.bincount(codes.drop_null().to_numpy(), minlength=len(texts))
+        records = memory.look_up(texts, rows, advance)
+        is_new = records["number"] >= n_known
+        outcome.misdecoded += sum(map(looks_misdecoded, compress(texts, is_new)))
+        for note in on_texts:
+            note(texts, records, is_new)
+
+    decisions = records["decision"]
+    labels = pa.array(np.ascontiguousarray(decisions["label"]))
+    is_kept = pc.equal(labels, job.decider.keep_number).take(codes)
+    added = {}
+    if job.columns is not None:
         probabilities = pa.array(decisions["probability"], from_pandas=True)
         values = (pa.array(job.labels).take(labels).take(codes), probabilities.take(codes))
         added = dict(zip(job.columns, values, strict=True))
@@ -185,14 +221,30 @@ def _decide(
     start = 0
     for piece in filled:
         n_rows = piece.rows.num_rows
-        # By their places: several columns may have one name.
-        names = set(piece.schema.names).difference(added)
-        places = [i for i, name in enumerate(piece.rows.schema.names) if name in names]
-        result = piece.rows.select(places)
-        for name, values_of_rows in added.items():
-            result = result.append_column(name, values_of_rows.slice(start, n_rows))
-        piece.result = result.filter(chosen.slice(start, n_rows))
+        piece.is_kept = is_kept.slice(start, n_rows)
+        piece.added = {name: values.slice(start, n_rows) for name, values in added.items()}
         start += n_rows
+
+
+def _is_written(job: Job, piece: _Piece, documents: Documents | None) -> pa.BooleanArray:
+    """Return which rows are written: those kept, or all with columns, but no dropped document."""
+    if job.columns is not None:
+        return pc.or_(piece.is_kept.is_valid(), job.nulls == "keep")
+    is_written = piece.is_kept.fill_null(job.nulls == "keep")
+    if documents is None:
+        return is_written
+    return pc.and_not(is_written, pa.array(documents.are_dropped(documents.of(piece))))
+
+
+def _to_write(piece: _Piece) -> pa.RecordBatch:
+    """Return the rows with the columns that are written."""
+    # By their places: several columns may have one name.
+    names = set(piece.schema.names).difference(piece.added)
+    places = [i for i, name in enumerate(piece.rows.schema.names) if name in names]
+    result = piece.rows.select(places)
+    for name, values in piece.added.items():
+        result = result.append_column(name, values)
+    return result
 
 
 def _open_writer(job: Job, piece: _Piece, output: Path | None) -> AbstractContextManager[Write]:
@@ -218,15 +270,13 @@ def audited(job: Job, memory: TextMemory, *, overwrite: bool) -> Iterator[list[O
 
     # Distinct texts are too many for memory. A file without a name is gone even after a kill.
     schema = pa.schema({"text": pa.large_string()})
-    rows = array("q")
     is_local = not isinstance(job.audit, RemotePath)
     with TemporaryFile(dir=job.audit.absolute().parent if is_local else None) as file:
         with pa.ipc.new_stream(file, schema) as stream:
 
-            def note(texts: list[str], numbers: np.ndarray, n_known: int, codes: pa.Array) -> None:
-                new = [texts[i] for i in np.flatnonzero(numbers >= n_known)]
+            def note(texts: list[str], records: np.ndarray, is_new: np.ndarray) -> None:
+                new = list(compress(texts, is_new))
                 stream.write_batch(pa.record_batch([new], schema=schema))
-                _count(rows, numbers, codes)
 
             yield [note]
 
@@ -234,8 +284,8 @@ def audited(job: Job, memory: TextMemory, *, overwrite: bool) -> Iterator[list[O
         if overwrite and is_local:
             # A run of this job may have been killed while it wrote this.
             remove_leftovers(job.audit)
-        counts = np.frombuffer(rows, np.int64)
-        empty = _audit_rows(job, pa.array([], pa.large_string()), memory[np.arange(0)], counts[:0])
+        records = memory.in_order()
+        empty = _audit_rows(job, pa.array([], pa.large_string()), np.empty(0, RECORD))
         with (
             pa.ipc.open_stream(file) as batches,
             create_table(
@@ -245,20 +295,9 @@ def audited(job: Job, memory: TextMemory, *, overwrite: bool) -> Iterator[list[O
                 escape_formulas=job.escape_formulas,
             ) as write,
         ):
-            first = 0
             for batch in batches:
-                numbers = np.arange(first, first + len(batch))
-                write(_audit_rows(job, batch.column(0), memory[numbers], counts[numbers]))
-                first += len(batch)
-
-
-def _count(rows: array, numbers: np.ndarray, codes: pa.Array) -> np.ndarray:
-    """Add the rows of a group to those of each distinct text, and return all."""
-    n_new = max(int(numbers.max(initial=-1)) + 1 - len(rows), 0)
-    rows.frombytes(bytes(rows.itemsize * n_new))
-    counts = np.frombuffer(rows, np.int64)
-    counts[numbers] += np.bincount(codes.drop_null().to_numpy(), minlength=len(numbers))
-    return counts
+                of_batch = b"".join(islice(records, len(batch)))
+                write(_audit_rows(job, batch.column(0), np.frombuffer(of_batch, RECORD)))
 
 
 class Examples:
@@ -268,65 +307,45 @@ class Examples:
     of rows is remembered, and should it become one of them, it comes by again.
     """
 
-    def __init__(self, job: Job, memory: TextMemory) -> None:
-        self._job, self._memory, self._n = job, memory, job.n_examples
-        self._rows = array("q")
-        self._frequent: dict[int, str] = {}
-        self._near: dict[int, str] = {}
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        # By number: how a text is ranked, its beginning and its record.
+        self._found: dict[str, dict[int, tuple]] = {"kept": {}, "discarded": {}, "near": {}}
 
-    def note(self, texts: list[str], numbers: np.ndarray, n_known: int, codes: pa.Array) -> None:
+    def note(self, texts: list[str], records: np.ndarray, is_new: np.ndarray) -> None:
         """Take the texts of a group."""
-        counts = _count(self._rows, numbers, codes)
-        at_hand = dict(zip(numbers.tolist(), texts, strict=True))
-
-        candidates, is_kept, _ = self._looked_up({**self._frequent, **at_hand})
-        most_frequent = np.argsort(-counts[candidates], kind="stable")
-        places = [
-            most_frequent[is_kept[most_frequent] == side][: self._n] for side in (True, False)
-        ]
-        self._frequent = self._shown(self._frequent, at_hand, candidates[np.concatenate(places)])
-
-        new = {i: text for i, text in at_hand.items() if i >= n_known}
-        candidates, _, distance = self._looked_up({**self._near, **new})
-        nearest = np.argsort(distance, kind="stable")[: self._n]
-        nearest = nearest[~np.isnan(distance[nearest])]
-        self._near = self._shown(self._near, at_hand, candidates[nearest])
-
-    def _looked_up(self, texts: dict[int, str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the numbers of texts, whether they are kept, and how near the threshold."""
-        numbers = np.fromiter(texts, np.intp, len(texts))
-        decisions = self._memory[numbers]
-        is_kept = decisions["label"] == self._job.decider.keep_number
         threshold = self._job.decider.threshold
+        decisions = records["decision"]
         distance = np.abs(decisions["probability"] - (0.5 if threshold is None else threshold))
-        return numbers, is_kept, distance
+        is_kept = decisions["label"] == self._job.decider.keep_number
+        self._choose("kept", texts, records, is_kept, -records["rows"])
+        self._choose("discarded", texts, records, ~is_kept, -records["rows"])
+        self._choose("near", texts, records, is_new & ~np.isnan(distance), distance)
 
-    def _shown(
-        self, known: dict[int, str], at_hand: dict[int, str], numbers: np.ndarray
-    ) -> dict[int, str]:
-        return {i: known[i] if i in known else at_hand[i][:_SHOWN] for i in numbers.tolist()}
+    def _choose(
+        self, kind: str, texts: list[str], records: np.ndarray, is_one: np.ndarray, rank: np.ndarray
+    ) -> None:
+        places = np.flatnonzero(is_one)
+        best = places[np.argsort(rank[places], kind="stable")[: self._job.n_examples]]
+        # What is known of a text that comes by again is out of date.
+        found = self._found[kind] | {
+            int(records["number"][i]): (rank[i], texts[i][:_SHOWN], records[i]) for i in best
+        }
+        in_order = sorted(found.items(), key=lambda item: item[1][0])
+        self._found[kind] = dict(in_order[: self._job.n_examples])
 
     def to_frame(self) -> pd.DataFrame:
         """Return the examples, those of each kind in order."""
-        numbers = np.fromiter([*self._frequent, *self._near], np.intp)
-        decisions = self._memory[numbers]
-        is_kept = decisions["label"] == self._job.decider.keep_number
-        kinds = np.where(is_kept, "kept", "discarded").astype(object)
-        kinds[len(self._frequent) :] = "near"
-        return pd.DataFrame(
-            {
-                "kind": kinds,
-                "text": pd.Series([*self._frequent.values(), *self._near.values()], dtype=object),
-                "rows": np.frombuffer(self._rows, np.int64)[numbers],
-                "probability": decisions["probability"],
-            }
-        )
+        rows = [
+            (kind, text, record["rows"], record["decision"]["probability"])
+            for kind, found in self._found.items()
+            for _, text, record in found.values()
+        ]
+        return pd.DataFrame(rows, columns=EXAMPLE_COLUMNS)
 
 
-def _audit_rows(
-    job: Job, texts: pa.Array, decisions: np.ndarray, rows: np.ndarray
-) -> pa.RecordBatch:
-    labels = pa.array(job.labels)
+def _audit_rows(job: Job, texts: pa.Array, records: np.ndarray) -> pa.RecordBatch:
+    labels, decisions = pa.array(job.labels), records["decision"]
     keep = job.labels[job.decider.keep_number]
     is_kept = decisions["label"] == job.decider.keep_number
     return pa.record_batch(
@@ -334,7 +353,7 @@ def _audit_rows(
             "text": texts,
             "label": labels.take(pa.array(decisions["label"])),
             "probability": pa.array(decisions["probability"], from_pandas=True),
-            "rows": pa.array(rows),
+            "rows": pa.array(records["rows"]),
             "decision": pa.array(np.where(is_kept, "keep", "discard"), pa.string()),
             "keep": pa.array([keep] * len(texts), labels.type),
             "threshold": pa.array([job.decider.threshold] * len(texts), pa.float64()),

@@ -14,7 +14,7 @@ from skbert_filter.io.formats import find_format
 from skbert_filter.io.lines import TEXT
 from skbert_filter.io.reading import STANDARD, TableReader, open_rows
 from skbert_filter.io.remote import SUCCESS, RemotePath, as_path, files_in
-from skbert_filter.io.writing import check_place
+from skbert_filter.io.writing import check_parent
 
 
 @dataclass(frozen=True)
@@ -173,4 +173,4 @@ def check_folder(
             "not replaced. Name another folder."
         )
 
-    check_place(folder)
+    check_parent(folder)

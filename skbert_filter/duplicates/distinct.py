@@ -4,9 +4,12 @@
 where results are kept. Knows nothing of files, or of where a classifier comes from.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from hashlib import blake2b
-from itertools import compress, count, repeat
+import errno
+import sqlite3
+import weakref
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count, repeat
 from numbers import Real
 from threading import Lock
 from typing import Any, Literal, get_args
@@ -19,17 +22,26 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_scalar
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
+from skbert_filter.duplicates.keys import bytes_of_rows, stable_hashes
 from skbert_filter.duplicates.results import has_outputs
+from skbert_filter.io.atomic import NoRoomError
 from skbert_filter.validation import useful_label
 
 Nulls = Literal["error", "discard", "keep"]
 
 # What is decided about a text: the number of a class, and the probability of the label to keep.
 DECISION = np.dtype([("label", "<i4"), ("probability", "<f8")])
+# With the place of a text in first-seen order, by which its bytes sort, and the rows that have it.
+RECORD = np.dtype([("number", ">i8"), ("decision", DECISION), ("rows", "<i8")])
 # Enough for batches of texts of like length, little enough for a lively progress bar.
 _CHUNK_TEXTS = 1 << 13
-# A longer text is remembered by its digest, so that an entry of any text takes little memory.
+# A longer text is remembered by its hash, so that an entry of any text takes little memory.
 _LONGEST_KEY = 128
+# Of which 250 MB or so are in memory: a small part of what a job needs without them.
+_MOST_TEXTS = 1 << 20
+_CACHE_KIB = 65_536
+# Older builds of SQLite take 999 variables in a statement.
+_KEYS_IN_A_QUERY = 900
 
 
 def compute_missing(
@@ -52,66 +64,153 @@ def compute_missing(
 
 
 class TextMemory:
-    """What was decided for each distinct text, by its number in first-seen order.
+    """What was decided for each distinct text, how many rows have it, and its number.
 
-    Threads may share one; two that meet a new text at once may both ask the model about it. A copy
-    in another process remembers nothing.
+    In memory are the last million or so. Before there are more, all move to a temporary database,
+    from which they come back when they are met again: memory is bounded, and nothing is computed
+    twice. Threads may share one; two that meet a new text at once may both ask the model about it.
+    A copy in another process remembers nothing.
     """
 
     def __init__(self, decide: Callable[[list[str]], np.ndarray]) -> None:
         self._decide = decide
-        self._numbers: dict[str | bytes, int] = {}
-        self._decisions = bytearray()
+        self._places: dict[str | bytes, int] = {}
+        self._records = bytearray()
+        self._n_texts = 0
+        self._disk: sqlite3.Connection | None = None
         self._lock = Lock()
 
     def __reduce__(self) -> tuple:
         return type(self), (self._decide,)
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return self._n_texts
 
     def __call__(self, texts: list[str]) -> np.ndarray:
         """Return the decisions for some distinct texts."""
-        return self[self.numbers_of(texts)]
+        return self.look_up(texts)["decision"]
 
-    def __getitem__(self, numbers: np.ndarray) -> np.ndarray:
-        """Return the decisions for the texts of some numbers."""
-        with self._lock:
-            return np.frombuffer(self._decisions, DECISION)[numbers]
-
-    def numbers_of(
-        self, texts: list[str], advance: Callable[[float], None] = lambda share: None
+    def look_up(
+        self,
+        texts: list[str],
+        rows: np.ndarray | int = 0,
+        advance: Callable[[float], None] = lambda share: None,
     ) -> np.ndarray:
-        """Return the numbers of some distinct texts, once those that are new are decided.
+        """Return a `RECORD` for each of some distinct texts, once those that are new are decided.
 
-        `advance` is called with the share that is done.
+        `rows` are added to those that have it, and `advance` is called with the share that is done.
         """
-        keys = [text if len(text) <= _LONGEST_KEY else _digest(text) for text in texts]
-        numbers = np.fromiter(map(self._numbers.get, keys, repeat(-1)), np.intp, len(keys))
-        missing = np.flatnonzero(numbers < 0)
+        with self._lock:
+            if self._places and len(self._places) + len(texts) > _MOST_TEXTS:
+                self._move_to_disk()
+            # What another thread moves is new there, and stays here.
+            places, records = self._places, self._records
+
+        def remember(keys: list[str | bytes], new: np.ndarray) -> None:
+            places.update(zip(keys, count(len(places))))
+            records.extend(new.tobytes())
+
+        keys = [text if len(text) <= _LONGEST_KEY else stable_hashes([text])[0] for text in texts]
+        found = np.fromiter(map(places.get, keys, repeat(-1)), np.intp, len(keys))
+        missing = np.flatnonzero(found < 0)
+        if self._disk is not None and len(missing):
+            with self._lock:
+                # another thread may have been faster
+                remember(*_recalled(self._disk, [k for k in keys if k not in places]))
+            missing = missing[[keys[i] not in places for i in missing]]
 
         def compute(chunk: np.ndarray) -> np.ndarray:
             return self._decide([texts[i] for i in chunk])
 
         n_done = 0
         for chunk, decisions in compute_missing(compute, missing, _CHUNK_TEXTS, "predict"):
-            computed = [keys[i] for i in chunk]
             with self._lock:
-                # another thread may have been faster
-                is_new = [key not in self._numbers for key in computed]
-                self._numbers.update(zip(compress(computed, is_new), count(len(self._numbers))))
-                self._decisions += decisions[is_new].tobytes()
-            numbers[chunk] = [self._numbers[key] for key in computed]
+                is_new = np.array([keys[i] not in places for i in chunk])
+                new = np.zeros(int(is_new.sum()), RECORD)
+                new["number"] = np.arange(len(new)) + self._n_texts
+                new["decision"] = decisions[is_new]
+                remember([keys[i] for i in chunk[is_new]], new)
+                self._n_texts += len(new)
             n_done += len(chunk)
             advance(n_done / len(missing))
         if not n_done:
             advance(1.0)
-        return numbers
+
+        unknown = np.flatnonzero(found < 0)
+        found[unknown] = [places[keys[i]] for i in unknown]
+        with self._lock:
+            np.frombuffer(records, RECORD)["rows"][found] += rows
+            return np.frombuffer(records, RECORD)[found]
+
+    def in_order(self) -> Iterator[bytes]:
+        """Give the `RECORD` of each distinct text, in first-seen order."""
+        if self._disk is None:
+            yield from bytes_of_rows(np.frombuffer(self._records, RECORD)[:, np.newaxis])
+            return
+        with _room_named():
+            query = "SELECT record FROM texts ORDER BY record"
+            yield from (record for (record,) in self._move_to_disk().execute(query))
+
+    def _move_to_disk(self) -> sqlite3.Connection:
+        """Write all that is in memory to the database, in which a text may be already."""
+        with _room_named():
+            if self._disk is None:
+                self._disk = _open_database()
+                weakref.finalize(self, self._disk.close)
+            hashes, size = _hashes(self._places), RECORD.itemsize
+            # In order each page of the table is read and written once.
+            in_order = sorted(range(len(hashes)), key=hashes.__getitem__)
+            entries = ((hashes[i], self._records[i * size : (i + 1) * size]) for i in in_order)
+            self._disk.execute("BEGIN")
+            self._disk.executemany("INSERT OR REPLACE INTO texts VALUES (?, ?)", entries)
+            self._disk.execute("COMMIT")
+        self._places, self._records = {}, bytearray()
+        return self._disk
 
 
-def _digest(text: str) -> bytes:
-    # 256 bits: nobody has two texts of one digest. Bytes are never equal to a str.
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=32).digest()
+def _open_database() -> sqlite3.Connection:
+    # An empty name is a file without one, of which a kill leaves nothing.
+    database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+    database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    database.execute("PRAGMA journal_mode = OFF")
+    database.execute(
+        "CREATE TABLE texts (hash BLOB PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID"
+    )
+    return database
+
+
+def _recalled(
+    disk: sqlite3.Connection, keys: list[str | bytes]
+) -> tuple[list[str | bytes], np.ndarray]:
+    """Return those of some texts that the database has, and their records."""
+    by_hash = dict(zip(_hashes(keys), keys, strict=True))
+    hashes = sorted(by_hash)
+    found: list[tuple[bytes, bytes]] = []
+    with _room_named():
+        for start in range(0, len(hashes), _KEYS_IN_A_QUERY):
+            some = hashes[start : start + _KEYS_IN_A_QUERY]
+            marks = ",".join("?" * len(some))
+            query = f"SELECT hash, record FROM texts WHERE hash IN ({marks})"
+            found += disk.execute(query, some)
+    records = b"".join(record for _, record in found)
+    return [by_hash[key] for key, _ in found], np.frombuffer(records, RECORD)
+
+
+def _hashes(keys: Collection[str | bytes]) -> list[bytes]:
+    hashes = iter(stable_hashes([key for key in keys if isinstance(key, str)]))
+    return [key if isinstance(key, bytes) else next(hashes) for key in keys]
+
+
+@contextmanager
+def _room_named() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise NoRoomError(
+            errno.ENOSPC,
+            f"Distinct texts that are too many for memory cannot be kept on disk: {error}. Set the "
+            "environment variable SQLITE_TMPDIR to a folder with room for 60 bytes each.",
+        ) from error
 
 
 class Decider:

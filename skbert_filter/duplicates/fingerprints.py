@@ -39,7 +39,7 @@ _VERSION = "fingerprint 2"
 _REMEDY = (
     'Pass fingerprint="v1" to DedupPredictor, and change it to "v2" and so on whenever '
     "the model changes "
-    '(docs: guide_running, "How do I predict each text once, and remember it?").'
+    '(docs: scikit_learn, "How do I predict each text once, and remember it?").'
 )
 # Their repr says all.
 _ATOMS = {int, float, bool, complex, Decimal, date, timedelta}

@@ -335,7 +335,7 @@ class _Pairs:
                 f"Class {self.classes[rarest]!r} has too few distinct texts ({counts[rarest]}): "
                 f"{self.splitter}{when} needs at least {least} of each class. Label more texts of "
                 "it, ask for fewer splits, or leave it out "
-                '(docs: guide_scores, "How do I get an honest score?").'
+                '(docs: scikit_learn, "How do I get an honest score?").'
             )
 
     def draw(self, sizes: list[int], random: Any) -> np.ndarray:

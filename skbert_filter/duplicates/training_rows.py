@@ -198,5 +198,5 @@ def _conflict(counts: LabelCounts, examples: list[str] | list[int]) -> ValueErro
     return ValueError(
         f"Equal texts have more than one label, such as {shown} ({counts.conflicting.sum()} in "
         "all). Correct the labels, or choose 'majority', 'drop' or 'soft' instead of 'raise' "
-        '(docs: guide_labels, "My labels conflict: what now?").'
+        '(docs: labels, "My labels conflict: what now?").'
     )

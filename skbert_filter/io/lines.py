@@ -77,6 +77,15 @@ def json_batches(
         n_lines += len(batch)
 
 
+def values_of_member(lines: pa.Array, member: str) -> pa.Array:
+    """Return what JSON objects have in a member, as text; null where they lack it."""
+    values = _texts(lines, member)
+    if values is None:
+        found = [_object(line, "A line").get(member) for line in lines.to_pylist()]
+        values = pa.array([v if isinstance(v, str | None) else json.dumps(v) for v in found])
+    return values
+
+
 def joined(lines: pa.Array) -> pa.Buffer:
     """Return the bytes of consecutive lines without copying them."""
     if not len(lines):

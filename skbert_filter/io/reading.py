@@ -43,8 +43,9 @@ class TableReader:
     format: Format
     schema: pa.Schema
     batches: Batches
-    # What a text file was decoded from, None for UTF-8.
+    # What a text file was decoded from, None for UTF-8; and what stands between its values.
     encoding: str | None = None
+    delimiter: str | None = None
     # The lines of its texts could be rows as well, whatever their quotation marks say.
     is_doubtful: bool = False
 
@@ -155,7 +156,7 @@ def _open_text(
             for batch in rows:
                 yield batch, raw.tell() / max(raw.size(), 1)
 
-    return TableReader(path, known, schema, batches(), encoding, is_doubtful)
+    return TableReader(path, known, schema, batches(), encoding, delimiter, is_doubtful)
 
 
 def _open_parquet(path: Path, local: Path, known: Format, files: ExitStack) -> TableReader:

@@ -13,12 +13,15 @@ from contextlib import contextmanager
 from functools import cached_property
 from hashlib import blake2b, file_digest
 from pathlib import Path, PurePath
+from threading import Lock
 from types import SimpleNamespace
 from typing import Any
 
 # As Spark and Hadoop name it: readers of folders take no name with "_" for a part of the table.
 SUCCESS = "_SUCCESS"
 _COPY_BYTES = 1 << 22
+# What fsspec keeps of a transaction is one for all threads.
+_UPLOADING = Lock()
 # "key:secret@" before a host, while in "host:9000/" there is a port.
 _USER = re.compile(r"(?<=://)[^/:@]*:(?!\d{1,5}(?:/|$))\S*@")
 
@@ -69,7 +72,9 @@ class RemotePath:
     __repr__ = __str__
 
     def __truediv__(self, name: str) -> "RemotePath":
-        return RemotePath(f"{self._url}/{name}")
+        part = RemotePath.__new__(RemotePath)
+        part._url, part._fs, part._key = f"{self._url}/{name}", self._fs, f"{self._key}/{name}"
+        return part
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RemotePath):
@@ -144,7 +149,7 @@ class RemotePath:
         start = len(name.rstrip("/")) + 1
         with self._explained("read"):
             found = self._fs.find(self._key, detail=True)
-        return {key[start:]: info["size"] or 0 for key, info in found.items()}
+        return {key[start:]: info.get("size") or 0 for key, info in found.items()}
 
     def download(self, made: Path) -> None:
         """Copy a file to this machine."""
@@ -154,6 +159,7 @@ class RemotePath:
     def upload(self, made: Path) -> None:
         """Copy a file from this machine: it appears when it is complete."""
         with (
+            _UPLOADING,
             self._explained("written"),
             self._fs.transaction,
             made.open("rb") as source,
@@ -209,21 +215,23 @@ class RemotePath:
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise  # by the disk of this machine
             if isinstance(error, ImportError):
-                raise ImportError(f"{self} needs a package: {_install_hint(self._url)}") from error
+                raise ImportError(
+                    f"{self} needs a package. {_install_hint(self._url, error)}"
+                ) from error
 
             # A message may cut a secret anywhere, so that it cannot be taken out.
             has_secrets = bool(_USER.search(self._url)) or "?" in self._url
             reason = type(error).__name__ + ("" if has_secrets else f": {error}")
-            is_plain = isinstance(error, FileNotFoundError | PermissionError)
-            raise (type(error) if is_plain else OSError)(
+            kinds = (FileNotFoundError, PermissionError, OSError)
+            raise next(kind for kind in kinds if isinstance(error, kind) or kind is OSError)(
                 f"{self} cannot be {done}: {reason}. Check the address, and what fsspec knows of "
-                'your account (docs: guide_running, "Buckets").'
+                'your account (docs: files, "My corpus is in a bucket").'
             ) from (None if has_secrets else error)
 
 
-def _install_hint(url: str) -> str:
+def _install_hint(url: str, error: ImportError) -> str:
     from fsspec.registry import known_implementations
 
-    protocol = url.partition("://")[0]
-    package = known_implementations[protocol]["class"].partition(".")[0]
-    return f"pip install {package}" if package != "fsspec" else f"pip install 'fsspec[{protocol}]'"
+    protocol = url.partition("://")[0].rpartition("::")[2]
+    package = known_implementations.get(protocol, {"class": "fsspec"})["class"].partition(".")[0]
+    return str(error) if package == "fsspec" else f"Run: pip install {package}"

@@ -7,8 +7,9 @@ import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -33,7 +34,7 @@ _FORMULA = r"^[=+\-@\t\r\n＝＋－＠]"
 _NUMBER = r"^[+\-]?[0-9][0-9.,]*([eE][+\-]?[0-9]+)?$"
 
 
-def write_table(table: pa.Table, path: Path, **options: bool) -> None:
+def write_table(table: pa.Table, path: Path, **options: Any) -> None:
     """Write a table to a file, with the options of `create_table`."""
     with create_table(path, table.schema, **options) as write:
         for batch in table.to_batches():
@@ -42,10 +43,16 @@ def write_table(table: pa.Table, path: Path, **options: bool) -> None:
 
 @contextmanager
 def create_table(
-    path: Path, schema: pa.Schema, *, overwrite: bool = False, escape_formulas: bool = False
+    path: Path,
+    schema: pa.Schema,
+    *,
+    overwrite: bool = False,
+    escape_formulas: bool = False,
+    delimiter: str | None = None,
 ) -> Iterator[Write]:
     """Give a function that writes record batches; the file is complete when it appears."""
     known = table_format(path)
+    known = replace(known, delimiter=delimiter or known.delimiter)
     check_can_hold(schema, path)
     with (
         written_aside(path, overwrite=overwrite) as made,
@@ -103,10 +110,10 @@ def check_new_file(path: Path, *, overwrite: bool) -> None:
         raise FileExistsError(
             f"{path} exists. Name another file, or pass overwrite=True (--overwrite)."
         )
-    check_place(path)
+    check_parent(path)
 
 
-def check_place(path: Path) -> None:
+def check_parent(path: Path) -> None:
     """Refuse a place where nothing can be created; a bucket says so when it is written to."""
     if isinstance(path, RemotePath):
         return

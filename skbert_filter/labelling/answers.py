@@ -9,10 +9,11 @@ import pyarrow as pa
 
 from skbert_filter.io.atomic import remove_leftovers
 from skbert_filter.io.columns import check_column, check_text_column
-from skbert_filter.io.formats import table_format
+from skbert_filter.io.formats import LINES, find_format, table_format
 from skbert_filter.io.reading import read_table
 from skbert_filter.io.writing import check_new_file, write_table
-from skbert_filter.labelling.label_table import HELD_OUT
+from skbert_filter.labelling.label_table import HELD_OUT, typed_labels
+from skbert_filter.labelling.tables import delimiter_of
 from skbert_filter.validation import useful_label
 
 _USUAL = ("keep", "discard")
@@ -46,7 +47,14 @@ class AnswerFile:
         fields = [(text, pa.string()), (label, pa.string()), (HELD_OUT, pa.bool_())]
         self._schema = pa.schema(fields)
         self._columns: dict[str, list[Any]] = {name: [] for name, _ in fields}
+        if path.suffix.lower() == ".xlsx" or (find_format(path) or LINES).kind == "json":
+            raise ValueError(
+                f"{path} cannot be written after each answer. Name a .csv file for new answers: "
+                "skbert-filter train takes both."
+            )
+        self._delimiter = None
         if path.exists():
+            self._delimiter = delimiter_of(path, encoding=encoding)
             self._read(encoding)
         else:
             table_format(path)
@@ -57,6 +65,7 @@ class AnswerFile:
         self._came = len(self._columns[text])
         self.answers: dict[str, Answer] = {}
         self.blank: list[str] = []
+        labelled = []
         for row, (value, found) in enumerate(
             zip(self._columns[text], self._columns[label], strict=True)
         ):
@@ -64,8 +73,14 @@ class AnswerFile:
             if found is None or str(found).strip() == "":
                 self.blank.append(value)
             else:
+                labelled.append(row)
+        if labelled:
+            names, _ = typed_labels([self._columns[label][row] for row in labelled], as_is=False)
+            chosen = {name.casefold(): name for name in labels or _USUAL}
+            for row, name in zip(labelled, map(str, names.tolist()), strict=True):
                 held = str(self._columns[HELD_OUT][row]).lower() == "true"
-                self.answers[value] = Answer(str(found), held)
+                answer = Answer(chosen.get(name.casefold(), name), held)
+                self.answers[self._columns[text][row]] = answer
         self.labels = self._names(labels)
 
     def write(self, text: str, label: str, *, held_out: bool) -> None:
@@ -130,4 +145,5 @@ class AnswerFile:
             self._columns[name][row] = pa.scalar(value).cast(kind).as_py()
 
     def _save(self) -> None:
-        write_table(pa.table(self._columns, self._schema), self.path, overwrite=True)
+        table = pa.table(self._columns, self._schema)
+        write_table(table, self.path, overwrite=True, delimiter=self._delimiter)

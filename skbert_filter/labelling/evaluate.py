@@ -9,7 +9,7 @@ import numpy as np
 from skbert_filter.corpus import load_classifier
 from skbert_filter.duplicates.keys import stable_hashes
 from skbert_filter.inspection.evaluation import Evaluation, evaluate
-from skbert_filter.labelling.label_table import read_label_table
+from skbert_filter.labelling.label_table import LabelTable, read_label_table
 
 __all__ = ["evaluate_filter"]
 
@@ -82,11 +82,11 @@ def evaluate_filter(
         "delimiter": delimiter,
     }
     test = read_label_table(source, **columns)
-    texts, y = test.texts, _as_known(test.labels, model.classes_)
+    texts, y = test.texts, _as_known(test, model.classes_)
 
     if train is not None:
         learnt = read_label_table(train, **columns)
-        y_train = _as_known(learnt.labels, model.classes_)
+        y_train = _as_known(learnt, model.classes_)
         return evaluate(
             model,
             texts,
@@ -116,10 +116,17 @@ def _split_hashes(hashes: str) -> list[str]:
     return [hashes[i : i + 16] for i in range(0, len(hashes), 16)]
 
 
-def _as_known(y: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Return labels in the type of a model's, which a CSV file does not have."""
-    by_name = {str(known): known for known in classes.tolist()}
-    names = list(map(str, y.tolist()))
-    if set(y.tolist()) <= set(classes.tolist()) or not set(names) <= set(by_name):
-        return y
-    return np.array([by_name[name] for name in names], dtype=classes.dtype)
+def _as_known(table: LabelTable, classes: np.ndarray) -> np.ndarray:
+    """Return labels as a model knows them, whose type or case a file may not have."""
+    known = classes.tolist()
+    by_name = {str(label).casefold(): label for label in known}
+    by_name |= {label: label for label in known}
+
+    labels = table.labels.tolist()
+    labels = [label if label in by_name else str(label).casefold() for label in labels]
+    if unknown := sorted({str(label) for label in labels if label not in by_name}):
+        raise ValueError(
+            f"{', '.join(table.sources)} has the label {unknown[0]!r}, which the model does not "
+            f"know. Its labels are {', '.join(map(str, known[:10]))}."
+        )
+    return np.array([by_name[label] for label in labels], dtype=classes.dtype)

@@ -21,7 +21,7 @@ from skbert_filter.inspection import (
 from skbert_filter.io.atomic import written_aside
 from skbert_filter.io.remote import as_path
 from skbert_filter.io.writing import check_new_file
-from skbert_filter.labelling.label_table import read_label_table
+from skbert_filter.labelling.label_table import check_classes, read_label_table
 from skbert_filter.printing import counted, printable
 
 _PAGE = Template("""\
@@ -102,9 +102,11 @@ def explore_labels(
     source, destination = as_path(source), as_path(destination)
     check_apart(source, destination)
     if destination.suffix.lower() not in (".html", ".htm"):
-        raise ValueError(f"{destination} is not an .html file. Name one: the page is HTML.")
+        named = f"{str(destination).removesuffix(destination.suffix)}.html"
+        raise ValueError(f"{destination} is not an .html file. Name one, such as {named}.")
     check_new_file(destination, overwrite=overwrite)
     table = read_label_table(source, text=text, label=label, encoding=encoding, delimiter=delimiter)
+    check_classes(table)
     texts, labels = table.texts, table.labels
     report = duplicate_report(texts, labels)
 

@@ -17,6 +17,8 @@ from skbert_filter.io.remote import as_path
 from skbert_filter.labelling.tables import read_label_file
 from skbert_filter.printing import counted, printable
 
+__all__ = ["LabelTable", "read_label_table", "read_labels"]
+
 HELD_OUT = "held_out"
 
 # As int() writes it: "01" is a code, and would become equal to "1". "1.0" is what pandas writes of
@@ -66,6 +68,21 @@ class LabelTable:
             found = ", ".join(f"{text!r} ({n:,})" for text, n in spellings.items())
             sentences.append(f"Read as {printable(label)}: {found}.")
         return sentences
+
+
+def check_classes(table: LabelTable) -> None:
+    """Refuse labels of which nothing can be learnt: all the same, or nearly all different."""
+    found, names = set(table.labels.tolist()), ", ".join(table.sources)
+    if len(found) == 1:
+        raise ValueError(
+            f"All labels of {names} are {found.pop()!r}. Label texts of another class too: "
+            "skbert-filter label."
+        )
+    if len(found) > max(2, len(table.labels) / 2):
+        raise ValueError(
+            f"{names} has {len(found):,} different labels in {counted(len(table.labels), 'row')}. "
+            "Name the column with the labels."
+        )
 
 
 def read_label_table(
@@ -132,12 +149,7 @@ def read_label_table(
         raise ValueError(f"{names} has {what}. Label some texts first: skbert-filter label.")
     taken = {name: [values[i] for i in kept] for name, values in columns.items() if values}
 
-    if wrong := [value for value in taken["label"] if not _is_label(value)]:
-        raise ValueError(
-            f"Column {label!r} of {names} holds {wrong[0]!r}, which is not a label. Name the "
-            "column with the labels."
-        )
-    typed, spellings = _typed(taken["label"], as_is=as_is)
+    typed, spellings = typed_labels(taken["label"], as_is=as_is)
     return LabelTable(
         sources=tuple(map(str, files)),
         texts=taken["text"],
@@ -182,6 +194,12 @@ def _read(
         "row": list(range(len(table))),
         "held_out": [None] * len(table),
     }
+    for row, value in enumerate(found["label"], 1):
+        if not (_is_blank(value) or _is_label(value)):
+            raise ValueError(
+                f"Row {row} of {source} (the first is 1) has {value!r} in column {label!r}, which "
+                "is not a label. Name the column with the labels."
+            )
     if HELD_OUT in table.schema.names:
         found["held_out"] = table.column(HELD_OUT).to_pylist()
     if groups is not None:
@@ -192,7 +210,7 @@ def _read(
 
 
 def _is_blank(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
+    return value is None or value != value or (isinstance(value, str) and not value.strip())
 
 
 def _is_label(value: Any) -> bool:
@@ -201,7 +219,9 @@ def _is_label(value: Any) -> bool:
     return isinstance(value, str | int)
 
 
-def _typed(labels: Sequence[Any], *, as_is: bool) -> tuple[np.ndarray, dict[Any, dict[str, int]]]:
+def typed_labels(
+    labels: Sequence[Any], *, as_is: bool
+) -> tuple[np.ndarray, dict[Any, dict[str, int]]]:
     """Return labels as an array, and the spellings that were merged.
 
     Words are as most rows write them, numbers that are written as text are int.

@@ -11,17 +11,26 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.json as pajson
 
+from skbert_filter.corpus.sources import check_apart
 from skbert_filter.io.atomic import written_aside
 from skbert_filter.io.formats import file_format, find_format, table_format
 from skbert_filter.io.lines import LINE, joined
 from skbert_filter.io.reading import local_copy, open_rows, read_table
-from skbert_filter.io.writing import create_table
+from skbert_filter.io.writing import check_new_file, create_table
 
 
 def read_label_file(
     source: Path, text: str, *, encoding: str | None = None, delimiter: str | None = None
 ) -> tuple[pa.Table, pa.Schema]:
     """Return a whole table, and its columns as stored."""
+    if source.is_dir():
+        raise ValueError(f"{source} is a folder. Name the files in it, such as {source}/*.csv.")
+    if not _is_workbook(source) and find_format(source) is None:
+        raise ValueError(
+            f"{source} has an unknown extension. Label files are .csv, .tsv and .jsonl, each also "
+            "with .gz or .zst, .parquet and .xlsx: save it as one of these."
+        )
+
     if _is_workbook(source):
         table = _read_sheet(source, text)
     elif _is_json(source):
@@ -29,6 +38,13 @@ def read_label_file(
     else:
         return read_table(source, encoding=encoding, delimiter=delimiter)
     return table, table.schema
+
+
+def check_place(destination: Path, *sources: Path, overwrite: bool) -> None:
+    """Refuse an output that cannot be written, or would replace what is read."""
+    for source in sources:
+        check_apart(source, destination)
+    check_new_file(destination, overwrite=overwrite)
 
 
 def check_can_relabel(source: Path, destination: Path) -> None:
@@ -57,18 +73,18 @@ def write_relabelled(
             book = _open_workbook(source)
             sheet = book.worksheets[0]
             column = [str(cell.value) for cell in sheet[1]].index(label) + 1
-            labels = [sheet.cell(row + 2, column).value for row in taken_from.tolist()]
-            for row in changed:
-                sheet.cell(row + 2, column).value = labels[row]
+            labels = [sheet.cell(row + 2, column).value for row in taken_from[changed].tolist()]
+            for row, new in zip(changed, labels, strict=True):
+                sheet.cell(row + 2, column).value = new
             book.save(made)
         return
 
     if _is_json(destination):
         lines = _json_lines(source, text, encoding).to_pylist()
-        labels = [json.loads(lines[row])[label] for row in taken_from.tolist()]
-        for row in changed:
-            new = json.loads(lines[row]) | {label: labels[row]}
-            lines[row] = json.dumps(new, ensure_ascii=False) + "\n"
+        labels = [json.loads(lines[row])[label] for row in taken_from[changed].tolist()]
+        for row, new in zip(changed, labels, strict=True):
+            changed_line = json.loads(lines[row]) | {label: new}
+            lines[row] = json.dumps(changed_line, ensure_ascii=lines[row].isascii()) + "\n"
         compression = file_format(destination).compression
         with (
             written_aside(destination, overwrite=overwrite) as made,
@@ -78,12 +94,22 @@ def write_relabelled(
         return
 
     table, schema = read_label_file(source, text, encoding=encoding, delimiter=delimiter)
+    # As its spreadsheet reads it.
+    is_same = find_format(source) == find_format(destination)
+    options = {"encoding": encoding, "delimiter": delimiter}
+    delimiter = delimiter_of(source, **options) if is_same else None
     index = schema.get_field_index(label)
     column = table.column(index).take(pa.array(taken_from))
     table = table.set_column(index, table.schema.field(index), column)
-    with create_table(destination, schema, overwrite=overwrite) as write:
+    with create_table(destination, schema, overwrite=overwrite, delimiter=delimiter) as write:
         for batch in table.to_batches():
             write(batch)
+
+
+def delimiter_of(path: Path, **options: Any) -> str | None:
+    """Return what stands between the values of a table, None for Parquet."""
+    with open_rows(path, **options) as reader:
+        return reader.delimiter
 
 
 def _is_workbook(path: Path) -> bool:

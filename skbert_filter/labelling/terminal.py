@@ -9,6 +9,8 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.text import Text
 
+from skbert_filter.corpus.sources import check_apart
+from skbert_filter.io.remote import as_path
 from skbert_filter.labelling.files import read_texts
 from skbert_filter.labelling.session import LabellingSession, Question, SessionStatus
 from skbert_filter.printing import counted, printable
@@ -74,6 +76,8 @@ def label_texts(
     --------
     skbert_filter.labelling.session.LabellingSession : The same without a terminal.
     """
+    if as_path(source).is_dir():
+        check_apart(as_path(source), Path(output))
     with Console(stderr=True).status("Reading the texts"):
         session = LabellingSession(
             read_texts(source, text=text, encoding=encoding, delimiter=delimiter),

@@ -18,7 +18,7 @@ from skbert_filter.inspection.baselines import tfidf_shape_baseline
 from skbert_filter.inspection.evaluation import evaluate
 from skbert_filter.labelling.choice import BERT, NAMES, TFIDF, ModelChoice, choose_model
 from skbert_filter.labelling.evaluate import text_hashes
-from skbert_filter.labelling.label_table import LabelTable, read_label_table
+from skbert_filter.labelling.label_table import LabelTable, check_classes, read_label_table
 from skbert_filter.labelling.training_summary import TrainingSummary, count_labels
 from skbert_filter.printing import counted
 from skbert_filter.saved_models import mean_of, remember, save_classifier
@@ -145,6 +145,7 @@ def train_filter(
         delimiter=delimiter,
         as_is=labels_as_is,
     )
+    check_classes(table)
     useful = _useful(keep, table.labels)
     candidates = _candidates(estimator, random_state, callbacks)
 
@@ -162,7 +163,7 @@ def train_filter(
 
     choice = None
     if model == "best":
-        _LOGGER.info("Choosing a model by cross-validation")
+        _LOGGER.info("Choosing a model on folds")
         of_train = None if table.groups is None else table.groups[train]
         choice = choose_model(
             candidates, X_train, y_train, groups=of_train, random_state=random_state
@@ -229,9 +230,8 @@ def _useful(keep: str | None, labels: np.ndarray) -> Any:
         return useful_label(classes)
     by_name = {str(known).casefold(): known for known in classes}
     if keep.casefold() not in by_name:
-        raise ValueError(
-            f"keep={keep!r} is not one of the labels: {', '.join(map(str, classes[:10]))}."
-        )
+        known = ", ".join(map(str, classes[:10]))
+        raise ValueError(f"There is no label {keep!r} to keep. The labels are {known}.")
     return by_name[keep.casefold()]
 
 
@@ -286,7 +286,7 @@ def _split(
             how += f" {rows} a held-out text, and are left out of the training that is scored."
         return train, test, how
     how = (
-        f"{too_few}Held out at random: the score is for texts like these. Pass --groups (groups=) "
-        "with the column of the page or firm, if there is one, for that of new pages or firms."
+        f"{too_few}Held out at random: the score is for texts like these. With the column of their "
+        "page or firm as groups (--groups COLUMN) it is for new ones."
     )
     return train, test, how

@@ -1,4 +1,4 @@
-"""What duplicates cost: the key pass, DedupPredictor, and its stores beside other ways.
+"""What duplicates cost: the key pass, DedupPredictor, and its stores next to other ways.
 
     python tests/benchmarks/duplicates.py PATH/web_corpus.parquet PATH/web_snippets.csv.gz
 
@@ -21,13 +21,12 @@ from typing import Any
 import joblib
 import numpy as np
 import pandas as pd
-import polars as pl
 import pyarrow.parquet as pq
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.frozen import FrozenEstimator
 
 from skbert_filter import DedupPredictor
-from skbert_filter.duplicates.keys import factorize as number_inputs
+from skbert_filter.duplicates.keys import factorize as input_codes
 from skbert_filter.inspection.baselines import tfidf_baseline
 
 
@@ -59,46 +58,20 @@ def read(corpus: str, container: str) -> Any:
     """Read the texts of the corpus into a container."""
     if container == "arrow":
         return pq.read_table(corpus).column("text")
-    if container == "polars":
-        return pl.read_parquet(corpus)["text"]
     texts = pd.read_parquet(corpus).text
-    return {
-        "list": texts.to_list,
-        "array": lambda: texts.to_numpy(dtype=object),
-        "pandas": lambda: texts,
-    }[container]()
+    return texts if container == "pandas" else texts.to_list()
 
 
 def factorize(corpus: str) -> dict[str, float]:
     """Measure pandas.factorize, to which the key pass is compared."""
-    texts = read(corpus, "array")
+    texts = read(corpus, "pandas").to_numpy(dtype=object)
     return {"seconds": median(lambda: pd.factorize(texts))}
 
 
 def keys(corpus: str, container: str, key: str) -> dict[str, float]:
     """Measure the key pass."""
     texts = read(corpus, container)
-    return {"seconds": median(lambda: number_inputs(texts, key))}
-
-
-def rows_of_numbers(corpus: str, how: str) -> dict[str, float]:
-    """Measure the key pass over rows of four numbers, beside what pandas and NumPy offer."""
-    codes = pd.factorize(read(corpus, "array"))[0]
-    X = np.random.default_rng(0).normal(size=(codes.max() + 1, 4))[codes]
-    table = pd.DataFrame(X)
-    ways = {
-        "row_keys": lambda: number_inputs(X),
-        "groupby": lambda: table.groupby(list(table), sort=False, dropna=False).ngroup(),
-        "unique": lambda: np.unique(X, axis=0, return_inverse=True),
-    }
-    return {"seconds": median(ways[how], runs=3)}
-
-
-def overhead(corpus: str, container: str) -> dict[str, float]:
-    """Measure DedupPredictor around an estimator that does nothing."""
-    texts = read(corpus, container)
-    model = DedupPredictor(FrozenEstimator(Constant().fit()))
-    return {"seconds": median(lambda: model.predict_proba(texts))}
+    return {"seconds": median(lambda: input_codes(texts, key))}
 
 
 def stored(corpus: str, how: str) -> dict[str, float]:
@@ -146,21 +119,7 @@ def tfidf(corpus: str, snippets: str, how: str, n_distinct: int, n_rows: int) ->
         }
 
 
-def one_text(snippets: str, how: str) -> dict[str, float]:
-    """Measure calls of one text with TF-IDF and LogisticRegression."""
-    labelled = pd.read_csv(snippets, keep_default_na=False)
-    model = tfidf_baseline().fit(labelled.text, labelled.label)
-    with tempfile.TemporaryDirectory() as folder:
-        if how != "plain":
-            store = {"memory": "memory", "file": Path(folder, "scores.sqlite")}.get(how)
-            model = DedupPredictor(FrozenEstimator(model), store=store)
-        return {"seconds": median(lambda: model.predict_proba(["View All"]), runs=50)}
-
-
-FUNCTIONS = {
-    function.__name__: function
-    for function in (factorize, keys, rows_of_numbers, overhead, stored, tfidf, one_text)
-}
+FUNCTIONS = {function.__name__: function for function in (factorize, keys, stored, tfidf)}
 
 
 def main() -> None:
@@ -183,21 +142,11 @@ def main() -> None:
             f"key pass, {container}, {key}": ["keys", corpus, container, key]
             for container, key in (
                 ("list", "exact"),
-                ("array", "exact"),
                 ("pandas", "exact"),
-                ("polars", "exact"),
                 ("arrow", "exact"),
                 ("list", "whitespace"),
                 ("list", "casefold"),
             )
-        },
-        **{
-            f"4 numbers a row, {how}": ["rows_of_numbers", corpus, how]
-            for how in ("row_keys", "groupby", "unique")
-        },
-        **{
-            f"DedupPredictor, no-op, {container}": ["overhead", corpus, container]
-            for container in ("list", "pandas", "arrow")
         },
         **{
             f"remember, {how}": ["stored", corpus, how]
@@ -214,10 +163,6 @@ def main() -> None:
             ]
             for n in (20_000, 200_000)
             for how in ("plain", "dedup", "file")
-        },
-        **{
-            f"TF-IDF, one text, {how}": ["one_text", snippets, how]
-            for how in ("plain", "none", "memory", "file")
         },
     }
     rows = {}

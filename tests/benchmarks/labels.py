@@ -3,12 +3,11 @@
     python tests/benchmarks/labels.py PATH/web_snippets.csv.gz PATH/sms_spam.csv.gz
 
 Settings were chosen with `--half 0` (half of the pages, half of the messages); the figures in
-the documentation are of the other half. `--plots FOLDER` draws the labelling curves.
+the documentation are of the other half.
 """
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -143,18 +142,6 @@ def label_in_rounds(data: pd.DataFrame, make: Callable[[], Any], choice: str, se
         labelled = np.append(labelled, left.index[left["text"].isin(chosen)])
 
 
-def draw(curves: pd.DataFrame, folder: Path) -> None:
-    """Draw accuracy and average precision against the number of labels."""
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
-    for axis, measure in zip(axes, ["accuracy", "AP"], strict=True):
-        means = curves.pivot_table(index="labels", columns="choice", values=measure, sort=False)
-        means.plot(ax=axis, ylabel=f"{measure} on held-out texts", legend=measure == "AP")
-    folder.mkdir(parents=True, exist_ok=True)
-    figure.savefig(folder / "labels.png", dpi=150)
-
-
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -164,7 +151,6 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--filter", action="store_true", help="SmallBertTextFilter, not TF-IDF")
     parser.add_argument("--skip", choices=["flips", "rounds"], nargs="*", default=[])
-    parser.add_argument("--plots", type=Path, metavar="FOLDER")
     arguments = parser.parse_args()
     snippets = read(arguments.snippets, arguments.half)
     sets = {"web snippets": snippets, "SMS": read(arguments.messages, arguments.half)}
@@ -195,8 +181,6 @@ def main() -> None:
         print(table.round(3).to_string())
         spread = curves.groupby(["labels", "choice"])["accuracy"].std().mean()
         print(f"Standard deviation of the accuracy over seeds: {spread:.3f}")
-        if arguments.plots:
-            draw(curves, arguments.plots)
 
 
 if __name__ == "__main__":

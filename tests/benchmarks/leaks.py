@@ -4,7 +4,7 @@
 
 Each model is scored four times, on the rows as they come: with folds of rows, of whole pages, of
 distinct texts, and of whole pages without the training rows whose text is tested. Means of five
-folds and their standard deviations; prints the tables of docs/naive_cross_validation.rst.
+folds and their standard deviations; prints the tables of docs/scikit_learn.rst and more.
 """
 
 import argparse

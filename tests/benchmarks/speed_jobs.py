@@ -1,38 +1,53 @@
-"""What is measured, each in a fresh process, so that imports, tracing and memory are its own.
+"""What speed.py measures, each in a fresh process: imports, tracing and memory are its own.
 
     python speed_jobs.py JOB STARTED
 
-Run by speed.py: JOB is the JSON list of the name of a function here and its arguments, STARTED the
-time of the start. Prints the results as JSON.
+JOB is the JSON list of the name of a function here and its arguments, STARTED the time of the
+start. Prints what the function returns as JSON.
 """
 
 import json
-import pickle
-import shutil
+import os
+import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
-from speed_machine import machine, memory_mb, operations, peak_mb
-from speed_profiles import (
-    profile_corpus,
-    profile_fit,
-    profile_forward,
-    profile_predict,
-    profile_start,
-)
+import numpy as np
 
-STARTED = float(sys.argv[2])
+# Texts that are predicted, and rivals that take too long for as many.
+N_TEXTS = 40_000
+TEXTS = {
+    "MiniLM, frozen": 500,
+    "Hugging Face, one by one": 500,
+    "Hugging Face, batches of 64": 5000,
+}
 
-N_FIT = 4_000
-MOST_PEER_TEXTS = 5_000
+# Processor flags for products of 8-bit integers and of bfloat16.
+LOW_PRECISION = ("avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 
 
-def snippets(file: str, n: int) -> Any:
+def clock(call: Callable[[], Any]) -> dict[str, float]:
+    """Time a call: by the clock, and of the processor in all threads."""
+    start, cpu = time.perf_counter(), time.process_time()
+    call()
+    return {"s": time.perf_counter() - start, "cpu": time.process_time() - cpu}
+
+
+def peak_mb() -> float:
+    """Return the highest memory so far; getrusage would count the process forked from."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def snippets(file: str, n: int = 4000) -> Any:
     """Draw distinct labelled snippets."""
     import pandas as pd
 
@@ -40,32 +55,183 @@ def snippets(file: str, n: int) -> Any:
     return data.sample(n, random_state=0)
 
 
-def load(model_file: str) -> Any:
-    """Unpickle a model."""
-    with Path(model_file).open("rb") as file:
-        return pickle.load(file)
+def load(folder: str) -> Any:
+    """Load a filter, its session made."""
+    from skbert_filter import SmallBertTextFilter
+
+    model = SmallBertTextFilter.from_pretrained(folder)
+    model.predict(["View All"])
+    return model
 
 
-def distinct(corpus: str, n: int | None = None) -> list[str]:
-    """Draw distinct texts of the corpus, or take all."""
-    import pandas as pd
-
-    texts = pd.read_parquet(corpus).text.drop_duplicates()
-    return (texts if n is None else texts.sample(min(n, len(texts)), random_state=0)).to_list()
-
-
-def prepare(source: str, corpus: str, n_rows: int | None, peer_texts: str) -> dict[str, float]:
-    """Take the corpus or its first rows, and draw the texts of the peers."""
+def prepare(source: str, n_rows: int | None, corpus: str, texts: str) -> dict[str, Any]:
+    """Take the first rows of the corpus, and draw distinct texts of it."""
     import pyarrow.parquet as pq
 
-    table = pq.read_table(source, columns=["text"])
-    pq.write_table(table.slice(0, n_rows), corpus)
-    Path(peer_texts).write_text(json.dumps(distinct(corpus, MOST_PEER_TEXTS)))
-    return {"rows": len(table.slice(0, n_rows)), "is_cut": n_rows is not None}
+    table = pq.read_table(source, columns=["text"]).slice(0, n_rows)
+    pq.write_table(table, corpus)
+    distinct = table.column("text").unique().to_pylist()
+    order = np.random.RandomState(0).permutation(len(distinct))[:N_TEXTS]
+    Path(texts).write_text(json.dumps([distinct[i] for i in order]))
+    return {"rows": len(table)}
 
 
-def grow(corpus: str, target: str, n_rows: int, new: bool) -> dict[str, float]:
-    """Write the corpus cut or repeated to so many rows; ``new``: no repetition shares a text."""
+def machine() -> dict[str, Any]:
+    """Describe this machine, and how fast it multiplies matrices."""
+    import threadpoolctl  # type: ignore[import-untyped]
+
+    a = np.random.default_rng(0).random((1024, 1024), np.float32)
+
+    def rate(n_threads: int | None) -> float:
+        with threadpoolctl.threadpool_limits(n_threads):
+            taken = [clock(lambda: a @ a)["s"] for _ in range(20)]
+        return 2e-9 * 1024**3 / statistics.median(taken)
+
+    info = Path("/proc/cpuinfo").read_text()
+    flags = info.split("flags")[1].split("\n")[0].split()
+    known = [flag for flag in ("avx2", "avx512f", *LOW_PRECISION) if flag in flags]
+    return {
+        "processor": info.split("model name")[1].split("\n")[0].strip("\t: "),
+        "instructions": ", ".join(known),
+        "cores": str(os.cpu_count()),
+        "Python": platform.python_version(),
+        **{name: version(name) for name in ("numpy", "onnxruntime", "tensorflow")},
+        "GFLOP/s, matrices of 1,024 by 1,024, one core": rate(1),
+        "GFLOP/s, all cores": rate(None),
+        "other work: load average over 15 minutes": os.getloadavg()[2],
+    }
+
+
+def fit(file: str, folder: str) -> dict[str, float]:
+    """Fit 4,000 snippets from the start of the process; then again, as a next fit would; save."""
+    from skbert_filter import SmallBertTextFilter
+    from skbert_filter.bert.engine import import_keras
+
+    data = snippets(file)
+    import_keras()
+    imports, model = time.time() - STARTED, SmallBertTextFilter(random_state=0)
+    model.fit(data.text, data.label)
+    result = {"s": time.time() - STARTED, "cpu": time.process_time(), "MB": peak_mb()}
+
+    again = clock(lambda: model.fit(data.text, data.label))
+    if not Path(folder).exists():
+        model.save_pretrained(folder)
+    return {**result, "imports": imports, "again": again["s"], "cpu again": again["cpu"]}
+
+
+def torch_loop(file: str, folder: str) -> dict[str, float]:
+    """Train the same model, on the same batches, in PyTorch without anything around it."""
+    import torch
+    from transformers import BertForSequenceClassification
+
+    from skbert_filter.bert.batching import pad, training_batches
+    from skbert_filter.bert.checkpoint import load_filter
+    from skbert_filter.bert.inference import OnnxModel
+
+    data = snippets(file)
+    tokens = OnnxModel(load_filter(folder)[0]).encode(data.text.to_list())
+    labels = torch.tensor(data.label.to_numpy())
+    # A second thread would wait more than it computes: products are small.
+    torch.set_num_threads(1)
+    model = BertForSequenceClassification.from_pretrained(folder).train()
+    optimizer = torch.optim.Adam(model.parameters(), 7e-4)
+
+    def train() -> None:
+        for epoch in range(4):
+            for rows in training_batches(tokens.lengths, 64, np.random.RandomState(epoch)):
+                inputs = pad(tokens, rows, int(tokens.lengths[rows].max())).inputs
+                ids = torch.from_numpy(inputs["input_ids"]).long()
+                mask = torch.arange(ids.shape[1]) < torch.from_numpy(inputs["length"])[:, None]
+                optimizer.zero_grad()
+                model(ids, attention_mask=mask.long(), labels=labels[rows]).loss.backward()
+                optimizer.step()
+
+    return clock(train)
+
+
+def script(code: str) -> dict[str, float]:
+    """Run a script five times, and take the median of the whole process."""
+    taken, cpu = [], []
+    for _ in range(5):
+        before = os.times()
+        subprocess.run([sys.executable, "-c", code], check=True, stderr=subprocess.DEVNULL)
+        after = os.times()
+        taken.append(after.elapsed - before.elapsed)
+        cpu.append(sum(after[2:4]) - sum(before[2:4]))
+    return {"s": statistics.median(taken), "cpu": statistics.median(cpu)}
+
+
+def predict(name: str, file: str, folder: str, texts_file: str, teacher: str) -> dict[str, float]:
+    """Turn distinct texts into probabilities, tokenizing included, after a warm-up."""
+    texts = json.loads(Path(texts_file).read_text())[: TEXTS.get(name, N_TEXTS)]
+    call = _predictor(name, file, folder, teacher)
+    call(texts[:300])
+    taken = clock(lambda: call(texts))
+    return {
+        "texts/s": len(texts) / taken["s"],
+        "µs": 1e6 * taken["cpu"] / len(texts),
+        "MB": peak_mb(),
+    }
+
+
+def _predictor(name: str, file: str, folder: str, teacher: str) -> Callable[[list[str]], Any]:
+    if name == "filter":
+        return load(folder).predict_proba
+    if name.startswith("Hugging Face"):
+        from transformers import pipeline
+
+        classify = pipeline("text-classification", model=folder, device="cpu")
+        options = {"truncation": True, "max_length": 100}
+        if name.endswith("one by one"):
+            return lambda texts: [classify(text, padding="max_length", **options) for text in texts]
+        return lambda texts: classify(texts, batch_size=64, padding="longest", **options)
+
+    from rivals import RIVALS
+
+    from skbert_filter.inspection import tfidf_baseline
+
+    data = snippets(file) if name == "TF-IDF" else snippets(file, 500)
+    model = tfidf_baseline() if name == "TF-IDF" else RIVALS[name][1](Path(teacher), 0, data)
+    return model.fit(data.text, data.label).predict_proba
+
+
+def of_length(folder: str, n_tokens: int) -> dict[str, float]:
+    """Predict texts that all have so many tokens, [CLS] and [SEP] counted."""
+    texts = [f"{i % 10} " + "a " * (n_tokens - 3) for i in range(400_000 // n_tokens)]
+    model = load(folder)
+    return {"texts/s": len(texts) / clock(lambda: model.predict_proba(texts))["s"]}
+
+
+def distinct(folder: str, corpus: str) -> dict[str, float]:
+    """Predict the distinct texts of the corpus, and do nothing else."""
+    import pyarrow.parquet as pq
+
+    model, texts = load(folder), pq.read_table(corpus).column("text").unique().to_pylist()
+    return clock(lambda: model.predict_proba(texts))
+
+
+def corpus_job(folder: str, corpus: str, repeat: bool) -> dict[str, float]:
+    """Read Parquet, predict, write the kept rows; ``repeat``: with a store, and then again."""
+    from skbert_filter import filter_corpus
+
+    model = load(folder)
+    with tempfile.TemporaryDirectory() as scratch:
+        store = Path(scratch, "answers.sqlite") if repeat else None
+        summaries = []
+
+        def job() -> None:
+            kept = Path(scratch, f"kept{len(summaries)}.parquet")
+            summaries.append(filter_corpus(model, corpus, kept, store=store))
+
+        result = {**clock(job), "MB": peak_mb()}
+        if repeat:
+            again = clock(job)
+            result |= {"again": again["s"], "cpu again": again["cpu"]}
+    return {**result, "rows": summaries[0].rows, "distinct": summaries[0].distinct}
+
+
+def grow(corpus: str, target: str, n_rows: int) -> dict[str, float]:
+    """Write the corpus cut or repeated to so many rows, with new texts in each repetition."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -74,253 +240,117 @@ def grow(corpus: str, target: str, n_rows: int, new: bool) -> dict[str, float]:
     with pq.ParquetWriter(target, pa.schema({"text": texts.type})) as writer:
         for start in range(0, n_rows, len(texts)):
             part = texts.slice(0, n_rows - start)
-            if new and start:
+            if start:
                 part = pc.binary_join_element_wise(part, str(start // len(texts)), " ")
             writer.write_table(pa.table({"text": part}))
     return {"rows": n_rows}
 
 
-def fit(file: str, model_file: str, folder: str) -> dict[str, float]:
-    """Fit the default to 4,000 distinct snippets in a fresh process; then again; then save."""
-    from skbert_filter import SmallBertTextFilter
+def profile(folder: str, texts_file: str) -> dict[str, float]:
+    """Predict in one thread: tokenizing, forming batches, and the operators of the graph."""
+    from skbert_filter.bert.onnx_graph import build_graph
 
-    data = snippets(file, N_FIT)
-    model = SmallBertTextFilter(random_state=0).fit(data.text, data.label)
-    seconds = time.time() - STARTED
-    peak = peak_mb()
-    start = time.perf_counter()
-    model.fit(data.text, data.label)
-    again = time.perf_counter() - start
-    with Path(model_file).open("wb") as opened:
-        pickle.dump(model, opened)
-    shutil.rmtree(folder, ignore_errors=True)
-    model.save_pretrained(folder)
-    return {"s": seconds, "again": again, "MB": peak}
+    parts, state, batches = _batches(folder, texts_file)
+    with tempfile.TemporaryDirectory() as scratch:
+        graph = build_graph(state.architecture, state.weights, masked=False)
+        session = _session(graph, Path(scratch, "forward"))
+        for batch in batches:
+            session.run(None, {"input_ids": batch.inputs["input_ids"]})
+        events = json.loads(Path(session.end_profiling()).read_text())
 
-
-def plain_keras(file: str) -> dict[str, float]:
-    """Fit the same architecture made of Keras's own layers, padded to 100, as many epochs."""
-    import keras
-    import numpy as np
-    from keras import layers
-
-    from skbert_filter.bert.batching import pad
-    from skbert_filter.bert.tokenizer import encode, learn_wordpiece
-
-    data = snippets(file, N_FIT)
-    texts, labels = data.text.to_list(), data.label.to_numpy()
-    tokenizer = learn_wordpiece(texts, vocab_size=8_000, lowercase=False)
-    tokens = encode(tokenizer, texts, 100)
-    ids = pad(tokens, np.arange(len(texts)), 100).inputs["input_ids"]
-    inputs = keras.Input((100,), dtype="int32")
-    mask = keras.ops.expand_dims(keras.ops.not_equal(inputs, 0), 1)
-    positions = layers.Embedding(100, 32)(keras.ops.arange(100))
-    x = layers.Embedding(8_000, 32)(inputs) + positions
-    x = layers.Dropout(0.2)(layers.LayerNormalization(epsilon=1e-12)(x))
-    for _ in range(4):
-        attended = layers.MultiHeadAttention(4, 8, dropout=0.2)(x, x, attention_mask=mask)
-        x = layers.LayerNormalization(epsilon=1e-12)(x + layers.Dropout(0.2)(attended))
-        inner = layers.Dense(32)(layers.Dense(128, activation="gelu")(x))
-        x = layers.LayerNormalization(epsilon=1e-12)(x + layers.Dropout(0.2)(inner))
-    logits = layers.Dense(1)(layers.Dropout(0.2)(layers.Dense(32, activation="tanh")(x[:, 0])))
-    model = keras.Model(inputs, logits)
-    loss = keras.losses.BinaryFocalCrossentropy(from_logits=True, label_smoothing=0.2)
-    model.compile(keras.optimizers.Adam(1e-3), loss)
-    model.fit(ids, labels[:, None], batch_size=64, epochs=4, validation_split=0.1, verbose=0)
-    return {"s": time.time() - STARTED, "MB": peak_mb()}
+    for event in events:
+        if event["cat"] == "Node" and event["name"].endswith("_kernel_time"):
+            operator = event["args"]["op_name"]
+            parts[operator] = parts.get(operator, 0) + event["dur"] / 1e6
+    return parts
 
 
-def grid(file: str, n_jobs: int | None) -> dict[str, float]:
-    """Search 4 settings on 3 folds of 1,000 snippets; or time one such fit, times 12."""
-    from sklearn.model_selection import GridSearchCV
-
-    from skbert_filter import DedupStratifiedKFold, SmallBertTextFilter
-
-    data = snippets(file, 1_000)
-    model = SmallBertTextFilter(random_state=0)
-    start = time.perf_counter()
-    if n_jobs is None:
-        rows = data[: len(data) * 2 // 3]
-        model.fit(rows.text, rows.label)
-        return {"s": 12 * (time.perf_counter() - start)}
-    GridSearchCV(
-        model,
-        {"learning_rate": [5e-4, 1e-3], "batch_size": [32, 64]},
-        cv=DedupStratifiedKFold(3),
-        n_jobs=n_jobs,
-        refit=False,
-    ).fit(data.text, data.label)
-    return {"s": time.perf_counter() - start}
-
-
-def predict(corpus: str, model_file: str, n: int | None, n_jobs: int | None) -> dict[str, float]:
-    """Predict distinct texts of the corpus, after a warm-up."""
-    texts = distinct(corpus, n)
-    model = load(model_file).set_params(n_jobs=n_jobs)
-    model.predict_proba(texts[:1000])
-    start = time.perf_counter()
-    model.predict_proba(texts)
-    seconds = time.perf_counter() - start
-    return {"texts/s": len(texts) / seconds, "texts": len(texts), "MB": peak_mb()}
-
-
-def of_length(model_file: str, folder: str, n_tokens: int) -> dict[str, float]:
-    """Predict texts that all have so many tokens, [CLS] and [SEP] counted."""
-    from skbert_filter.bert.checkpoint import load_filter
-
-    model, (state, _) = load(model_file), load_filter(folder)
-    n = 400_000 // n_tokens
-    texts = [f"{i % 10} " + "a " * (n_tokens - 3) for i in range(n)]
-    model.predict_proba(texts[:1000])
-    start = time.perf_counter()
-    model.predict_proba(texts)
-    speed = n / (time.perf_counter() - start)
-    return {"texts/s": speed, "flop": operations(state.architecture, n_tokens)}
-
-
-def tfidf(corpus: str, file: str) -> dict[str, float]:
-    """Predict with TF-IDF of words and characters and LogisticRegression."""
-    from skbert_filter.inspection.baselines import tfidf_baseline
-
-    data = snippets(file, N_FIT)
-    model = tfidf_baseline().fit(data.text, data.label)
-    texts = distinct(corpus, 20_000)
-    start = time.perf_counter()
-    model.predict_proba(texts)
-    return {"texts/s": len(texts) / (time.perf_counter() - start), "MB": peak_mb()}
-
-
-def corpus_job(corpus: str, model_file: str) -> dict[str, float]:
-    """Read Parquet, predict, write the kept rows."""
-    from skbert_filter import filter_corpus
-
-    model = load(model_file)
-    with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter()
-        summary = filter_corpus(model, corpus, Path(folder, "kept.parquet"))
-        seconds = time.perf_counter() - start
-    return {"s": seconds, "rows": summary.rows, "distinct": summary.distinct, "MB": peak_mb()}
-
-
-def script(code: str) -> dict[str, float]:
-    """Run a script five times, and take the median of the whole process."""
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-c", code], check=True, stderr=subprocess.DEVNULL)
-        times.append(time.perf_counter() - start)
-    return {"s": statistics.median(times)}
-
-
-def precision(folder: str, peer_texts: str) -> dict[str, float]:
-    """Speed and largest change of a probability with 8-bit integers and with bfloat16."""
-    import dataclasses
-
-    import numpy as np
-    import onnxruntime
-    from onnxruntime.quantization import quantize_dynamic
+def int8(folder: str, texts_file: str) -> dict[str, float]:
+    """Compute the feed-forward layers in 8-bit integers, in turn with float32, on one core."""
+    from onnx import helper
     from scipy.special import expit
 
-    from skbert_filter import SmallBertTextFilter
+    from skbert_filter.bert import onnx_graph
+
+    class Quantized(onnx_graph._Classifier):
+        def _dense(self, x: str, kernel: np.ndarray, plus: Any, output: str = "") -> str:
+            if 4 * min(kernel.shape) != max(kernel.shape):
+                return super()._dense(x, kernel, plus, output)
+            scale = np.abs(kernel).max(0) / 127
+            integers = np.rint(kernel / scale).astype(np.int8)
+            zeros = np.zeros(len(scale), np.int8)
+            y = self.add("DynamicQuantizeMatMul", x, integers, scale, zeros, domain="com.microsoft")
+            return self.add("Add", y, plus, output=output)
+
+    _, state, batches = _batches(folder, texts_file)
+    sessions = []
+    for classifier in (onnx_graph._Classifier, Quantized):
+        with mock.patch.object(onnx_graph, "_Classifier", classifier):
+            graph = onnx_graph.build_graph(state.architecture, state.weights, masked=False)
+        graph.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+        sessions.append(_session(graph))
+
+    def run(session: Any) -> np.ndarray:
+        inputs = ({"input_ids": batch.inputs["input_ids"]} for batch in batches)
+        return np.concatenate([session.run(None, ids)[0] for ids in inputs])
+
+    plain, quantized = map(run, sessions)
+    ratios = [
+        clock(lambda: run(sessions[0]))["cpu"] / clock(lambda: run(sessions[1]))["cpu"]
+        for _ in range(3)
+    ]
+    change = np.abs(expit(plain) - expit(quantized)).max()
+    return {"ratio": statistics.median(ratios), "change": float(change)}
+
+
+def _batches(folder: str, texts_file: str) -> tuple[dict[str, float], Any, list[Any]]:
+    """Return the seconds that texts took to become batches, the filter, and the batches."""
     from skbert_filter.bert.batching import prediction_batches
     from skbert_filter.bert.checkpoint import load_filter
-    from skbert_filter.bert.inference import OnnxModel, predict_logits
+    from skbert_filter.bert.inference import OnnxModel
 
-    texts = json.loads(Path(peer_texts).read_text())
-    state, _ = load_filter(folder)
-    tokens = OnnxModel(state).encode(texts)
-    batches = list(prediction_batches(tokens, 2_048, lambda length: max(length, 1)))
-
-    def run(file: Path) -> tuple[float, np.ndarray]:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-        logits = np.empty((len(texts), state.architecture.n_logits), np.float32)
-        for _ in range(2):
-            start = time.perf_counter()
-            for batch in batches:
-                ids = batch.inputs["input_ids"].astype(np.int64)
-                inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
-                logits[batch.rows] = session.run(None, inputs)[0]
-        return len(texts) / (time.perf_counter() - start), expit(logits)
-
-    with tempfile.TemporaryDirectory() as scratch:
-        plain, small = Path(scratch, "plain.onnx"), Path(scratch, "small.onnx")
-        SmallBertTextFilter.from_pretrained(folder).export_onnx(plain)
-        # Gemm becomes MatMul on the way; Attention of the standard is not what it quantizes.
-        # Without the VNNI instructions, sums of products of 8 bits would overflow: 7 are used.
-        quantize_dynamic(
-            plain, small, op_types_to_quantize=["MatMul"], per_channel=True, reduce_range=True
-        )
-        plain_speed, expected = run(plain)
-        int8_speed, of_int8 = run(small)
-    bfloat16 = dataclasses.replace(state, precision="mixed_bfloat16", digest="bfloat16")
-    for _ in range(2):
-        start = time.perf_counter()
-        logits = predict_logits(bfloat16, texts, n_jobs=1)
-    return {
-        "float32": plain_speed,
-        "int8": int8_speed,
-        "bfloat16": len(texts) / (time.perf_counter() - start),
-        "int8 difference": float(np.abs(of_int8 - expected).max()),
-        "bfloat16 difference": float(np.abs(expit(logits) - expected).max()),
-    }
+    texts, (state, _) = json.loads(Path(texts_file).read_text()), load_filter(folder)
+    model, start = OnnxModel(state), time.perf_counter()
+    tokens = model.encode(texts)
+    tokenized = time.perf_counter()
+    batches = list(prediction_batches(tokens, 2048, lambda length: max(length, 1)))
+    parts = {"tokenizing": tokenized - start, "batches": time.perf_counter() - tokenized}
+    return parts, state, batches
 
 
-def endurance(file: str, model_file: str, peer_texts: str) -> dict[str, float]:
-    """Memory and threads over a hundred predictions, then over a hundred fits."""
-    from skbert_filter import SmallBertTextFilter
+def _session(graph: Any, profile: Path | None = None) -> Any:
+    import onnxruntime
 
-    predicting, fitting = load(model_file), SmallBertTextFilter(epochs=1, random_state=0)
-    texts, data = json.loads(Path(peer_texts).read_text()), snippets(file, 500)
-    result: dict[str, float] = {}
-    for what, call in (
-        ("predictions", lambda: predicting.predict_proba(texts)),
-        ("fits", lambda: fitting.fit(data.text, data.label)),
-    ):
-        for i in range(1, 101):
-            call()
-            if i in (1, 20, 100):
-                # A thread that has ended is counted for a moment more.
-                time.sleep(1)
-                result[f"MB, {i} {what}"] = memory_mb()
-                result[f"threads, {i} {what}"] = len(list(Path("/proc/self/task").iterdir()))
-    return result
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    if profile:
+        options.enable_profiling, options.profile_file_prefix = True, str(profile)
+    return onnxruntime.InferenceSession(
+        graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
 
 
-JOBS: dict[str, Any] = {
-    function.__name__: function
-    for function in (
+JOBS: dict[str, Callable[..., dict[str, Any]]] = {
+    job.__name__: job
+    for job in (
         prepare,
-        grow,
         machine,
         fit,
-        plain_keras,
-        grid,
+        torch_loop,
+        script,
         predict,
         of_length,
-        tfidf,
+        distinct,
         corpus_job,
-        script,
-        precision,
-        endurance,
+        grow,
+        profile,
+        int8,
     )
-} | {
-    "profile_predict": lambda corpus, model_file, folder: profile_predict(
-        distinct(corpus), load(model_file), folder
-    ),
-    "profile_forward": lambda texts, folder: profile_forward(
-        json.loads(Path(texts).read_text()), folder
-    ),
-    "profile_corpus": lambda corpus, model_file, folder: profile_corpus(
-        corpus, load(model_file), folder
-    ),
-    "profile_fit": lambda file: profile_fit(lambda: snippets(file, N_FIT), STARTED),
-    "profile_start": profile_start,
 }
 
 
 if __name__ == "__main__":
+    STARTED = float(sys.argv[2])
     name, *arguments = json.loads(sys.argv[1])
     print(json.dumps(JOBS[name](*arguments)))
