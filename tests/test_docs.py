@@ -162,7 +162,8 @@ def printed_by(command, shown, capsys):
         app(words)
     printed = capsys.readouterr()
     assert end.value.code == 0, printed.err
-    return printed.out + printed.err
+    # Where it takes long, it says so.
+    return printed.out + re.sub(r"^\d+:\d\d:\d\d .*\n", "", printed.err, flags=re.M)
 
 
 def check_output(shown, printed):
