@@ -63,9 +63,9 @@ def rivals_table(rivals: pd.DataFrame) -> list[list[str]]:
         name = f"**{row.model}**" if row.model == "filter" else row.model
         folds = "" if row.folds == 5 else f", {row.folds} of 5 folds"
         ranks = not row.model.endswith("text only")
-        ahead = f"{row.ahead:+.3f}".replace("0.", ".", 1).replace("-", "−")
         scores = [short(row.accuracy), short(row.f1), short(row.average_precision) if ranks else ""]
-        paired = ahead if ranks and row.model != "filter" else ""
+        is_rival = ranks and row.model != "filter" and not np.isnan(row.ahead)
+        paired = f"{row.ahead:+.3f}".replace("0.", ".", 1).replace("-", "−") if is_rival else ""
         speed = "" if np.isnan(row.ratio) else f"{number(row.ratio)} ×"
         size = "" if np.isnan(row.mb) else number(row.mb)
         rows.append([f"{row.labels:,}", name + folds, *scores, paired, speed, size])
