@@ -64,18 +64,7 @@ def shape_features(texts: Any) -> np.ndarray:
 
 
 def word_count_bins(texts: Any) -> np.ndarray:
-    """Return the bin of each text's number of words, one-hot.
-
-    Parameters
-    ----------
-    texts : container of str, of length n_texts
-
-    Returns
-    -------
-    bins : ndarray of shape (n_texts, 18), float32
-        One 1 a row: in the first column for no word, else in the column of the last of
-        `WORD_COUNT_EDGES` that the number of words reaches.
-    """
+    """Return the bin of each text's number of words, one-hot, the first one for no word."""
     words = word_counts(check_texts(texts))
     columns = np.arange(len(WORD_COUNT_EDGES) + 1)
     return (np.digitize(words, WORD_COUNT_EDGES)[:, None] == columns).astype(np.float32)

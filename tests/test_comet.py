@@ -24,13 +24,13 @@ from skbert_filter.datasets import make_website_snippets
 from skbert_filter.inspection import evaluate
 from skbert_filter.inspection.baselines import tfidf_baseline, tfidf_shape_baseline
 from skbert_filter.integrations.comet import (
-    check_api_key,
     log_evaluation,
     log_fit,
     log_model,
     register_model,
     start,
 )
+from skbert_filter.integrations.comet.connection import check_api_key
 
 pytestmark = COMET_LEAVES_FILES_OPEN
 
@@ -376,7 +376,7 @@ def test_a_env_file_is_read_as_other_tools_write_it(tmp_path, encoding):
     (tmp_path / ".env").write_text("\n".join(lines), encoding=encoding)
     # comet_ml reads the file too, when it is imported and whenever it wants a setting.
     code = (
-        "from skbert_filter.integrations.comet import check_api_key, start\n"
+        "from skbert_filter.integrations.comet.connection import check_api_key, start\n"
         "print(check_api_key())\n"
         "start('texts', offline=True).end()\n"
         "import comet_ml\n"

@@ -15,12 +15,12 @@ from skbert_filter import SmallBertTextFilter, filter_corpus
 from skbert_filter.cli.app import app
 from skbert_filter.inspection.baselines import tfidf_shape_baseline
 from skbert_filter.integrations.comet import (
-    check_api_key,
     load_model,
     log_fit,
     register_model,
     start,
 )
+from skbert_filter.integrations.comet.connection import check_api_key
 from skbert_filter.integrations.comet.registry import next_version
 from skbert_filter.saved_models import mean_of
 

@@ -162,7 +162,8 @@ def printed_by(command, shown, capsys):
         app(words)
     printed = capsys.readouterr()
     assert end.value.code == 0, printed.err
-    return printed.out + printed.err
+    # Where it takes long, it says so.
+    return printed.out + re.sub(r"^\d+:\d\d:\d\d .*\n", "", printed.err, flags=re.M)
 
 
 def check_output(shown, printed):
@@ -176,3 +177,14 @@ def check_output(shown, printed):
     want, got = ([float(n.replace(",", "")) for n in re.findall(FIGURE, text)] for text in both)
     if len(want) == len(got):
         assert got == pytest.approx(want, rel=0.1, abs=0.03), f"{shown}\n\nis now\n\n{printed}"
+
+
+def test_the_page_on_the_inside_names_modules_that_there_are():
+    drawing = DOCS.joinpath("images", "house.svg").read_text(encoding="utf-8")
+    rooms = ", ".join(re.findall(r'class="name"[^>]*>([^<]*)<', drawing)).split(", ")
+    page = DOCS.joinpath("inside.rst").read_text(encoding="utf-8")
+    kept = {"model/", "kept.csv", "kept.csv.partial/", "scores.sqlite"}
+    named = {*rooms, *re.findall(r"``([\w/]+(?:/|\.py))``", page)} - kept
+    package = Path(skbert_filter.__file__).parent
+    lost = [n for n in named if not (package / n).exists() and not (package / "bert" / n).is_file()]
+    assert (len(named) > 20, lost) == (True, [])

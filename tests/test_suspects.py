@@ -177,7 +177,7 @@ def test_texts_of_one_group_are_judged_together(cv):
     assert len(found.texts) == 30
 
 
-def test_a_text_of_several_groups_is_tested_in_each():
+def test_a_text_of_several_groups_is_tested_by_a_model_that_has_not_seen_it():
     page = ["a", "b"] * 8
     X = ["menu", "menu", *(f"text {i}" for i in range(14))]
     found = out_of_fold(Memory(), X, [0, 0] + [0, 0, 1, 1] * 3 + [1, 1], cv=2, groups=page)

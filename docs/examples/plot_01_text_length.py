@@ -29,5 +29,4 @@ assert display.accuracy > always_discard + 0.1
 # sphinx_gallery_end_ignore
 
 # %%
-# A filter is worth its training for what it gets right beyond that rule, so
-# :func:`~skbert_filter.inspection.evaluate` and ``skbert-filter train`` print both.
+# A filter is worth its training for what it gets right beyond that rule.

@@ -17,8 +17,7 @@ from skbert_filter.datasets import make_website_corpus, make_website_snippets
 from skbert_filter.inspection import tfidf_baseline
 
 # %%
-# It wraps any estimator, here a fitted one. A step before it cleans the texts, after which more of
-# them are equal.
+# A step before it cleans the texts, after which more of them are equal.
 
 
 def tidy(texts):

@@ -51,11 +51,9 @@ def model_name(model: Any) -> str:
 
 
 def _load(path: Path, *, trust: bool) -> Any:
-    from skbert_filter.bert.folder import find_folder
+    from skbert_filter.saved_models import find_folder, load_saved
 
     if find_folder(path).is_dir():
-        from skbert_filter.saved_models import load_saved
-
         return load_saved(path)
     if not path.is_file():
         raise FileNotFoundError(

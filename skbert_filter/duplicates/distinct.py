@@ -157,12 +157,15 @@ class TextMemory:
             if self._disk is None:
                 self._disk = _open_database()
                 weakref.finalize(self, self._disk.close)
-            hashes, size = _hashes(self._places), RECORD.itemsize
-            # In order each page of the table is read and written once.
-            in_order = sorted(range(len(hashes)), key=hashes.__getitem__)
-            entries = ((hashes[i], self._records[i * size : (i + 1) * size]) for i in in_order)
+            hashes, records = _hashes(self._places), np.frombuffer(self._records, RECORD)
+            # In order, so that each page of the table is read and written once.
+            order = np.argsort(np.frombuffer(b"".join(hashes), ">u8")[::2])
             self._disk.execute("BEGIN")
-            self._disk.executemany("INSERT OR REPLACE INTO texts VALUES (?, ?)", entries)
+            for some in np.array_split(order, len(order) // _CHUNK_TEXTS + 1):
+                values = zip(
+                    [hashes[i] for i in some], bytes_of_rows(records[some, np.newaxis]), strict=True
+                )
+                self._disk.executemany("INSERT OR REPLACE INTO texts VALUES (?, ?)", values)
             self._disk.execute("COMMIT")
         self._places, self._records = {}, bytearray()
         return self._disk

@@ -139,7 +139,7 @@ def tfidf_shape_baseline() -> Pipeline:
         Its steps are ``"features"``, a FeatureUnion of the TF-IDF of ``"words"`` (one and two) and
         ``"characters"`` (two to five, within words), both with their case and punctuation, of
         ``"shape"`` (:func:`~skbert_filter.shape.shape_features`, standardized, which weigh a tenth)
-        and of ``"bins"`` (:func:`~skbert_filter.shape.word_count_bins`); and ``"classifier"``, a
+        and of ``"bins"`` (the number of words, one-hot); and ``"classifier"``, a
         LogisticRegression.
 
     See Also

@@ -4,18 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Integral
 from reprlib import repr as short_repr
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import check_cv, cross_validate
+from sklearn.model_selection import cross_validate
 from sklearn.utils import check_random_state, check_scalar
 
+from skbert_filter.duplicates.distinct import last_step
 from skbert_filter.duplicates.keys import first_seen
 from skbert_filter.duplicates.splits import DedupStratifiedKFold
 from skbert_filter.duplicates.training_rows import resolve_conflicts
 from skbert_filter.inspection.baselines import default_baselines
-from skbert_filter.inspection.refitting import check_learns, last_step
+from skbert_filter.inspection.refitting import check_learns
 from skbert_filter.inspection.scores import SHORT_NAMES, Answers, score_answers
 from skbert_filter.inspection.significance import (
     CorrectedTTest,
@@ -41,8 +42,6 @@ class Comparison(Report):
     scores, lower_is_better : tuple of str
         What was measured, of which the first decides in `str(comparison)`; and what of it are
         errors.
-    duplicates : {"drop", "keep"}
-        Whether each distinct text counted once, or each row.
     folds : DataFrame
         One line for each fit: "classifier", "repeat", "fold", "n_train" and "n_test" (of what was
         counted), "seconds" (of the fit), and each score.
@@ -51,7 +50,6 @@ class Comparison(Report):
     reference: str
     scores: tuple[str, ...]
     lower_is_better: tuple[str, ...]
-    duplicates: str
     folds: pd.DataFrame = field(repr=False)
 
     @property
@@ -148,9 +146,8 @@ class Comparison(Report):
         numbers["seconds"] = (".2f", means["seconds"])
 
         fits = self.folds.drop_duplicates(["repeat", "fold"])
-        unit = "rows" if self.duplicates == "keep" else "distinct texts"
         lines = [
-            f"{len(fits)} fits each, on {fits['n_train'].mean():,.0f} {unit}, scored on "
+            f"{len(fits)} fits each, on {fits['n_train'].mean():,.0f} distinct texts, scored on "
             f"{fits['n_test'].mean():,.0f} others:",
             aligned(numbers, {"classifier": means.index}),
         ]
@@ -171,11 +168,10 @@ def compare(
     y: Any,
     *,
     groups: Any = None,
-    cv: Any = 5,
-    n_repeats: int | None = None,
+    cv: int = 5,
+    n_repeats: int = 3,
     scoring: Any = None,
     reference: str | None = None,
-    duplicates: Literal["drop", "keep"] = "drop",
     n_jobs: int | None = None,
     random_state: Any = 0,
 ) -> Comparison:
@@ -189,10 +185,8 @@ def compare(
     X, y : container of str and array-like, of length n_samples
     groups : array-like of shape (n_samples,), default=None
         What else to keep together, such as the page of each row.
-    cv : int, splitter or iterable of (train, test), default=5
-        The number of folds of `DedupStratifiedKFold`, or any other folds.
-    n_repeats : int, default=None
-        How often to deal out the folds again, where `cv` is a number; None for 3 times.
+    cv, n_repeats : int, default=5 and 3
+        The number of folds of `DedupStratifiedKFold`, and how often they are dealt out again.
     scoring : str, callable, list or dict, default=None
         As for scikit-learn's `cross_validate`, more being better. None: accuracy, F1, average
         precision, Brier score and expected calibration error, as `evaluate` defines them; the last
@@ -200,8 +194,6 @@ def compare(
     reference : str, default=None
         The classifier to compare the others with; None for the first. To choose it by its score
         would make the p-values too small.
-    duplicates : {"drop", "keep"}, default="drop"
-        Whether each distinct text counts once, in training and in the test, or each row.
     n_jobs : int, default=None
     random_state : int, RandomState instance or None, default=0
         The seed of the folds.
@@ -216,9 +208,9 @@ def compare(
 
     Notes
     -----
-    All classifiers see the same folds. A text with several labels has its most frequent one, and is
-    dropped in a tie. A text that is tested in a fold is not trained on in it, whatever `cv` is. The
-    p-values of different scores are not corrected for each other.
+    All classifiers see the same folds. Each distinct text counts once, in training and in the test,
+    with its most frequent label; in a tie it is dropped. The p-values of different scores are not
+    corrected for each other.
 
     Examples
     --------
@@ -243,13 +235,12 @@ def compare(
     if not isinstance(estimators, Mapping):
         baselines = default_baselines(len(np.unique(labels)))
         estimators = {type(last_step(estimators)).__name__: estimators} | baselines
-    _check_arguments(estimators, reference, duplicates)
+    _check_arguments(estimators, reference)
 
     _, settled, rows = resolve_conflicts(texts, labels)
     labels = labels.copy()
     labels[rows] = settled
-    splitters = _splitters(cv, n_repeats, random_state)
-    position = _folds(texts, labels, rows, groups, splitters, duplicates)
+    position = _folds(texts, labels, rows, groups, cv, n_repeats, random_state)
     splits = list(zip(position.pop("train"), position.pop("test"), strict=True))
 
     # As the only one of a list, a score keeps its name in the results.
@@ -274,12 +265,11 @@ def compare(
         reference=next(iter(estimators)) if reference is None else reference,
         scores=tuple(scores),
         lower_is_better=_LOWER_IS_BETTER if scoring is None else (),
-        duplicates=duplicates,
         folds=folds,
     )
 
 
-def _check_arguments(estimators: Mapping[str, Any], reference: str | None, duplicates: str) -> None:
+def _check_arguments(estimators: Mapping[str, Any], reference: str | None) -> None:
     if not estimators:
         raise ValueError("estimators is empty. Pass a dict of classifiers by their names.")
     for estimator in estimators.values():
@@ -291,26 +281,6 @@ def _check_arguments(estimators: Mapping[str, Any], reference: str | None, dupli
         check_learns(estimator)
     if reference is not None and reference not in estimators:
         raise ValueError(f"reference is {reference!r}. Choose one of {list(estimators)}.")
-    if duplicates not in ("drop", "keep"):
-        raise ValueError(f"duplicates is {duplicates!r}. It must be 'drop' or 'keep'.")
-
-
-def _splitters(cv: Any, n_repeats: int | None, random_state: Any) -> list[Any]:
-    if isinstance(cv, Integral):
-        n_repeats = 3 if n_repeats is None else n_repeats
-        check_scalar(n_repeats, "n_repeats", Integral, min_val=1)
-        seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=n_repeats)
-        return [
-            DedupStratifiedKFold(int(cv), shuffle=True, random_state=seed)
-            for seed in seeds.tolist()
-        ]
-
-    if n_repeats is not None:
-        raise ValueError(
-            f"n_repeats is {n_repeats!r}, but cv is not a number of folds. Drop n_repeats, or pass "
-            "a number as cv."
-        )
-    return [check_cv(cv)]
 
 
 def _folds(
@@ -318,28 +288,25 @@ def _folds(
     labels: np.ndarray,
     labelled: np.ndarray,
     groups: Any,
-    splitters: list[Any],
-    duplicates: str,
+    cv: int,
+    n_repeats: int,
+    random_state: Any,
 ) -> pd.DataFrame:
-    """Return the place, the rows and the sizes of each fold, without rows that must not count."""
+    """Return the place, the rows and the sizes of each fold, each distinct text with one row."""
+    check_scalar(n_repeats, "n_repeats", Integral, min_val=1)
+    seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=n_repeats)
     codes, _ = first_seen(texts)
-    counts = np.zeros(len(texts), dtype=bool)
-    counts[labelled] = True
-    folds = []
-    for repeat, splitter in enumerate(splitters):
-        for fold, (train, test) in enumerate(splitter.split(texts, labels, groups)):
-            train, test = np.asarray(train), np.asarray(test)
-            train = train[counts[train] & ~np.isin(codes[train], codes[test])]
-            test = test[counts[test]]
-            if duplicates == "drop":
-                train, test = (
-                    rows[np.sort(np.unique(codes[rows], return_index=True)[1])]
-                    for rows in (train, test)
-                )
-            folds.append((repeat, fold, train, test, len(train), len(test)))
 
-    if len(folds) < 2:
-        raise ValueError("cv makes 1 fold. Make at least 2, to see how far they differ.")
+    def once(rows: np.ndarray) -> np.ndarray:
+        rows = rows[np.isin(rows, labelled)]
+        return rows[np.sort(np.unique(codes[rows], return_index=True)[1])]
+
+    folds = []
+    for repeat, seed in enumerate(seeds.tolist()):
+        splitter = DedupStratifiedKFold(cv, shuffle=True, random_state=seed)
+        for fold, sides in enumerate(splitter.split(texts, labels, groups)):
+            train, test = map(once, sides)
+            folds.append((repeat, fold, train, test, len(train), len(test)))
     return pd.DataFrame(folds, columns=["repeat", "fold", "train", "test", "n_train", "n_test"])
 
 

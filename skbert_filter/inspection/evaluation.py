@@ -13,11 +13,11 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import confusion_matrix
 from sklearn.utils import check_scalar
 
+from skbert_filter.duplicates.distinct import last_step
 from skbert_filter.duplicates.keys import text_keys
 from skbert_filter.duplicates.leakage import LeakageReport, leakage_report
 from skbert_filter.duplicates.training_rows import merge_repeats
 from skbert_filter.inspection.baselines import default_baselines
-from skbert_filter.inspection.refitting import last_step
 from skbert_filter.inspection.scores import SHORT_NAMES, Answers, Scores, score_answers
 from skbert_filter.inspection.significance import LEVEL, McNemarTest, mcnemar_test, p_text
 from skbert_filter.printing import aligned, counted, printable, shown_text

@@ -1,15 +1,9 @@
-"""What an estimator is made of: its last step, and whether it learns again from each fold."""
+"""Whether an estimator learns again from each fold."""
 
 from typing import Any
 
 from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
-
-
-def last_step(estimator: Any) -> Any:
-    """Return the last step of a pipeline, or any other estimator itself."""
-    return estimator[-1] if isinstance(estimator, Pipeline) else estimator
 
 
 def check_learns(estimator: Any) -> None:

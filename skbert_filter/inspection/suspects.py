@@ -208,26 +208,23 @@ def out_of_fold(
     if cv is None or isinstance(cv, Integral):
         cv = DedupStratifiedKFold(5 if cv is None else int(cv), key=key)
     row_splits = list(check_cv(cv).split(texts, row_labels, groups))
-    tested, splits = _splits_of_texts(row_splits, codes, counts.tied)
 
     first = first_rows(codes)
     proba = cross_val_predict(
         estimator,
-        [texts[row] for row in first[tested]],
-        labels[tested],
-        cv=splits,
+        [texts[row] for row in first],
+        labels,
+        cv=_splits_of_texts(row_splits, codes, counts.tied),
         n_jobs=n_jobs,
         method="predict_proba",
     )
 
-    sums = np.zeros((len(first), len(classes)))
-    np.add.at(sums, tested, proba)
     rows = np.bincount(codes)
     return OutOfFold(
         texts=[texts[row] for row in first],
         classes=classes,
         labels=labels,
-        pred_probs=sums / sums.sum(axis=1, keepdims=True),
+        pred_probs=proba,
         rows=rows,
         contradicting=rows - counts.agreeing.astype(np.intp),
         tied=counts.tied,
@@ -313,32 +310,25 @@ def apply_corrections(X: Any, y: Any, table: pd.DataFrame, *, key: Key = "exact"
 
 def _splits_of_texts(
     row_splits: list[tuple[np.ndarray, np.ndarray]], codes: np.ndarray, tied: np.ndarray
-) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]]]:
-    """Turn splits of rows into splits of distinct texts, of which none is on both sides.
-
-    Returns the text of each test, the folds' tests one after the other, and the splits as positions
-    in it: so several folds may test a text, where cross_val_predict wants each position tested
-    once.
-    """
-    tests = [np.unique(codes[test]) for _, test in row_splits]
-    tested = np.concatenate(tests)
-    position = np.full(len(tied), -1)
-    position[tested[::-1]] = np.arange(len(tested))[::-1]
-
-    if (position < 0).any():
-        row = int(np.flatnonzero(position[codes] < 0)[0])
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Turn splits of rows into splits of distinct texts, each tested with its first row."""
+    fold_of_row = np.full(len(codes), -1)
+    for number, (_, test) in reversed(list(enumerate(row_splits))):
+        fold_of_row[test] = number
+    fold = fold_of_row[first_rows(codes)]
+    if (fold < 0).any():
+        row = int(np.flatnonzero(fold[codes] < 0)[0])
         raise ValueError(
             f"No fold of cv tests row {row}, so that nothing is known of its label. Pass folds "
             "that test each row, such as DedupStratifiedKFold()."
         )
 
-    splits, start = [], 0
-    for (train, _), test in zip(row_splits, tests, strict=True):
-        trained = np.setdiff1d(codes[train], test)
-        trained = trained[~tied[trained]]
-        splits.append((position[trained], np.arange(start, start + len(test))))
-        start += len(test)
-    return tested, splits
+    splits = []
+    for number in np.unique(fold):
+        trained = np.unique(codes[row_splits[number][0]])
+        trained = trained[(fold[trained] != number) & ~tied[trained]]
+        splits.append((trained, np.flatnonzero(fold == number)))
+    return splits
 
 
 def _labels_by_name(classes: list[Any]) -> dict[Any, Any]:

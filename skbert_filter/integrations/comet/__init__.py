@@ -3,7 +3,7 @@
 Importing this module imports neither comet_ml nor Keras.
 """
 
-from skbert_filter.integrations.comet.connection import check_api_key, start
+from skbert_filter.integrations.comet.connection import start
 from skbert_filter.integrations.comet.registry import (
     load_model,
     log_model,
@@ -13,7 +13,6 @@ from skbert_filter.integrations.comet.registry import (
 from skbert_filter.integrations.comet.tracking import log_evaluation, log_fit
 
 __all__ = [
-    "check_api_key",
     "load_model",
     "log_evaluation",
     "log_fit",

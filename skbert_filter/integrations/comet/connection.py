@@ -50,22 +50,25 @@ def start(
         Whether to write an archive, which ``comet upload`` sends later. It needs no key, and looks
         nothing up in a network unless ``log_env_details=True``.
     env_file : str or path-like, default=None
-        As for :func:`check_api_key`.
+        A ``.env`` file, or the folder that holds it, such as a mounted drive; its settings take
+        precedence over those of the environment. None: the environment, then the ``.env`` of the
+        working directory or the nearest folder above it, then ``~/.comet.config``.
     **config : dict
         `name`, `tags`, `offline_directory` and other settings of `comet_ml.ExperimentConfig`.
-        Comet's own logging of parameters and metrics, which would add those of every baseline,
-        is off unless ``auto_param_logging=True`` and ``auto_metric_logging=True``.
+        Comet's own logging of parameters and metrics, which would add those of every baseline, is
+        off unless ``auto_param_logging=True`` and ``auto_metric_logging=True``.
 
     Returns
     -------
     experiment : comet_ml.CometExperiment
-        End it with ``experiment.end()``. Where Comet cannot be reached it is an offline one, with
-        a warning.
+        End it with ``experiment.end()``. Where Comet cannot be reached it is an offline one, with a
+        warning.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        As :func:`check_api_key`, unless `offline`.
+        If there is no such file or no key, what is there cannot be one, or a file of the working
+        directory names a server to which a key from elsewhere would be sent; unless `offline`.
     PermissionError
         If Comet refuses the key.
 
@@ -120,37 +123,7 @@ def start(
 def check_api_key(env_file: str | os.PathLike[str] | None = None) -> str:
     """Find Comet's API key and return where it is, without connecting and without showing it.
 
-    Parameters
-    ----------
-    env_file : str or path-like, default=None
-        A ``.env`` file, or the folder that holds it, such as a mounted drive; its settings
-        take precedence over those of the environment. None: the environment, then the ``.env`` of
-        the working directory or the nearest folder above it, then ``~/.comet.config``.
-
-    Returns
-    -------
-    where : str
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If there is no key, what is there cannot be one, or a file of the working directory
-        names a server to which a key from elsewhere would be sent.
-
-    Notes
-    -----
-    Settings of the file that begin with ``COMET_`` are put into the environment of this process.
-
-    Examples
-    --------
-    >>> from skbert_filter.integrations.comet import check_api_key
-    >>> check_api_key("/content/drive/MyDrive")
-    Traceback (most recent call last):
-        ...
-    FileNotFoundError: There is no .env file at /content/drive/MyDrive. Check the path; if it is
-    on a drive, mount the drive first.
+    The settings of the .env file that begin with ``COMET_`` are put into the environment.
     """
     path, settings = _read_env_file(env_file)
     if env_file is not None and _KEY not in settings:

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from skbert_filter.duplicates.distinct import last_step
 from skbert_filter.inspection.evaluation import Evaluation, evaluate
 from skbert_filter.integrations.comet.connection import logging_to
 
@@ -131,17 +131,14 @@ def log_evaluation(
 
 def _fitted_inside(estimator: Any) -> Any:
     """Return the estimator that learnt from the texts: the last one inside of meta-estimators."""
+    estimator = last_step(estimator)
     for attribute in ("best_estimator_", "estimator_"):
         if hasattr(estimator, attribute):
             return _fitted_inside(getattr(estimator, attribute))
-    if isinstance(estimator, Pipeline):
-        return _fitted_inside(estimator[-1])
 
     # DedupPredictor, and others, may wrap a frozen estimator without a fit of their own.
     inner = getattr(estimator, "estimator", None)
-    if isinstance(estimator, FrozenEstimator) or isinstance(inner, FrozenEstimator):
-        return _fitted_inside(inner)
-    return estimator
+    return _fitted_inside(inner) if isinstance(inner, FrozenEstimator) else estimator
 
 
 def _log_csv(experiment: Any, name: str, table: pd.DataFrame) -> None:
