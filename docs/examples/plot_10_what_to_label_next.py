@@ -13,7 +13,7 @@ from skbert_filter import dedup_train_test_split
 from skbert_filter.datasets import make_website_snippets
 from skbert_filter.inspection import next_to_label, tfidf_baseline
 
-X, y = make_website_snippets(4000, random_state=0)
+X, y = make_website_snippets(2500, random_state=0)
 pool, X_test, pool_labels, y_test = dedup_train_test_split(X, y, random_state=0)
 answer = dict(zip(pool, pool_labels, strict=True))
 
