@@ -196,6 +196,8 @@ def test_nothing_is_replaced_unless_it_may_be(bucket):
             filter_corpus(fitted(), source, destination)
     with pytest.raises(ValueError, match="filter_dataframe"):
         filter_corpus(fitted(), "memory://b/in", "memory://b/new", engine="dask")
+    with pytest.raises(ValueError, match="must be a file of this machine"):
+        filter_corpus(fitted(), "memory://b/in", "memory://b/new", store="memory://b/store.sqlite")
     assert contents(memory, "/b") == before
 
     memory.pipe("/b/out/other.csv", b"of somebody else")

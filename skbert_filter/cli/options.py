@@ -9,8 +9,8 @@ Nulls = Literal["error", "discard", "keep"]
 Key = Literal["exact", "whitespace", "casefold"]
 
 LABEL_FILES = (
-    "Labelled texts: .csv, .tsv, .jsonl (also with .gz or .zst), .parquet or .xlsx. Rows with a "
-    "blank label are dropped."
+    "Labelled texts: .csv, .tsv, .jsonl (also with .gz or .zst), .parquet or .xlsx, or the "
+    "URL of one. Rows with a blank label are dropped."
 )
 Labels = Annotated[Path, Argument(help=LABEL_FILES)]
 TEXTS = (

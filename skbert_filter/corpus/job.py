@@ -23,7 +23,7 @@ from skbert_filter.io.columns import check_column, check_text_column
 from skbert_filter.io.formats import LINES, Format, file_format, table_format
 from skbert_filter.io.lines import TEXT
 from skbert_filter.io.reading import TableReader
-from skbert_filter.io.remote import SUCCESS, RemotePath
+from skbert_filter.io.remote import SUCCESS, RemotePath, as_path
 from skbert_filter.io.writing import check_can_hold, check_new_file
 
 
@@ -146,6 +146,8 @@ def check_paths(
     }
 
     for what, path in others.items():
+        if what == "store" and path is not None and isinstance(as_path(path), RemotePath):
+            raise ValueError(f"The store {as_path(path)} must be a file of this machine. Name one.")
         if isinstance(path, str | Path):
             forbidden = outputs if what == "model" else {"source": source, **outputs}
             for name, other in forbidden.items():

@@ -99,8 +99,8 @@ def read_label_table(
     Parameters
     ----------
     *sources : str or Path
-        One file or several: ``.csv``, ``.tsv``, ``.jsonl`` (also with ``.gz`` or ``.zst``),
-        ``.parquet``, or, with the extra ``excel``, the first sheet of an ``.xlsx`` file.
+        One file or several, or their URLs: ``.csv``, ``.tsv``, ``.jsonl`` (also with ``.gz`` or
+        ``.zst``), ``.parquet``, or, with the extra ``excel``, the first sheet of an ``.xlsx`` file.
     text, label : str, default="text" and "label"
         The columns. Rows without a label are dropped.
     groups : str, default=None
