@@ -191,7 +191,7 @@ def _predictor(name: str, file: str, folder: str, teacher: str) -> Callable[[lis
     from skbert_filter.inspection import tfidf_baseline
 
     data = snippets(file) if name == "TF-IDF" else snippets(file, 500)
-    model = tfidf_baseline() if name == "TF-IDF" else RIVALS[name][1](Path(teacher), 0, data)
+    model = tfidf_baseline() if name == "TF-IDF" else RIVALS[name][1](Path(teacher), data)
     return model.fit(data.text, data.label).predict_proba
 
 
