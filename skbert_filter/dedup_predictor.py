@@ -430,8 +430,9 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
     def _compute_distinct(self, method: str, X: Any) -> Any:
         self._check_ready()
         self._validate_params()
-        with self._cache().open(self.store) as store:
-            return self._compute(method, X, self._cache(), store)
+        cache = self._cache()
+        with cache.open(self.store) as store:
+            return self._compute(method, X, cache, store)
 
     def _compute(self, method: str, X: Any, cache: Cache, store: Store | None) -> Any:
         function = getattr(self._wrapped, method)

@@ -117,7 +117,7 @@ def _features_of(texts: list[str]) -> np.ndarray:
 
 @cache
 def _character_kinds() -> np.ndarray:
-    """Return what each code point is; those beyond the end are as the last, which is no letter."""
+    """Return what each code point is; those beyond the end as the last, not a letter."""
     characters = list(map(chr, range(0x20000)))
     kinds = np.zeros(len(characters), dtype=np.uint8)
     kinds[[character.isupper() for character in characters]] = 1

@@ -61,9 +61,9 @@ def filter_corpus(
 
     Rows keep their order, and all columns their values and types; lines of text and of JSON
     are written byte for byte as they were. Each distinct text is computed once. Memory is bounded,
-    whatever the number of rows and of texts: some million texts are in it, and what is decided
-    about more is on disk meanwhile, in a temporary file of 60 bytes each (in the folder that the
-    environment variable ``SQLITE_TMPDIR`` names, or the system's).
+    whatever the number of rows and of texts: about a million texts are in it, and what is decided
+    about more is in a temporary file of 60 bytes each (in the folder that the environment variable
+    ``SQLITE_TMPDIR`` names, or the system's).
 
     Parameters
     ----------
@@ -298,19 +298,20 @@ def _check_documents(
     if drop_documents is None:
         if document is not None:
             raise ValueError(
-                "document is the column of the documents that drop_documents (--drop-documents) "
-                "drops. Pass that too, or omit document (--document)."
+                "document= (--document) needs drop_documents= (--drop-documents). Pass both, or "
+                "neither."
             )
         return
     check_scalar(drop_documents, "drop_documents", Real, min_val=0, max_val=1)
     if columns is not None:
         raise ValueError(
-            "columns are added to all rows, and drop_documents drops rows. Omit one of them."
+            "columns= (--columns) keeps all rows, and drop_documents= (--drop-documents) drops "
+            "some. Omit one of them."
         )
     if source == STANDARD:
         raise ValueError(
-            "Standard input can be read once only, and which documents to drop (drop_documents) is "
-            "known at its end. Write it to a file."
+            "Standard input can be read only once, and drop_documents= (--drop-documents) reads "
+            "twice. Write it to a file."
         )
     if document is None and not source.is_dir():
         raise ValueError(

@@ -83,8 +83,8 @@ class Comparison(Report):
         table : DataFrame
             One row for each classifier but the reference: "difference" (its mean score less that of
             the reference), "low" and "high" (the 95 % interval of that), "p_value"
-            (:func:`corrected_ttest`), "p_holm" (corrected for the number of rows by Holm's method)
-            and "verdict", by `p_holm`.
+            (Nadeau and Bengio's corrected t-test, 2003), "p_holm" (corrected for the number of
+            rows by Holm's method) and "verdict", by `p_holm`.
         """
         score = self.scores[0] if score is None else score
         if score not in self.scores:
