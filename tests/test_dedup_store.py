@@ -569,7 +569,7 @@ def test_a_file_that_is_no_store_is_refused(tmp_path, text_model):
     path = tmp_path / "labels.csv"
     path.write_text("text,label\n" * 100)
     model = DedupPredictor(FrozenEstimator(text_model), store=path)
-    with pytest.raises(ValueError, match=r"labels\.csv is damaged or not a store"):
+    with pytest.raises(ValueError, match=r"labels\.csv is damaged, or not a store"):
         model.predict(TRAIN)
 
 
