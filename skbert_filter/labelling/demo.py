@@ -82,7 +82,7 @@ def run_demo(
     Examples
     --------
     >>> import tempfile
-    >>> from skbert_filter.demo import run_demo
+    >>> from skbert_filter.labelling.demo import run_demo
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     summary = run_demo(folder, n_rows=1000, n_snippets=300)
     >>> summary.filtering.rows
