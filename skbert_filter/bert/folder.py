@@ -22,7 +22,7 @@ from skbert_filter.bert.architecture import Weights
 from skbert_filter.bert.pretrained import PretrainedEncoder
 from skbert_filter.bert.state import BertState
 from skbert_filter.bert.tokenizer import ignores_case, special_tokens
-from skbert_filter.io.atomic import check_can_create, written_aside
+from skbert_filter.io.atomic import atomic_write, check_can_create
 
 Kind = Literal["filter", "encoder"]
 Save = Callable[[Path], None]
@@ -102,7 +102,7 @@ def new_folder(folder: str | os.PathLike) -> Iterator[Path]:
         )
 
     target.parent.mkdir(parents=True, exist_ok=True)
-    with written_aside(target) as made:
+    with atomic_write(target) as made:
         made.mkdir()
         yield made
 
@@ -254,7 +254,7 @@ def save_over(save: Save, folder: Path, kind: Kind, *, overwrite: bool) -> None:
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with written_aside(folder, overwrite=overwrite) as made:
+        with atomic_write(folder, overwrite=overwrite) as made:
             save(made)
             # It may have been filled during the training.
             check_can_save(folder, kind, overwrite=overwrite)
