@@ -23,7 +23,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skbert_filter.bert.architecture import Weights
-from skbert_filter.bert.auto_settings import plan_of_pretrainer
+from skbert_filter.bert.auto_settings import pretraining_config
 from skbert_filter.bert.checkpoint import load_checkpoint
 from skbert_filter.bert.checkpointing import Snapshots
 from skbert_filter.bert.engine import check_not_forked, import_keras, versions
@@ -258,8 +258,8 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         drawn = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=2)
         seeds = dict(zip(("weights", "training"), drawn.tolist(), strict=True))
         parameters = self.get_params(deep=False)
-        plan = plan_of_pretrainer(parameters, n_texts=len(texts), seed=seeds["training"])
-        context = self._init_callback_context(max_subtasks=plan.epochs + (teacher is not None))
+        config = pretraining_config(parameters, n_texts=len(texts), seed=seeds["training"])
+        context = self._init_callback_context(max_subtasks=config.epochs + (teacher is not None))
         context.call_on_fit_task_begin(estimator=self, X=seen, y=y)
 
         rng = np.random.RandomState(seeds["weights"])
@@ -283,7 +283,7 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         snapshots = self._snapshots(hashes, seeds)
         if snapshots is not None:
             seeds = snapshots.seeds
-            plan = replace(plan, seed=seeds["training"])
+            config = replace(config, seed=seeds["training"])
 
         import_keras()
         from skbert_filter.bert.pretraining import pretrain
@@ -291,7 +291,7 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
 
         done = pretrain(
             task,
-            plan,
+            config,
             EpochTasks(
                 context,
                 lambda weights: {"encoder_": task.encoder(weights)},

@@ -347,7 +347,7 @@ class SmallBertTextFilter(
         if validation is None and holds_out:
             rows, validation = self._hold_out(rows, n_classes, seeds["split"], grouped)
 
-        plan = auto_settings.plan_of_filter(
+        config = auto_settings.training_config(
             parameters,
             n_texts=len(rows.texts),
             n_classes=n_classes,
@@ -356,7 +356,7 @@ class SmallBertTextFilter(
         )
 
         # The training.
-        context = self._init_callback_context(max_subtasks=plan.epochs)
+        context = self._init_callback_context(max_subtasks=config.epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         rng = np.random.RandomState(seeds["weights"])
         initial = initialize_filter(encoder, rows, parameters, rng)
@@ -371,7 +371,7 @@ class SmallBertTextFilter(
             X=X,
             y=y,
         )
-        fitted = fit_bert(initial, rows, validation, plan, tasks, keras_callbacks)
+        fitted = fit_bert(initial, rows, validation, config, tasks, keras_callbacks)
 
         self.classes_ = classes
         self.history_ = fitted.history

@@ -26,7 +26,7 @@ _PRETRAINING_RATE, _WIDTH_OF_THAT_RATE = 6e-3, 32
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingPlan:
+class TrainingConfig:
     """How to train; without ``patience`` the weights of the last epoch are kept."""
 
     epochs: int
@@ -35,15 +35,15 @@ class TrainingPlan:
     max_length: int
     seed: int
     verbose: int
-    longest: bool = True
+    pad_to_longest: bool = True
     patience: int | None = None
     gamma: float = 0.0
     label_smoothing: float = 0.0
 
 
-def plan_of_filter(
+def training_config(
     parameters: Mapping[str, Any], *, n_texts: int, n_classes: int, origin: Origin, seed: int
-) -> TrainingPlan:
+) -> TrainingConfig:
     """Return how a filter of some parameters is trained."""
     n_epochs = epochs(
         parameters["epochs"],
@@ -53,7 +53,7 @@ def plan_of_filter(
         origin=origin,
     )
 
-    return TrainingPlan(
+    return TrainingConfig(
         epochs=n_epochs,
         batch_size=parameters["batch_size"],
         learning_rate=learning_rate(
@@ -62,14 +62,14 @@ def plan_of_filter(
         max_length=parameters["max_length"],
         seed=seed,
         verbose=int(parameters["verbose"]),
-        longest=parameters["padding"] == "longest",
+        pad_to_longest=parameters["padding"] == "longest",
         patience=patience(n_epochs) if parameters["early_stopping"] else None,
         gamma=float(parameters["focal_gamma"]),
         label_smoothing=float(parameters["label_smoothing"]),
     )
 
 
-def plan_of_pretrainer(parameters: Mapping[str, Any], *, n_texts: int, seed: int) -> TrainingPlan:
+def pretraining_config(parameters: Mapping[str, Any], *, n_texts: int, seed: int) -> TrainingConfig:
     """Return how a pretrainer of some parameters is trained.
 
     "auto" is about 2,000 steps, in one pass to ten, at a peak rate of 6e-3, and of less in
@@ -82,7 +82,7 @@ def plan_of_pretrainer(parameters: Mapping[str, Any], *, n_texts: int, seed: int
     if rate == "auto":
         rate = _PRETRAINING_RATE * min(1.0, _WIDTH_OF_THAT_RATE / parameters["hidden_size"])
 
-    return TrainingPlan(
+    return TrainingConfig(
         epochs=int(n_epochs),
         batch_size=batch_size,
         learning_rate=float(rate),

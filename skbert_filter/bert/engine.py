@@ -105,7 +105,7 @@ def backend_name() -> str:
     return import_keras().backend.backend()
 
 
-def gpu_at_hand() -> bool:
+def gpu_is_available() -> bool:
     """Whether Keras's backend has a GPU; imports it only where the machine has one."""
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     if hidden or not any(Path("/dev").glob("nvidia[0-9]*")):

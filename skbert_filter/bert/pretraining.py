@@ -15,7 +15,7 @@ import numpy as np
 from keras import ops
 
 from skbert_filter.bert.architecture import Architecture, Weights
-from skbert_filter.bert.auto_settings import TrainingPlan
+from skbert_filter.bert.auto_settings import TrainingConfig
 from skbert_filter.bert.batching import keras_data, pad, training_batches
 from skbert_filter.bert.checkpointing import Snapshot, Snapshots
 from skbert_filter.bert.encoder import NEVER, BertEncoder, dense
@@ -144,14 +144,14 @@ class _EpochData:
     resumes after some steps sees what it would have seen.
     """
 
-    def __init__(self, task: PretrainingTask, plan: TrainingPlan, epoch: int, steps: range):
-        self.task, self.plan, self.epoch, self.steps = task, plan, epoch, steps
+    def __init__(self, task: PretrainingTask, config: TrainingConfig, epoch: int, steps: range):
+        self.task, self.config, self.epoch, self.steps = task, config, epoch, steps
 
     def __call__(self) -> Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
-        seeds = [self.plan.seed, self.epoch]
+        seeds = [self.config.seed, self.epoch]
         rng = np.random.RandomState(seeds)
         lengths = self.task.tokens.lengths
-        batches = training_batches(lengths, self.plan.batch_size, rng, equal_tokens=True)
+        batches = training_batches(lengths, self.config.batch_size, rng, equal_tokens=True)
         for step in self.steps:
             yield self._batch(batches[step], np.random.RandomState([*seeds, step]))
 
@@ -193,7 +193,7 @@ class _Watch(keras.callbacks.Callback):
 
     def __init__(
         self,
-        plan: TrainingPlan,
+        config: TrainingConfig,
         tasks: EpochTasks,
         n_steps: int,
         started: float,
@@ -203,7 +203,7 @@ class _Watch(keras.callbacks.Callback):
         super().__init__()
         self.history: dict[str, list[float]] = {}
         self.epoch, self.steps = 0, range(0)
-        self._plan, self._tasks = plan, tasks
+        self._config, self._tasks = config, tasks
         self._n_steps, self._max_seconds = n_steps, max_seconds
         self._snapshots, self._started = snapshots, started
         self._resumed = None if snapshots is None else snapshots.last
@@ -255,7 +255,7 @@ class _Watch(keras.callbacks.Callback):
         seconds_of_a_step = (now - self._timed_from) / self._n_timed
         done = int(self.model.optimizer.iterations)
         in_time = done + math.ceil(max(left, 0) / seconds_of_a_step)
-        self.model.schedule.set(self._plan, min(in_time, self._n_steps))
+        self.model.schedule.set(self._config, min(in_time, self._n_steps))
 
     def save(self, epoch: int, step: int) -> None:
         """Keep a snapshot, if there is a place for it."""
@@ -277,7 +277,7 @@ def _variables(model: BertForPretraining) -> dict[str, Any]:
 @computing()
 def pretrain(
     task: PretrainingTask,
-    plan: TrainingPlan,
+    config: TrainingConfig,
     tasks: EpochTasks,
     *,
     started: float,
@@ -289,11 +289,11 @@ def pretrain(
 
     It begins with the weights of the task, or resumes from the last snapshot.
     """
-    per_epoch = math.ceil(len(task.tokens) / plan.batch_size)
-    n_steps = min(plan.epochs * per_epoch, max_steps or sys.maxsize)
+    per_epoch = math.ceil(len(task.tokens) / config.batch_size)
+    n_steps = min(config.epochs * per_epoch, max_steps or sys.maxsize)
     n_epochs = math.ceil(n_steps / per_epoch)
-    model = _compiled(task, plan, n_steps)
-    watch = _Watch(plan, tasks, n_steps, started, max_seconds, snapshots)
+    model = _compiled(task, config, n_steps)
+    watch = _Watch(config, tasks, n_steps, started, max_seconds, snapshots)
     first_epoch, first_step = watch.restore(model)
 
     def trained() -> Weights:
@@ -305,12 +305,12 @@ def pretrain(
         first_step = 0
         tasks.begin(len(watch.steps))
         fitted = model.fit(
-            _EpochData(task, plan, epoch, watch.steps).for_keras(),
+            _EpochData(task, config, epoch, watch.steps).for_keras(),
             initial_epoch=epoch,
             epochs=epoch + 1,
             callbacks=[watch],
             # Keras would fail at its first line in a program without a console.
-            verbose=plan.verbose if sys.stdout else 0,
+            verbose=config.verbose if sys.stdout else 0,
             shuffle=False,  # the data shuffles itself
         )
 
@@ -325,12 +325,12 @@ def pretrain(
     return Pretraining(trained(), watch.history, int(model.optimizer.iterations), watch.seconds)
 
 
-def _compiled(task: PretrainingTask, plan: TrainingPlan, n_steps: int) -> BertForPretraining:
+def _compiled(task: PretrainingTask, config: TrainingConfig, n_steps: int) -> BertForPretraining:
     """Return a model that is ready for its first step."""
     model = BertForPretraining(task.architecture, task.targets.shape[1], task.shares.shape[1])
     model.load(task.weights)
     model.schedule = WarmUpAndDecay()
-    model.schedule.set(plan, n_steps)
+    model.schedule.set(config, n_steps)
     model.compile(
         optimizer=keras.optimizers.Adam(model.schedule),
         # On a CPU, XLA compiles each width of batch for seconds: more than it saves in a fit.
