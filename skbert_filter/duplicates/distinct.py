@@ -25,7 +25,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted
 from skbert_filter.duplicates.keys import bytes_of_rows, stable_hashes
 from skbert_filter.duplicates.results import has_outputs
 from skbert_filter.duplicates.stores import select_by_key
-from skbert_filter.io.atomic import NoRoomError
+from skbert_filter.io.atomic import DiskFullError
 from skbert_filter.validation import useful_label
 
 Nulls = Literal["error", "discard", "keep"]
@@ -206,7 +206,7 @@ def _disk_errors() -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        raise NoRoomError(
+        raise DiskFullError(
             errno.ENOSPC,
             "There are too many distinct texts for memory, and they cannot be kept on disk: "
             f"{error}. Set the environment variable SQLITE_TMPDIR to a folder with 60 bytes of "
