@@ -3,8 +3,8 @@
 Knows nothing of text models: it uses what it wraps through scikit-learn's interface alone.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from copy import deepcopy
 from datetime import timedelta
 from numbers import Integral
@@ -57,7 +57,7 @@ from skbert_filter.printing import DocLinkMixin
 
 
 def _of_distinct(name: str, result: str) -> Any:
-    """Return a method that calls that of the wrapped estimator on the distinct inputs."""
+    """Return a method that calls the estimator's method on the distinct inputs."""
 
     def method(self: "DedupPredictor", X: Any) -> Any:
         return self._compute_distinct(name, X)
@@ -295,7 +295,9 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         self._check_ready()
         if _routing_enabled():
             params = process_routing(self, "score", **params).estimator.score
-        if (score := _default_score(self._wrapped)) is not None:
+
+        score = getattr(type(last_step(self._wrapped)), "score", None)
+        if score in (ClassifierMixin.score, RegressorMixin.score):
             return score(self, X, y, **params)
         if self.key != "exact" and (factorized := factorize(X, self.key)) is not None:
             codes, distinct = factorized
@@ -457,8 +459,8 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
                 inputs = _with_texts(inputs, [distinct[i] for i in chunk])
             return function(inputs)
 
-        n_known = len(rows) - len(missing)
-        with _progress_bar(method, len(rows), n_known, self.verbose) as advance:
+        with _progress_bar(disable=not self.verbose) as bar:
+            task = bar.add_task(method, total=len(rows), completed=len(rows) - len(missing))
             for chunk, part in compute_missing(compute, missing, self.chunk_size, method):
                 if store is not None:
                     if self.fingerprint is None:
@@ -468,7 +470,7 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
                     store.put(space, layout, keys, values, items_limit=self.items_limit)
                 parts.append(part)
                 places.append(chunk)
-                advance(len(chunk))
+                bar.advance(task, len(chunk))
 
         cache.count(rows=len(codes), distinct=len(rows), computed=len(missing))
         return spread(parts, places, codes, X, method)
@@ -493,12 +495,6 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         return _get_output_config("transform", last_step(self._wrapped))["dense"]
 
 
-def _default_score(estimator: Any) -> Any:
-    """Return accuracy or R² if that is the score of the estimator, else None."""
-    score = getattr(type(last_step(estimator)), "score", None)
-    return score if score in (ClassifierMixin.score, RegressorMixin.score) else None
-
-
 def _recall(
     store: Store, space: str, ids: list[bytes]
 ) -> tuple[np.ndarray, list[Any], list[np.ndarray]]:
@@ -517,22 +513,14 @@ def _recall(
     return np.flatnonzero(missing), parts, places
 
 
-@contextmanager
-def _progress_bar(
-    method: str, total: int, known: int, verbose: int
-) -> Iterator[Callable[[int], None]]:
-    if not verbose:
-        yield lambda n_inputs: None
-        return
+def _progress_bar(*, disable: bool) -> Progress:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.completed:,.0f} of {task.total:,.0f} distinct inputs"),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(method, total=total, completed=known)
-        yield lambda n_inputs: bar.advance(task, n_inputs)
+    return Progress(*columns, console=Console(stderr=True), disable=disable)
 
 
 def _with_texts(rows: Any, texts: Sequence[Any]) -> Any:

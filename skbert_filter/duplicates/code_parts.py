@@ -5,8 +5,8 @@
    install) counts by its bytecode, its defaults and closure, and the globals that it uses.
 3. A class of the user counts by its attributes and bases, a module by its contents.
 
-Bytecode is there where source is not, and does not change with comments. Knows nothing of hashes or
-estimators.
+Unlike source code, bytecode is always there, and does not change with comments. Knows nothing of
+hashes or estimators.
 """
 
 import dis
@@ -99,9 +99,9 @@ def _function_parts(function: FunctionType) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=8192)
 def _used_by(code: CodeType) -> tuple[list[list[str]], list[tuple[str, tuple[str, ...], int]]]:
-    """Return the global names that code uses, and what it imports when it runs.
+    """Return the global names that code uses, with their attributes, and the imports in it.
 
-    For example ``["os", "path", "join"]``, and for ``from .a import b`` ``("a", ("b",), 1)``.
+    For example ``["os", "path", "join"]``, and ``("a", ("b",), 1)`` for ``from .a import b``.
     """
     names: list[list[str]] = []
     imports = []
@@ -127,7 +127,7 @@ def _used_by(code: CodeType) -> tuple[list[list[str]], list[tuple[str, tuple[str
 
 
 def _attribute(value: Any, names: list[str]) -> Any:
-    """Follow attributes through the user's modules: the rest of a module does not count."""
+    """Follow attributes through the user's modules, so that the rest of them does not count."""
     for name in names:
         if not isinstance(value, ModuleType) or library_name(value):
             break

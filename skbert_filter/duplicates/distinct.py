@@ -1,4 +1,4 @@
-"""The engine that computes each distinct input once, and turns a classifier into decisions.
+"""Computing each distinct input once, and deciding on texts with a classifier.
 
 `DedupPredictor`, corpus jobs and Dask workers all compute with `compute_missing`; they differ in
 where they keep the results. Knows nothing of files, or of where a classifier comes from.
@@ -9,7 +9,7 @@ import sqlite3
 import weakref
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain, count, repeat
+from itertools import chain, count
 from numbers import Real
 from threading import Lock
 from typing import Any, Literal, get_args
@@ -105,26 +105,23 @@ class TextMemory:
         with self._lock:
             if self._positions and len(self._positions) + len(texts) > _MOST_TEXTS:
                 self._move_to_disk()
-            # Another thread may start new ones; this call goes on with the ones it began with.
+            # Another thread may replace them; this call continues with these.
             positions, records = self._positions, self._records
 
         def remember(keys: list[str | bytes], new: np.ndarray) -> None:
             positions.update(zip(keys, count(len(positions))))
             records.extend(new.tobytes())
 
-        keys = [text if len(text) <= _LONGEST_KEY else stable_hashes([text])[0] for text in texts]
-        rows_of_keys = np.fromiter(map(positions.get, keys, repeat(-1)), np.intp, len(keys))
-        missing = np.flatnonzero(rows_of_keys < 0)
-        if self._disk is not None and len(missing):
-            with self._lock:
-                # Checked again under the lock: another thread may have read them by now.
-                remember(*_read_back(self._disk, [k for k in keys if k not in positions]))
-            missing = missing[[keys[i] not in positions for i in missing]]
-
         def compute(chunk: np.ndarray) -> np.ndarray:
             return self._decide([texts[i] for i in chunk])
 
+        keys = [text if len(text) <= _LONGEST_KEY else stable_hashes([text])[0] for text in texts]
+        if self._disk is not None:
+            with self._lock:
+                remember(*_read_back(self._disk, [key for key in keys if key not in positions]))
+
         n_done = 0
+        missing = np.array([i for i, key in enumerate(keys) if key not in positions], np.intp)
         for chunk, decisions in compute_missing(compute, missing, _CHUNK_TEXTS, "predict"):
             with self._lock:
                 is_new = np.array([keys[i] not in positions for i in chunk])
@@ -138,11 +135,11 @@ class TextMemory:
         if not n_done:
             advance(1.0)
 
-        new_here = np.flatnonzero(rows_of_keys < 0)
-        rows_of_keys[new_here] = [positions[keys[i]] for i in new_here]
+        places = np.fromiter(map(positions.__getitem__, keys), np.intp, len(keys))
         with self._lock:
-            np.frombuffer(records, RECORD)["rows"][rows_of_keys] += rows
-            return np.frombuffer(records, RECORD)[rows_of_keys]
+            # A bytearray cannot grow as long as an array of it is alive, so that none gets a name.
+            np.frombuffer(records, RECORD)["rows"][places] += rows
+            return np.frombuffer(records, RECORD)[places]
 
     def in_order(self) -> Iterator[bytes]:
         """Yield the `RECORD` of each distinct text as bytes, in first-seen order."""

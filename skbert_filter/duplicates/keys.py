@@ -5,7 +5,6 @@ Knows nothing of estimators or models.
 """
 
 import unicodedata
-from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from hashlib import blake2b
@@ -25,7 +24,7 @@ _H = TypeVar("_H", bound=Hashable)
 
 # Without long double and object, whose bytes contain padding and addresses.
 _NUMERIC_TYPES = "?bhilqBHILQefdFD"
-# Types whose equal values no estimator can tell apart.
+# Types whose values are interchangeable if they are equal.
 _PLAIN_CELLS = {str, bytes, int, float, bool, type(None)}
 
 
@@ -75,8 +74,7 @@ def first_seen(values: Sequence[_H]) -> tuple[np.ndarray, list[_H]]:
             return _encode(pa.array(values, arrow_type))
 
     # Everything else, and texts with lone surrogates.
-    code_of: defaultdict[_H, int] = defaultdict()
-    code_of.default_factory = code_of.__len__
+    code_of = {value: code for code, value in enumerate(dict.fromkeys(values))}
     codes = np.fromiter(map(code_of.__getitem__, values), np.intp, len(values))
     return codes, list(code_of)
 

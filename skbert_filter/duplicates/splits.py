@@ -65,7 +65,7 @@ class _DedupSplitter:
         splits = list(self._draw(pairs))
         if groups is not None:
             # All splits before the first is used: a later error would waste the fits before it.
-            splits = pairs.settle(splits, ("test", "training"))
+            splits = pairs.remove_overlap(splits, ("test", "training"))
         for sides in splits:
             yield pairs.rows_of(sides, 1), pairs.rows_of(sides, 0)
 
@@ -270,7 +270,7 @@ def dedup_train_test_split(
     sizes = _sizes(requested | {"train_size": train_size}, 0.25, len(pairs.labels))
     sides = pairs.draw(sizes, check_random_state(random_state))
     if groups is not None:
-        [sides] = pairs.settle([sides], names)
+        [sides] = pairs.remove_overlap([sides], names)
 
     rows = [pairs.rows_of(sides, side) for side in reversed(range(len(names)))]
     return [take_rows(array, part) for array in (X, y, *arrays) for part in rows]
@@ -378,9 +378,9 @@ class _Pairs:
             ends = np.arange(start + 1, n_groups - later_sides + 1)
             best = (np.inf, np.inf)
             for _ in range(_ORDERS):
-                tried = np.concatenate([order[:start], random.permutation(order[start:])])
+                candidate = np.concatenate([order[:start], random.permutation(order[start:])])
                 # A text belongs to the first group that has it.
-                ranks = np.minimum.reduceat(np.argsort(tried)[self.groups], first_pairs)
+                ranks = np.minimum.reduceat(np.argsort(candidate)[self.groups], first_pairs)
                 cells = (ranks + 1) * n_classes + self.labels
                 counts = np.bincount(cells, minlength=(n_groups + 1) * n_classes)
                 shares = counts.reshape(n_groups + 1, n_classes).cumsum(axis=0) / totals
@@ -390,23 +390,24 @@ class _Pairs:
                 nearest = len(ends) - 1 - errors[::-1].argmin()
                 end = ends[nearest]
                 absent = (shares[end] == shares[start]) | ((shares[end] == 1) & (later_sides > 0))
-                if (absent.sum(), errors[nearest]) < best:
-                    best = (absent.sum(), errors[nearest])
-                    cut, kept = end, tried
+                score = (absent.sum(), errors[nearest])
+                if score < best:
+                    best, best_order, cut = score, candidate, end
                 if best <= (0, _TOLERANCE):
                     break
+
             cuts.append(cut)
-            order = kept
+            order = best_order
         sides = np.searchsorted(cuts[1:], np.argsort(order), side="right")
         return sides[self.groups].astype(np.int8)
 
-    def settle(self, splits: list[np.ndarray], names: Sequence[str]) -> list[np.ndarray]:
+    def remove_overlap(self, splits: list[np.ndarray], names: Sequence[str]) -> list[np.ndarray]:
         """Keep each text on the first side that has it, and log what the other sides lose."""
         first_pairs, n_rows = first_rows(self.texts), np.bincount(self.rows)
-        settled, losses = [], []
+        result, losses = [], []
         for number, sides in enumerate(splits):
             is_first = sides == np.minimum.reduceat(sides, first_pairs)[self.texts]
-            settled.append(np.where(is_first, sides, len(names)))
+            result.append(np.where(is_first, sides, len(names)))
 
             for side, name in enumerate(names):
                 on_side = sides == side
@@ -419,13 +420,13 @@ class _Pairs:
                         f"{len(np.unique(self.texts[on_side])):,} distinct texts)"
                     )
 
-        if not np.array_equal(settled, splits):
+        if not np.array_equal(result, splits):
             _LOGGER.warning(
                 "%s drops rows to keep each text on one side: %s.",
                 self.splitter,
                 "; ".join(losses),
             )
-        return settled
+        return result
 
     def _check_side(self, on_side: np.ndarray, side: str) -> None:
         labels = self.labels[self.texts]

@@ -11,7 +11,7 @@ import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import repeat
 from os import PathLike
@@ -20,10 +20,8 @@ from threading import Lock, RLock
 from typing import Any, NamedTuple
 from zlib import crc32
 
-import pandas as pd
-
 from skbert_filter.io.atomic import DiskFullError
-from skbert_filter.printing import counted
+from skbert_filter.printing import Report, counted
 
 # "skbf", in the field of the file's header that SQLite reserves for the application.
 _APPLICATION_ID = 0x736B6266
@@ -47,7 +45,7 @@ _CLOSING_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
-class CacheInfo:
+class CacheInfo(Report):
     """What `DedupPredictor.cache_info` returns. The first three are counts since `fit`.
 
     Attributes
@@ -77,10 +75,6 @@ class CacheInfo:
             f"computed; {self.distinct:,} were distinct.\n"
             f"{counted(self.stored, 'result')} in the store, {self.bytes / 1e6:,.1f} MB."
         )
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return the counts as a table of one row."""
-        return pd.DataFrame([asdict(self)])
 
 
 class StoreSize(NamedTuple):
