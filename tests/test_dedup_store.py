@@ -645,6 +645,7 @@ def test_cache_info_counts_rows(store, log):
     assert info.bytes > 0
     assert str(info).startswith("3 of 7 rows (42.9%) were computed; 4 were distinct.\n3 results")
     assert info.to_frame().loc[0, "misses"] == 3
+    assert str(info) in info._repr_html_()
     model.cache_clear()
     info = model.cache_info()
     assert (info.hits, info.misses, info.distinct, info.stored) == (0, 0, 0, 0)

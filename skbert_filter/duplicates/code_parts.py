@@ -173,7 +173,10 @@ def library_name(value: Any, name: str | None = None) -> str | None:
 
 
 def _library_version(module: str) -> str | None:
-    """Return the version of the library that has the module, None if the module is the user's."""
+    """Return the version of the library that a module belongs to, None if it is the user's.
+
+    Libraries are this package, what is in site-packages, and Python's own modules.
+    """
     top = module.partition(".")[0]
     if top == _OWN_PACKAGE:
         return sys.modules[top].__version__

@@ -242,11 +242,8 @@ class _Hasher:
         if any(isinstance(argument, io.IOBase) for argument in arguments):
             # A Keras model is pickled as a file that contains the time.
             self._reject(value)
-        parts = [
-            *(function, arguments, setter),
-            None if items is None else list(items),
-            None if pairs is None else dict(pairs),
-        ]
+        # Items of a list and pairs of a dict are iterators, or None.
+        parts = (function, arguments, setter, items and list(items), pairs and dict(pairs))
         digests = list(map(self.digest, parts))
 
         state = _without_counts(value, state)
