@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from IPython.core.formatters import DisplayFormatter
 
 from skbert_filter import SmallBertTextFilter
 from skbert_filter.datasets import make_website_snippets
@@ -78,7 +79,9 @@ def test_the_filter_is_scored_beside_the_baselines_on_distinct_texts(trained):
     ]
     assert (table["n_distinct"] == summary.n_test).all()
     assert f"held out:\n{summary.evaluation.score_lines()}" in str(summary)
-    assert str(summary) in html.unescape(summary._repr_html_())
+    shown, _ = DisplayFormatter().format(summary)
+    assert str(summary) in html.unescape(shown["text/html"])
+    assert str(summary) == shown["text/plain"]
 
 
 def test_the_summary_says_whether_the_filter_beats_the_baselines(trained):
