@@ -248,7 +248,7 @@ def test_a_delimiter_is_taken_where_none_can_be_found(tmp_path, monkeypatch):
     assert pd.read_csv("c.csv", sep="~")["label"].tolist() == KEEP
     assert correct_labels("a.csv", "suspects.csv", "c.tsv", **named) == 0
     assert pd.read_csv("c.tsv", sep="\t")["label"].tolist() == KEEP
-    with pytest.raises(ValueError, match="delimiter='~~' cannot stand between values"):
+    with pytest.raises(ValueError, match="delimiter='~~' cannot separate values"):
         report_duplicates("a.csv", delimiter="~~")
 
 

@@ -29,10 +29,9 @@ def atomic_write(target: str | os.PathLike[str], *, overwrite: bool = False) -> 
     """
     target = as_path(target)
     if isinstance(target, RemotePath):
-        with TemporaryDirectory(prefix="skbert_filter-") as folder:
+        with TemporaryDirectory(prefix="skbert_filter-") as folder, explain_full_disk(folder):
             temporary = Path(folder, target.name)
-            with explain_full_disk(temporary):
-                yield temporary
+            yield temporary
             publish(temporary, target, overwrite=overwrite)
         return
 

@@ -26,7 +26,7 @@ def check_column(schema: pa.Schema, column: str, path: Path) -> None:
     if likely:
         hint = f"Did you mean {by_lower[likely[0]]!r}?"
     elif column in _SYNONYMS:
-        hint = "Name it; its first line must hold the names of the columns."
+        hint = "Name the column; the first line of the file must hold the column names."
     else:
         hint = "Check the name."
     raise ValueError(
@@ -68,7 +68,7 @@ def valid_texts(values: pa.Array, column: str, path: Path, *, first_row: int) ->
             except UnicodeDecodeError as decode_error:
                 raise ValueError(
                     f"Row {row} of {path} (the first is 1) is not UTF-8 in column {column!r}: "
-                    f"{decode_error}. Correct what wrote the file."
+                    f"{decode_error}. Write the file again, with text in UTF-8."
                 ) from error
         raise
     return texts

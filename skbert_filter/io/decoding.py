@@ -113,7 +113,7 @@ def _check_is_text(block: bytes, path: Path | str) -> None:
     if block.startswith(_UTF16):
         raise ValueError(
             f'{path} is not UTF-8 but seems to be UTF-16. Pass encoding="utf-16" (--encoding '
-            "utf-16), which reads the files that are not UTF-8 with it."
+            "utf-16), which is used for files that are not UTF-8."
         )
     if (place := block[:_HEAD_BYTES].find(b"\0")) >= 0:
         line = block.count(b"\n", 0, place) + 1

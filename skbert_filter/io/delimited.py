@@ -23,25 +23,25 @@ _LONGEST_ROW = 1 << 26
 
 @dataclass(frozen=True)
 class Layout:
-    """How to read a file."""
+    """How a file is divided into rows and values."""
 
     header: bytes
     names: list[str]
-    # The lengths of parts that end with a row. None: each line is a row, and quotation marks are
-    # ordinary characters.
+    # The lengths of parts of the file, each of which ends with a row. If it is None, each line is a
+    # row, and quotation marks are ordinary characters.
     parts: list[int] | None
-    # A single column, whose texts span lines that could also be rows of their own.
+    # Whether quoted texts of a single column span lines that could also be rows of their own.
     is_doubtful: bool = False
 
 
 def find_delimiter(start: bytes, usual: str) -> str:
-    """Return the delimiter of the column names; one other than usual only if that is missing."""
+    """Return the delimiter of the column names: the usual one, unless it does not occur."""
     first_line = next(iter(start.lstrip(b"\r\n").splitlines()), b"")
     header = re.sub(rb'"[^"]*"', b"", first_line).decode(errors="replace")
     if usual in header:
         return usual
-    most = max(_OTHER_DELIMITERS, key=header.count)
-    return most if most in header else usual
+    most_frequent = max(_OTHER_DELIMITERS, key=header.count)
+    return most_frequent if most_frequent in header else usual
 
 
 def check_delimiter(delimiter: str | None) -> str | None:
@@ -50,8 +50,8 @@ def check_delimiter(delimiter: str | None) -> str | None:
         return "\t"
     if delimiter is not None and not (re.fullmatch(r"[\t -~]", delimiter) and delimiter != '"'):
         raise ValueError(
-            f"delimiter={delimiter!r} cannot stand between values. Name one character, such as "
-            "';', or tab."
+            f"delimiter={delimiter!r} cannot separate values. Name one character, such as ';', or "
+            "'tab'."
         )
     return delimiter
 

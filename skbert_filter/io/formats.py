@@ -49,9 +49,9 @@ def file_format(path: Path) -> Format:
     """Return the format of a file by its name, and reject an unknown extension."""
     if (format_ := find_format(path)) is None:
         raise ValueError(
-            f"{path} has an unknown extension. Supported are .csv, .tsv, .jsonl and .txt, each "
-            "also with .gz or .zst, and .parquet: convert or rename the file "
-            '(docs: files, "What is read and written").'
+            f"{path} has an unknown extension. Convert or rename the file to .csv, .tsv, .jsonl or "
+            '.txt, each also with .gz or .zst, or to .parquet (docs: files, "What is read and '
+            'written").'
         )
     return format_
 
@@ -61,7 +61,7 @@ def table_format(path: Path) -> Format:
     format_ = file_format(path)
     if not format_.is_table:
         raise ValueError(
-            f"{path} holds {format_.name}, not a table. Give a .csv, .tsv (also with .gz or .zst) "
+            f"{path} holds {format_.name}, not a table. Name a .csv, .tsv (also with .gz or .zst) "
             "or .parquet file."
         )
     return format_

@@ -113,7 +113,7 @@ def with_members(lines: pa.Array, members: dict[str, Sequence[Any]]) -> pa.Array
                 ) from error
             if taken := members.keys() & names:
                 raise ValueError(
-                    f"An object has a member {taken.pop()!r} already: {content[:80]}. Name other "
+                    f"An object already has a member {taken.pop()!r}: {content[:80]}. Name other "
                     "columns to add."
                 )
 

@@ -86,12 +86,10 @@ class RemotePath:
 
     @property
     def name(self) -> str:
-        """The last part of the URL."""
         return str(self).rpartition("/")[2]
 
     @property
     def suffix(self) -> str:
-        """The extension."""
         return PurePath(self.name).suffix
 
     @property
@@ -107,7 +105,6 @@ class RemotePath:
     absolute = expanduser = resolve
 
     def samefile(self, other: object) -> bool:
-        """Whether both paths are equal."""
         return self == other
 
     def exists(self) -> bool:
@@ -116,7 +113,6 @@ class RemotePath:
         return self._info() is not None
 
     def is_file(self) -> bool:
-        """Whether this is a file."""
         info = self._info()
         return info is not None and info["type"] == "file"
 
@@ -173,6 +169,7 @@ class RemotePath:
         Uploads are recorded in the folder `records`, so that an interrupted job can resume.
         """
         local, part, record = folder / name, self / name, records / name
+        # The first upload replaces part of a complete folder, if there is one.
         if not records.exists() and (self / SUCCESS).exists():
             with self._explained("replaced"):
                 self._fs.rm_file((self / SUCCESS)._key)
