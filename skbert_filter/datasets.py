@@ -104,7 +104,7 @@ def _uniform(rng: RandomState) -> Iterator[float]:
 
 
 def _repeat(n_rows: int, rng: RandomState) -> tuple[np.ndarray, np.ndarray]:
-    """Return a number for the invented text of each row, and how often each number occurs."""
+    """Return the code of an invented text for each row, and the count of each code."""
     row = np.arange(n_rows)
     is_new = rng.random_sample(n_rows) < (1 + row / _NOVELTY) ** -0.5
 
@@ -114,8 +114,8 @@ def _repeat(n_rows: int, rng: RandomState) -> tuple[np.ndarray, np.ndarray]:
     while not np.array_equal(source, source[source]):
         source = source[source]
 
-    _, number, count = np.unique(source, return_inverse=True, return_counts=True)
-    return number, count
+    _, codes, counts = np.unique(source, return_inverse=True, return_counts=True)
+    return codes, counts
 
 
 def _draw(
@@ -123,29 +123,29 @@ def _draw(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return distinct texts, their labels, and the index of the text in each row."""
     popularity = 1 / (np.arange(len(_BOILERPLATE)) + 8)
-    fixed = rng.choice(
+    boilerplate = rng.choice(
         len(_BOILERPLATE), rng.binomial(n_rows, _BOILERPLATE_ROWS), p=popularity / popularity.sum()
     )
 
-    number, count = _repeat(n_rows - len(fixed), rng)
-    n_distinct = len(count) + len(np.unique(fixed))
-    writer = _Writer(rng, min(1.0, ambiguous * n_distinct / max(1, len(count))))
-    written = [writer.write() for _ in count]
+    codes, counts = _repeat(n_rows - len(boilerplate), rng)
+    n_distinct = len(counts) + len(np.unique(boilerplate))
+    writer = _Writer(rng, min(1.0, ambiguous * n_distinct / max(1, len(counts))))
+    written = [writer.write() for _ in counts]
 
-    # Sites mostly repeat short texts.
+    # Sites mostly repeat short texts, so these get the codes with the highest counts.
     length = np.array([len(text) for text, _ in written])
-    place = np.empty(len(count), dtype=np.intp)
-    place[np.argsort(-count, kind="stable")] = np.argsort(
-        length * rng.random_sample(len(count)), kind="stable"
+    place = np.empty(len(counts), dtype=np.intp)
+    place[np.argsort(-counts, kind="stable")] = np.argsort(
+        length * rng.random_sample(len(counts)), kind="stable"
     )
 
     label_of = dict.fromkeys(_BOILERPLATE, 0)
     for text, label in written:
         label_of.setdefault(text, label)
 
-    code_of = {text: code for code, text in enumerate(label_of)}
-    invented = np.array([code_of[text] for text, _ in written], dtype=np.intp)
-    rows = np.concatenate([fixed, invented[place[number]]])
+    index_of = {text: index for index, text in enumerate(label_of)}
+    invented = np.array([index_of[text] for text, _ in written], dtype=np.intp)
+    rows = np.concatenate([boilerplate, invented[place[codes]]])
     texts, labels = np.array(list(label_of), dtype=object), np.array(list(label_of.values()))
     return texts, labels, rng.permutation(rows)
 

@@ -26,7 +26,7 @@ _GROUP_ROWS = 1 << 18
 _GROUP_BYTES = 1 << 26
 
 _BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
-# What spreadsheets evaluate in a CSV file, even in quotes; except numbers, which are harmless.
+# Spreadsheets evaluate such values, even if quoted. Those that are plain numbers are harmless.
 _FORMULA = r"^([=+\-@\t\r\n＝＋－＠])"
 _NUMBER = r"^[+\-]?[0-9][0-9.,]*([eE][+\-]?[0-9]+)?$"
 
