@@ -50,8 +50,8 @@ def file_format(path: Path) -> Format:
     if (format_ := find_format(path)) is None:
         raise ValueError(
             f"{path} has an unknown extension. Convert or rename the file to .csv, .tsv, .jsonl or "
-            '.txt, each also with .gz or .zst, or to .parquet (docs: files, "What is read and '
-            'written").'
+            ".txt, each also with .gz or .zst, or to .parquet "
+            '(docs: files, "What is read and written").'
         )
     return format_
 
