@@ -83,7 +83,7 @@ def values_of_member(lines: pa.Array, member: str) -> pa.Array:
     """Return the values of a member of JSON objects as text; null where it is missing."""
     values = _parse_texts(lines, member)
     if values is None:
-        parsed = [_parse_object(line, "A line").get(member) for line in lines.to_pylist()]
+        parsed = [_parse_member(line, member, "A line") for line in lines.to_pylist()]
         values = pa.array([v if isinstance(v, str | None) else json.dumps(v) for v in parsed])
     return values
 
@@ -149,14 +149,18 @@ def _parse_texts(lines: pa.Array, member: str) -> pa.Array | None:
     return table.column(member).combine_chunks().cast(pa.large_string())
 
 
-def _parse_text(line: str, member: str, where: str) -> str | None:
+def _parse_member(line: str, member: str, where: str) -> Any:
     try:
-        value = _parse_object(line, where).get(member)
+        return _parse_object(line, where).get(member)
     except RecursionError as error:
         # Arrow parses deeper nesting than Python, but takes a hundred times as long line by line.
         if (texts := _parse_texts(pa.array([line], pa.large_string()), member)) is None:
             raise ValueError(f"{where} is nested too deeply. Remove it.") from error
         return texts[0].as_py()
+
+
+def _parse_text(line: str, member: str, where: str) -> str | None:
+    value = _parse_member(line, member, where)
     if value is None:
         return None
     if not isinstance(value, str):
