@@ -73,9 +73,9 @@ def utf8_blocks(
             # Some encodings can represent a lone surrogate, which UTF-8 cannot.
             decoded = block if encoding is None else text.encode()
         except UnicodeDecodeError as error:
-            # The object starts with what the decoder held back from the block before.
-            before = error.object[: error.start]
+            # The object starts with what the decoder held back from the previous block.
             place = n_bytes + len(block) - len(error.object) + error.start
+            before = block[: max(place - n_bytes, 0)]
             column = place - line_start + 1
             if b"\n" in before:
                 line += before.count(b"\n")
