@@ -39,7 +39,7 @@ _SLOTS: dict[str, list[str]] = {
 
 _AMBIGUOUS = 0.06
 _BOILERPLATE_ROWS = 0.2
-# The larger, the later repeats prevail.
+# The larger it is, the later repeats become common.
 _NOVELTY = 3000
 _CONFLICTS = 0.003
 _MOJIBAKE = 0.05

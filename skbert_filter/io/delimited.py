@@ -72,7 +72,7 @@ def find_layout(read: Callable[[], Iterable[bytes]], delimiter: str, path: Path)
     if not (spans_at or fault_at):
         return Layout(header, names, parts)
 
-    # In a well-formed file of several columns, a comma before a space may belong to a text.
+    # In a well-formed file of several columns, a comma followed by a space may be part of a text.
     prose_comma = b"" if fault_at or len(names) == 1 else b", "
     lines = (line for block in whole_lines(read()) for line in block.splitlines() if line)
     is_line_a_row = b'"' not in header and all(

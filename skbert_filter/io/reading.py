@@ -22,13 +22,13 @@ from skbert_filter.io.remote import RemotePath
 # Rows, and the fraction of the file read so far: NaN if unknown.
 Batches: TypeAlias = Iterator[tuple[pa.RecordBatch, float]]
 
-# Limits of a Parquet batch. It is large because Arrow finds repeats within a batch, several times
+# Limits of a Parquet batch. Batches are large because Arrow finds repeats within one several times
 # faster than repeats of earlier batches are found.
 _BATCH_ROWS = 1 << 18
 _BATCH_BYTES = 1 << 26
 _PARQUET_BUFFER_BYTES = 1 << 18
 
-# Means standard input or output.
+# Stands for standard input or output.
 STANDARD = Path("-")
 
 
@@ -194,7 +194,7 @@ def _int96_unit(raw: pa.OSFile) -> str:
         for unit in ("ns", "us")
     )
     for fine, coarse in zip(nanoseconds, microseconds, strict=True):
-        # Out-of-range nanoseconds overflow in Arrow's reader, and alike in this cast.
+        # Out-of-range nanoseconds overflow in Arrow's reader, and in the same way in this cast.
         is_coarse &= coarse.cast(fine.schema, safe=False).equals(fine)
         try:
             coarse.cast(fine.schema)

@@ -1,4 +1,4 @@
-"""Files and folders in buckets: the part of `pathlib.Path` that this package uses, by fsspec.
+"""Files and folders in buckets: the part of `pathlib.Path` that is needed here, through fsspec.
 
 Credentials are handled by fsspec, and appear in no message. Nothing here depends on tables or jobs.
 """
