@@ -16,8 +16,8 @@ from skbert_filter.duplicates.keys import first_seen
 from skbert_filter.duplicates.splits import DedupStratifiedKFold
 from skbert_filter.duplicates.training_rows import resolve_conflicts
 from skbert_filter.inspection.baselines import default_baselines
-from skbert_filter.inspection.refitting import check_learns
-from skbert_filter.inspection.scores import SHORT_NAMES, Answers, score_answers
+from skbert_filter.inspection.refitting import check_not_frozen
+from skbert_filter.inspection.scores import SHORT_NAMES, Predictions, score_predictions
 from skbert_filter.inspection.significance import (
     CorrectedTTest,
     corrected_ttest,
@@ -278,7 +278,7 @@ def _check_arguments(estimators: Mapping[str, Any], reference: str | None) -> No
                 f"estimators holds {short_repr(estimator)}, which is not a classifier. Pass one, "
                 "or a dict of classifiers by their names."
             )
-        check_learns(estimator)
+        check_not_frozen(estimator)
     if reference is not None and reference not in estimators:
         raise ValueError(f"reference is {reference!r}. Choose one of {list(estimators)}.")
 
@@ -311,5 +311,5 @@ def _folds(
 
 
 def _default_scores(estimator: Any, X: list[str], y: np.ndarray) -> dict[str, float]:
-    scores = score_answers(Answers.of(estimator, X, y, "the classifier"), y)
+    scores = score_predictions(Predictions.from_estimator(estimator, X, y, "the classifier"), y)
     return {name: scores[name] for name in SHORT_NAMES}

@@ -18,7 +18,7 @@ from skbert_filter.duplicates.keys import text_keys
 from skbert_filter.duplicates.leakage import LeakageReport, leakage_report
 from skbert_filter.duplicates.training_rows import merge_repeats
 from skbert_filter.inspection.baselines import default_baselines
-from skbert_filter.inspection.scores import SHORT_NAMES, Answers, Scores, score_answers
+from skbert_filter.inspection.scores import SHORT_NAMES, Predictions, Scores, score_predictions
 from skbert_filter.inspection.significance import LEVEL, McNemarTest, mcnemar_test, p_text
 from skbert_filter.printing import aligned, counted, printable, shown_text
 from skbert_filter.validation import check_labels, check_texts
@@ -318,14 +318,14 @@ def evaluate(
         )
 
     name = type(last_step(estimator)).__name__ if name is None else name
-    answers = Answers.of(estimator, test.texts, y, name)
+    answers = Predictions.from_estimator(estimator, test.texts, y, name)
     others = {
-        other: Answers.of(model, test.texts, y, other)
+        other: Predictions.from_estimator(model, test.texts, y, other)
         for other, model in _fitted_baselines(baselines, train, y_train, name).items()
     }
 
-    def scores(name: str, answers: Answers, rows: Any = slice(None)) -> dict[str, Any]:
-        figures = score_answers(answers.take(rows), y[rows])
+    def scores(name: str, answers: Predictions, rows: Any = slice(None)) -> dict[str, Any]:
+        figures = score_predictions(answers.take(rows), y[rows])
         n_rows = round(test.weights[rows].sum())
         return {"name": name, "n_rows": n_rows, "n_distinct": len(y[rows]), **figures}
 

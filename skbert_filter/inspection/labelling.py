@@ -131,12 +131,12 @@ def most_informative(
     score = (1 - (ranked[:, -1] - ranked[:, -2])) * np.log2(1 + counts)
 
     candidates = np.argsort(-score, kind="stable")[: _CANDIDATES * n]
-    places = spread_out([texts[i] for i in candidates], score[candidates], n, random_state)
+    places = diverse_sample([texts[i] for i in candidates], score[candidates], n, random_state)
     chosen = candidates[np.sort(places)]
     return chosen, score[chosen]
 
 
-def spread_out(texts: list[str], weights: np.ndarray, n: int, random_state: Any) -> np.ndarray:
+def diverse_sample(texts: list[str], weights: np.ndarray, n: int, random_state: Any) -> np.ndarray:
     """Return the places of `n` texts that differ from each other, likelier those of weight."""
     everything = np.arange(len(texts))
     if n >= len(texts):

@@ -6,7 +6,7 @@ from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
 
 
-def check_learns(estimator: Any) -> None:
+def check_not_frozen(estimator: Any) -> None:
     """Refuse an estimator that is or holds a frozen classifier: its scores are not honest."""
     # A frozen vectorizer is not a classifier, and may stay: it knows texts and no labels.
     for part in (estimator, *estimator.get_params(deep=True).values()):

@@ -15,7 +15,7 @@ from sklearn.model_selection import check_cv, cross_val_predict
 from skbert_filter.duplicates.keys import Key, first_rows, first_seen, text_keys
 from skbert_filter.duplicates.label_counts import count_labels
 from skbert_filter.duplicates.splits import DedupStratifiedKFold
-from skbert_filter.inspection.refitting import check_learns
+from skbert_filter.inspection.refitting import check_not_frozen
 from skbert_filter.printing import Report, counted
 from skbert_filter.validation import check_labels, check_texts
 
@@ -194,7 +194,7 @@ def out_of_fold(
             f"{type(estimator).__name__} has no predict_proba, and labels are compared with "
             "probabilities. Pass CalibratedClassifierCV(estimator, cv=DedupStratifiedKFold())."
         )
-    check_learns(estimator)
+    check_not_frozen(estimator)
 
     texts = check_texts(X)
     row_labels, classes = pd.factorize(check_labels(y, len(texts)), sort=True)
