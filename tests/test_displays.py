@@ -58,7 +58,7 @@ def test_lengths_are_shares_of_distinct_texts():
     assert heights[0] == pytest.approx([0, 2 / 3, 1 / 3, 0, 0, 0, 0, 0, 0, 0])
     assert heights[1] == pytest.approx([0, 0, 1 / 3, 0, 1 / 3, 1 / 3, 0, 0, 0, 0])
     assert legend_of(display.ax_) == ["label 0 (3 texts)", "label 1 (3 texts)"]
-    assert display.ax_.get_xlabel() == "words of a text (last bin: 9 or more)"
+    assert display.ax_.get_xlabel() == "words per text (last bin: 9 or more)"
 
 
 def test_the_threshold_is_that_of_the_word_count_rule():
@@ -69,14 +69,14 @@ def test_the_threshold_is_that_of_the_word_count_rule():
     assert display.line_.get_xdata() == [1.5, 1.5]
     assert display.accuracy == rule.score(TEXTS[1:], LABELS[1:]) == pytest.approx(5 / 6)
     [note] = display.ax_.texts
-    assert note.get_text() == "2 words or more:\nlabel 1\n(83% right)"
+    assert note.get_text() == "2 words or more:\nlabel 1\n(83% accuracy)"
 
 
 def test_long_texts_are_in_the_last_bin():
     display = TextLengthDisplay.from_texts([*TEXTS, "word " * 500], [*LABELS, 1], max_words=5)
 
     assert display.stairs_[1].get_data().values.tolist()[-1] == pytest.approx(2 / 4)
-    assert display.ax_.get_xlabel() == "words of a text (last bin: 5 or more)"
+    assert display.ax_.get_xlabel() == "words per text (last bin: 5 or more)"
 
 
 def test_three_classes_have_lengths_and_no_threshold():
@@ -331,13 +331,13 @@ def test_no_two_styles_differ_by_colour_only():
             lambda: ScoreDistributionDisplay.from_estimator(
                 Draws(np.arange(3)), ["a", "b"], [0, 1]
             ),
-            r"There are 3 classes, \[0, 1, 2\]. Name the one to show",
+            r"pos_label is None. It must be one of the classes \[0, 1, 2\]",
         ),
         (
             lambda: ScoreDistributionDisplay.from_estimator(
                 Draws(np.arange(2)), ["a", "b"], [0, 1], pos_label=2
             ),
-            r"pos_label is 2, which is not one of the classes \[0, 1\]",
+            r"pos_label is 2. It must be one of the classes \[0, 1\]",
         ),
     ],
 )
