@@ -86,7 +86,7 @@ def test_texts_with_several_labels_have_the_most_frequent_one_or_are_left_out():
     result = evaluate(Oracle([0, 1]), X, y)
     assert (result.n_conflicts, result.n_left_out, result.n_distinct) == (2, 1, 2)
     assert result.accuracy == 1
-    assert "labels: 2, of which the most frequent counts; dropped for a tie: 1" in str(result)
+    assert "labels: 2; the most frequent label counts. Dropped for a tie: 1" in str(result)
 
 
 def test_a_ranking_is_enough_for_average_precision():
@@ -304,12 +304,12 @@ def test_leaked_texts_are_counted_and_the_score_without_them_is_given():
     assert (result.accuracy, result.without_leaks.accuracy) == (0.75, 0.5)
     assert (result.without_leaks.n_rows, result.without_leaks.n_distinct) == (2, 2)
     assert not result.baselines
-    assert "1 of the 4 distinct test texts are in the training texts, 2 if case" in str(result)
+    assert "1 of the 4 distinct test texts are among the training texts, 2 ignoring" in str(result)
     assert "without leaked texts" in str(result)
 
     clean = evaluate(Oracle([0, 1]), ["0.6"], [0], X_train=X_train)
     assert clean.without_leaks is None
-    assert "No test text is in the training texts" in str(clean)
+    assert "No test text is among the training texts" in str(clean)
     assert evaluate(Oracle([0, 1]), ["0.9"], [1], X_train=X_train).without_leaks is None
 
 
