@@ -247,9 +247,9 @@ TABLE = pd.DataFrame({"text": ["a", "b"], "label": ["x", "y"], "first_row": [0, 
     [
         (TABLE.drop(columns="label"), "has no column 'label'"),
         (TABLE.assign(label=["x", "kep"]), "Row 1 of the table has the label 'kep', which y"),
-        (TABLE.assign(text=["a", "c"]), "Row 1 of the table is of row 1 and the text 'c', which"),
-        (TABLE.assign(first_row=[0, 9]), "Row 1 of the table is of row 9"),
-        (TABLE.assign(text="a", first_row=[0, 2]), "Rows 0 and 1 of the table are of one text"),
+        (TABLE.assign(text=["a", "c"]), "Row 1 of the table says that row 1 of X has the text 'c'"),
+        (TABLE.assign(first_row=[0, 9]), "Row 1 of the table says that row 9"),
+        (TABLE.assign(text="a", first_row=[0, 2]), "Rows 0 and 1 of the table have the same text"),
     ],
 )
 def test_a_table_that_cannot_be_applied_is_refused(table, message):
