@@ -301,12 +301,16 @@ def test_a_threshold_beyond_most_texts_is_inside_the_plot():
 
 
 def test_all_draw_on_axes_that_are_given(tfidf, website):
-    figure, axes = plt.subplots(4)
+    figure, axes = plt.subplots(4, figsize=(14, 9))
     given = iter(axes)
     displays = all_displays(lambda: next(given), tfidf, *website)
 
     assert [display.ax_ for display in displays] == axes.tolist()
     assert {display.figure_ for display in displays} == {figure}
+    figure.draw_without_rendering()
+    legends = [ax.get_legend() for ax in axes if ax.get_legend()]
+    assert len(legends) == 3
+    assert all(legend.get_window_extent().x0 >= 0 for legend in legends)
 
 
 def test_no_two_styles_differ_by_colour_only():

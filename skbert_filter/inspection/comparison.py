@@ -55,12 +55,9 @@ class Comparison(Report):
         return self.folds["classifier"].unique().tolist()
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the mean and standard deviation over the folds of each score and of the seconds.
+        """Return the mean of each score and of the seconds over the folds, one row per classifier.
 
-        Returns
-        -------
-        table : DataFrame
-            One row for each classifier, with the columns "<score>" and "<score>_sd".
+        The standard deviations are in the columns "<score>_sd".
         """
         columns = [*self.scores, "seconds"]
         groups = self.folds.groupby("classifier", sort=False)[columns]
@@ -107,16 +104,12 @@ class Comparison(Report):
         return table
 
     def sentences(self, score: str | None = None) -> list[str]:
-        """Return a sentence on how each classifier compares with the reference.
+        """Return the table of `differences` as sentences.
 
         Parameters
         ----------
         score : str, default=None
-            One of `scores`; None for the first.
-
-        Returns
-        -------
-        sentences : list of str
+            As for `differences`.
         """
         score = self.scores[0] if score is None else score
         short = SHORT_NAMES.get(score, score)

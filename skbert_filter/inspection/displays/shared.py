@@ -37,6 +37,8 @@ STYLES: tuple[dict[str, Any], ...] = tuple(
 _COLUMN = 3.3
 # The longest name, in characters, that leaves enough room for the plot in such a column.
 _NAME_LENGTH = 18
+# Inches from the y axis to its label.
+_LABEL_OFFSET = -0.4
 
 _SMALL = 7.5
 _LOOK: Any = {
@@ -85,9 +87,13 @@ def label_name(label: Any) -> str:
 
 def legend_above(ax: Any) -> None:
     """Draw the legend above the plot. It starts at the label of the y axis: names may be long."""
+    from matplotlib.transforms import ScaledTranslation
+
+    to_label = ScaledTranslation(_LABEL_OFFSET, 0, ax.figure.dpi_scale_trans)
     ax.legend(
         loc="lower left",
-        bbox_to_anchor=(-0.17, 1),
+        bbox_to_anchor=(0, 1),
+        bbox_transform=ax.transAxes + to_label,
         borderaxespad=0.2,
         frameon=False,
         handlelength=2.8,

@@ -83,21 +83,20 @@ class TextLengthDisplay:
             share = counts.sum(axis=1).cumsum() / counts.to_numpy().sum()
             max_words = max(int(share.index[np.searchsorted(share, 0.95)]), self.threshold or 0)
         width = max_words // _BINS + 1
-        bins = np.minimum(counts.index, max_words) // width
-        binned = counts.groupby(bins).sum().reindex(range(max_words // width + 1), fill_value=0)
-        edges = np.arange(len(binned) + 1) * width - 0.5
+        edges = np.arange(max_words // width + 2) * width - 0.5
+        lengths = np.minimum(counts.index, max_words)
 
         histograms = []
         for name, labels in groups:
-            texts = binned.loc[:, binned.columns.isin(labels)].sum(axis=1).to_numpy()
-            n_texts = int(texts.sum())
-            histograms.append((f"{name} ({counted(n_texts, 'text')})", texts / n_texts))
+            texts = counts.loc[:, counts.columns.isin(labels)].sum(axis=1)
+            shares, _ = np.histogram(lengths, edges, weights=texts / texts.sum())
+            histograms.append((f"{name} ({counted(int(texts.sum()), 'text')})", shares))
 
         with column_axes(self, ax, height=2.1 + 0.16 * len(groups)) as ax:
             self.stairs_ = draw_outlines(ax, histograms, edges)
             ax.set(
                 xlim=(edges[0] - 0.3 * width, edges[-1] + 0.3 * width),
-                xlabel=f"words per text (last bin: {(len(binned) - 1) * width} or more)",
+                xlabel=f"words per text (last bin: {max_words // width * width} or more)",
             )
             ax.xaxis.get_major_locator().set_params(integer=True)
             self.line_ = None
@@ -195,8 +194,7 @@ def distinctive_terms(
     for label in classes:
         own = np.asarray(matrix[labels == label].sum(axis=0)).ravel()
         others = in_all - own
-        table = pd.DataFrame({"term": terms, "count": own, "others": others})
-        table.insert(0, "label", label)
+        table = pd.DataFrame({"label": label, "term": terms, "count": own, "others": others})
         table["log_odds"] = log_odds(own) - log_odds(others)
         table["std"] = np.sqrt(1 / (own + prior) + 1 / (others + prior))
         table["z"] = table["log_odds"] / table["std"]
