@@ -35,9 +35,8 @@ class WordCountRule(DocLinkMixin, ClassifierMixin, BaseEstimator):
 
     Notes
     -----
-    The odds of `long_class_` are ``((1 + words) / (threshold_ + 0.5)) ** slope_``. Logistic
-    regression estimates the slope, so `predict_proba` ranks texts strictly by their number of
-    words.
+    The odds of `long_class_` are ``((1 + words) / (threshold_ + 0.5)) ** slope_``. The slope is
+    estimated by logistic regression; `predict_proba` ranks texts strictly by their number of words.
 
     Examples
     --------

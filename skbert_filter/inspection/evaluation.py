@@ -323,7 +323,7 @@ def evaluate(
 
     name = type(last_step(estimator)).__name__ if name is None else name
     predictions = Predictions.from_estimator(estimator, test.texts, y, name)
-    of_baselines = {
+    baseline_predictions = {
         baseline: Predictions.from_estimator(model, test.texts, y, baseline)
         for baseline, model in _fitted_baselines(baselines, train, y_train, name).items()
     }
@@ -363,10 +363,10 @@ def evaluate(
         ),
         errors=errors.head(n_errors),
         n_wrong=len(errors),
-        baselines=tuple(Scores(**scores(*baseline)) for baseline in of_baselines.items()),
+        baselines=tuple(Scores(**scores(*named)) for named in baseline_predictions.items()),
         tests=tuple(
             mcnemar_test(is_right, other.predicted == y, names=(name, baseline))
-            for baseline, other in of_baselines.items()
+            for baseline, other in baseline_predictions.items()
         ),
         leakage=leakage,
         without_leaks=without_leaks,

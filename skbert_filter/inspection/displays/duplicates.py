@@ -74,14 +74,16 @@ class DuplicateFrequencyDisplay:
                 marker=marker,
                 label="occurrences (left)",
             )
-            dashed = {name: STYLES[1][name] for name in ("color", "linestyle")}
             self.coverage_ax_ = ax.twinx()
             [self.coverage_line_] = self.coverage_ax_.plot(
-                covered_to, np.interp(covered_to, *points), marker=marker, **dashed
+                covered_to,
+                np.interp(covered_to, *points),
+                color=STYLES[1]["color"],
+                linestyle=STYLES[1]["linestyle"],
+                marker=marker,
+                label="cumulative share of rows (right)",
             )
-            # The legend of the left axes names both lines.
-            ax.plot([], [], label="cumulative share of rows (right)", **dashed)
-            legend_above(ax)
+            legend_above(ax, [self.line_, self.coverage_line_])
 
             ax.set(
                 xscale="log",
@@ -103,7 +105,7 @@ class DuplicateFrequencyDisplay:
 
     @classmethod
     def from_report(cls, report: DuplicateReport, *, ax: Any = None) -> "DuplicateFrequencyDisplay":
-        """Draw the frequencies that a report has counted.
+        """Draw the frequencies in a report.
 
         Parameters
         ----------

@@ -85,12 +85,13 @@ def label_name(label: Any) -> str:
     return f"label {short_name(label)}"
 
 
-def legend_above(ax: Any) -> None:
+def legend_above(ax: Any, handles: list[Any]) -> None:
     """Draw the legend above the plot. It starts at the label of the y axis: names may be long."""
     from matplotlib.transforms import ScaledTranslation
 
     to_label = ScaledTranslation(_LABEL_OFFSET, 0, ax.figure.dpi_scale_trans)
     ax.legend(
+        handles=handles,
         loc="lower left",
         bbox_to_anchor=(0, 1),
         bbox_transform=ax.transAxes + to_label,
@@ -110,7 +111,7 @@ def draw_outlines(ax: Any, histograms: list[tuple[str, Any]], edges: Any) -> lis
 
     ax.set_ylabel("share of each label's texts")
     ax.yaxis.set_major_formatter("{x:.0%}")
-    legend_above(ax)
+    legend_above(ax, outlines)
     return outlines
 
 

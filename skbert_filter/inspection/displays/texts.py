@@ -75,7 +75,7 @@ class TextLengthDisplay:
         ax : matplotlib Axes, default=None
             None for a new figure.
         max_words : int, default=None
-            The last bin counts longer texts too. None chooses it such that it has about 5 % of all.
+            The last bin includes all longer texts. None: chosen so that about 5 % of all are there.
         """
         counts = self.counts
         groups = largest_classes(counts.sum())
@@ -112,7 +112,7 @@ class TextLengthDisplay:
     def from_texts(
         cls, X: Any, y: Any, *, ax: Any = None, max_words: int | None = None
     ) -> "TextLengthDisplay":
-        """Count the words of labelled texts, and draw the lengths.
+        """Count the words of labelled texts, and draw their distribution.
 
         Parameters
         ----------
@@ -243,7 +243,7 @@ class DistinctiveTermsDisplay:
         """
         sizes = self.terms.groupby("label", sort=False)["count"].sum()
         shown = sizes.index[sizes.index.isin(sizes.nlargest(len(STYLES)).index)]
-        # A line for each class and one for each of its terms.
+        # The labels of the y axis: each class, followed by its terms.
         lines: list[str] = []
         headings = []
 
