@@ -353,7 +353,7 @@ def test_what_cannot_be_drawn_is_refused(draw, message):
 def test_without_matplotlib_the_error_names_it_and_the_numbers_are_there(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
 
-    with pytest.raises(ImportError, match=r"TextLengthDisplay.from_texts requires matplotlib"):
+    with pytest.raises(ImportError, match=r"TextLengthDisplay.plot requires matplotlib"):
         TextLengthDisplay.from_texts(TEXTS, LABELS)
     with pytest.raises(ImportError, match=r"ScoreDistributionDisplay.plot requires matplotlib"):
         ScoreDistributionDisplay(np.array([0, 1]), np.array([0.1, 0.9]), pos_label=1).plot()

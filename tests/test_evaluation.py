@@ -128,12 +128,12 @@ def test_a_class_without_test_texts_is_left_out_of_the_means():
     # a: one of two answers is right; b: two of three are found
     assert result.f1 == pytest.approx((2 / 3 + 4 / 5) / 2)
     assert result.average_precision == pytest.approx(1)
-    assert "No test text has the label c: F1 and AP are means over the other 2." in str(result)
+    assert "a test text (1 of 3): ['c']. F1 and AP are means over the other 2." in str(result)
     one = evaluate(Oracle(["a", "b", "c"]), X[1:], y[1:])
     assert np.isnan([one.f1, one.average_precision]).all()
-    assert "has 2 of the 3 labels, such as a: F1 and AP are not defined." in str(one)
+    assert "a test text (2 of 3): ['a', 'c']. F1 and AP are not defined." in str(one)
     all_of_them = evaluate(Oracle(["a", "b"]), ["0.8 0.2", "0.3 0.7"], ["a", "b"])
-    assert "No test text has the" not in str(all_of_them)
+    assert "Labels without" not in str(all_of_them)
 
 
 def test_labels_too_long_for_a_matrix_are_listed():

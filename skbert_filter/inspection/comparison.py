@@ -234,7 +234,7 @@ def compare(
     # A list of scores keeps their names in the results; a single score would be named "score".
     scorer = [scoring] if isinstance(scoring, str) else scoring
     tables = []
-    for name, estimator in estimators.items():
+    for estimator in estimators.values():
         results = cross_validate(
             estimator,
             texts,
@@ -244,20 +244,17 @@ def compare(
             n_jobs=n_jobs,
             error_score="raise",
         )
-        scores = {
-            key.removeprefix("test_"): values
-            for key, values in results.items()
-            if key.startswith("test_")
-        }
-        tables.append(positions.assign(classifier=name, seconds=results["fit_time"], **scores))
+        seconds = results.pop("fit_time")
+        del results["score_time"]
+        scores = {key.removeprefix("test_"): values for key, values in results.items()}
+        tables.append(positions.assign(seconds=seconds, **scores))
 
-    folds = pd.concat(tables, ignore_index=True)
-    folds.insert(0, "classifier", folds.pop("classifier"))
+    folds = pd.concat(tables, keys=estimators, names=["classifier"]).reset_index("classifier")
     return Comparison(
         reference=next(iter(estimators)) if reference is None else reference,
         scores=tuple(scores),
         lower_is_better=_LOWER_IS_BETTER if scoring is None else (),
-        folds=folds,
+        folds=folds.reset_index(drop=True),
     )
 
 

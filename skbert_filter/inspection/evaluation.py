@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from numbers import Integral
+from reprlib import repr as short_repr
 from typing import Any
 
 import numpy as np
@@ -143,14 +144,12 @@ class Evaluation(Scores):
         if labels.empty:
             return ""
 
-        n_classes, example = len(self.confusion), printable(labels[0], _LABEL_LENGTH)
-        absent = f"{len(labels)} of the {n_classes} labels, such as {example}"
-        if len(labels) == 1:
-            absent = f"the label {example}"
-        consequence = "F1 and AP are not defined"
-        if n_classes - len(labels) > 1:
-            consequence = f"F1 and AP are means over the other {n_classes - len(labels)}"
-        return f"No test text has {absent}: {consequence}."
+        n_occurring = len(self.confusion) - len(labels)
+        means = f"means over the other {n_occurring}" if n_occurring > 1 else "not defined"
+        return (
+            f"Labels without a test text ({len(labels)} of {len(self.confusion)}): "
+            f"{short_repr(labels.tolist())}. F1 and AP are {means}."
+        )
 
     @property
     def leaks(self) -> str:

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from skbert_filter.inspection.baselines import WordCountRule
 from skbert_filter.inspection.displays.shared import (
@@ -122,7 +121,6 @@ class TextLengthDisplay:
         ax, max_words
             As for `plot`.
         """
-        check_matplotlib_support(f"{cls.__name__}.from_texts")
         texts, labels = distinct_texts(X, y)
         words = pd.Series(word_counts(texts), name="words")
         display = cls(pd.crosstab(words, pd.Series(labels, name="label")))
@@ -294,6 +292,5 @@ class DistinctiveTermsDisplay:
         n_terms, ax
             As for `plot`.
         """
-        check_matplotlib_support(f"{cls.__name__}.from_texts")
         terms = distinctive_terms(X, y, vectorizer=vectorizer, prior_size=prior_size)
         return cls(terms).plot(ax, n_terms=n_terms)
