@@ -294,9 +294,10 @@ def test_frequencies_have_no_rank_below_1(X):
         assert all(float(text.replace(",", "") or 1) >= 1 for text in shown)
 
 
-def test_a_threshold_beyond_most_texts_is_inside_the_plot():
+@pytest.mark.parametrize("max_words", [None, 3])
+def test_a_threshold_beyond_most_texts_is_inside_the_plot(max_words):
     X = [f"{'word ' * (i % 4 + 1)}{i}" for i in range(60)] + ["word " * 30] * 1
-    display = TextLengthDisplay.from_texts(X, [0] * 60 + [1])
+    display = TextLengthDisplay.from_texts(X, [0] * 60 + [1], max_words=max_words)
     assert display.threshold - 0.5 < display.ax_.get_xlim()[1]
 
 

@@ -75,12 +75,14 @@ class TextLengthDisplay:
             None for a new figure.
         max_words : int, default=None
             The last bin includes all longer texts. None: chosen so that about 5 % of all are there.
+            The threshold is used instead if it is larger.
         """
         counts = self.counts
         groups = largest_classes(counts.sum())
         if max_words is None:
             share = counts.sum(axis=1).cumsum() / counts.to_numpy().sum()
-            max_words = max(int(share.index[np.searchsorted(share, 0.95)]), self.threshold or 0)
+            max_words = int(share.index[np.searchsorted(share, 0.95)])
+        max_words = max(max_words, self.threshold or 0)
         width = max_words // _BINS + 1
         edges = np.arange(max_words // width + 2) * width - 0.5
         lengths = np.minimum(counts.index, max_words)
