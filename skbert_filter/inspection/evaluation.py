@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from numbers import Integral
 from reprlib import repr as short_repr
 from typing import Any
@@ -191,10 +191,8 @@ class Evaluation(Scores):
     def score_lines(self) -> str:
         """Return the scores of this classifier and of the baselines as a table to print."""
         rows: list[Scores] = [self, *self.baselines]
-        names = [scores.name for scores in rows]
         if self.without_leaks is not None:
-            rows.insert(1, self.without_leaks)
-            names.insert(1, "  without leaked texts")
+            rows.insert(1, replace(self.without_leaks, name="  without leaked texts"))
 
         numbers: dict[str, Any] = {}
         for name, short in SHORT_NAMES.items():
@@ -202,15 +200,14 @@ class Evaluation(Scores):
             if name == "accuracy":
                 intervals = [f"{row.accuracy_low:.3f}–{row.accuracy_high:.3f}" for row in rows]
                 numbers["95 % CI"] = ("", intervals)
-        return aligned(numbers, {"classifier": names})
+        return aligned(numbers, {"classifier": [row.name for row in rows]})
 
     def _confusion_lines(self) -> str:
         labels = [printable(label, _LABEL_LENGTH) for label in self.confusion.index]
         are_short = sum(map(len, labels)) <= _MATRIX_LENGTH
         if len(set(labels)) == len(labels) <= _MATRIX_CLASSES and are_short:
-            columns = zip(labels, self.confusion.to_numpy().T, strict=True)
-            matrix = {label: (",", counts) for label, counts in columns}
-            lines = aligned(matrix, {"true label": labels})
+            columns = [(",", counts) for counts in self.confusion.to_numpy().T]
+            lines = aligned(dict(zip(labels, columns, strict=True)), {"true label": labels})
             return f"Texts of each label, by predicted label:\n{lines}"
 
         most = self.confusions.head(_CONFUSIONS_SHOWN)
