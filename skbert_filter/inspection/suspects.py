@@ -98,8 +98,8 @@ def suspect_labels(
     X, y : container of str and array-like, of length n_samples
         The texts, repeats included, and their labels.
     cv : int, splitter or iterable of (train, test), default=None
-        None for ``DedupStratifiedKFold(5)``, an int for another number of folds. Other splits are
-        changed such that each text is tested once, and is not in the training set then.
+        None for ``DedupStratifiedKFold(5)``, an int for another number of folds. With other splits,
+        each text is tested in the first fold that tests its first row, and not trained on there.
     groups : array-like of shape (n_samples,), default=None
         What else to keep together, such as the page of each row.
     key : {"exact", "whitespace", "casefold"} or callable, default="exact"
@@ -130,8 +130,8 @@ def suspect_labels(
 
     Notes
     -----
-    Each distinct text is in the training data once, with its most frequent label; ties are not. The
-    score is ``log(probability of suggested / probability of label) * log2(1 + rows)``: how much the
+    Each distinct text is trained on once, with its most frequent label, except ties. The score
+    is ``log(probability of suggested / probability of label) * log2(1 + rows)``: how much the
     model disagrees with the label, weighted by the rows that a correction would fix.
 
     :func:`~sklearn.model_selection.cross_val_predict` fits the folds and encodes the classes, so a
