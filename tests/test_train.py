@@ -313,12 +313,13 @@ def test_texts_that_the_model_has_learnt_are_not_scored(trained, tmp_path):
     assert evaluation.n_learnt == len(known)
     assert not set(evaluation.errors.text) & known
     assert evaluation.n_distinct <= len(set(new_X) - known)
-    warning = f"WARNING: the model has learnt {len(known)} distinct texts of these, which are not"
+    warning = f"WARNING: the model was trained on {len(known)} distinct test texts, which are not"
     assert str(evaluation).startswith(warning)
 
     again = evaluate_filter(summary.destination, summary.source)
     assert again.all_learnt
-    assert str(again).startswith(f"WARNING: the model has learnt all {summary.distinct} distinct")
+    warning = f"WARNING: the model was trained on all {summary.distinct} distinct test texts."
+    assert str(again).startswith(warning)
     assert "WARNING" not in str(evaluate_filter(summary.destination, mixed, train=summary.source))
 
 
