@@ -289,7 +289,7 @@ def test_an_error_inside_comet_gives_one_warning_and_stops_nothing(
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({}, ValueError, "Offline, the registry cannot be read to count the version up"),
+        ({}, ValueError, "Offline, the registry cannot be read to find the next version"),
         ({"version": "1.0"}, ValueError, "version is '1.0'. Pass three numbers"),
         ({"version": 2}, ValueError, "version is 2. Pass three numbers"),
         ({"version": "1.0.0", "tags": "x"}, TypeError, "tags must be a list of str, .* got 'x'"),
