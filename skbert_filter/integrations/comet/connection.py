@@ -109,7 +109,7 @@ def start(
                 config.setdefault(argument, False)
 
     return comet_ml.start(
-        api_key=None if offline else api_key,
+        api_key=api_key,
         workspace=workspace,
         project_name=project_name,
         # "get_or_create", Comet's default, writes a second training into the running experiment.
