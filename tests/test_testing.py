@@ -28,7 +28,7 @@ pytest_plugins = ("pytester",)
 
 
 class BagOfWordsClassifier(ClassifierMixin, BaseEstimator):
-    """Counts of words and logistic regression, keeping every convention."""
+    """Word counts and logistic regression, following every convention."""
 
     def __init__(self, *, C=10.0, class_weight=None, max_iter=1000, random_state=None):
         self.C = C
@@ -111,7 +111,7 @@ class BinaryClassifier(BagOfWordsClassifier):
 
 
 class MajorityClassifier(BagOfWordsClassifier):
-    """Learns next to nothing, from one class too, and draws an intercept without a seed."""
+    """Learns only the classes, even if there is just one, and draws an intercept without a seed."""
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -179,13 +179,13 @@ BROKEN: list[Any] = []
 
 
 def fails(check_name, match):
-    """Enter a class into the table of classifiers that fail one check."""
+    """Register a classifier that fails one check."""
 
-    def enter(cls):
+    def register(cls):
         BROKEN.append(pytest.param(cls(), check_name, match, id=cls.__name__))
         return cls
 
-    return enter
+    return register
 
 
 @fails("check_estimator_cloneable", "Cloning of CopiesParameters failed")
@@ -823,7 +823,7 @@ def test_the_suite_fits_some_20_times():
             fits.append(len(X))
             return self
 
-    # A class within a function cannot be pickled, and that is two of the checks.
+    # A class defined in a function cannot be pickled, so two checks fail.
     check_text_classifier(CountsFits(), on_fail=None)
     assert len(fits) <= 22
 
@@ -847,7 +847,7 @@ def test_first_failure_is_raised_and_named():
     assert caught.value.__notes__ == ["check_fit_score_take_y failed for TakesWeightsSecond."]
 
 
-def test_failure_is_warned_of():
+def test_failure_can_be_a_warning():
     with pytest.warns(EstimatorCheckFailedWarning, match="check_score_is_accuracy"):
         results = check_text_classifier(PraisesItself(), on_fail="warn")
     statuses = {result["check_name"]: result["status"] for result in results}
@@ -863,7 +863,7 @@ def test_failure_is_found_in_the_result():
     assert not failed["expected_to_fail"]
 
 
-def test_expected_failure_is_told_with_its_reason():
+def test_expected_failure_is_reported_with_its_reason():
     estimator = PraisesItself()
     results = check_text_classifier(
         estimator,
