@@ -44,9 +44,8 @@ def check_containers(subject: Subject) -> None:
         "an array of str": np.array(X_PROBE),
         "a pandas Series of objects": _series(X_PROBE, object),
         "a pandas Series of str": _series(X_PROBE, "str"),
+        "a pandas Series in Arrow memory": _series(X_PROBE, "string[pyarrow]"),
     }
-    if find_spec("pyarrow"):
-        containers["a pandas Series in Arrow memory"] = _series(X_PROBE, "string[pyarrow]")
     if find_spec("polars"):
         import polars as pl
 
