@@ -136,8 +136,8 @@ def _attribute(value: Any, names: list[str]) -> Any:
 
 
 def _imported(module: str, names: tuple[str, ...], level: int, namespace: dict[str, Any]) -> Any:
-    """Return what a function imports when it runs; of a library the version."""
-    # A library is not imported for this, which could take seconds.
+    """Return what a function imports when it runs, or the version of a library."""
+    # To import a library only for its version could take seconds.
     if not level and (version := _library_version(module)):
         return version
     try:
@@ -160,7 +160,7 @@ def library_name(value: Any, name: str | None = None) -> str | None:
     module = getattr(value, "__module__", None)
     name = name or getattr(value, "__qualname__", None)
     if isinstance(value, np.ufunc):
-        # It does not know its module; if it is in none, np.frompyfunc made it of a user's function.
+        # A ufunc does not know its module. One that is in neither was made from a user's function.
         name = value.__name__
         module = "numpy" if getattr(np, name, None) is value else "scipy.special"
     if not isinstance(module, str) or not isinstance(name, str):

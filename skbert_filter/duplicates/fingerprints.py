@@ -12,7 +12,7 @@ A fingerprint is a hash of an object that is computed from the hashes of its par
 
 Identities do not count, so a fingerprint stays the same after pickling, after predicting, and in
 another process. An object without such a hash, such as a lock, an open file or a Keras model, is
-rejected, and the message names the way to it. Knows nothing of texts or models.
+rejected, and the message contains its path. Knows nothing of texts or models.
 """
 
 import copy
@@ -36,7 +36,7 @@ from sklearn.utils import Bunch
 from skbert_filter.duplicates.code_parts import code_parts, library_name
 from skbert_filter.duplicates.rows import cells_of, columns_of, dtype_name
 
-# To be increased whenever the same estimator gets another fingerprint.
+# Increase it whenever the same estimator gets another fingerprint.
 _VERSION = "fingerprint 3"
 _REMEDY = (
     'Pass fingerprint="v1" to DedupPredictor, and change it to "v2" and so on whenever '
@@ -142,7 +142,7 @@ class _Hasher:
             ) from None
 
     def digest(self, value: Any, step: str = "") -> bytes:
-        """Hash a value, which is reached by a step such as ".coef_" or "[0]"."""
+        """Hash a value. The step, such as ".coef_" or "[0]", leads to it from what contains it."""
         self._path.append(step)
         address = id(value)
         if type(value) in _PLAIN:
@@ -264,7 +264,7 @@ class _Hasher:
         if label := library_name(value, name):
             return _hash(label)
         if library_name(type(value)) or not hasattr(value, "__dict__"):
-            # For example a ufunc, which does not show the function it was made from.
+            # For example a ufunc that was made from a user's function, which it does not show.
             self._reject(value)
         return self._attributes("global", {"__class__": type(value), "__dict__": vars(value)})
 
