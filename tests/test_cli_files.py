@@ -430,3 +430,13 @@ def test_a_file_as_the_output_of_a_folder_is_refused(tmp_path, monkeypatch):
     assert result.exit_code == 2
     assert "Name a folder, such as x." in result.stderr
     assert not (tmp_path / "x.csv").exists()
+
+
+def test_predict_takes_a_delimiter_and_names_it_in_the_next_command(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("crawl.csv").write_text(f"first, last~text\nAda, L.~{PROSE}\n")
+    arguments = "predict web crawl.csv -o kept.csv --threshold 0 --delimiter ~"
+    result = CliRunner().invoke(app, arguments.split())
+    assert result.exit_code == 0, result.output
+    assert Path("kept.csv").read_text() == f'"first, last"~"text"\n"Ada, L."~"{PROSE}"\n'
+    assert "next-to-label web crawl.csv -o next.csv --delimiter '~'" in result.output

@@ -153,6 +153,31 @@ def test_tsv_and_zstd_are_tables_like_others(tmp_path, rule):
     )
 
 
+@pytest.mark.parametrize("delimiter", [";", "|", "\t"])
+def test_a_delimiter_is_found_and_kept_where_the_format_is(tmp_path, rule, delimiter):
+    content = f"id,text\n007,{PROSE}\n8,View\n".replace(",", delimiter)
+    expected = f'"id","text"\n"007","{PROSE}"\n'
+    write_bytes(tmp_path / "in/a.csv", content.encode())
+    for name, written in {"a.csv": delimiter, "a.csv.gz": delimiter, "a.tsv": "\t"}.items():
+        filter_corpus(rule, tmp_path / "in/a.csv", tmp_path / name)
+        assert read_bytes(tmp_path / name).decode() == expected.replace(",", written)
+    filter_corpus(rule, tmp_path / "in", tmp_path / "out")
+    assert (tmp_path / "out/a.csv").read_text() == expected.replace(",", delimiter)
+
+
+@pytest.mark.parametrize(("delimiter", "between"), [("~", "~"), ("tab", "\t"), ("\\t", "\t")])
+def test_a_delimiter_is_named_where_none_is_found(tmp_path, rule, delimiter, between):
+    content = f"first, last{between}text\nAda, L.{between}{PROSE}\n"
+    write_bytes(tmp_path / "in.csv", content.encode())
+    with pytest.raises(ValueError, match="no column 'text'"):
+        filter_corpus(rule, tmp_path / "in.csv", tmp_path / "out.csv")
+    audit = tmp_path / "audit.csv"
+    filter_corpus(rule, tmp_path / "in.csv", tmp_path / "out.csv", delimiter=delimiter, audit=audit)
+    expected = f'"first, last"{between}"text"\n"Ada, L."{between}"{PROSE}"\n'
+    assert (tmp_path / "out.csv").read_text() == expected
+    assert pd.read_csv(audit)["text"].tolist() == [PROSE]
+
+
 JSON_LINES = [
     '{"id": 1e400, "text": "We repair pumps", "more": {"a": [1, 2.50]}}',
     ' {"text":"View","id":"2020-01-01"} ',
@@ -567,6 +592,7 @@ def test_a_folder_is_replaced_only_by_its_like(tmp_path, rule):
         ({"threshold": 1.5}, "threshold == 1.5, must be <= 1"),
         ({"columns": "label"}, "columns is 'label'. Give two names"),
         ({"columns": ("id", "p")}, "has a column 'id' already"),
+        ({"delimiter": "ab"}, "delimiter='ab' cannot stand between values"),
         ({"audit": "audit.txt"}, "audit.txt holds lines of UTF-8 text, not a table"),
         ({"audit": "out.csv"}, r"The audit file out\.csv is the destination"),
     ],

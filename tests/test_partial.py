@@ -174,6 +174,14 @@ def test_another_job_is_refused_unless_it_may_take_over(interrupted, change, mes
     assert not destination.with_name("out.csv.gz.partial").exists()
 
 
+def test_another_delimiter_is_another_job(interrupted):
+    source, destination = interrupted
+    with pytest.raises(FileExistsError, match="its delimiter was None, not ';'"):
+        filter_corpus(fitted(), source, destination, delimiter=";")
+    summary = filter_corpus(fitted(), source, destination, delimiter=";", overwrite=True)
+    assert summary.recovered == 14
+
+
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_what_else_is_in_the_place_is_left_alone(tmp_path, kind):
     source, destination, _ = make_csv(tmp_path)

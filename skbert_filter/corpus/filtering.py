@@ -30,6 +30,7 @@ from skbert_filter.duplicates.distinct import (
 )
 from skbert_filter.io.atomic import no_room_named
 from skbert_filter.io.decoding import check_encoding
+from skbert_filter.io.delimited import check_delimiter
 from skbert_filter.io.remote import RemotePath, as_path
 
 
@@ -48,6 +49,7 @@ def filter_corpus(
     document: str | None = None,
     nulls: Nulls = "error",
     encoding: str | None = None,
+    delimiter: str | None = None,
     audit: str | Path | None = None,
     store: str | Path | None = None,
     trust: bool = False,
@@ -107,6 +109,10 @@ def filter_corpus(
     encoding : str, default=None
         What to decode text files from that are not UTF-8, such as "cp1252". None: they are
         refused, naming line and byte. Output is UTF-8.
+    delimiter : str, default=None
+        What stands between the values of CSV and TSV files, such as ";" or "tab". None: it is
+        found by the header of each file. A file that is written keeps the delimiter of the one
+        that was read if both have the extension .csv, or both .tsv.
     audit : str or Path, default=None
         A CSV or Parquet file to write, or its URL: each distinct text with its label,
         probability, number of rows and the decision, and what was decided by.
@@ -190,6 +196,7 @@ def filter_corpus(
     start = perf_counter()
     source, destination = as_path(source), as_path(destination)
     audit = None if audit is None else as_path(audit)
+    delimiter = check_delimiter(delimiter)
     names = check_options(threshold, columns, nulls)
     _check_aims(threshold, recall, precision)
     check_encoding(encoding)
@@ -231,6 +238,7 @@ def filter_corpus(
         columns=names,
         nulls=nulls,
         encoding=encoding,
+        delimiter=delimiter,
         audit=audit,
         escape_formulas=escape_formulas,
         n_examples=n_examples,

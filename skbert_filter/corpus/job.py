@@ -1,7 +1,7 @@
 """What a job is asked to do, and whether it may."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -39,6 +39,7 @@ class Job:
     columns: tuple[str, str] | None
     nulls: Nulls
     encoding: str | None
+    delimiter: str | None
     audit: Path | None
     escape_formulas: bool
     n_examples: int
@@ -56,15 +57,19 @@ class Job:
         labels = self.decider.classes
         return labels if len(set(map(type, labels))) == 1 else list(map(str, labels))
 
-    def format_of(self, read: Format) -> Format:
-        """Return the format to write what is read in another."""
+    def output_format(self, table: TableReader) -> Format:
+        """Return the format to write the rows of a table in: CSV keeps its delimiter."""
         if self.destination == STANDARD:
             return LINES
-        return read if self.of_folder else file_format(self.destination)
+        read = table.format
+        written = read if self.of_folder else file_format(self.destination)
+        if read.kind == written.kind == "csv" and read.delimiter == written.delimiter:
+            written = replace(written, delimiter=table.delimiter or written.delimiter)
+        return written
 
     def schema_of(self, table: TableReader) -> pa.Schema:
         """Return the schema to write, and refuse a table that cannot be read or written so."""
-        read, write = table.format, self.format_of(table.format)
+        read, write = table.format, self.output_format(table)
         check_text_column(table.schema, text_column(table, self.text), table.path)
         if not (read.kind == write.kind or (write.is_table and read.kind != "json")):
             raise ValueError(
@@ -124,6 +129,7 @@ class Job:
                 "columns": None if self.columns is None else list(self.columns),
                 "nulls": self.nulls,
                 "encoding": self.encoding,
+                "delimiter": self.delimiter,
                 "audit": None if self.audit is None else str(self.audit.absolute()),
                 "escape_formulas": self.escape_formulas,
                 "drop_documents": self.drop_documents,

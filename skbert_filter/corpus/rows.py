@@ -152,7 +152,8 @@ def _pieces(job: Job) -> Generator[_Piece]:
     total = max(sum(file.bytes for file in job.files), 1)
     done = 0
     for file in job.files:
-        with open_rows(file.path, job.text, encoding=job.encoding) as table:
+        options = {"encoding": job.encoding, "delimiter": job.delimiter}
+        with open_rows(file.path, job.text, **options) as table:
             schema = job.schema_of(table)
             batches = checked_batches(table, job.text, nulls=job.nulls != "error")
             for batch, share, texts in batches:
@@ -256,7 +257,7 @@ def _open_writer(job: Job, piece: _Piece, output: Path | None) -> AbstractContex
     return open_writer(
         output,
         piece.schema,
-        job.format_of(piece.table.format),
+        job.output_format(piece.table),
         escape_formulas=job.escape_formulas,
     )
 
