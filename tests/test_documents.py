@@ -72,6 +72,23 @@ def test_files_of_which_too_much_is_discarded_go_out_whole(folder, tmp_path, mod
     assert f"{len(gone)} of 5 documents dropped whole, by the share" in str(summary)
 
 
+def test_the_second_reading_shows_its_progress(folder, tmp_path, model, caplog, monkeypatch):
+    monkeypatch.setattr("skbert_filter.corpus.rows._GROUP_ROWS", 2)
+    caplog.set_level("INFO", logger="skbert_filter")
+    readings = [], []
+
+    def progress(share, rows, distinct):
+        readings[len(caplog.messages)].append((share, rows, distinct))
+
+    filter_corpus(model, folder, tmp_path / "out", drop_documents=0.5, progress=progress)
+
+    # what is logged becomes the title of the bar
+    assert caplog.messages == ["Dropping documents"]
+    assert all(len(calls) > 1 and calls == sorted(calls) for calls in readings)
+    # d.txt and e.txt, with two rows each, are not read again
+    assert [calls[-1] for calls in readings] == [(1.0, 12, 8), (1.0, 8, 8)]
+
+
 def test_a_folder_of_which_nothing_is_left_is_empty(tmp_path, model):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.txt").write_text("Menu\n")

@@ -133,9 +133,9 @@ def filter_corpus(
     n_examples : int, default=8
         How many texts of each kind the summary shows; 0 for none.
     progress : callable, default=None
-        Called now and then as ``progress(share, rows, distinct)``: the share of the work
-        that is done, between 0 and 1 (NaN of standard input), and the rows and distinct texts
-        seen.
+        Called now and then as ``progress(share, rows, distinct)``: the share of the source that
+        has been read, between 0 and 1 (NaN for standard input), and the rows and distinct texts
+        in it. With `drop_documents` the share rises to 1 twice: the source is read again.
 
     Returns
     -------

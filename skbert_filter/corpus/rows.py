@@ -3,6 +3,7 @@
 Knows nothing of where a job may write, and of what an interrupted one has left.
 """
 
+import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,8 @@ from skbert_filter.io.mojibake import looks_misdecoded
 from skbert_filter.io.reading import TableReader, open_rows
 from skbert_filter.io.remote import RemotePath
 from skbert_filter.io.writing import Write, create_table, open_writer, standard_output
+
+_LOGGER = logging.getLogger(__name__)
 
 # Batches of a corpus are decided together, so that small files make no small calls of the model.
 _GROUP_ROWS = 1 << 17
@@ -97,7 +100,9 @@ def filter_rows(
                 documents.count(documents.of(piece), piece.texts, piece.is_kept)
         outcome.documents = documents.by_tenth()
         files = tuple(file for file in job.files if not documents.drops_file(file.name))
-        groups = _decided(replace(job, files=files), memory, None)
+        groups = _decided(replace(job, files=files), memory, Outcome(), (), progress, is_again=True)
+        if progress is not None:
+            _LOGGER.info("Dropping documents")
 
     written: SourceFile | None = None
     write: Any = None
@@ -123,25 +128,28 @@ def filter_rows(
 def _decided(
     job: Job,
     memory: TextMemory,
-    outcome: Outcome | None,
-    on_texts: Sequence[OnTexts] = (),
-    progress: Progress | None = None,
+    outcome: Outcome,
+    on_texts: Sequence[OnTexts],
+    progress: Progress | None,
+    *,
+    is_again: bool = False,
 ) -> Generator[list[_Piece]]:
-    """Read the files of a job, and give what is decided about their rows.
+    """Read the files of a job, and yield groups of rows with what is decided about them.
 
-    Without an `outcome` they have been counted before.
+    When they are read again, `memory` has counted their rows already.
     """
     share_before = 0.0
 
     def advance(start: float, stop: float, share: float) -> None:
-        if progress is not None and outcome is not None:
+        if progress is not None:
             progress(start + share * (stop - start), outcome.rows, len(memory))
 
     # An error leaves files open until it is forgotten, and here the copy of one from a bucket.
     with closing(_pieces(job)) as pieces:
         for group in _groups(pieces):
             share = group[-1].share
-            _decide(job, group, memory, outcome, on_texts, partial(advance, share_before, share))
+            advance_group = partial(advance, share_before, share)
+            _decide(job, group, memory, outcome, on_texts, advance_group, is_again=is_again)
             share_before = share
             yield group
             # Not kept while the next one is read.
@@ -182,33 +190,31 @@ def _decide(
     job: Job,
     group: list[_Piece],
     memory: TextMemory,
-    outcome: Outcome | None,
+    outcome: Outcome,
     on_texts: Sequence[OnTexts],
     advance: Callable[[float], None],
+    *,
+    is_again: bool,
 ) -> None:
     """Set of each piece which rows are kept, and what is added to them."""
     filled = [piece for piece in group if piece.rows is not None]
-    if outcome is not None:
-        finished = [piece.table for piece in group if piece.rows is None]
-        outcome.decoded += sum(table.encoding is not None for table in finished)
-        outcome.doubtful += sum(table.is_doubtful for table in finished)
+    finished = [piece.table for piece in group if piece.rows is None]
+    outcome.decoded += sum(table.encoding is not None for table in finished)
+    outcome.doubtful += sum(table.is_doubtful for table in finished)
     if not filled:
         return
 
     column = pa.concat_arrays([piece.texts for piece in filled]).dictionary_encode()
     codes, texts = column.indices, column.dictionary.to_pylist()
     n_known = len(memory)
-    if outcome is None:
-        records = memory.look_up(texts)
-    else:
-        outcome.rows += len(codes)
-        outcome.nulls += codes.null_count
-        rows = np.bincount(codes.drop_null().to_numpy(), minlength=len(texts))
-        records = memory.look_up(texts, rows, advance)
-        is_new = records["number"] >= n_known
-        outcome.misdecoded += sum(map(looks_misdecoded, compress(texts, is_new)))
-        for note in on_texts:
-            note(texts, records, is_new)
+    outcome.rows += len(codes)
+    outcome.nulls += codes.null_count
+    rows = np.bincount(codes.drop_null().to_numpy(), minlength=len(texts))
+    records = memory.look_up(texts, 0 if is_again else rows, advance)
+    is_new = records["number"] >= n_known
+    outcome.misdecoded += sum(map(looks_misdecoded, compress(texts, is_new)))
+    for note in on_texts:
+        note(texts, records, is_new)
 
     decisions = records["decision"]
     labels = pa.array(np.ascontiguousarray(decisions["label"]))
