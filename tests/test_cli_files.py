@@ -65,7 +65,7 @@ def test_predict_cleans_a_folder_and_tells_what_it_did(files):
     for part in (
         "4 rows of firms (2 files): 3 distinct texts.",
         "kept has 2 rows (50.0%) with the label 1 with a probability of 0.5 or more; discarded: 2.",
-        "audit.csv has each distinct text and what was decided.",
+        "audit.csv has each distinct text and its decision.",
         "1 distinct text looks mis-decoded",
     ):
         assert part in said

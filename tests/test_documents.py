@@ -156,7 +156,7 @@ def test_an_interrupted_job_drops_the_same_documents(folder, tmp_path, model, mo
         ({"document": "page"}, r"needs drop_documents= \(--drop-documents\)"),
         ({"drop_documents": 1.5}, "drop_documents == 1.5, must be <= 1"),
         ({"drop_documents": 0.8, "columns": ("a", "b")}, "Omit one of them"),
-        ({"drop_documents": 0.8}, r"in\.csv is one file. Name its column .*--document"),
+        ({"drop_documents": 0.8}, r"in\.csv is one file. Pass the column .*--document"),
         ({"drop_documents": 0.8, "document": "pag"}, "no column 'pag'. Did you mean 'page'"),
         ({"drop_documents": 0.8, "source": "-"}, "Standard input can be read only once"),
         ({"drop_documents": 0.8, "source": "in.txt"}, r"in\.txt is one file"),

@@ -241,7 +241,9 @@ def test_columns_are_added_to_tables_and_no_row_is_left_out(tmp_path, rule):
         == rule.predict_proba([PROSE, "View"])[:, 1].tolist()
     )
     assert (summary.kept, summary.discarded, summary.written) == (1, 1, 2)
-    assert "out.parquet has all, with the columns 'label' and 'probability': 1 row" in str(summary)
+    assert "out.parquet has all rows, with the columns 'label' and 'probability': 1 row" in str(
+        summary
+    )
 
 
 def test_lines_become_a_table_with_columns(tmp_path, rule):
@@ -549,7 +551,7 @@ def test_double_encoding_is_told_and_left_as_it_is(tmp_path, rule):
         ("in", "alias", ValueError, "is the source"),
         ("in/a.txt", "in", ValueError, "holds the source"),
         ("in/deep", "in", ValueError, "holds the source"),
-        ("in", "file.txt", FileExistsError, "is a file, but the source a folder"),
+        ("in", "file.txt", FileExistsError, "is a file, but the source is a folder"),
         ("in", "full", FileExistsError, "holds files. Name another"),
         ("in", "no/out", FileNotFoundError, "no folder .*no for out"),
         ("in/a.txt", "out.jsonl", ValueError, "cannot be written as JSON Lines"),

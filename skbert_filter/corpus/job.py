@@ -1,4 +1,4 @@
-"""What a job is asked to do, and whether it may."""
+"""A corpus job: its options, and the checks of what it reads and where it writes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ from skbert_filter.io.writing import check_can_hold, check_new_file
 
 @dataclass(frozen=True)
 class Job:
-    """A checked job: the arguments of `filter_corpus`, with the files and the classifier."""
+    """The checked arguments of `filter_corpus`, with the source files and the classifier."""
 
     source: Path
     destination: Path
@@ -47,13 +47,13 @@ class Job:
     document: str | None
 
     @property
-    def of_folder(self) -> bool:
-        """Whether the source is a folder, and the destination will be one."""
+    def is_folder(self) -> bool:
+        """Whether the source is a folder, and therefore the destination too."""
         return self.source.is_dir()
 
     @property
     def labels(self) -> list[Any]:
-        """The labels, in one type that Arrow knows."""
+        """The labels in order, as text where they are of several types."""
         labels = self.decider.classes
         return labels if len(set(map(type, labels))) == 1 else list(map(str, labels))
 
@@ -62,13 +62,13 @@ class Job:
         if self.destination == STANDARD:
             return LINES
         read = table.format
-        written = read if self.of_folder else file_format(self.destination)
+        written = read if self.is_folder else file_format(self.destination)
         if read.kind == written.kind == "csv" and read.delimiter == written.delimiter:
             written = replace(written, delimiter=table.delimiter or written.delimiter)
         return written
 
     def schema_of(self, table: TableReader) -> pa.Schema:
-        """Return the schema to write, and refuse a table that cannot be read or written so."""
+        """Return the schema of the output; reject a table that cannot be read or written."""
         read, write = table.format, self.output_format(table)
         check_text_column(table.schema, text_column(table, self.text), table.path)
         if not (read.kind == write.kind or (write.is_table and read.kind != "json")):
@@ -80,9 +80,9 @@ class Job:
         if self.document is not None:
             if read.kind == "lines":
                 raise ValueError(
-                    f"{table.path} holds lines, which have no column {self.document!r} that says "
-                    "of which document they are. Omit document (--document): the files of a folder "
-                    "are documents."
+                    f"{table.path} holds lines, which have no column {self.document!r} to "
+                    "identify their document. Omit document= (--document): then each file of a "
+                    "folder is one."
                 )
             if read.is_table:
                 check_column(table.schema, self.document, table.path)
@@ -104,21 +104,21 @@ class Job:
                     )
                 schema = schema.append(pa.field(name, kind))
 
-        if not self.of_folder and self.destination != STANDARD:
+        if not self.is_folder and self.destination != STANDARD:
             check_can_hold(schema, self.destination)
         return schema
 
     def manifest(self) -> dict[str, Any]:
-        """Return what tells this job from another, ready for JSON."""
+        """Return what distinguishes this job from others, ready for JSON."""
         try:
-            of_model = fingerprint(self.decider.model)
+            model = fingerprint(self.decider.model)
         except TypeError:
-            # Nothing of an interrupted run can be used again.
-            of_model = f"unknown {uuid4()}"
+            # A model that cannot be compared cannot reuse the results of an interrupted run.
+            model = f"unknown {uuid4()}"
 
         return {
             "skbert_filter": __version__,
-            "model": of_model,
+            "model": model,
             "decision": {
                 "keep": self.decider.keep,
                 "threshold": self.decider.threshold,
@@ -142,7 +142,7 @@ class Job:
 def check_paths(
     source: Path, destination: Path, audit: Path | None, others: Mapping[str, Any]
 ) -> None:
-    """Refuse outputs that lie in each other, in the source, or in a file that the job needs."""
+    """Reject outputs that overlap one another, the source or `others`, which the job needs."""
     check_apart(source, destination)
     partial = partial_folder(destination)
     outputs = {
@@ -151,17 +151,18 @@ def check_paths(
         "folder of the unfinished job": partial,
     }
 
-    for what, path in others.items():
-        if what == "store" and path is not None and isinstance(as_path(path), RemotePath):
-            raise ValueError(f"The store {as_path(path)} must be a file of this machine. Name one.")
-        if isinstance(path, str | Path):
-            forbidden = outputs if what == "model" else {"source": source, **outputs}
-            for name, other in forbidden.items():
-                if other not in (None, STANDARD) and _is_in(Path(path), other):
-                    raise ValueError(
-                        f"The {what} {path} is the {name} {other} or lies in it. Name another "
-                        "place."
-                    )
+    for kind, path in others.items():
+        if not isinstance(path, str | Path):
+            continue
+        if kind == "store" and isinstance(as_path(path), RemotePath):
+            raise ValueError(f"The store {as_path(path)} must be a file on this machine. Name one.")
+        # A model is only read, so it may lie in the source.
+        forbidden = outputs if kind == "model" else {"source": source, **outputs}
+        for name, other in forbidden.items():
+            if other not in (None, STANDARD) and _is_in(Path(path), other):
+                raise ValueError(
+                    f"The {kind} {path} is the {name} {other} or lies in it. Name another place."
+                )
 
     if audit is not None:
         table_format(audit)
@@ -181,10 +182,10 @@ def check_outputs(
     overwrite: bool,
     resumed: bool,
 ) -> None:
-    """Refuse to replace an output that exists.
+    """Reject an output that exists.
 
-    An interrupted run that is `resumed` may have written the audit file, which is complete before
-    the destination.
+    The audit file is complete before the destination, so an interrupted run that is `resumed` may
+    have written it.
     """
     if source.is_dir():
         names = [file.name for file in files]
@@ -199,7 +200,7 @@ def check_outputs(
 
 
 def _is_in(path: Path, other: Path) -> bool:
-    """Whether a path is another one, by whatever name, or lies in it."""
+    """Whether a path is another one, under any name, or lies in it."""
     if type(path) is not type(other):
         return False
     real = path.expanduser().resolve()
