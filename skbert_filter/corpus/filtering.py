@@ -1,6 +1,7 @@
 """`filter_corpus`: check its arguments, run the job, and summarize it."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import partial
 from numbers import Real
@@ -202,13 +203,13 @@ def filter_corpus(
     check_encoding(encoding)
     delimiter = check_delimiter(delimiter)
     files = list_sources(source)
-    check_paths(source, destination, audit, {"model": model, "store": store})
+    check_paths(source, destination, audit, model, store)
     _check_engine(engine, source, destination, audit=audit, store=store, document=document)
     _check_documents(drop_documents, document, columns, source, destination, overwrite)
 
     # Loading the model takes longest, so all that can fail is checked before.
     check = partial(check_outputs, source, destination, files, audit, overwrite=overwrite)
-    check(resumed=destination != STANDARD and partial_folder(destination).exists())
+    check(destination != STANDARD and partial_folder(destination).exists())
 
     classifier = load_classifier(model, trust=trust)
     if keep is None:
@@ -225,9 +226,10 @@ def filter_corpus(
             )
         classifier = DedupPredictor(FrozenEstimator(classifier), store=str(store))
 
-    # Examples show probabilities only where these come with the decisions.
-    has_probabilities = bool(n_examples) and predicts_most_probable_class(classifier)
-    with_probabilities = columns is not None or audit is not None or has_probabilities
+    with_probabilities = columns is not None or audit is not None
+    if n_examples and predicts_most_probable_class(classifier):
+        # For the examples alone, probabilities must cost nothing more.
+        with_probabilities = True
     decider = Decider(classifier, keep, threshold, with_probabilities=with_probabilities)
     job = Job(
         source=source,
@@ -246,23 +248,20 @@ def filter_corpus(
         document=document,
     )
 
-    with explain_full_disk("standard output" if destination == STANDARD else destination):
-        if destination == STANDARD:
-            outcome = _run(job, None, overwrite, progress)
-        else:
-            with open_partial(
-                destination,
-                job.manifest(),
-                lambda resumed: check(resumed=resumed),
-                overwrite=overwrite,
-                keep_files=engine == "dask" or isinstance(destination, RemotePath),
-            ) as folder:
-                if engine == "dask":
-                    from skbert_filter.corpus.dask_engine import filter_files
+    work_folder: AbstractContextManager[PartialFolder | None] = nullcontext()
+    if destination != STANDARD:
+        keep_files = engine == "dask" or isinstance(destination, RemotePath)
+        work_folder = open_partial(
+            destination, job.manifest(), check, overwrite=overwrite, keep_files=keep_files
+        )
+    output_name = "standard output" if destination == STANDARD else destination
+    with explain_full_disk(output_name), work_folder as folder:
+        if folder is not None and engine == "dask":
+            from skbert_filter.corpus.dask_engine import filter_files
 
-                    outcome = filter_files(job, folder, progress)
-                else:
-                    outcome = _run(job, folder, overwrite or folder.resumed, progress)
+            outcome = filter_files(job, folder, progress)
+        else:
+            outcome = _run(job, folder, overwrite, progress)
 
     documents = None if drop_documents is None else _documents_table(outcome.documents)
     return FilterSummary(
@@ -281,7 +280,7 @@ def filter_corpus(
 
 
 def _checked_aim(**aims: float | None) -> tuple[str, float] | None:
-    """Return the name and value of the one that is not None."""
+    """Return the name and value of the one that was passed, of which there may be at most one."""
     passed = [(name, value) for name, value in aims.items() if value is not None]
     if len(passed) > 1:
         raise ValueError(f"{passed[0][0]} and {passed[1][0]} were passed. Pass one of them.")
@@ -365,7 +364,8 @@ def _run(
 
     memory = TextMemory(journal or job.decider)
     examples = Examples(job)
-    with audited(job, memory, overwrite=overwrite) as on_texts:
+    replace_audit = overwrite or (folder is not None and folder.resumed)
+    with audited(job, memory, overwrite=replace_audit) as on_texts:
         if job.n_examples:
             on_texts = [*on_texts, examples.note]
         outcome = filter_rows(job, memory, output, on_texts, progress, finish)

@@ -1,6 +1,5 @@
 """A corpus job: its options, and the checks of what it reads and where it writes."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -126,11 +125,11 @@ class Job:
             },
             "options": {
                 "text": self.text,
-                "columns": None if self.columns is None else list(self.columns),
+                "columns": self.columns,
                 "nulls": self.nulls,
                 "encoding": self.encoding,
                 "delimiter": self.delimiter,
-                "audit": None if self.audit is None else str(self.audit.absolute()),
+                "audit": self.audit and str(self.audit.absolute()),
                 "escape_formulas": self.escape_formulas,
                 "drop_documents": self.drop_documents,
                 "document": self.document,
@@ -140,37 +139,30 @@ class Job:
 
 
 def check_paths(
-    source: Path, destination: Path, audit: Path | None, others: Mapping[str, Any]
+    source: Path, destination: Path, audit: Path | None, model: Any, store: Any
 ) -> None:
-    """Reject outputs that overlap one another, the source or `others`, which the job needs."""
+    """Reject outputs that overlap one another, the source, or a model or store that is a file."""
     check_apart(source, destination)
-    partial = partial_folder(destination)
+    if audit is not None:
+        table_format(audit)
+    if store is not None and isinstance(as_path(store), RemotePath):
+        raise ValueError(f"The store {as_path(store)} must be a file on this machine. Name one.")
+
     outputs = {
         "destination": destination,
+        "folder of the unfinished job": partial_folder(destination),
         "audit file": audit,
-        "folder of the unfinished job": partial,
     }
-
-    for kind, path in others.items():
-        if not isinstance(path, str | Path):
+    for kind, path in {"model": model, "store": store, "audit file": audit}.items():
+        if not isinstance(path, str | Path | RemotePath):
             continue
-        if kind == "store" and isinstance(as_path(path), RemotePath):
-            raise ValueError(f"The store {as_path(path)} must be a file on this machine. Name one.")
         # A model is only read, so it may lie in the source.
-        forbidden = outputs if kind == "model" else {"source": source, **outputs}
-        for name, other in forbidden.items():
-            if other not in (None, STANDARD) and _is_in(Path(path), other):
+        others = outputs if kind == "model" else {"source": source, **outputs}
+        for name, other in others.items():
+            if name != kind and other not in (None, STANDARD) and _is_in(path, other):
                 raise ValueError(
                     f"The {kind} {path} is the {name} {other} or lies in it. Name another place."
                 )
-
-    if audit is not None:
-        table_format(audit)
-        check_apart(source, audit)
-        if _is_in(audit, destination) or _is_in(audit, partial):
-            raise ValueError(
-                f"The audit file {audit} is the destination or lies in it. Name another place."
-            )
 
 
 def check_outputs(
@@ -178,9 +170,9 @@ def check_outputs(
     destination: Path,
     files: tuple[SourceFile, ...],
     audit: Path | None,
+    resumed: bool,
     *,
     overwrite: bool,
-    resumed: bool,
 ) -> None:
     """Reject an output that exists.
 
@@ -199,8 +191,9 @@ def check_outputs(
         check_new_file(audit, overwrite=overwrite or resumed)
 
 
-def _is_in(path: Path, other: Path) -> bool:
+def _is_in(path: str | Path | RemotePath, other: Path) -> bool:
     """Whether a path is another one, under any name, or lies in it."""
+    path = Path(path) if isinstance(path, str) else path
     if type(path) is not type(other):
         return False
     real = path.expanduser().resolve()

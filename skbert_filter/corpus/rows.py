@@ -7,8 +7,7 @@ import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
-from itertools import chain, compress, islice
+from itertools import compress, islice
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -92,24 +91,25 @@ def filter_rows(
         output.mkdir(exist_ok=True)
 
     documents = None
-    groups = _decided(job, memory, outcome, on_texts, progress)
+    decided = _decided(job, memory, outcome, on_texts, progress)
     if job.drop_documents is not None:
         # A document may end anywhere, so all rows are decided before the first is written.
         documents = Documents(job)
-        for batch in chain.from_iterable(groups):
+        for batch in decided:
             if batch.rows is not None:
                 documents.count(batch)
         outcome.documents = documents.by_tenth()
 
         files = tuple(file for file in job.files if not documents.drops_file(file.name))
-        groups = _decided(replace(job, files=files), memory, Outcome(), (), progress, is_again=True)
+        job = replace(job, files=files)
+        decided = _decided(job, memory, Outcome(), (), progress, is_again=True)
         if progress is not None:
             _LOGGER.info("Dropping documents")
 
     open_file: SourceFile | None = None
     write: Any = None
-    with closing(groups), ExitStack() as writer:
-        for batch in chain.from_iterable(groups):
+    with closing(decided), ExitStack() as writer:
+        for batch in decided:
             if open_file is not batch.file:
                 open_file = batch.file
                 write = writer.enter_context(_open_writer(job, batch, output))
@@ -135,25 +135,23 @@ def _decided(
     progress: Progress | None,
     *,
     is_again: bool = False,
-) -> Generator[list[_Batch]]:
-    """Read the files of a job, and yield groups of batches once their rows are decided.
+) -> Generator[_Batch]:
+    """Read the files of a job, and yield their batches once the rows are decided.
 
     With `is_again`, `memory` has already counted the rows.
     """
-    start = 0.0
+    start = stop = 0.0
 
-    def advance(start: float, stop: float, share: float) -> None:
+    def advance(share: float) -> None:
         if progress is not None:
             progress(start + share * (stop - start), outcome.rows, len(memory))
 
     # Closed at once: after an error the traceback would keep files open, and copies of remote ones.
     with closing(_batches(job)) as batches:
         for group in _grouped(batches):
-            stop = group[-1].share
-            advance_group = partial(advance, start, stop)
-            _decide(job, group, memory, outcome, on_texts, advance_group, is_again=is_again)
-            start = stop
-            yield group
+            start, stop = stop, group[-1].share
+            _decide(job, group, memory, outcome, on_texts, advance, is_again=is_again)
+            yield from group
             # Free its memory before the next group is read.
             group.clear()
 
