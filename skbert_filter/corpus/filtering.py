@@ -1,6 +1,6 @@
 """`filter_corpus`: check its arguments, run the job, and summarize it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import partial
@@ -16,7 +16,7 @@ from sklearn.utils import check_scalar
 
 from skbert_filter.corpus.classifiers import load_classifier
 from skbert_filter.corpus.job import Job, check_outputs, check_paths
-from skbert_filter.corpus.resume import Journal, PartialFolder, open_partial, partial_folder
+from skbert_filter.corpus.resume import PartialFolder, open_partial, partial_folder
 from skbert_filter.corpus.rows import Examples, Outcome, Progress, audited, filter_rows
 from skbert_filter.corpus.sources import STANDARD, list_sources
 from skbert_filter.corpus.summary import FilterSummary
@@ -61,7 +61,7 @@ def filter_corpus(
     n_examples: int = 8,
     progress: Progress | None = None,
 ) -> FilterSummary:
-    """Write the rows of a corpus whose texts a classifier gives one label.
+    """Filter a corpus: write the rows whose text gets one label from a classifier.
 
     Rows keep their order, and all columns their values and types; lines of text and of JSON
     are written byte for byte as they were. Each distinct text is computed once. Memory is bounded
@@ -356,21 +356,22 @@ def _run(
     job: Job, folder: PartialFolder | None, overwrite: bool, progress: Progress | None
 ) -> Outcome:
     """Do a job in this process, and write its output and audit file."""
-    journal = output = finish = None
+    decide: Callable[[list[str]], np.ndarray] = job.decider
+    output = finish = None
     if folder is not None:
-        journal, output = Journal(job.decider, folder), folder.output
+        decide, output = partial(folder.decisions, decide), folder.output
+        # A resumed job may have written its audit file already.
+        overwrite = overwrite or folder.resumed
         if isinstance(job.destination, RemotePath) and job.is_folder:
             finish = partial(job.destination.upload_part, output, folder.records)
 
-    memory = TextMemory(journal or job.decider)
-    examples = Examples(job)
-    replace_audit = overwrite or (folder is not None and folder.resumed)
-    with audited(job, memory, overwrite=replace_audit) as on_texts:
+    memory, examples = TextMemory(decide), Examples(job)
+    with audited(job, memory, overwrite=overwrite) as on_texts:
         if job.n_examples:
             on_texts = [*on_texts, examples.note]
         outcome = filter_rows(job, memory, output, on_texts, progress, finish)
 
-    outcome.recovered = journal.recovered if journal else 0
+    outcome.recovered = 0 if folder is None else folder.recovered
     outcome.examples = examples.to_frame()
     return outcome
 

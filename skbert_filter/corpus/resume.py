@@ -31,12 +31,12 @@ _OUTPUT = "output"
 _RECORDS = "records"
 
 
-@dataclass(frozen=True)
+@dataclass
 class PartialFolder:
-    """The folder of an unfinished job.
+    """The folder of an unfinished job, and the decisions that are saved in it.
 
     `output`, and `records` of its finished files, exist only if an interrupted run left them.
-    `resumed` says whether there was one.
+    `resumed` says whether there was one, and `recovered` how many of its decisions were used.
     """
 
     output: Path
@@ -44,26 +44,18 @@ class PartialFolder:
     resumed: bool
     store: Store
     space: str
+    recovered: int = 0
 
-
-class Journal:
-    """Saves decisions chunk by chunk, and finds them again when a chunk of the same texts comes."""
-
-    def __init__(self, decide: Callable[[list[str]], np.ndarray], folder: PartialFolder) -> None:
-        self._decide = decide
-        self._store, self._space = folder.store, folder.space
-        self.recovered = 0
-
-    def __call__(self, texts: list[str]) -> np.ndarray:
-        """Return the decisions of an interrupted run, or new ones, which are saved by then."""
+    def decisions(self, decide: Callable[[list[str]], np.ndarray], texts: list[str]) -> np.ndarray:
+        """Return the decisions of an interrupted run for a chunk of texts, or save new ones."""
         key = _chunk_key(texts)
-        saved = self._store.get(self._space, [key]).get(_LAYOUT, {})
+        saved = self.store.get(self.space, [key]).get(_LAYOUT, {})
         if key in saved:
             self.recovered += len(texts)
             return np.frombuffer(saved[key], DECISION)
 
-        decisions = self._decide(texts)
-        self._store.put(self._space, _LAYOUT, [key], [decisions.tobytes()])
+        decisions = decide(texts)
+        self.store.put(self.space, _LAYOUT, [key], [decisions.tobytes()])
         return decisions
 
 
