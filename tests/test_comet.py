@@ -166,7 +166,7 @@ def test_the_evaluation_is_logged_with_baselines_and_tables(logged):
     assert len(evaluation.baselines) == 3
     logged_others = others(archive)
     assert logged_others["test against word-count rule"] == str(evaluation.tests[2])
-    assert logged_others["test leaks"].startswith("No test text is in the training texts")
+    assert logged_others["test leaks"].startswith("No test text is among the training texts")
     files = {name: content for _, name, _, content in assets(archive)}
     confusion = json.loads(files["test_confusion.json"])
     assert confusion["labels"] == ["discard", "keep"]
