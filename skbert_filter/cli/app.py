@@ -368,7 +368,7 @@ def predict(
         ),
     ] = None,
     document: Annotated[
-        str | None, Option(metavar="COLUMN", help="What says of which document a row is.")
+        str | None, Option(metavar="COLUMN", help="The column that names the document of a row.")
     ] = None,
     nulls: Annotated[
         opt.Nulls, Option(metavar="error|discard|keep", help="What to do with rows without a text.")
