@@ -592,7 +592,7 @@ def test_a_folder_is_replaced_only_by_one_with_the_same_files(tmp_path, rule):
         ({"threshold": 1.5}, "threshold == 1.5, must be <= 1"),
         ({"columns": "label"}, "columns is 'label'. Give two names"),
         ({"columns": ("id", "p")}, "has a column 'id' already"),
-        ({"delimiter": "ab"}, "delimiter='ab' cannot stand between values"),
+        ({"delimiter": "ab"}, "delimiter='ab' cannot separate values"),
         ({"audit": "audit.txt"}, "audit.txt holds lines of UTF-8 text, not a table"),
         ({"audit": "out.csv"}, r"The audit file out\.csv is the destination"),
     ],
