@@ -28,7 +28,7 @@ from skbert_filter.bert.checkpoint import load_checkpoint
 from skbert_filter.bert.checkpointing import Snapshots
 from skbert_filter.bert.engine import check_not_forked, import_keras, versions
 from skbert_filter.bert.folder import save_encoder
-from skbert_filter.bert.initialization import start_at_random
+from skbert_filter.bert.initialization import initialize_randomly
 from skbert_filter.bert.pretrained import PretrainedEncoder
 from skbert_filter.bert.pretraining_targets import (
     shape_targets,
@@ -263,13 +263,13 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         context.call_on_fit_task_begin(estimator=self, X=seen, y=y)
 
         rng = np.random.RandomState(seeds["weights"])
-        start = start_at_random(texts, parameters, _HEAD, rng)
+        initial = initialize_randomly(texts, parameters, _HEAD, rng)
         targets = [np.empty((len(texts), 0), np.float32)]
         if teacher is not None:
             targets.append(self._teach(texts, teacher, layer, context))
         if self.shape:
             targets.append(shape_targets(texts))
-        task = PretrainingTask.of(start, texts, np.hstack(targets), shares, rng)
+        task = PretrainingTask.of(initial, texts, np.hstack(targets), shares, rng)
 
         hashes = {
             "texts": texts_sha256(texts),

@@ -336,7 +336,7 @@ class SmallBertTextFilter(
 
         # What to start from, and how long to train. Imported here, so that constructing a filter
         # imports no tokenizers.
-        from skbert_filter.bert.initialization import find_encoder, start_of_filter
+        from skbert_filter.bert.initialization import find_encoder, initialize_filter
 
         parameters = self.get_params(deep=False)
         encoder, reading = find_encoder(parameters, rows.texts)
@@ -357,7 +357,7 @@ class SmallBertTextFilter(
         context = self._init_callback_context(max_subtasks=config.epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         rng = np.random.RandomState(seeds["weights"])
-        start = start_of_filter(encoder, rows, parameters, rng)
+        initial = initialize_filter(encoder, rows, parameters, rng)
         import_keras()
         from skbert_filter.bert.training import EpochTasks, fit_bert
 
@@ -369,7 +369,7 @@ class SmallBertTextFilter(
             X=X,
             y=y,
         )
-        fitted = fit_bert(start, rows, validation, config, tasks, keras_callbacks)
+        fitted = fit_bert(initial, rows, validation, config, tasks, keras_callbacks)
 
         self.classes_ = classes
         self.history_ = fitted.history
@@ -385,7 +385,7 @@ class SmallBertTextFilter(
             "checkpoint": encoder
             and {"source": encoder.source, "fingerprint": encoder.fingerprint},
             "reading": reading and asdict(reading),
-            "vocab_size": start.architecture.vocab_size,
+            "vocab_size": initial.architecture.vocab_size,
             "versions": versions(),
         }
         self._state = fitted.state

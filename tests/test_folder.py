@@ -534,8 +534,9 @@ def test_a_filter_that_does_not_fit_on_the_disk_is_saved_elsewhere(saved, tmp_pa
     done = run_on_a_small_disk(tmp_path, "-c", SAVE, saved)
     (elsewhere,) = (tmp_path / "temporary").glob("*/model")
     assert done.stderr.splitlines()[-2:] == [
-        f"skbert_filter.io.atomic.NoRoomError: [Errno 28] There is no room to write {tmp_path}/disk"
-        "/model (No space left on device). Free some, or name a place on another disk.",
+        "skbert_filter.io.atomic.DiskFullError: [Errno 28] There is no room to write "
+        f"{tmp_path}/disk/model (No space left on device). Free some, or name a place on another "
+        "disk.",
         f"The filter is saved in {elsewhere} instead: move it where you want it.",
     ]
     load = SmallBertTextFilter.from_pretrained

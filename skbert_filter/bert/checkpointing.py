@@ -14,7 +14,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from skbert_filter.io.atomic import remove_leftovers, written_aside
+from skbert_filter.io.atomic import atomic_write, remove_leftovers
 
 _FILE = "pretraining.safetensors"
 
@@ -83,7 +83,7 @@ class Snapshots:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self._file)
         try:
-            with written_aside(self._file, overwrite=True) as partial:
+            with atomic_write(self._file, overwrite=True) as partial:
                 partial.write_bytes(save(snapshot.variables, {"skbert_filter": json.dumps(header)}))
         except OSError as error:
             if self._file.exists():

@@ -22,7 +22,7 @@ from skbert_filter.bert.architecture import Weights
 from skbert_filter.bert.pretrained import PretrainedEncoder
 from skbert_filter.bert.state import BertState
 from skbert_filter.bert.tokenizer import ignores_case, special_tokens
-from skbert_filter.io.atomic import check_can_create, written_aside
+from skbert_filter.io.atomic import atomic_write, check_can_create
 
 Kind = Literal["filter", "encoder"]
 Save = Callable[[Path], None]
@@ -105,7 +105,7 @@ def new_folder(folder: str | os.PathLike) -> Iterator[Path]:
         )
 
     target.parent.mkdir(parents=True, exist_ok=True)
-    with written_aside(target) as partial:
+    with atomic_write(target) as partial:
         partial.mkdir()
         yield partial
 
@@ -252,7 +252,7 @@ def save_over(save: Save, folder: Path, kind: Kind, *, overwrite: bool) -> None:
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with written_aside(folder, overwrite=overwrite) as partial:
+        with atomic_write(folder, overwrite=overwrite) as partial:
             save(partial)
             # The folder may have been filled during training.
             check_can_save(folder, kind, overwrite=overwrite)

@@ -17,7 +17,7 @@ from skbert_filter.bert.architecture import Precision, Weights
 from skbert_filter.bert.auto_settings import TrainingConfig
 from skbert_filter.bert.batching import keras_data, pad, training_batches, width_for
 from skbert_filter.bert.engine import gpu_is_available
-from skbert_filter.bert.initialization import Start
+from skbert_filter.bert.initialization import InitialModel
 from skbert_filter.bert.losses import focal_loss
 from skbert_filter.bert.model_pool import KerasModel, KerasModelKey, keras_model
 from skbert_filter.bert.state import BertState
@@ -74,7 +74,7 @@ class FittedBert:
 
 
 def fit_bert(
-    start: Start,
+    initial: InitialModel,
     training: LabelledTexts,
     validation: LabelledTexts | None,
     config: TrainingConfig,
@@ -83,16 +83,16 @@ def fit_bert(
 ) -> FittedBert:
     """Train, and return the state of the best epoch if there are validation texts."""
     precision = _precision()
-    key = KerasModelKey(start.architecture, config.gamma, config.label_smoothing, precision)
+    key = KerasModelKey(initial.architecture, config.gamma, config.label_smoothing, precision)
 
     def state_of(model: Any) -> BertState:
-        weights = dict(model.weights_by_name(start.architecture.vocab_size))
+        weights = dict(model.weights_by_name(initial.architecture.vocab_size))
         for name in ("classifier.weight", "classifier.bias"):
-            weights[name] = weights[name] / np.float32(start.temperature)
+            weights[name] = weights[name] / np.float32(initial.temperature)
         return BertState.of(
-            start.architecture,
-            _with_embeddings(weights, start.embedding_rate),
-            start.tokenizer,
+            initial.architecture,
+            _with_embeddings(weights, initial.embedding_rate),
+            initial.tokenizer,
             max_length=config.max_length,
             gamma=config.gamma,
             label_smoothing=config.label_smoothing,
@@ -102,10 +102,10 @@ def fit_bert(
     with keras_model(key) as pooled:
         model = pooled.model
         pooled.seen_by_callbacks = bool(callbacks)
-        pooled.load(_with_embeddings(start.weights, 1 / start.embedding_rate))
+        pooled.load(_with_embeddings(initial.weights, 1 / initial.embedding_rate))
         _make_ready(pooled, config.seed)
 
-        data = _EpochData(start, training, config)
+        data = _EpochData(initial, training, config)
         model.schedule.set(config, data.n_batches * config.epochs)
 
         stopping = []
@@ -118,7 +118,7 @@ def fit_bert(
 
         fitted = model.fit(
             data.for_keras(),
-            validation_data=validation and _EpochData(start, validation, config).for_keras(),
+            validation_data=validation and _EpochData(initial, validation, config).for_keras(),
             epochs=config.epochs,
             callbacks=[*stopping, _Epochs(data, epoch_tasks, state_of), *callbacks],
             # Keras would fail at its first line in a program without a console.
@@ -127,7 +127,7 @@ def fit_bert(
         )
 
         state = state_of(model)
-        if start.embedding_rate == start.temperature == 1:
+        if initial.embedding_rate == initial.temperature == 1:
             pooled.digest = state.digest
 
     history = {name: [float(v) for v in values] for name, values in fitted.history.items()}
@@ -199,10 +199,10 @@ def _binary_agreement(target: Any, logit: Any) -> Any:
 class _EpochData:
     """Batches of a fit, drawn for each epoch from the seed and the number of the epoch."""
 
-    def __init__(self, start: Start, texts: LabelledTexts, config: TrainingConfig):
-        self.tokens: TokenIds = encode(start.tokenizer, texts.texts, config.max_length)
+    def __init__(self, initial: InitialModel, texts: LabelledTexts, config: TrainingConfig):
+        self.tokens: TokenIds = encode(initial.tokenizer, texts.texts, config.max_length)
         # One logit is that of the second class.
-        self.target = texts.shares[:, 1:] if start.architecture.n_logits == 1 else texts.shares
+        self.target = texts.shares[:, 1:] if initial.architecture.n_logits == 1 else texts.shares
         self.weights = texts.weights.astype(np.float32)
         self.config = config
         self.epoch = 0
