@@ -8,11 +8,12 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from enum import Enum
 from reprlib import repr as short_repr
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import issparse
+from sklearn.base import BaseEstimator
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
@@ -25,15 +26,11 @@ LIST_METHODS = ("to_list", "to_pylist", "tolist")
 _USEFUL = ("keep", "kept", "useful", "good", "relevant", "main", "yes", "y", "true", "1")
 
 
-class PlainParameters:
+class PlainParameters(BaseEstimator):
     """Convert NumPy scalars among the parameters of an estimator, such as from a grid, to Python's.
 
     Sizes as 8-bit integers would overflow, and JSON cannot represent NumPy scalars.
     """
-
-    if TYPE_CHECKING:
-
-        def get_params(self, deep: bool = True) -> dict[str, Any]: ...
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value.item() if isinstance(value, np.generic) else value)
@@ -208,13 +205,11 @@ def _as_list(X: Any, name: str) -> list[Any]:
 
 
 def _only_column(X: Any) -> Any:
-    if isinstance(X, np.ndarray):
-        return X[:, 0]
-    if hasattr(X, "iloc"):
+    if hasattr(X, "iloc"):  # pandas
         return X.iloc[:, 0]
-    if hasattr(X, "to_series"):
-        return X.to_series(0)
-    return X.column(0)
+    if hasattr(X, "column"):  # Arrow
+        return X.column(0)
+    return X[:, 0]  # NumPy, polars
 
 
 def _check_rows(values: list[Any], name: str) -> list[str]:

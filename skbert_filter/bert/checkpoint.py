@@ -91,11 +91,11 @@ def load_filter(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
         raise FileNotFoundError(
             f"{owner} is not a folder written by save_pretrained: it has no {METADATA}."
         )
-    for name in (METADATA, *FILES):
-        # Installers may put links to the files of a package in its place.
-        is_link = (path / name).is_symlink() and path not in BUNDLED.values()
-        if not (path / name).is_file() or is_link:
-            raise ValueError(f"{owner} is incomplete: {name} is not a regular file.")
+
+    links = [name for name in (METADATA, *FILES) if (path / name).is_symlink()]
+    # Installers may put links into the folder of a package.
+    if links and path not in BUNDLED.values():
+        raise ValueError(f"{owner} is incomplete: {links[0]} is not a regular file.")
     return _read_filter(path, owner)
 
 
@@ -127,10 +127,10 @@ def _read_filter(path: Path, owner: str) -> tuple[BertState, dict[str, Any]]:
         for name in ("classifier.weight", "classifier.bias"):
             weights[name] = weights[name][1:] - weights[name][:1]
 
-    state = BertState.of(
+    state = BertState(
         replace(architecture, n_logits=n_logits),
         weights,
-        _read_tokenizer(path, architecture, owner),
+        _read_tokenizer(path, architecture, owner).to_str(),
         max_length=metadata["max_length"],
         gamma=metadata["gamma"],
         label_smoothing=metadata["label_smoothing"],
