@@ -27,7 +27,7 @@ _USEFUL = ("keep", "kept", "useful", "good", "relevant", "main", "yes", "y", "tr
 
 
 class PlainParameters(BaseEstimator):
-    """Convert NumPy scalars among the parameters of an estimator, such as from a grid, to Python's.
+    """Convert NumPy scalars among an estimator's parameters, e.g. from a grid, to Python's.
 
     Sizes as 8-bit integers would overflow, and JSON cannot represent NumPy scalars.
     """
@@ -235,6 +235,6 @@ def _check_rows(values: list[Any], name: str) -> list[str]:
 
 
 def useful_label(classes: Iterable[Any]) -> Any:
-    """Return the class with a usual name of useful texts; None unless exactly one has."""
+    """Return the class whose name means useful; None unless there is exactly one."""
     useful = [label for label in classes if str(label).strip().casefold() in _USEFUL]
     return useful[0] if len(useful) == 1 else None

@@ -177,8 +177,6 @@ def _downloaded(source: str | os.PathLike, owner: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        if not isinstance(source, str):
-            raise ValueError("a path is not the name of a model")
         return Path(snapshot_download(source, allow_patterns=list(_NEEDED)))
     # It may come from the hub's client, its HTTP library or the operating system.
     except Exception as error:
@@ -196,7 +194,7 @@ def _read_config(folder: Path, owner: str) -> tuple[dict[str, Any], Architecture
     config = read_json(folder / "config.json")
     architecture = architecture_of(config, owner)
     n_bytes = sum(file.stat().st_size for file in _weight_files(folder, owner))
-    # This protects memory from absurd sizes; that single tensors are missing is reported later.
+    # A guard against sizes that no memory can hold; single missing tensors are reported later.
     if architecture.n_weights > 8 * n_bytes:
         raise ValueError(
             f"config.json of {owner} describes a BERT with {architecture.n_weights:,} weights, but "
@@ -252,7 +250,7 @@ def _read_weights(
         )
 
     for name, weight in weights.items():
-        # Otherwise every text would get the same label.
+        # With NaN, every text would get the same label.
         if not np.isfinite(weight).all():
             raise ValueError(
                 f"The weights of {owner} are not finite: {name} holds NaN or infinity. Train "

@@ -191,7 +191,7 @@ class BertEncoder(keras.Model):
         return x * (kept * (256 / (256 - dropped)))
 
     def _norm(self, x, w, name):
-        # In half precision the variance is too inexact, and BERT's epsilon of 1e-12 is 0.
+        # Half precision is too coarse for variances; in float16, BERT's epsilon of 1e-12 is 0.
         normalized = ops.layer_normalization(
             ops.cast(x, "float32"),
             gamma=ops.cast(w[f"{name}.weight"], "float32"),
