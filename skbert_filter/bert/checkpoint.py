@@ -39,10 +39,10 @@ from skbert_filter.bert.tokenizer import load_tokenizer, special_tokens
 _INDEX = "model.safetensors.index.json"
 _TOKENIZERS = ("tokenizer.json", "vocab.txt")
 # The files that are downloaded from the hub.
-_NEEDED = (
+_NEEDED = [
     *("config.json", METADATA, WEIGHTS, _INDEX, "model-*-of-*.safetensors"),
     *(*_TOKENIZERS, "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
-)
+]
 
 _PARTS = ("embeddings.", "encoder.", "pooler.")
 _BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
@@ -177,7 +177,8 @@ def _downloaded(source: str | os.PathLike, owner: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(source, allow_patterns=list(_NEEDED)))
+        # It rejects a path, which is not the name of a model.
+        return Path(snapshot_download(source, allow_patterns=_NEEDED))  # type: ignore[arg-type]
     # It may come from the hub's client, its HTTP library or the operating system.
     except Exception as error:
         raise FileNotFoundError(
