@@ -490,7 +490,7 @@ class SmallBertTextFilter(
         self, rows: LabelledTexts, seed: int, grouped: Any
     ) -> tuple[LabelledTexts, LabelledTexts | None]:
         try:
-            return hold_out(rows, _VALIDATION_FRACTION, rows.shares.shape[1], seed, grouped)
+            return hold_out(rows, _VALIDATION_FRACTION, seed, grouped)
         except ValueError as error:
             if self.early_stopping == "auto":
                 return rows, None
