@@ -131,6 +131,13 @@ def leakage_report(
             "reported. Leave it out, or pass a function that takes a str and returns a str."
         )
     train, test = check_texts(X_train, name="X_train"), check_texts(X_test, name="X_test")
+    return find_leaks(train, test, key, n_top)[0]
+
+
+def find_leaks(
+    train: list[str], test: list[str], key: Callable[[str], str] | None = None, n_top: int = 3
+) -> tuple[LeakageReport, set[str]]:
+    """Return the report, and the test texts that have a match in the training set by any key."""
     n_train = len(train)
     codes, texts = first_seen(train + test)
     keys = _POLICIES if key is None else (*_POLICIES, key)
@@ -157,7 +164,7 @@ def leakage_report(
             for i, j in zip(new.tolist(), first.tolist(), strict=True)
         ]
 
-    return LeakageReport(
+    report = LeakageReport(
         train_rows=n_train,
         train_distinct=int(np.count_nonzero(in_train)),
         test_rows=n_rows,
@@ -171,3 +178,4 @@ def leakage_report(
             examples, columns=["key", "text", "match", "test_rows", "train_rows"], dtype=object
         ).astype({"test_rows": np.intp, "train_rows": np.intp}),
     )
+    return report, {texts[i] for i in np.flatnonzero((in_test > 0) & ~unexplained)}
