@@ -83,7 +83,6 @@ def merge_repeats(
 def hold_out(
     rows: LabelledTexts,
     test_size: float,
-    n_classes: int,
     seed: int,
     grouped: tuple[Sequence[str], np.ndarray, Any] | None = None,
 ) -> tuple[LabelledTexts, LabelledTexts]:
@@ -100,7 +99,7 @@ def hold_out(
     is_out = np.array([text in held_out_texts for text in rows.texts])
     larger, smaller = rows.take(np.flatnonzero(~is_out)), rows.take(np.flatnonzero(is_out))
     for side in (larger, smaller):
-        if len(np.unique(side.classes)) < n_classes:
+        if len(np.unique(side.classes)) < rows.shares.shape[1]:
             raise ValueError("a class would be without a text on one side.")
     return larger, smaller
 
