@@ -340,7 +340,7 @@ class SmallBertTextFilter(
         from skbert_filter.bert.initialization import find_encoder, initialize_filter
 
         parameters = self.get_params(deep=False)
-        encoder, reading = find_encoder(parameters, rows.texts)
+        encoder, coverage = find_encoder(parameters, rows.texts)
         origin = auto_settings.origin_of(encoder, n_classes=n_classes)
         # From a score the few epochs there are suffice, and every label is learnt.
         holds_out = self.early_stopping and (self.early_stopping != "auto" or origin != "score")
@@ -386,7 +386,7 @@ class SmallBertTextFilter(
             "best_epoch": fitted.best_epoch + 1,
             "checkpoint": encoder
             and {"source": encoder.source, "fingerprint": encoder.fingerprint},
-            "reading": reading and asdict(reading),
+            "reading": coverage and asdict(coverage),
             "vocab_size": initial.architecture.vocab_size,
             "versions": versions(),
         }

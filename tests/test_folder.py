@@ -405,7 +405,7 @@ def test_classes_that_changed_places_are_refused(saved, own_hash):
             lambda f: edit_json(f / "config.json", vocab_size=2**31),
             r"describes a BERT of [\d,]+ weights, but its safetensors files have [\d,]+ bytes",
         ),
-        (with_a_huge_id, r"numbers '\[MASK\]' as 2,147,483,651"),
+        (with_a_huge_id, r"the id of '\[MASK\]' is 2,147,483,651"),
         (
             lambda f: change_weights(f, lambda weights: weights["classifier.bias"].fill(np.nan)),
             r"not finite: classifier\.bias holds NaN",

@@ -134,7 +134,7 @@ def test_words_stay_known_and_change_nothing(tokenizer):
 
 
 def test_known_words_are_bounded(tokenizer, monkeypatch):
-    monkeypatch.setattr("skbert_filter.bert.tokenizer._MOST_KNOWN", 10)
+    monkeypatch.setattr("skbert_filter.bert.tokenizer._MAX_CACHED_WORDS", 10)
     known = {}
     for word in ("the", "and", "menu"):
         encode(tokenizer, [f"{word} {i}" for i in range(300)], 16, known)
