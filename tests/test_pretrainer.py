@@ -283,9 +283,9 @@ def test_missing_labels_may_be_none_or_nan_and_labels_stay_whole(labelled):
 def test_a_text_of_two_labels_is_learnt_as_so_much_of_each():
     X = ["Read more", "Read more", "Read more", "We build pumps.", "View all", "Other"]
     y = ["keep", "drop", "drop", "keep", "drop", None]
-    from skbert_filter.pretrainer import _shares
+    from skbert_filter.pretrainer import _label_shares
 
-    classes, shares = _shares(X, y, str, list(dict.fromkeys(X)))
+    classes, shares = _label_shares(X, y, str, list(dict.fromkeys(X)))
     assert classes.tolist() == ["drop", "keep"]
     np.testing.assert_allclose(shares, [[2 / 3, 1 / 3], [0, 1], [1, 0], [0, 0]], atol=1e-6)
 
