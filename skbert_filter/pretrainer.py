@@ -284,12 +284,12 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
 
         import_keras()
         from skbert_filter.bert.pretraining import pretrain
-        from skbert_filter.bert.training import EpochTasks
+        from skbert_filter.bert.training import EpochCallback
 
         result = pretrain(
             task,
             config,
-            EpochTasks(
+            EpochCallback(
                 context, lambda weights: {"encoder_": task.encoder(weights)}, **fit_arguments
             ),
             started=started,
@@ -318,8 +318,8 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
             "versions": versions(),
         }
         self._head = {n: w for n, w in result.weights.items() if n.startswith("cls.")}
-        for learnt in ("classes_", "filter_"):
-            self.__dict__.pop(learnt, None)
+        for name in ("classes_", "filter_"):
+            self.__dict__.pop(name, None)
         if len(classes):
             self.classes_ = classes
             self.filter_ = self._filter(result.weights, task)
@@ -450,8 +450,8 @@ def _chunks(X: Any) -> Iterator[list[str]]:
         for row, text in enumerate(chunk, n_before):
             if not isinstance(text, str):
                 raise TypeError(
-                    f"Row {row} of X is of type {type(text).__name__} ({short_repr(text)}), where "
-                    "the rows before are str. Pass a stream of str, or one of lists of str."
+                    f"Row {row} of X is of type {type(text).__name__} ({short_repr(text)}), but "
+                    "the rows before it are str. Pass a stream of str, or of lists of str."
                 )
         yield check_texts(chunk)
         n_before += len(chunk)
@@ -464,7 +464,7 @@ def _label_shares(
     if y is None:
         return np.empty(0), np.empty((len(texts), 0), np.float32)
     if isinstance(X, Iterator):
-        raise TypeError("X is a stream, which takes no labels. Pass a list or a table, or no y.")
+        raise TypeError("X is a stream, which cannot have labels. Pass a list or a table, or no y.")
     rows = list(map(cut, check_texts(X)))
     # pandas turns integers with missing values into floats; convert_dtypes restores them.
     y = pd.Series(np.asarray(y, object)).convert_dtypes()

@@ -361,9 +361,9 @@ class SmallBertTextFilter(
         rng = np.random.RandomState(seeds["weights"])
         initial = initialize_filter(encoder, rows, parameters, rng)
         import_keras()
-        from skbert_filter.bert.training import EpochTasks, fit_bert
+        from skbert_filter.bert.training import EpochCallback, fit_bert
 
-        tasks = EpochTasks(
+        epoch_callback = EpochCallback(
             context,
             lambda state: {"classes_": classes, "_state": state},
             metadata=None if sample_weight is None else {"sample_weight": sample_weight},
@@ -371,7 +371,7 @@ class SmallBertTextFilter(
             X=X,
             y=y,
         )
-        fitted = fit_bert(initial, rows, validation, config, tasks, keras_callbacks)
+        fitted = fit_bert(initial, rows, validation, config, epoch_callback, keras_callbacks)
 
         self.classes_ = classes
         self.history_ = fitted.history

@@ -553,5 +553,7 @@ def test_pretraining_tells_of_a_full_disk_in_a_line(tmp_path, options, message):
     code = "from skbert_filter.cli.app import app; app()"
     done = run_on_a_small_disk(tmp_path, "-c", code, "pretrain", *arguments)
     assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
-    assert re.search(f"no room to write \\S+{message}", done.stderr)
+    # a slow machine has reported progress before
+    *progress, error = done.stderr.splitlines()
+    assert all(line.endswith("Pretraining") for line in progress)
+    assert re.search(f"no room to write \\S+{message}", error)

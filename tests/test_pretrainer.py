@@ -280,7 +280,7 @@ def test_missing_labels_may_be_none_or_nan_and_labels_stay_whole(labelled):
     assert again.encoder_ == pretrainer.encoder_
 
 
-def test_a_text_of_two_labels_is_learnt_as_so_much_of_each():
+def test_a_text_with_two_labels_is_learnt_as_a_mixture():
     X = ["Read more", "Read more", "Read more", "We build pumps.", "View all", "Other"]
     y = ["keep", "drop", "drop", "keep", "drop", None]
     from skbert_filter.pretrainer import _label_shares
@@ -299,13 +299,13 @@ def test_a_text_of_two_labels_is_learnt_as_so_much_of_each():
         ([1, "a", None], "mixes labels"),
     ],
 )
-def test_labels_that_do_not_serve_are_refused(y, said):
+def test_unusable_labels_are_rejected(y, said):
     with pytest.raises(ValueError, match=said):
         SmallBertPretrainer(**TINY).fit(["We build pumps.", "View all", "Menu"], y)
 
 
-def test_a_stream_takes_no_labels():
-    with pytest.raises(TypeError, match="a stream, which takes no labels"):
+def test_a_stream_cannot_have_labels():
+    with pytest.raises(TypeError, match="a stream, which cannot have labels"):
         SmallBertPretrainer(**TINY).fit(iter(["We build pumps.", "View all"]), [1, 0])
 
 
@@ -317,7 +317,7 @@ def test_a_teacher_is_learnt_from(fitted, texts):
     assert taught.training_record_["teacher"].items() >= expected.items()
 
 
-def test_a_teacher_that_does_not_serve_is_refused(fitted, texts, tmp_path):
+def test_an_unusable_teacher_is_rejected(fitted, texts, tmp_path):
     with pytest.raises(
         ValueError, match="teacher_layer=2, but teacher='SmallBertPretrainer' has 1"
     ):
@@ -620,7 +620,7 @@ def test_a_changed_file_is_refused(fitted, tmp_path, file):
         (["", "  "], ValueError, "None of the 2 distinct texts of X has a word"),
     ],
 )
-def test_texts_that_are_none_are_refused_by_row(X, error, said):
+def test_other_types_than_str_are_rejected_with_their_row(X, error, said):
     with pytest.raises(error, match=said):
         SmallBertPretrainer(**TINY).fit(X)
 

@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -30,7 +31,7 @@ from skbert_filter.bert.pretraining_task import (
     head_shapes,
     rescale_embeddings,
 )
-from skbert_filter.bert.training import EpochCallback, EpochTasks, WarmUpAndDecay
+from skbert_filter.bert.training import JIT_COMPILE, EpochCallback, WarmUpAndDecay
 
 # Weights of the three losses, found with a prototype on web snippets, split by page; they were not
 # searched again.
@@ -81,9 +82,7 @@ class BertForPretraining(BertEncoder):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Return the weighted sum of the mean losses of the outputs."""
         losses = {
-            "tokens": lambda y, y_pred: ops.sparse_categorical_crossentropy(
-                y, y_pred, from_logits=True
-            ),
+            "tokens": partial(ops.sparse_categorical_crossentropy, from_logits=True),
             "targets": keras.losses.mean_squared_error,
             "labels": _labelled_cross_entropy,
         }
@@ -129,7 +128,7 @@ def _labelled_cross_entropy(shares, logits):
 
 
 @dataclass(frozen=True)
-class Pretraining:
+class PretrainingResult:
     """Trained weights of the encoder and its heads, and the training history."""
 
     weights: Weights
@@ -281,13 +280,13 @@ def _variables(model: BertForPretraining) -> dict[str, Any]:
 def pretrain(
     task: PretrainingTask,
     config: TrainingConfig,
-    tasks: EpochTasks,
+    epoch_callback: EpochCallback,
     *,
     started: float,
     max_steps: int | None = None,
     max_seconds: float | None = None,
     snapshots: Snapshots | None = None,
-) -> Pretraining:
+) -> PretrainingResult:
     """Train until the epochs, steps or seconds (since ``started``, by `monotonic`) are over.
 
     Training begins with the weights of the task, or resumes from the last snapshot.
@@ -303,6 +302,7 @@ def pretrain(
     def current_weights() -> Weights:
         return rescale_embeddings(model.weights_by_name(task.architecture.vocab_size))
 
+    callbacks = [epoch_callback.attach(data, current_weights), progress]
     for epoch in range(first_epoch, n_epochs):
         data.epoch = epoch
         data.steps = range(first_step, min(per_epoch, n_steps - epoch * per_epoch))
@@ -311,7 +311,7 @@ def pretrain(
             data.for_keras(),
             initial_epoch=epoch,
             epochs=epoch + 1,
-            callbacks=[EpochCallback(data, tasks, current_weights), progress],
+            callbacks=callbacks,
             # In a program without a console, Keras would fail at its first line of output.
             verbose=config.verbose if sys.stdout else 0,
             shuffle=False,  # the data shuffles itself
@@ -323,7 +323,7 @@ def pretrain(
             break
         progress.save(epoch + 1, 0)
     steps_done = int(model.optimizer.iterations)
-    return Pretraining(current_weights(), progress.history, steps_done, progress.seconds)
+    return PretrainingResult(current_weights(), progress.history, steps_done, progress.seconds)
 
 
 def _compiled(task: PretrainingTask, config: TrainingConfig, n_steps: int) -> BertForPretraining:
@@ -332,10 +332,6 @@ def _compiled(task: PretrainingTask, config: TrainingConfig, n_steps: int) -> Be
     model.load(task.weights)
     model.schedule = WarmUpAndDecay()
     model.schedule.set(config, n_steps)
-    model.compile(
-        optimizer=keras.optimizers.Adam(model.schedule),
-        # On a CPU, XLA takes seconds to compile each batch width: more than it saves in a fit.
-        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
-    )
+    model.compile(optimizer=keras.optimizers.Adam(model.schedule), jit_compile=JIT_COMPILE)
     model.optimizer.build(model.trainable_variables)
     return model

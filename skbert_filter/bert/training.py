@@ -26,11 +26,15 @@ from skbert_filter.labelled_texts import LabelledTexts
 
 WARMUP_RATIO = 0.1
 
+# On a CPU, XLA takes seconds to compile each batch width: more than it saves in a fit.
+JIT_COMPILE = False if keras.backend.backend() == "tensorflow" else "auto"
 
-class EpochTasks:
+
+class EpochCallback(keras.callbacks.Callback):
     """Reports epochs and steps to scikit-learn's callbacks, as nested tasks of a fit.
 
     ``attributes_of`` turns what has been learnt so far into the attributes of a fitted estimator.
+    It also tells the ``data`` which epoch it is, and logs the learning rate.
     """
 
     def __init__(
@@ -40,28 +44,41 @@ class EpochTasks:
         metadata: Mapping[str, Any] | None = None,
         **fit_arguments: Any,
     ):
+        super().__init__()
         self._context, self._attributes_of = context, attributes_of
         self._metadata, self._fit_arguments = metadata, fit_arguments
-        self._task: Any = None
 
-    def begin(self, n_steps: int) -> None:
-        """Report that an epoch of ``n_steps`` begins."""
+    def attach(self, data: Any, learnt: Callable[[], Any]) -> "EpochCallback":
+        """Set the data, with ``epoch`` and ``n_batches``, and a function to copy the model."""
+        self._data, self._learnt = data, learnt
+        return self
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._data.epoch = epoch
+        n_steps = self._data.n_batches
         self._task = self._context.subcontext(task_name="epoch", max_subtasks=n_steps)
         self._task.call_on_fit_task_begin(**self._fit_arguments)
 
-    def step(self) -> None:
-        """Report a finished step, without the model: copying its weights takes longer."""
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        # Without what has been learnt: copying it takes longer than a step.
         step, estimator = self._task.subcontext(task_name="step"), self._fit_arguments["estimator"]
         step.call_on_fit_task_begin(estimator=estimator)
         step.call_on_fit_task_end(estimator=estimator)
 
-    def end(self, learnt: Callable[[], Any]) -> bool:
-        """Report a finished epoch; return whether a callback requests to stop."""
-        return self._task.call_on_fit_task_end(
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if not math.isfinite(logs["loss"]):
+            raise ValueError(
+                f"The loss of epoch {epoch + 1} is {logs['loss']}: the training has diverged. The "
+                "usual cause is a learning_rate that is too high; others are very large weights of "
+                "samples or classes. Lower them, and fit again."
+            )
+        logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+        if self._task.call_on_fit_task_end(
             **self._fit_arguments,
             metadata=self._metadata,
-            reconstruction_attributes=lambda: self._attributes_of(learnt()),
-        )
+            reconstruction_attributes=lambda: self._attributes_of(self._learnt()),
+        ):
+            self.model.stop_training = True
 
 
 @dataclass(frozen=True)
@@ -78,7 +95,7 @@ def fit_bert(
     training: LabelledTexts,
     validation: LabelledTexts | None,
     config: TrainingConfig,
-    tasks: EpochTasks,
+    epoch_callback: EpochCallback,
     callbacks: Sequence[Any],
 ) -> FittedBert:
     """Train, and return the state of the best epoch if there are validation texts."""
@@ -120,7 +137,7 @@ def fit_bert(
             data.for_keras(),
             validation_data=validation and _EpochData(initial, validation, config).for_keras(),
             epochs=config.epochs,
-            callbacks=[*stopping, EpochCallback(data, tasks, current_state), *callbacks],
+            callbacks=[*stopping, epoch_callback.attach(data, current_state), *callbacks],
             # In a program without a console, Keras would fail at its first line of output.
             verbose=config.verbose if sys.stdout else 0,
             shuffle=False,  # the data shuffles itself
@@ -178,8 +195,7 @@ def _prepare(pooled: KerasModel, seed: int) -> None:
             optimizer=ScheduledAdam(model.schedule),
             loss=focal_loss(n_logits, gamma=key.gamma, label_smoothing=key.label_smoothing),
             weighted_metrics=[accuracy],
-            # On a CPU, XLA takes seconds to compile each batch width: more than it saves in a fit.
-            jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
+            jit_compile=JIT_COMPILE,
         )
 
     optimizer = model.optimizer
@@ -222,35 +238,6 @@ class _EpochData:
         inputs = {"input_ids": np.empty((0, 0), np.int32), "length": np.empty(0, np.int32)}
         empty = (inputs, self.targets[:0], self.weights[:0])
         return keras_data(self, self.n_batches, empty)
-
-
-class EpochCallback(keras.callbacks.Callback):
-    """Passes the epoch to the data, reports it to the tasks, and logs the learning rate.
-
-    ``data`` has an ``epoch`` and ``n_batches``; ``learnt`` returns what the model has learnt.
-    """
-
-    def __init__(self, data: Any, tasks: EpochTasks, learnt: Callable[[], Any]):
-        super().__init__()
-        self._data, self._tasks, self._learnt = data, tasks, learnt
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._data.epoch = epoch
-        self._tasks.begin(self._data.n_batches)
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._tasks.step()
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if not math.isfinite(logs["loss"]):
-            raise ValueError(
-                f"The loss of epoch {epoch + 1} is {logs['loss']}: the training has diverged. The "
-                "usual cause is a learning_rate that is too high; others are very large weights of "
-                "samples or classes. Lower them, and fit again."
-            )
-        logs["learning_rate"] = float(self.model.optimizer.learning_rate)
-        if self._tasks.end(self._learnt):
-            self.model.stop_training = True
 
 
 class WarmUpAndDecay(keras.optimizers.schedules.LearningRateSchedule):
