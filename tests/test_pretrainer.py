@@ -584,7 +584,7 @@ def test_transformers_computes_the_same_logits(fitted, saved):
 
 
 def test_other_folders_are_refused(fitted, saved, tmp_path):
-    with pytest.raises(FileExistsError, match="exists already"):
+    with pytest.raises(FileExistsError, match="already exists"):
         fitted.save_pretrained(saved)
     with pytest.raises(ValueError, match="checkpoint="):
         SmallBertTextFilter.from_pretrained(saved)

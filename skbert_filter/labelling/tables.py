@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.json as pajson
 
 from skbert_filter.corpus.sources import check_apart
-from skbert_filter.io.atomic import written_aside
+from skbert_filter.io.atomic import atomic_write
 from skbert_filter.io.formats import file_format, find_format, table_format
 from skbert_filter.io.lines import LINE, joined
 from skbert_filter.io.reading import local_copy, open_rows, read_table
@@ -69,7 +69,7 @@ def write_relabelled(
     changed = np.flatnonzero(taken_from != np.arange(len(taken_from))).tolist()
 
     if _is_workbook(destination):
-        with written_aside(destination, overwrite=overwrite) as made:
+        with atomic_write(destination, overwrite=overwrite) as made:
             book = _open_workbook(source)
             sheet = book.worksheets[0]
             column = [str(cell.value) for cell in sheet[1]].index(label) + 1
@@ -87,7 +87,7 @@ def write_relabelled(
             lines[row] = json.dumps(changed_line, ensure_ascii=lines[row].isascii()) + "\n"
         compression = file_format(destination).compression
         with (
-            written_aside(destination, overwrite=overwrite) as made,
+            atomic_write(destination, overwrite=overwrite) as made,
             pa.output_stream(str(made), compression=compression) as stream,
         ):
             stream.write("".join(lines).encode())
