@@ -56,12 +56,10 @@ def predict_logits(state: BertState, texts: Sequence[str], n_jobs: int | None) -
                 part_logits[batch.rows] = engine.forward(batch.inputs)
 
         if n_threads == 1:
-            for part in range(n_parts):
-                run(part)
+            list(map(run, range(n_parts)))
         else:
             with ThreadPoolExecutor(n_threads) as pool:
-                for _ in pool.map(run, range(n_parts)):
-                    pass
+                list(pool.map(run, range(n_parts)))
     return logits
 
 

@@ -166,12 +166,12 @@ def _initialize_from_checkpoint(
     tokenizer = Tokenizer.from_str(encoder.tokenizer_json)
     fixed = {**asdict(encoder.architecture), "lowercase": ignores_case(tokenizer)}
     for parameter, value in _requested(parameters).items():
-        own = fixed.get(parameter, "its own")
+        own = fixed.get(parameter)
         # vocab_size is a maximum
         if value < own if parameter == "vocab_size" else value != own:
             raise ValueError(
-                f"{parameter}={value!r} contradicts checkpoint={name}, which has {own!r}. "
-                "Set only one of the two."
+                f"{parameter}={value!r} contradicts checkpoint={name}, which has "
+                f"{'its own' if own is None else repr(own)}. Set only one of the two."
             )
     positions = encoder.architecture.max_position_embeddings
     if max_length > positions:
