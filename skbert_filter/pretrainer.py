@@ -355,8 +355,7 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         task.call_on_fit_task_begin(estimator=self)
 
         def on_part() -> None:
-            subtask = task.subcontext(task_name="texts")
-            subtask.call_on_fit_task_begin(estimator=self)
+            subtask = task.subcontext(task_name="texts").call_on_fit_task_begin(estimator=self)
             subtask.call_on_fit_task_end(estimator=self)
 
         targets = teacher_targets(

@@ -212,7 +212,7 @@ class _Progress(keras.callbacks.Callback):
         if self._resumed is not None:
             self.history = self._resumed.history
             self._started -= self._resumed.seconds
-        # When the first step was over, and how many steps have followed it.
+        # When the first step ended, and the number of steps since.
         self._timed_from, self._n_timed = 0.0, 0
 
     @property

@@ -34,36 +34,33 @@ class EpochCallback(keras.callbacks.Callback):
     """Reports epochs and steps to scikit-learn's callbacks, as nested tasks of a fit.
 
     ``attributes_of`` turns what has been learnt so far into the attributes of a fitted estimator.
-    It also tells the ``data`` which epoch it is, and logs the learning rate.
+    The callback also sets the epoch of the data, and logs the learning rate.
     """
 
     def __init__(
         self,
         context: Any,
         attributes_of: Callable[[Any], Mapping[str, Any]],
-        metadata: Mapping[str, Any] | None = None,
         **fit_arguments: Any,
     ):
         super().__init__()
         self._context, self._attributes_of = context, attributes_of
-        self._metadata, self._fit_arguments = metadata, fit_arguments
+        self._fit_arguments = fit_arguments
 
     def attach(self, data: Any, learnt: Callable[[], Any]) -> "EpochCallback":
-        """Set the data, with ``epoch`` and ``n_batches``, and a function to copy the model."""
+        """Set the data, and a function that returns what has been learnt so far."""
         self._data, self._learnt = data, learnt
         return self
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._data.epoch = epoch
-        n_steps = self._data.n_batches
-        self._task = self._context.subcontext(task_name="epoch", max_subtasks=n_steps)
-        self._task.call_on_fit_task_begin(**self._fit_arguments)
+        task = self._context.subcontext(task_name="epoch", max_subtasks=self._data.n_batches)
+        self._task = task.call_on_fit_task_begin(**self._fit_arguments)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         # Without what has been learnt: copying it takes longer than a step.
         step, estimator = self._task.subcontext(task_name="step"), self._fit_arguments["estimator"]
-        step.call_on_fit_task_begin(estimator=estimator)
-        step.call_on_fit_task_end(estimator=estimator)
+        step.call_on_fit_task_begin(estimator=estimator).call_on_fit_task_end(estimator=estimator)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if not math.isfinite(logs["loss"]):
@@ -75,7 +72,6 @@ class EpochCallback(keras.callbacks.Callback):
         logs["learning_rate"] = float(self.model.optimizer.learning_rate)
         if self._task.call_on_fit_task_end(
             **self._fit_arguments,
-            metadata=self._metadata,
             reconstruction_attributes=lambda: self._attributes_of(self._learnt()),
         ):
             self.model.stop_training = True
