@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from skbert_filter.duplicates.splits import DedupStratifiedKFold
-from skbert_filter.inspection.scores import Answers, score_answers
+from skbert_filter.inspection.scores import Predictions, score_predictions
 from skbert_filter.inspection.significance import (
     LEVEL,
     McNemarTest,
@@ -79,8 +79,8 @@ def choose_model(
     answers = found[BERT]
     truth = answers.classes[answers.labels]
     scores = {
-        name: score_answers(
-            Answers(answers.classes, answers.classes[p.argmax(axis=1)], p, p), truth
+        name: score_predictions(
+            Predictions(answers.classes, answers.classes[p.argmax(axis=1)], p, p), truth
         )
         for name, p in proba.items()
     }
