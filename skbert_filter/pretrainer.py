@@ -1,6 +1,6 @@
-"""Learn a tokenizer and an encoder from texts, behind scikit-learn's interface.
+"""Pretraining of a tokenizer and an encoder on texts, behind scikit-learn's interface.
 
-Imports no engine: Keras and TensorFlow are imported by the first fit.
+Importing this module imports no engine: the first fit imports Keras and TensorFlow.
 """
 
 import hashlib
@@ -43,105 +43,102 @@ from skbert_filter.printing import DocLinkMixin
 from skbert_filter.text_filter import SmallBertTextFilter
 from skbert_filter.validation import PlainParameters, check_labels, check_texts
 
-# Steps after which the state is saved to `checkpoint_dir`: some ten seconds of them.
+# Steps between two snapshots in `checkpoint_dir`: some ten seconds.
 _SAVE_STEPS = 200
 
-# What may change when a training resumes; tokenizer and teacher are compared by what they hold.
+# Parameters that may change when training resumes. Tokenizer and teacher are compared by content.
 _NOT_COMPARED = ("tokenizer", "teacher", "checkpoint_dir", "max_seconds", "verbose")
 
-# Texts of a stream that are looked at together.
+# How many texts of a stream are deduplicated at a time.
 _CHUNK = 1 << 16
 
-# Of the architecture: no dropout, since a pretraining memorizes nothing, and no head of labels.
+# No dropout, since pretraining does not overfit, and no classification head.
 _HEAD = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, "n_logits": 0}
 
 _POSITIVE = Interval(Integral, 1, None, closed="left")
 
 
 class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, BaseEstimator):
-    """Learn a tokenizer and a very small BERT from texts, most of them without a label.
+    """Pretrain a tokenizer and a very small BERT on texts, most of them unlabelled.
 
-    The encoder learns to guess hidden words (masked language modelling), to tell the shape of a
-    text, and, if given, what a larger encoder makes of it and the labels of some texts. Equal texts
-    count once.
+    The encoder learns to predict masked words, the shape of a text, the hidden states of a larger
+    encoder if there is one, and the labels of those texts that have one. Equal texts count once.
 
     Parameters
     ----------
     tokenizer : "corpus", str, path-like or tokenizer object, default="corpus"
-        As of `SmallBertTextFilter`; it has a [MASK].
+        As in `SmallBertTextFilter`. It must have a [MASK] token.
     vocab_size : int, default=8000
-        Most words in the vocabulary that is learnt from the texts.
+        Maximum size of a vocabulary learnt from the texts.
     lowercase : bool, default=False
         Whether the learnt vocabulary ignores case and accents.
     max_length : int, default=100
-        Tokens of a text that are read, the two special ones counted.
+        Maximum number of tokens of a text, including the two special ones.
     hidden_size, intermediate_size : int, default=64 and None
-        Width of the encoder, and of the inner layer of its feed-forward parts; None: four times
-        that.
+        Width of the encoder, and of its feed-forward layers. None: four times `hidden_size`.
     num_hidden_layers, num_attention_heads : int, default=2 and 4
-        Depth of the encoder, and number of heads, which must divide `hidden_size`.
+        Number of layers, and of heads, which must divide `hidden_size`.
     teacher : str, path-like or PretrainedEncoder, default=None
-        A larger BERT, as a ``checkpoint`` of `SmallBertTextFilter`. [CLS] learns the mean state of
-        one of its layers. It reads each distinct text once, which may take longer than the training
-        itself.
+        A larger BERT, as for the ``checkpoint`` of `SmallBertTextFilter`. [CLS] learns the mean
+        hidden state of one of its layers. The teacher reads each distinct text once, which may take
+        longer than training.
     teacher_layer : int, default=None
-        That layer, counted from 1. None: the last one of its first two thirds. Middle layers know
-        the form of a text, which the last ones have forgotten.
+        That layer, counted from 1. None: the last of the first two thirds. Middle layers represent
+        the form of a text, which the last ones lose.
     shape : bool, default=True
-        Whether [CLS] learns the shape of a text: its length, capitals, punctuation.
+        Whether [CLS] learns the shape of a text: its length, capitals and punctuation.
     epochs : "auto" or int, default="auto"
-        Passes over the distinct texts. "auto": about 2,000 steps, in one pass to ten.
+        Passes over the distinct texts. "auto": about 2,000 steps, in one to ten passes.
     batch_size : int, default=128
-        Texts of a training step, on average: more of them where they are short.
+        Average number of texts per training step; batches of short texts have more.
     learning_rate : float or "auto", default="auto"
-        Peak of Adam's learning rate, which it reaches after a tenth of the steps, to fall to 0 as a
-        cosine. "auto": 6e-3 up to a width of 32, and in proportion less for a wider encoder.
+        Peak learning rate of Adam, reached after a tenth of the steps and followed by a cosine
+        decay to 0. "auto": 6e-3 up to a width of 32, and proportionally less for wider encoders.
     max_steps : int, default=None
-        Most training steps, over which the learning rate decays.
+        Maximum number of training steps, over which the learning rate decays.
     max_seconds : float, default=None
         Time after which training stops, counted from the start of `fit`. The learning rate decays
-        over the steps that fit in. The result then depends on the machine.
+        over the steps that fit into it, so the result depends on the machine.
     checkpoint_dir : str or path-like, default=None
-        Folder that keeps the state of an unfinished training, every 200 steps and after each epoch,
-        and is removed at the end. If `fit` is killed, a `fit` with the same texts and parameters
-        resumes and ends with the same result; one with others is refused.
+        Folder for the state of an unfinished training, saved every 200 steps and after each epoch,
+        and removed at the end. If `fit` is killed, a `fit` with the same texts and parameters
+        resumes and yields the same result. With others, it raises an error.
     random_state : int, RandomState instance or None, default=None
-        Seed of the weights, the order of the texts, and the choice of words.
+        Seed of the weights, the order of the texts, and the masked words.
     verbose : int, default=0
         As in `keras.Model.fit`: 0 silent, 1 a progress bar, 2 a line for each epoch.
 
     Attributes
     ----------
     encoder_ : PretrainedEncoder
-        The tokenizer, size and weights, as an immutable value: ``checkpoint=pretrainer.encoder_``.
+        The tokenizer, architecture and weights, immutable: ``checkpoint=pretrainer.encoder_``.
     filter_ : SmallBertTextFilter
-        A fitted filter with the encoder and the head that learnt the labels; only if `y` was
-        passed.
+        A fitted filter with the encoder and its classification head; only if `y` was passed.
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted; only if `y` was passed.
     history_ : dict of str to list of float
-        For each epoch the loss, its parts (``tokens_loss``, the mean cross-entropy of the words to
-        guess, ``targets_loss`` and ``labels_loss``), and the learning_rate.
+        For each epoch, the loss, its parts (``tokens_loss``, the mean cross-entropy of the masked
+        tokens, ``targets_loss`` and ``labels_loss``), and the learning_rate.
     n_iter_ : int
-        Epochs that were run, the last one perhaps in part.
+        Number of epochs, the last of which may be incomplete.
     training_record_ : dict
-        Where the encoder comes from: texts, distinct texts, their hash, tokens, steps, seconds,
-        seeds and versions; JSON-able.
+        How the encoder was trained: texts, distinct texts, their hash, tokens, steps, seconds,
+        seeds and versions; JSON-serializable.
 
     See Also
     --------
-    SmallBertTextFilter : Takes the encoder as its ``checkpoint``.
+    SmallBertTextFilter : Accepts the encoder as its ``checkpoint``.
 
     Notes
     -----
-    The task is that of Devlin et al., "BERT: Pre-training of deep bidirectional transformers",
-    NAACL 2019, without its next sentences: 15 % of the tokens of a text, and at least one, are to
-    be guessed, drawn again each epoch. Of a vocabulary of more than 1,500, a guess is scored
-    against the 1,000 most frequent tokens and a sample of 500 others (Jean et al., "On using very
-    large target vocabulary for neural machine translation", ACL 2015). The loss is that
-    cross-entropy, plus that of the labels, plus 5 times the mean squared error of a linear map of
-    the pooled [CLS] against the shape and 128 principal components of the teacher's states (Romero
-    et al., "FitNets: hints for thin deep nets", ICLR 2015).
+    The task is the masked language modelling of Devlin et al., "BERT: Pre-training of deep
+    bidirectional transformers", NAACL 2019: 15 % of the tokens of a text, and at least one, are
+    predicted, drawn again each epoch. If the vocabulary is larger than 1,500, the softmax is over
+    its 1,000 most frequent tokens and a sample of 500 others (Jean et al., "On using very large
+    target vocabulary for neural machine translation", ACL 2015). The loss is the sum of this
+    cross-entropy, that of the labels, and 5 times the mean squared error of a linear map from the
+    pooled [CLS] to the shape and to 128 principal components of the teacher's states (Romero et
+    al., "FitNets: hints for thin deep nets", ICLR 2015).
 
     Examples
     --------
@@ -222,17 +219,17 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
-        """Learn the tokenizer and the encoder from texts.
+        """Learn the tokenizer and pretrain the encoder.
 
         Parameters
         ----------
         X : container of str of shape (n_samples,), or iterator of str or of such containers
             A list, tuple, NumPy array, pandas or polars Series, Arrow array or one-column table; or
             a stream of texts or of batches of texts. A stream is read once; memory grows with the
-            number of distinct texts, not with its length.
+            number of distinct texts, not with the length of the stream.
         y : array-like of shape (n_samples,), default=None
-            Labels of two or more classes; None, NaN or NA for a text without one. A stream takes no
-            labels. Equal texts with several labels are learnt as so much of each.
+            Labels of two or more classes; None, NaN or NA for an unlabelled text. Not with a
+            stream. Equal texts with different labels are learnt as a mixture of them.
 
         Returns
         -------
@@ -241,32 +238,32 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         Raises
         ------
         TypeError, ValueError
-            If an argument is not as described, or `checkpoint_dir` holds the state of another
-            training. An error or an interruption leaves the estimator as it was.
+            If an argument is not as described, or `checkpoint_dir` contains the state of another
+            training. An error or an interruption leaves the estimator unchanged.
         """
         started = monotonic()
         check_not_forked()
         teacher, layer = self._teacher()
-        read = partial(cut, max_length=self.max_length)
-        texts, n_texts = distinct_texts(X, read)
+        cut_text = partial(cut, max_length=self.max_length)
+        texts, n_texts = distinct_texts(X, cut_text)
         if not texts:
             raise ValueError("X has 0 rows. Pass texts to learn from.")
-        classes, shares = _shares(X, y, read, texts)
-        # A stream is used up.
-        seen = texts if isinstance(X, Iterator) else X
+        classes, shares = _label_shares(X, y, cut_text, texts)
+        # Callbacks cannot read an exhausted stream.
+        fit_arguments = {"estimator": self, "X": texts if isinstance(X, Iterator) else X, "y": y}
 
         drawn = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=2)
         seeds = dict(zip(("weights", "training"), drawn.tolist(), strict=True))
         parameters = self.get_params(deep=False)
         config = pretraining_config(parameters, n_texts=len(texts), seed=seeds["training"])
         context = self._init_callback_context(max_subtasks=config.epochs + (teacher is not None))
-        context.call_on_fit_task_begin(estimator=self, X=seen, y=y)
+        context.call_on_fit_task_begin(**fit_arguments)
 
         rng = np.random.RandomState(seeds["weights"])
         initial = initialize_randomly(texts, parameters, _HEAD, rng)
         targets = [np.empty((len(texts), 0), np.float32)]
         if teacher is not None:
-            targets.append(self._teach(texts, teacher, layer, context))
+            targets.append(self._teacher_targets(texts, teacher, layer, context))
         if self.shape:
             targets.append(shape_targets(texts))
         task = PretrainingTask.of(initial, texts, np.hstack(targets), shares, rng)
@@ -287,17 +284,13 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
 
         import_keras()
         from skbert_filter.bert.pretraining import pretrain
-        from skbert_filter.bert.training import EpochTasks
+        from skbert_filter.bert.training import EpochCallback
 
-        done = pretrain(
+        result = pretrain(
             task,
             config,
-            EpochTasks(
-                context,
-                lambda weights: {"encoder_": task.encoder(weights)},
-                estimator=self,
-                X=seen,
-                y=y,
+            EpochCallback(
+                context, lambda weights: {"encoder_": task.encoder(weights)}, **fit_arguments
             ),
             started=started,
             max_steps=self.max_steps,
@@ -305,9 +298,9 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
             snapshots=snapshots,
         )
 
-        self.encoder_ = task.encoder(done.weights)
-        self.history_ = done.history
-        self.n_iter_ = len(done.history["loss"])
+        self.encoder_ = task.encoder(result.weights)
+        self.history_ = result.history
+        self.n_iter_ = len(result.history["loss"])
         self.training_record_ = {
             "texts": n_texts,
             "distinct": len(texts),
@@ -319,20 +312,20 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
             and {"source": teacher.source, "fingerprint": teacher.fingerprint, "layer": layer},
             "random_state": repr(self.random_state),
             "seeds": seeds,
-            "steps": done.n_steps,
-            "seconds": done.seconds,
+            "steps": result.n_steps,
+            "seconds": result.seconds,
             "vocab_size": task.architecture.vocab_size,
             "versions": versions(),
         }
-        self._head = {n: w for n, w in done.weights.items() if n.startswith("cls.")}
-        for learnt in ("classes_", "filter_"):
-            self.__dict__.pop(learnt, None)
+        self._head = {n: w for n, w in result.weights.items() if n.startswith("cls.")}
+        for name in ("classes_", "filter_"):
+            self.__dict__.pop(name, None)
         if len(classes):
             self.classes_ = classes
-            self.filter_ = self._filter(done.weights, task)
+            self.filter_ = self._filter(result.weights, task)
         if snapshots is not None:
             snapshots.remove()
-        context.call_on_fit_task_end(estimator=self, X=seen, y=y)
+        context.call_on_fit_task_end(**fit_arguments)
         return self
 
     def _teacher(self) -> tuple[PretrainedEncoder | None, int]:
@@ -340,7 +333,7 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         if self.teacher is None:
             if self.teacher_layer is not None:
                 raise ValueError(
-                    f"teacher_layer={self.teacher_layer} was set without a teacher. Set both, or "
+                    f"teacher_layer={self.teacher_layer} was set without a teacher. Set both or "
                     "neither."
                 )
             return None, 0
@@ -353,27 +346,26 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
             )
         return teacher, layer
 
-    def _teach(
+    def _teacher_targets(
         self, texts: Sequence[str], teacher: PretrainedEncoder, layer: int, context: Any
     ) -> np.ndarray:
-        """Let the teacher read all texts, as a task of the fit whose parts are subtasks."""
+        """Compute the teacher's targets as a task of the fit, with a subtask for each part."""
         parts = text_parts(texts)
-        reading = context.subcontext(task_name="teacher", max_subtasks=len(parts))
-        reading.call_on_fit_task_begin(estimator=self)
+        task = context.subcontext(task_name="teacher", max_subtasks=len(parts))
+        task.call_on_fit_task_begin(estimator=self)
 
         def on_part() -> None:
-            part = reading.subcontext(task_name="texts")
-            part.call_on_fit_task_begin(estimator=self)
-            part.call_on_fit_task_end(estimator=self)
+            subtask = task.subcontext(task_name="texts").call_on_fit_task_begin(estimator=self)
+            subtask.call_on_fit_task_end(estimator=self)
 
         targets = teacher_targets(
             parts, teacher, layer, self.max_length, folder=self.checkpoint_dir, on_part=on_part
         )
-        reading.call_on_fit_task_end(estimator=self)
+        task.call_on_fit_task_end(estimator=self)
         return targets
 
     def _filter(self, weights: Weights, task: PretrainingTask) -> SmallBertTextFilter:
-        """Return a fitted filter that has the head of the labels."""
+        """Return a fitted filter with the classification head."""
         n_classes = len(self.classes_)
         model = SmallBertTextFilter(checkpoint=self.encoder_, max_length=self.max_length)
         model.classes_ = self.classes_
@@ -394,31 +386,31 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         for name in _NOT_COMPARED:
             del identity[name]
         if isinstance(self.random_state, np.random.RandomState):
-            # It gives other seeds at each use; those of the state are taken.
+            # It draws other seeds each time; those of the snapshot are used.
             identity["random_state"] = "RandomState"
         return Snapshots(self.checkpoint_dir, {**identity, **hashes}, seeds, _SAVE_STEPS)
 
     def save_pretrained(self, folder):
-        """Save the encoder, and the head by which it was trained, as JSON and safetensors.
+        """Save the encoder and its masked language model's head as JSON and safetensors.
 
         Parameters
         ----------
         folder : str or path-like
-            Folder to create; it may exist if it is empty. `SmallBertTextFilter` takes it as its
+            Folder to create; it may exist if it is empty. `SmallBertTextFilter` accepts it as its
             ``checkpoint``; transformers loads it with ``BertForMaskedLM.from_pretrained``.
 
         Raises
         ------
         FileExistsError
-            If the folder holds anything.
+            If the folder is not empty.
         """
         check_is_fitted(self)
-        own = {
+        metadata = {
             "parameters": self._json_parameters(),
             "history": self.history_,
             "training_record": self.training_record_,
         }
-        save_encoder(folder, self.encoder_, self._head, own)
+        save_encoder(folder, self.encoder_, self._head, metadata)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -429,9 +421,9 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
 
 
 def distinct_texts(X: Any, cut: Callable[[str], str] = str) -> tuple[list[str], int]:
-    """Return the distinct texts of a container or a stream, and how many texts there were.
+    """Return the distinct texts of a container or a stream, and the number of all texts.
 
-    Of each text counts what `cut` returns; of a stream only the distinct ones are in memory.
+    Texts are compared after `cut`. Of a stream, only distinct texts are kept in memory.
     """
     distinct: dict[str, None] = {}
     n_texts = 0
@@ -457,33 +449,33 @@ def _chunks(X: Any) -> Iterator[list[str]]:
         for row, text in enumerate(chunk, n_before):
             if not isinstance(text, str):
                 raise TypeError(
-                    f"Row {row} of X is of type {type(text).__name__} ({short_repr(text)}), where "
-                    "the rows before are str. Pass a stream of str, or one of lists of str."
+                    f"Row {row} of X is of type {type(text).__name__} ({short_repr(text)}), but "
+                    "the rows before it are str. Pass a stream of str, or of lists of str."
                 )
         yield check_texts(chunk)
         n_before += len(chunk)
 
 
-def _shares(
-    X: Any, y: Any, read: Callable[[str], str], texts: Sequence[str]
+def _label_shares(
+    X: Any, y: Any, cut: Callable[[str], str], texts: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the classes, and how much of each distinct text each class has."""
+    """Return the classes, and the share of each class in each distinct text."""
     if y is None:
         return np.empty(0), np.empty((len(texts), 0), np.float32)
     if isinstance(X, Iterator):
-        raise TypeError("X is a stream, which takes no labels. Pass a list or a table, or no y.")
-    rows = list(map(read, check_texts(X)))
-    # pandas makes floats of whole numbers where some are missing, and whole numbers again here
+        raise TypeError("X is a stream, which cannot have labels. Pass a list or a table, or no y.")
+    rows = list(map(cut, check_texts(X)))
+    # pandas turns integers with missing values into floats; convert_dtypes restores them.
     y = pd.Series(np.asarray(y, object)).convert_dtypes()
     if len(y) != len(rows):
         raise ValueError(
-            f"y has {len(y)} labels, but X has {len(rows)} rows. Pass one for each row; None for "
-            "those without a label."
+            f"y has {len(y)} labels, but X has {len(rows)} rows. Pass one label for each row, or "
+            "None for an unlabelled one."
         )
 
     labelled = np.flatnonzero(y.notna())
     if not len(labelled):
-        raise ValueError("y has no label: all are missing. Pass no y to learn from texts alone.")
+        raise ValueError("y has no labels: all are missing. Pass no y to learn from texts alone.")
     labels = check_labels(y.iloc[labelled].tolist(), len(labelled))
     classes, codes = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
@@ -492,8 +484,7 @@ def _shares(
             "or no y."
         )
 
-    place = {text: i for i, text in enumerate(texts)}
-    places = np.array([place[rows[i]] for i in labelled])
+    text_codes = {text: i for i, text in enumerate(texts)}
     shares = np.zeros((len(texts), len(classes)), np.float32)
-    np.add.at(shares, (places, codes), 1)
+    np.add.at(shares, (np.array([text_codes[rows[i]] for i in labelled]), codes), 1)
     return classes, shares / np.maximum(shares.sum(axis=1, keepdims=True), 1)

@@ -1,4 +1,4 @@
-"""The shape of a text: its length, capitals, punctuation and how it ends, without its words."""
+"""Features of a text's shape: its length, capitals, punctuation and how it ends, not its words."""
 
 from functools import cache
 from typing import Any
@@ -22,10 +22,10 @@ SHAPE_FEATURES = (
     "log separators",
     "share of distinct words",
 )
-"""What the columns of `shape_features` are."""
+"""The names of the columns of `shape_features`."""
 
 WORD_COUNT_EDGES = (*range(1, 9), 10, 12, 15, 20, 25, 30, 40, 60, 100)
-"""Where each bin of `word_count_bins` but the first, which is for no word, begins."""
+"""The least number of words in each bin of `word_count_bins` after the first, which has none."""
 
 _SENTENCE_ENDS = ".!?。！？؟।"
 _COMMAS = ",，、،"
@@ -36,13 +36,13 @@ _CHUNK = 4096
 def shape_features(texts: Any) -> np.ndarray:
     """Return thirteen numbers that describe the shape of each text.
 
-    Words are what `str.split` finds, and runs of blanks count as one, so that indentation changes
-    nothing. No number is standardized: scale the columns.
+    Words are those of `str.split`. Runs of blanks count as one, so indentation makes no difference.
+    The features are not standardized: scale the columns.
 
     Parameters
     ----------
     texts : container of str, of length n_texts
-        Any texts, also empty ones and those in a script without capitals or blanks.
+        Any texts, including empty ones and those in scripts without capitals or blanks.
 
     Returns
     -------
@@ -64,21 +64,20 @@ def shape_features(texts: Any) -> np.ndarray:
 
 
 def word_count_bins(texts: Any) -> np.ndarray:
-    """Return the bin of each text's number of words, one-hot, the first one for no word."""
-    words = word_counts(check_texts(texts))
-    columns = np.arange(len(WORD_COUNT_EDGES) + 1)
-    return (np.digitize(words, WORD_COUNT_EDGES)[:, None] == columns).astype(np.float32)
+    """Return the bins of the numbers of words, one-hot; the first bin is for no words."""
+    bins = np.digitize(word_counts(check_texts(texts)), WORD_COUNT_EDGES)
+    return np.eye(len(WORD_COUNT_EDGES) + 1, dtype=np.float32)[bins]
 
 
 def word_counts(texts: list[str]) -> np.ndarray:
-    """Return how many words each text has, as `str.split` finds them."""
+    """Return the number of words of each text, as split by `str.split`."""
     return np.fromiter((len(text.split()) for text in texts), dtype=np.intp, count=len(texts))
 
 
 def _features_of(texts: list[str]) -> np.ndarray:
-    # All texts as one array of code points, a line each: an empty text has a character to sum too.
+    # All texts as one array of code points, each followed by "\n", so that none is empty.
     words = [text.split() for text in texts]
-    lines = "".join(" ".join(each) + "\n" for each in words)
+    lines = "".join(" ".join(text_words) + "\n" for text_words in words)
     codes = np.frombuffer(lines.encode("utf-32-le", "surrogatepass"), dtype="<u4")
     kinds = _character_kinds().take(codes, mode="clip")
     is_end = codes == ord("\n")
@@ -93,9 +92,9 @@ def _features_of(texts: list[str]) -> np.ndarray:
     word_starts = ~blank & np.append(True, blank[:-1])
     capital, small, digit, sentence_end, comma, separator = (kinds == i for i in range(1, 7))
     n_words = np.fromiter(map(len, words), dtype=np.intp, count=len(words))
-    n_distinct = np.fromiter((len(set(each)) for each in words), dtype=np.intp, count=len(words))
+    n_distinct = np.fromiter((len(set(w)) for w in words), dtype=np.intp, count=len(words))
 
-    # An empty text has a share of 0 of everything.
+    # All shares of an empty text are 0.
     per_character, per_word = 1 / np.maximum(n_characters, 1), 1 / np.maximum(n_words, 1)
     columns = [  # as SHAPE_FEATURES names them
         np.log1p(n_characters),
@@ -117,7 +116,7 @@ def _features_of(texts: list[str]) -> np.ndarray:
 
 @cache
 def _character_kinds() -> np.ndarray:
-    """Return what each code point is; those beyond the end as the last, not a letter."""
+    """Return the kind of each code point; those beyond the table are clipped to the last, 0."""
     characters = list(map(chr, range(0x20000)))
     kinds = np.zeros(len(characters), dtype=np.uint8)
     kinds[[character.isupper() for character in characters]] = 1

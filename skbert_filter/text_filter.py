@@ -339,7 +339,7 @@ class SmallBertTextFilter(
         from skbert_filter.bert.initialization import find_encoder, initialize_filter
 
         parameters = self.get_params(deep=False)
-        encoder, reading = find_encoder(parameters, rows.texts)
+        encoder, coverage = find_encoder(parameters, rows.texts)
         origin = auto_settings.origin_of(encoder, n_classes=n_classes)
         # From a score, a few epochs on all labels are better than early stopping.
         holds_out = self.early_stopping and (self.early_stopping != "auto" or origin != "score")
@@ -359,9 +359,9 @@ class SmallBertTextFilter(
         rng = np.random.RandomState(seeds["weights"])
         initial = initialize_filter(encoder, rows, parameters, rng)
         import_keras()
-        from skbert_filter.bert.training import EpochTasks, fit_bert
+        from skbert_filter.bert.training import EpochCallback, fit_bert
 
-        tasks = EpochTasks(
+        epoch_callback = EpochCallback(
             context,
             lambda state: {"classes_": classes, "_state": state},
             metadata=None if sample_weight is None else {"sample_weight": sample_weight},
@@ -369,7 +369,7 @@ class SmallBertTextFilter(
             X=X,
             y=y,
         )
-        fitted = fit_bert(initial, rows, validation, config, tasks, keras_callbacks)
+        fitted = fit_bert(initial, rows, validation, config, epoch_callback, keras_callbacks)
 
         self.classes_ = classes
         self.history_ = fitted.history
@@ -384,7 +384,7 @@ class SmallBertTextFilter(
             "best_epoch": fitted.best_epoch + 1,
             "checkpoint": encoder
             and {"source": encoder.source, "fingerprint": encoder.fingerprint},
-            "reading": reading and asdict(reading),
+            "reading": coverage and asdict(coverage),
             "vocab_size": initial.architecture.vocab_size,
             "versions": versions(),
         }

@@ -537,7 +537,10 @@ def test_a_missing_pooler_is_drawn_from_the_seed(folder, weights, snippets):
         ({"max_length": 25}, "max_length=25 contradicts checkpoint={}, which has 24 positions"),
         ({"vocab_size": 32}, "vocab_size=32 contradicts checkpoint={}, which has "),
         ({"lowercase": True}, "lowercase=True contradicts checkpoint={}, which has False"),
-        ({"tokenizer": "elsewhere"}, "tokenizer='elsewhere' contradicts checkpoint={}"),
+        (
+            {"tokenizer": "elsewhere"},
+            "tokenizer='elsewhere' contradicts checkpoint={}, which has its own",
+        ),
     ],
 )
 def test_what_contradicts_the_checkpoint_is_refused(saved, tiny, snippets, parameters, message):

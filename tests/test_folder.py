@@ -410,7 +410,7 @@ def test_classes_that_changed_places_are_refused(saved, own_hash):
             lambda f: edit_json(f / "config.json", vocab_size=2**31),
             r"describes a BERT with [\d,]+ weights, but its safetensors files have [\d,]+ bytes",
         ),
-        (with_a_huge_id, r"numbers '\[MASK\]' as 2,147,483,651"),
+        (with_a_huge_id, r"the id of '\[MASK\]' is 2,147,483,651"),
         (
             lambda f: change_weights(f, lambda weights: weights["classifier.bias"].fill(np.nan)),
             r"not finite: classifier\.bias holds NaN",
@@ -559,5 +559,7 @@ def test_pretraining_tells_of_a_full_disk_in_a_line(tmp_path, options, message):
     code = "from skbert_filter.cli.app import app; app()"
     done = run_on_a_small_disk(tmp_path, "-c", code, "pretrain", *arguments)
     assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
-    assert re.search(f"no room to write \\S+{message}", done.stderr)
+    # a slow machine has reported progress before
+    *progress, error = done.stderr.splitlines()
+    assert all(line.endswith("Pretraining") for line in progress)
+    assert re.search(f"no room to write \\S+{message}", error)

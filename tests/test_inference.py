@@ -126,7 +126,7 @@ def test_logits_of_every_length_are_those_of_the_padded_keras_model(sizes, seed)
     np.testing.assert_allclose(padded_onnx_logits(state, texts), expected, atol=1e-5)
 
 
-def test_keras_computes_the_same_where_a_gpu_is_at_hand(state, texts, monkeypatch):
+def test_keras_computes_the_same_with_a_gpu(state, texts, monkeypatch):
     expected = predict_logits(state, texts, n_jobs=2)
     monkeypatch.setattr(inference, "gpu_is_available", lambda: True)
     monkeypatch.setattr(inference, "OnnxModel", None)
@@ -150,7 +150,7 @@ def test_a_hidden_gpu_is_not_used(monkeypatch):
         assert not engine.gpu_is_available()
 
 
-def test_a_text_has_its_logits_in_any_company(state, texts):
+def test_logits_do_not_depend_on_the_other_texts(state, texts):
     together = predict_logits(state, texts, n_jobs=1)
     np.testing.assert_array_equal(predict_logits(state, texts, n_jobs=1), together)
     for rows in (slice(0, 1), slice(5, 6), slice(None, None, -1), slice(1, None, 7)):
@@ -206,7 +206,7 @@ def test_few_sessions_are_kept(texts):
     assert model_pool._pool[OnnxModel][-1] is newest
 
 
-def test_a_large_model_is_not_kept_beside_others(state, texts, monkeypatch):
+def test_a_large_model_is_kept_alone(state, texts, monkeypatch):
     monkeypatch.setattr(model_pool, "_MAX_BYTES", 1)
     for _ in range(2):
         predict_logits(state, texts[:5], n_jobs=1)
@@ -224,8 +224,8 @@ def test_workers_predict_the_same(state, texts):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks")
-def test_a_forked_process_uses_the_sessions_it_got(tmp_path):
-    # in a process of its own, since this one may run TensorFlow, which does not survive a fork
+def test_a_forked_process_uses_inherited_sessions(tmp_path):
+    # in a subprocess, since this one may run TensorFlow, which does not survive a fork
     code = (
         "import multiprocessing, pickle, sys\n"
         "import numpy as np\n"

@@ -53,7 +53,7 @@ def test_categorical_loss_of_keras_is_the_one_that_is_inverted():
 
 
 @pytest.mark.parametrize(("raw", "posterior"), [(0.590, 0.7), (0.646, 0.8), (0.725, 0.9)])
-def test_raw_scores_are_too_timid(raw, posterior):
+def test_uncalibrated_probabilities_are_underconfident(raw, posterior):
     got = posterior_probabilities([[logit(raw)]], gamma=2.0, label_smoothing=0.2)
     assert got[0, 1] == pytest.approx(posterior, abs=1e-3)
 
@@ -83,5 +83,5 @@ def test_the_best_class_stays_the_best(logits, gamma, label_smoothing):
     assert posterior.sum() == pytest.approx(1)
     assert (posterior > 0).all()
     assert (posterior < 1).all()
-    # of scores that float64 cannot tell apart any may be the first
+    # among probabilities that are equal in float64, any may be the first
     assert raw[posterior.argmax()] == pytest.approx(raw.max(), rel=1e-9)

@@ -1,4 +1,4 @@
-"""Pretraining from texts to a saved encoder: what fit learns, keeps, refuses and leaves alone."""
+"""Pretraining, from texts to a saved encoder."""
 
 import json
 import pickle
@@ -61,7 +61,7 @@ def texts():
 
 @pytest.fixture(scope="module")
 def fitted(texts):
-    """Return a pretrainer fitted on the texts; not to be changed by a test."""
+    """Return a pretrainer fitted on the texts, which tests must not change."""
     return SmallBertPretrainer(**TINY).fit(texts)
 
 
@@ -108,7 +108,7 @@ def learnt():
     return sentences, SmallBertPretrainer(**longer).fit(sentences)
 
 
-def test_the_loss_falls_below_what_frequencies_tell(learnt):
+def test_the_loss_falls_below_that_of_token_frequencies(learnt):
     sentences, pretrainer = learnt
     entropy = unigram_entropy(pretrainer, sentences)
     assert pretrainer.history_["tokens_loss"][-1] < 0.6 * entropy
@@ -121,7 +121,7 @@ def sampling(monkeypatch):
     monkeypatch.setattr(pretraining_task, "N_SAMPLED", 20)
 
 
-def test_a_large_vocabulary_is_learnt_by_samples_of_it(learnt, sampling):
+def test_a_large_vocabulary_is_learnt_by_a_sampled_softmax(learnt, sampling):
     sentences, of_all = learnt
     pretrainer = clone(of_all).fit(sentences)
     loss = pretrainer.history_["tokens_loss"][-1]
@@ -129,9 +129,7 @@ def test_a_large_vocabulary_is_learnt_by_samples_of_it(learnt, sampling):
     assert loss == pytest.approx(of_all.history_["tokens_loss"][-1], rel=0.15)
 
 
-def test_samples_of_a_vocabulary_come_back_with_the_seed(
-    fitted, texts, sampling, tmp_path, monkeypatch
-):
+def test_a_sampled_softmax_is_reproducible(fitted, texts, sampling, tmp_path, monkeypatch):
     monkeypatch.setattr("skbert_filter.pretrainer._SAVE_STEPS", 3)
     sampled = SmallBertPretrainer(**TINY).fit(texts)
     assert sampled.encoder_ != fitted.encoder_
@@ -141,7 +139,7 @@ def test_samples_of_a_vocabulary_come_back_with_the_seed(
     assert unfinished.fit(texts).encoder_ == sampled.encoder_
 
 
-def test_a_filter_learns_from_few_labels_what_pretraining_saw_together(learnt):
+def test_a_filter_generalizes_from_few_labels(learnt):
     _, pretrainer = learnt
     labelled, others = (
         ([*MACHINES[part], *LINKS[part]], [1] * len(MACHINES[part]) + [0] * len(LINKS[part]))
@@ -231,7 +229,7 @@ def test_no_global_state_is_touched(texts):
 
 @pytest.fixture(scope="module")
 def labelled(texts):
-    """Return labelled snippets, then texts without a label; and a pretrainer fitted on them."""
+    """Return labelled and then unlabelled texts, and a pretrainer fitted on them."""
     X, y = make_website_snippets(300, random_state=0)
     X, y = [*X, *texts], [*y.tolist(), *[None] * len(texts)]
     return X, y, SmallBertPretrainer(**{**TINY, "epochs": 6}).fit(X, y)
@@ -245,7 +243,7 @@ def test_labels_make_a_filter_that_classifies_at_once(labelled, tmp_path):
     assert pretrainer.history_["labels_loss"][-1] < 0.6
     model = pretrainer.filter_
     assert model.score(X, y) > 0.8
-    # its loss is a proper one, which needs no correction
+    # its loss is a proper scoring rule, which needs no correction
     raw = expit(model.decision_function(X))
     np.testing.assert_allclose(model.predict_proba(X)[:, 1], raw, atol=1e-6)
     model.save_pretrained(tmp_path / "filter")
@@ -253,7 +251,7 @@ def test_labels_make_a_filter_that_classifies_at_once(labelled, tmp_path):
     np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
 
 
-def test_a_filter_starts_from_the_score_that_labels_taught(labelled, tmp_path):
+def test_a_filter_starts_from_the_pretrained_head(labelled, tmp_path):
     _, _, pretrainer = labelled
     X, y = make_website_snippets(20, random_state=2)
     pretrainer.save_pretrained(tmp_path / "encoder")
@@ -267,12 +265,12 @@ def test_a_filter_starts_from_the_score_that_labels_taught(labelled, tmp_path):
     scores = [model.decision_function(fresh) for model in models]
     np.testing.assert_array_equal(scores[0], scores[1])
     np.testing.assert_array_equal(scores[0], scores[2])
-    # a step as small as that leaves the order of the texts as the score has it
+    # such a small step does not change the order of the texts
     expected = pretrainer.filter_.decision_function(fresh)
     assert np.corrcoef(scores[0], expected)[0, 1] > 0.999
 
 
-def test_missing_labels_may_be_none_or_nan_and_labels_stay_whole(labelled):
+def test_missing_labels_may_be_none_or_nan_and_labels_stay_integers(labelled):
     X, y, pretrainer = labelled
     again = SmallBertPretrainer(**{**TINY, "epochs": 6}).fit(X, pd.Series(y, dtype=float))
     assert again.classes_.tolist() == [0, 1]
@@ -280,12 +278,12 @@ def test_missing_labels_may_be_none_or_nan_and_labels_stay_whole(labelled):
     assert again.encoder_ == pretrainer.encoder_
 
 
-def test_a_text_of_two_labels_is_learnt_as_so_much_of_each():
+def test_a_text_with_two_labels_is_learnt_as_a_mixture():
     X = ["Read more", "Read more", "Read more", "We build pumps.", "View all", "Other"]
     y = ["keep", "drop", "drop", "keep", "drop", None]
-    from skbert_filter.pretrainer import _shares
+    from skbert_filter.pretrainer import _label_shares
 
-    classes, shares = _shares(X, y, str, list(dict.fromkeys(X)))
+    classes, shares = _label_shares(X, y, str, list(dict.fromkeys(X)))
     assert classes.tolist() == ["drop", "keep"]
     np.testing.assert_allclose(shares, [[2 / 3, 1 / 3], [0, 1], [1, 0], [0, 0]], atol=1e-6)
 
@@ -299,13 +297,13 @@ def test_a_text_of_two_labels_is_learnt_as_so_much_of_each():
         ([1, "a", None], "mixes labels"),
     ],
 )
-def test_labels_that_do_not_serve_are_refused(y, said):
+def test_unusable_labels_are_rejected(y, said):
     with pytest.raises(ValueError, match=said):
         SmallBertPretrainer(**TINY).fit(["We build pumps.", "View all", "Menu"], y)
 
 
-def test_a_stream_takes_no_labels():
-    with pytest.raises(TypeError, match="a stream, which takes no labels"):
+def test_a_stream_cannot_have_labels():
+    with pytest.raises(TypeError, match="a stream, which cannot have labels"):
         SmallBertPretrainer(**TINY).fit(iter(["We build pumps.", "View all"]), [1, 0])
 
 
@@ -317,7 +315,7 @@ def test_a_teacher_is_learnt_from(fitted, texts):
     assert taught.training_record_["teacher"].items() >= expected.items()
 
 
-def test_a_teacher_that_does_not_serve_is_refused(fitted, texts, tmp_path):
+def test_an_unusable_teacher_is_rejected(fitted, texts, tmp_path):
     with pytest.raises(
         ValueError, match="teacher_layer=2, but teacher='SmallBertPretrainer' has 1"
     ):
@@ -350,10 +348,10 @@ def test_an_interrupted_pass_of_the_teacher_resumes(fitted, texts, tmp_path):
     assert not folder.exists()
 
 
-# --- how long it goes on
+# --- limits of steps and time
 
 
-def test_steps_may_be_bounded(texts):
+def test_steps_can_be_limited(texts):
     pretrainer = SmallBertPretrainer(**{**TINY, "epochs": 9, "max_steps": 30}).fit(texts)
     per_epoch = -(-pretrainer.training_record_["trained_on"] // 16)
     assert pretrainer.training_record_["steps"] == 30
@@ -361,7 +359,7 @@ def test_steps_may_be_bounded(texts):
     assert pretrainer.history_["learning_rate"][-1] == pytest.approx(0, abs=1e-9)
 
 
-def test_time_may_be_bounded(texts):
+def test_time_can_be_limited(texts):
     pretrainer = SmallBertPretrainer(**{**TINY, "max_seconds": 1e-9}).fit(texts)
     assert pretrainer.training_record_["steps"] == 1
     assert pretrainer.n_iter_ == 1
@@ -433,13 +431,13 @@ def test_progress_and_loss_are_shown_on_request(texts, capsys):
     assert "loss: " in shown
 
 
-# --- a training that is killed
+# --- resuming
 
 
-def test_a_killed_training_goes_on_and_ends_as_if_it_had_not_been(fitted, texts, tmp_path):
+def test_a_killed_training_resumes_with_the_same_result(fitted, texts, tmp_path):
     folder = tmp_path / "state"
     per_epoch = -(-fitted.training_record_["trained_on"] // 16)
-    # The last state is saved in the midst of the first epoch.
+    # The last snapshot is within the first epoch.
     every = (per_epoch - 1) // 2
     killed = run_python(
         f"""
@@ -459,7 +457,7 @@ def test_a_killed_training_goes_on_and_ends_as_if_it_had_not_been(fitted, texts,
     assert [file.name for file in folder.iterdir()] == ["pretraining.safetensors"]
 
     pretrainer = SmallBertPretrainer(**TINY).set_params(checkpoint_dir=folder)
-    with pytest.raises(ValueError, match="of other texts or parameters: learning_rate was"):
+    with pytest.raises(ValueError, match="with other texts or parameters: learning_rate was"):
         clone(pretrainer).set_params(learning_rate=0.1).fit(texts)
     with pytest.raises(ValueError, match="the texts differ"):
         clone(pretrainer).fit(texts[:-200])
@@ -486,7 +484,7 @@ def test_a_killed_training_goes_on_and_ends_as_if_it_had_not_been(fitted, texts,
     assert not folder.exists()
 
 
-def test_a_training_without_a_seed_goes_on_too(texts, tmp_path):
+def test_a_training_without_a_seed_resumes_too(texts, tmp_path):
     arguments = {**TINY, "random_state": None, "checkpoint_dir": tmp_path / "state"}
     pretrainer = SmallBertPretrainer(**arguments).set_callbacks(Watching(fail_after=2))
     with pytest.raises(KeyboardInterrupt):
@@ -526,7 +524,7 @@ def test_the_folder_is_that_of_a_masked_language_model(fitted, saved):
     weights = load_file(saved / "model.safetensors")
     width, n_words = 16, fitted.encoder_.architecture.vocab_size
     head = {name: w.shape for name, w in weights.items() if name not in fitted.encoder_.weights}
-    # The decoder, which is the word embedding, is not there once more.
+    # The decoder is the word embedding and is not saved twice.
     assert head == {
         "cls.predictions.bias": (n_words,),
         "cls.predictions.transform.dense.weight": (width, width),
@@ -536,7 +534,7 @@ def test_the_folder_is_that_of_a_masked_language_model(fitted, saved):
     }
 
 
-def test_a_saved_encoder_comes_back(fitted, saved):
+def test_a_saved_encoder_round_trips(fitted, saved):
     assert load_checkpoint(saved) == fitted.encoder_
 
 
@@ -620,7 +618,7 @@ def test_a_changed_file_is_refused(fitted, tmp_path, file):
         (["", "  "], ValueError, "None of the 2 distinct texts of X has a word"),
     ],
 )
-def test_texts_that_are_none_are_refused_by_row(X, error, said):
+def test_other_types_than_str_are_rejected_with_their_row(X, error, said):
     with pytest.raises(error, match=said):
         SmallBertPretrainer(**TINY).fit(X)
 

@@ -31,7 +31,7 @@ MASK = WORDS.index("[MASK]")
 
 
 def masked(texts, seed=0, probability=0.15):
-    """Ids of texts as they are, as the model sees them, and which are to be guessed."""
+    """Return the ids of texts, those that the model sees, and the mask of tokens to predict."""
     masking = Masking.of(TOKENIZER, probability)
     tokens = encode(TOKENIZER, texts, 100)
     batch = pad(tokens, np.arange(len(texts)), int(tokens.lengths.max()))
@@ -39,15 +39,15 @@ def masked(texts, seed=0, probability=0.15):
     return batch.inputs["input_ids"], hidden, chosen
 
 
-# --- what is hidden
+# --- masking
 
 
-def test_the_asked_share_is_chosen_and_most_of_it_is_hidden():
+def test_the_requested_share_is_chosen_and_most_of_it_is_masked():
     ids, hidden, chosen = masked(["pump view all we pump view all we"] * 4000)
     assert chosen.sum() / (8 * 4000) == pytest.approx(0.15 + 0.85**8 / 8, abs=0.005)
     assert (hidden == ids)[~chosen].all()
     assert (hidden[chosen] == MASK).mean() == pytest.approx(0.8, abs=0.01)
-    # A tenth is left, and so is a random token now and then.
+    # A tenth is kept, and some random tokens equal the originals.
     assert (hidden == ids)[chosen].mean() == pytest.approx(0.1 + 0.1 / 6, abs=0.01)
     drawn = hidden[chosen & (hidden != MASK)]
     assert set(drawn.tolist()) == set(range(PUMP, len(WORDS)))
@@ -64,13 +64,13 @@ def test_special_tokens_are_neither_chosen_nor_drawn():
     st.lists(st.sampled_from(["pumps", "pumped view", "all", "we pumpsed all", "x all x"])),
     st.integers(0, 100),
 )
-def test_something_of_each_text_is_to_be_guessed(texts, seed):
+def test_a_token_of_each_text_is_predicted(texts, seed):
     texts = [*texts, "view"]
     _, _, chosen = masked(texts, seed, probability=0.01)
     assert chosen.any(axis=1).all()
 
 
-def test_texts_without_a_word_are_left_out():
+def test_texts_without_a_word_are_dropped():
     masking = Masking.of(TOKENIZER, 0.15)
     tokens = encode(TOKENIZER, ["", "pump", "x x", "[SEP]", "all", " "], 100)
     assert masking.rows_with_words(tokens).tolist() == [1, 4]
@@ -99,7 +99,7 @@ def test_batches_of_equal_tokens_hold_each_text_once(lengths, batch_size):
     assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
 
 
-def test_batches_of_equal_tokens_are_of_about_as_many():
+def test_batches_of_equal_tokens_have_about_equally_many():
     rng = np.random.RandomState(0)
     lengths = np.concatenate([rng.randint(3, 9, 4000), rng.randint(20, 101, 1000)])
     tokens = [lengths[rows].sum() for rows in training_batches(lengths, 50, rng, equal_tokens=True)]
@@ -110,41 +110,41 @@ def test_batches_of_equal_tokens_are_of_about_as_many():
     assert max(of_50_texts) > 10 * min(of_50_texts)
 
 
-# --- what a guess is told apart from
+# --- the sampled softmax
 
 
 @pytest.fixture
 def zipf():
-    """Frequencies of 3,000 tokens in an order of their own, the first of them special."""
+    """Frequencies of 3,000 tokens in random order, the first of them special."""
     frequency = 1 / (1 + np.random.RandomState(0).permutation(3000))
     return frequency, np.arange(3000) >= 5
 
 
-def test_the_frequent_and_a_draw_of_the_others_are_candidates(zipf):
+def test_frequent_tokens_and_a_sample_of_the_rare_ones_are_candidates(zipf):
     frequency, is_ordinary = zipf
     softmax = SampledSoftmax.of(frequency, is_ordinary)
-    drawn, log_weights = softmax.sample(np.random.RandomState(0))
-    assert len(set(drawn)) == len(drawn) == N_FREQUENT + N_SAMPLED
-    assert drawn.min() >= 5
-    frequent, others = np.split(drawn, [N_FREQUENT])
-    assert frequency[frequent].min() > frequency[others].max()
+    candidates, log_weights = softmax.sample(np.random.RandomState(0))
+    assert len(set(candidates)) == len(candidates) == N_FREQUENT + N_SAMPLED
+    assert candidates.min() >= 5
+    frequent, rare = np.split(candidates, [N_FREQUENT])
+    assert frequency[frequent].min() > frequency[rare].max()
     assert np.exp(log_weights).sum() == pytest.approx(is_ordinary.sum())
     assert (log_weights[:N_FREQUENT] == 0).all()
     seen = {i for seed in range(40) for i in softmax.sample(np.random.RandomState(seed))[0]}
     assert seen == set(np.flatnonzero(is_ordinary))
 
 
-def test_a_draw_estimates_the_sum_over_the_vocabulary(zipf):
+def test_a_sample_estimates_the_sum_over_the_vocabulary(zipf):
     frequency, is_ordinary = zipf
     logits = np.log(frequency) + np.random.RandomState(1).randn(3000)
     softmax = SampledSoftmax.of(frequency, is_ordinary)
     rng = np.random.RandomState(2)
-    draws = [softmax.sample(rng) for _ in range(400)]
-    sums = [np.exp(logits[ids] + log_weights).sum() for ids, log_weights in draws]
+    samples = [softmax.sample(rng) for _ in range(400)]
+    sums = [np.exp(logits[ids] + log_weights).sum() for ids, log_weights in samples]
     assert np.mean(sums) == pytest.approx(np.exp(logits[is_ordinary]).sum(), rel=0.003)
 
 
-def test_a_small_vocabulary_is_taken_whole():
+def test_a_small_vocabulary_is_not_sampled():
     n = N_FREQUENT + N_SAMPLED
     assert SampledSoftmax.of(np.ones(n), np.ones(n, bool)) is None
     assert SampledSoftmax.of(np.ones(n + 1), np.ones(n + 1, bool)) is not None
@@ -195,7 +195,7 @@ def inputs_for(golden, chosen, width):
 
 
 @pytest.mark.parametrize("training", [False, True])
-def test_logits_are_those_of_transformers_at_the_places_asked_for(golden, architecture, training):
+def test_logits_are_those_of_transformers_at_the_masked_positions(golden, architecture, training):
     model = masked_lm(architecture, golden)
     is_token = np.arange(9) < golden["length"][:, None]
     for chosen in (is_token, is_token & (np.random.RandomState(0).rand(5, 9) < 0.3)):
@@ -204,7 +204,7 @@ def test_logits_are_those_of_transformers_at_the_places_asked_for(golden, archit
         np.testing.assert_allclose(got, golden["logits"][chosen], atol=1e-4)
 
 
-def test_logits_of_candidates_are_those_of_the_vocabulary_save_the_right_one(golden, architecture):
+def test_logits_of_candidates_are_those_of_the_vocabulary_except_the_targets(golden, architecture):
     chosen = np.arange(9) < golden["length"][:, None]
     target_ids, candidates = golden["input_ids"][chosen], np.array([29, 7, 11], np.int32)
     target_ids[0] = 11
@@ -217,13 +217,13 @@ def test_logits_of_candidates_are_those_of_the_vocabulary_save_the_right_one(gol
     )["tokens"].numpy()
     every = golden["logits"][chosen]
     np.testing.assert_allclose(got[:, 0], every[np.arange(len(target_ids)), target_ids], atol=1e-4)
-    is_right = target_ids[:, None] == candidates
-    assert is_right.any()
-    expected = np.where(is_right, -1e9, every[:, candidates] + log_weights)
+    is_target = target_ids[:, None] == candidates
+    assert is_target.any()
+    expected = np.where(is_target, -1e9, every[:, candidates] + log_weights)
     np.testing.assert_allclose(got[:, 1:], expected, atol=1e-4)
 
 
-def test_bringing_the_embeddings_to_usual_scale_changes_no_logit(golden, architecture):
+def test_rescaling_the_embeddings_changes_no_logit(golden, architecture):
     weights = {n: w for n, w in golden.items() if n not in ("input_ids", "length", "logits")}
     words = "bert.embeddings.word_embeddings.weight"
     scaled = rescale_embeddings({**weights, words: 3 * weights[words]})
@@ -249,7 +249,7 @@ def test_padding_does_not_change_the_logits(golden, architecture):
     )
 
 
-def test_its_weights_come_back_and_have_no_pooler(golden, architecture):
+def test_weights_round_trip_and_have_no_pooler(golden, architecture):
     weights = masked_lm(architecture, golden).weights_by_name(30)
     assert set(weights) == set(golden) - {"input_ids", "length", "logits"}
     assert not any("pooler" in name or "decoder" in name for name in weights)
@@ -281,12 +281,12 @@ def test_an_untrained_model_knows_the_frequencies(task):
     assert frequencies[:PUMP] == pytest.approx(frequencies[S])
 
 
-def test_texts_without_a_word_take_their_targets_and_labels_with_them(task):
+def test_dropped_texts_drop_their_targets_and_labels(task):
     assert len(task.tokens) == len(task.targets) == len(task.shares) == 8
     assert task.shares.sum(axis=0).tolist() == [1, 1]
 
 
-def test_targets_and_labels_are_read_from_cls_as_a_classifier_does(task):
+def test_targets_and_labels_are_predicted_from_cls_as_by_a_classifier(task):
     import_keras()
     from skbert_filter.bert.encoder import BertClassifier
     from skbert_filter.bert.pretraining import BertForPretraining
@@ -299,10 +299,10 @@ def test_targets_and_labels_are_read_from_cls_as_a_classifier_does(task):
         "input_ids": np.array([[2, PUMP, VIEW, 3], [2, VIEW, 3, 0]], np.int32),
         "length": np.array([4, 3], np.int32),
     }
-    places = np.array([1], np.int32)
+    positions = np.array([1], np.int32)
     model = BertForPretraining(task.architecture, n_targets=3, n_classes=2)
     model.load(weights)
-    got = model({**inputs, "first_positions": places, "second_positions": places})
+    got = model({**inputs, "first_positions": positions, "second_positions": positions})
     assert got["tokens"].shape == (2, len(WORDS))
     for output, head in (("targets", "targets"), ("labels", "classifier")):
         read = {f"classifier.{part}": weights[f"{head}.{part}"] for part in ("weight", "bias")}
@@ -312,7 +312,7 @@ def test_targets_and_labels_are_read_from_cls_as_a_classifier_does(task):
         np.testing.assert_allclose(got[output], classifier(inputs), atol=1e-4)
 
 
-def test_the_loss_of_labels_is_the_mean_over_those_that_are_there():
+def test_the_loss_of_labels_is_the_mean_over_labelled_texts():
     import_keras()
     from skbert_filter.bert.pretraining import _labelled_cross_entropy
 
@@ -349,7 +349,7 @@ def test_a_snapshot_is_read_as_it_was_written(snapshot, tmp_path):
     first.write(snapshot)
     assert [file.name for file in folder.iterdir()] == ["pretraining.safetensors"]
     again = Snapshots(folder, IDENTITY, {"training": 8}, every=10)
-    # Seeds that were drawn for a new training give way to those of the one that goes on.
+    # The seeds of the resumed training replace those drawn for a new one.
     assert again.seeds == {"training": 7}
     read = again.last
     for name in ("epoch", "step", "seconds", "history"):

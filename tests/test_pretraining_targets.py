@@ -1,4 +1,4 @@
-"""What a teacher makes of texts, and how its pass is kept and resumed."""
+"""The hidden states of a teacher, and how its pass is cached and resumed."""
 
 from pathlib import Path
 
@@ -66,7 +66,7 @@ def test_states_are_the_means_of_those_of_transformers(encoder, golden):
     np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
-def test_the_layer_says_where_the_teacher_is_cut(encoder):
+def test_states_are_those_of_the_requested_layer(encoder):
     texts = ["w5 w6 w7", "w8", "w9 w9 w10 w11 w12"]
     first, last = (Teacher(encoder, layer, 12).states(texts) for layer in (1, 2))
     assert first.shape == last.shape == (3, 16)
@@ -88,7 +88,7 @@ def test_targets_are_components_of_unit_deviation(encoder, texts):
     assert targets.std() == pytest.approx(1)
     spread = targets.std(axis=0)
     assert (spread[:-1] >= spread[1:] - 0.01).all()
-    # no component is a mixture of others: distances are those of the states
+    # distances are proportional to those of the states
     states = Teacher(encoder, 1, 12).states(texts)
     ratio = np.linalg.norm(targets[:40] - targets[40:80], axis=1) / np.linalg.norm(
         states[:40] - states[40:80], axis=1
@@ -122,7 +122,7 @@ def test_an_interrupted_pass_resumes(encoder, texts, tmp_path, monkeypatch):
     resumed = teacher_targets(parts, encoder, 1, 12, folder=tmp_path / "state")
     assert read == [20, 10]
     np.testing.assert_allclose(resumed, whole, atol=1e-5)
-    # another layer takes nothing of it
+    # another layer reuses nothing
     teacher_targets(parts, encoder, 2, 12, folder=tmp_path / "state")
     assert sum(read) == 30 + 90 + 90
 

@@ -13,7 +13,7 @@ def by_name(text):
     return dict(zip(SHAPE_FEATURES, shape_features([text])[0].tolist(), strict=True))
 
 
-def test_each_number_is_what_its_name_says():
+def test_each_feature_is_what_its_name_says():
     features = by_name("We sell 12 tools, ties and boats. Ask us | and sell!")
 
     assert np.expm1(features["log characters"]) == pytest.approx(52, rel=1e-5)
@@ -46,7 +46,7 @@ TEXTS = [
 ]
 
 
-def test_any_text_has_finite_numbers_that_do_not_depend_on_the_others():
+def test_any_text_has_finite_features_that_do_not_depend_on_the_others():
     features = shape_features(TEXTS)
     one_by_one = np.concatenate([shape_features([text]) for text in TEXTS])
 
@@ -58,7 +58,7 @@ def test_any_text_has_finite_numbers_that_do_not_depend_on_the_others():
     assert np.array_equal(features[0], features[1])
 
 
-def test_many_texts_are_numbered_in_their_order():
+def test_features_of_many_texts_are_in_their_order():
     texts = [TEXTS[i % len(TEXTS)] + " a" * (i % 97) for i in range(9_000)]
 
     features, bins = shape_features(texts), word_count_bins(texts)

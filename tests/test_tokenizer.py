@@ -34,7 +34,7 @@ def test_the_same_texts_give_the_same_vocabulary_in_any_process(tokenizer):
     assert run.stdout.strip() == ascii(tokenizer.to_str())
 
 
-def test_vocabulary_is_as_large_as_asked(tokenizer):
+def test_the_vocabulary_has_the_requested_size(tokenizer):
     assert tokenizer.get_vocab_size() == 2000
     assert [tokenizer.id_to_token(i) for i in range(5)] == [
         "[PAD]",
@@ -65,8 +65,8 @@ def test_single_characters_take_half_of_the_vocabulary_at_most():
     assert "menu" in tokenizer.get_vocab()
 
 
-def test_the_rarest_characters_take_no_place_of_a_word():
-    # As in a crawl: nearly all of it is written with few characters, and thousands occur once.
+def test_the_rarest_characters_do_not_displace_words():
+    # As in a crawl: few characters make up nearly all of it, and thousands occur once.
     rare = [chr(0x0400 + i) for i in range(200)]
     words = [f"{a}{b}{c}" for a in "abcdefgh" for b in "aeiou" for c in "klmnprst"]
     texts = [" ".join(words)] * 500 + rare
@@ -75,14 +75,14 @@ def test_the_rarest_characters_take_no_place_of_a_word():
     assert not set(rare) & set(vocab)
 
 
-def test_characters_that_are_words_have_no_form_within_a_word():
+def test_characters_that_are_words_have_no_continuing_form():
     texts = ["menu, 中文 menu."] * 5
     vocab = learn_wordpiece(texts, vocab_size=200, lowercase=False).get_vocab()
     assert {",", ".", "中", "文", "menu", "##n"} <= set(vocab)
     assert not {"##,", "##.", "##中", "##文"} & set(vocab)
 
 
-def test_encode_puts_ids_end_to_end(tokenizer):
+def test_encode_concatenates_ids(tokenizer):
     tokens = encode(tokenizer, ["the and", "", "word " * 50], max_length=8)
     assert tokens.lengths.tolist() == [4, 2, 8]
     assert tokens.starts.tolist() == [0, 4, 6]
@@ -111,7 +111,7 @@ ODD_TEXTS = [
 
 @pytest.mark.parametrize("lowercase", [False, True])
 @pytest.mark.parametrize("n", [1, 100])
-def test_many_texts_are_encoded_as_each_alone(tokenizer, lowercase, n):
+def test_many_texts_are_encoded_like_single_ones(tokenizer, lowercase, n):
     own = build_wordpiece(tokenizer.get_vocab(), lowercase=lowercase)
     texts = [*ODD_TEXTS, *TEXTS[:30]] * n
     tokens = encode(own, texts, max_length=16)
@@ -122,24 +122,24 @@ def test_many_texts_are_encoded_as_each_alone(tokenizer, lowercase, n):
     assert tokens.lengths.tolist() == [len(ids) for ids in expected]
 
 
-def test_words_stay_known_and_change_nothing(tokenizer):
-    known = {}
+def test_words_are_cached_and_encoded_the_same(tokenizer):
+    cache = {}
     texts = [*TEXTS, "x" * 300]
-    first = encode(tokenizer, texts, 16, known)
-    assert {"the", "and"} <= set(known)
-    assert max(map(len, known)) < 100
-    again = encode(tokenizer, texts[::-1], 16, known)
+    first = encode(tokenizer, texts, 16, cache)
+    assert {"the", "and"} <= set(cache)
+    assert max(map(len, cache)) < 100
+    again = encode(tokenizer, texts[::-1], 16, cache)
     np.testing.assert_array_equal(again.lengths, first.lengths[::-1])
     np.testing.assert_array_equal(again.flat[: again.lengths[0]], first.flat[first.starts[-1] :])
 
 
-def test_known_words_are_bounded(tokenizer, monkeypatch):
-    monkeypatch.setattr("skbert_filter.bert.tokenizer._MOST_KNOWN", 10)
-    known = {}
+def test_the_word_cache_is_bounded(tokenizer, monkeypatch):
+    monkeypatch.setattr("skbert_filter.bert.tokenizer._MAX_CACHED_WORDS", 10)
+    cache = {}
     for word in ("the", "and", "menu"):
-        encode(tokenizer, [f"{word} {i}" for i in range(300)], 16, known)
-    assert "menu" in known
-    assert "the" not in known
+        encode(tokenizer, [f"{word} {i}" for i in range(300)], 16, cache)
+    assert "menu" in cache
+    assert "the" not in cache
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_known_words_are_bounded(tokenizer, monkeypatch):
         lambda t: setattr(t, "post_processor", processors.BertProcessing(("a", 7), ("b", 8))),
     ],
 )
-def test_tokenizers_of_other_kinds_are_encoded_as_they_do(tokenizer, change):
+def test_other_kinds_of_tokenizers_are_supported(tokenizer, change):
     own = Tokenizer.from_str(tokenizer.to_str())
     change(own)
     texts = [*ODD_TEXTS, *TEXTS, "the and", "the_qzq", "theqzqand"]
@@ -197,7 +197,7 @@ def test_load_resets_truncation_and_padding_and_leaves_the_object_alone(tokenize
     )
 
 
-def test_load_a_folder_of_the_old_form(tmp_path):
+def test_load_a_folder_with_a_vocab_txt(tmp_path):
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "##b"]
     (tmp_path / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
     (tmp_path / "tokenizer_config.json").write_text(
@@ -206,7 +206,7 @@ def test_load_a_folder_of_the_old_form(tmp_path):
     assert load_tokenizer(tmp_path).encode("AB").ids == [2, 5, 6, 3]
 
 
-def test_load_refuses_what_is_no_tokenizer(tmp_path):
+def test_load_rejects_other_objects(tmp_path):
     with pytest.raises(ValueError, match="neither a folder that holds a tokenizer nor the name"):
         load_tokenizer(str(tmp_path / "missing"))
     with pytest.raises(TypeError, match=r"tokenizer must be 'corpus'.*got int"):

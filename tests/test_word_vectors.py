@@ -1,4 +1,4 @@
-"""Vectors of words from their neighbours."""
+"""Word vectors from co-occurrence counts."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def cosines(vectors):
     return unit @ unit.T
 
 
-def test_words_that_stand_together_have_like_vectors():
+def test_words_that_co_occur_have_similar_vectors():
     vectors = word_vectors(texts_of_two_kinds(), IS_ORDINARY, 4, np.random.RandomState(0))
     assert vectors.shape == (14, 4)
     assert vectors.dtype == np.float32
@@ -39,7 +39,7 @@ def test_neighbours_in_other_texts_do_not_count():
     alone = np.array([[0, 2, 1], [0, 8, 1], [0, 3, 1], [0, 9, 1]] * 50, np.int32).ravel()
     seeded = np.random.RandomState(0)
     vectors = word_vectors(TokenIds.of(alone, np.full(200, 3)), IS_ORDINARY, 4, seeded)
-    # nothing is known: what is random stays so
+    # without co-occurrences, all vectors stay random
     expected = np.random.RandomState(0).standard_normal((14, 4))
     assert np.diag(vectors @ expected.T) == pytest.approx(
         1.7 * np.linalg.norm(expected, axis=1), rel=1e-5
@@ -62,7 +62,7 @@ def test_any_width_is_filled(width):
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.full(14, 1.7), rel=1e-5)
 
 
-def test_a_corpus_of_one_word_or_none_is_no_error():
+def test_a_corpus_of_one_word_or_none_raises_no_error():
     for text in ([0, 5, 1], [0, 1]):
         tokens = TokenIds.of(np.array(text * 3, np.int32), np.full(3, len(text)))
         vectors = word_vectors(tokens, IS_ORDINARY, 4, np.random.RandomState(0))

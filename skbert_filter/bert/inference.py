@@ -1,4 +1,4 @@
-"""Batched forward passes for prediction: by ONNX Runtime, or by Keras where that is faster."""
+"""Batched forward passes for prediction, with ONNX Runtime, or with Keras where that is faster."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -17,67 +17,65 @@ from skbert_filter.bert.onnx_graph import build_graph
 from skbert_filter.bert.state import BertState
 from skbert_filter.bert.tokenizer import TokenIds, encode
 
-# ONNX Runtime sends usage data to Microsoft and keeps a device id in the home directory, unless
-# this is set before its first import. On Windows only the call below counts.
+# ONNX Runtime sends usage data to Microsoft and stores a device id in the home directory unless
+# this is set before its first import. On Windows, only the call below prevents it.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime
 
 if os.environ["ORT_DISABLE_TELEMETRY"] != "0":
     onnxruntime.disable_telemetry_events()
 
-# Texts that a thread takes at a time. It bounds the memory of a call; fewer would leave too few
-# texts of each length for full batches.
+# How many texts a thread processes at a time. This bounds memory; fewer would not be enough to fill
+# the batches of each length.
 TEXTS_AT_A_TIME = 16_384
 
-# Starting a thread is not worth less.
-_FEWEST_TEXTS = 64
+# Fewer texts are not worth starting a thread for.
+_MIN_TEXTS_PER_THREAD = 64
 
 
 def predict_logits(state: BertState, texts: Sequence[str], n_jobs: int | None) -> np.ndarray:
-    """Logits ``(n_texts, n_logits)`` of texts, float32, in their order."""
+    """Return the logits of texts, ``(n_texts, n_logits)``, float32."""
     logits = np.empty((len(texts), state.architecture.n_logits), np.float32)
     if not texts:
         return logits
 
     n_threads = granted_threads() if n_jobs is None else joblib.effective_n_jobs(n_jobs)
-    on_keras = state.precision != "float32" or gpu_is_available()
-    with (_on_keras if on_keras else _on_onnx)(state) as engine:
-        if not engine.may_run_in_threads:
+    with_keras = state.precision != "float32" or gpu_is_available()
+    with (_keras_engine if with_keras else _onnx_engine)(state) as engine:
+        if not engine.is_thread_safe:
             n_threads = 1
-        n_threads = min(n_threads, -(-len(texts) // _FEWEST_TEXTS))
+        n_threads = min(n_threads, -(-len(texts) // _MIN_TEXTS_PER_THREAD))
         n_parts = n_threads * -(-len(texts) // (n_threads * TEXTS_AT_A_TIME))
 
         def run(part: int) -> None:
-            # Every n-th text, so that parts are about equal even if texts are sorted by length.
+            # Every n-th text, so parts have about equal lengths even if texts are sorted by length.
             rows = slice(part, None, n_parts)
             tokens = engine.encode(texts[rows])
-            of_part = logits[rows]
+            part_logits = logits[rows]
             for batch in prediction_batches(tokens, engine.tokens_per_batch, engine.width_of):
-                of_part[batch.rows] = engine.forward(batch.inputs)
+                part_logits[batch.rows] = engine.forward(batch.inputs)
 
         if n_threads == 1:
-            for part in range(n_parts):
-                run(part)
+            list(map(run, range(n_parts)))
         else:
             with ThreadPoolExecutor(n_threads) as pool:
-                for _ in pool.map(run, range(n_parts)):
-                    pass
+                list(pool.map(run, range(n_parts)))
     return logits
 
 
 @dataclass(frozen=True)
 class _Engine:
-    """How to compute: ``forward`` gives the logits of batches padded to ``width_of(length)``."""
+    """Computes logits: ``forward`` expects batches padded to ``width_of(length)``."""
 
     forward: Callable[[Inputs], np.ndarray]
     encode: Callable[[Sequence[str]], TokenIds]
     width_of: Callable[[int], int]
     tokens_per_batch: int
-    may_run_in_threads: bool = True
+    is_thread_safe: bool = True
 
 
 class OnnxModel(PooledModel):
-    """A session and its tokenizer, usable from several threads at once."""
+    """A session and its tokenizer, which several threads may use at once."""
 
     max_pooled, is_shared = 4, True
 
@@ -86,10 +84,10 @@ class OnnxModel(PooledModel):
         self.n_bytes = sum(weight.nbytes for weight in state.weights.values())
         self._max_length = state.max_length
         self._tokenizer = Tokenizer.from_str(state.tokenizer_json)
-        self._known: dict[str, bytes] = {}
+        self._cache: dict[str, bytes] = {}
 
         options = onnxruntime.SessionOptions()
-        # A session without its own threads: callers bring theirs, and none is left behind.
+        # The session has no threads of its own: callers bring theirs, and none is left behind.
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
@@ -99,31 +97,31 @@ class OnnxModel(PooledModel):
         )
 
     def encode(self, texts: Sequence[str]) -> TokenIds:
-        """Token ids of texts; words stay known for a next call."""
-        return encode(self._tokenizer, texts, self._max_length, self._known)
+        """Return the token ids of texts; those of words are cached for later calls."""
+        return encode(self._tokenizer, texts, self._max_length, self._cache)
 
     def forward(self, inputs: Inputs) -> np.ndarray:
-        """Logits of a batch of texts of one length."""
+        """Return the logits of a batch of texts of equal length."""
         return self._session.run(None, {"input_ids": inputs["input_ids"]})[0]
 
 
 @contextmanager
-def _on_onnx(state: BertState) -> Iterator[_Engine]:
+def _onnx_engine(state: BertState) -> Iterator[_Engine]:
     model = take(OnnxModel, state.digest) or OnnxModel(state)
     keep(model)
     yield _Engine(
         forward=model.forward,
         encode=model.encode,
-        # Texts of one length need neither padding nor a mask. Without special tokens, an empty
+        # Texts of equal length need neither padding nor a mask. Without special tokens, an empty
         # text has a length of 0.
         width_of=lambda length: max(length, 1),
-        # Activations of a batch stay in a core's cache.
+        # The activations of a batch fit in a core's cache.
         tokens_per_batch=2_048,
     )
 
 
 @contextmanager
-def _on_keras(state: BertState) -> Iterator[_Engine]:
+def _keras_engine(state: BertState) -> Iterator[_Engine]:
     key = KerasModelKey(state.architecture, state.gamma, state.label_smoothing, state.precision)
     with keras_model(key, state.digest) as pooled:
         pooled.load(state.weights, state.digest)
@@ -138,6 +136,6 @@ def _on_keras(state: BertState) -> Iterator[_Engine]:
             encode=lambda texts: encode(tokenizer, texts, state.max_length),
             width_of=lambda length: width_for(length, state.max_length),
             tokens_per_batch=65_536 if gpu_is_available() else 8_192,
-            # JAX and torch models of Keras keep state while they run.
-            may_run_in_threads=backend_name() == "tensorflow",
+            # Keras models have state while they run on JAX and torch.
+            is_thread_safe=backend_name() == "tensorflow",
         )

@@ -1,4 +1,4 @@
-"""What training starts from: a tokenizer, an architecture and weights."""
+"""The model that training starts from: a tokenizer, an architecture and initial weights."""
 
 import os
 import warnings
@@ -18,7 +18,7 @@ from skbert_filter.bert.losses import posterior_probabilities
 from skbert_filter.bert.pretrained import PretrainedEncoder
 from skbert_filter.bert.state import BertState
 from skbert_filter.bert.tokenizer import (
-    Reading,
+    VocabularyCoverage,
     cut,
     ignores_case,
     learn_wordpiece,
@@ -26,8 +26,8 @@ from skbert_filter.bert.tokenizer import (
 )
 from skbert_filter.labelled_texts import LabelledTexts
 
-# The parameters that a checkpoint answers too, and what they are from random weights where nothing
-# else is requested: those of the published filter.
+# Parameters that a checkpoint determines, with the defaults for a fit without one: the published
+# filter's.
 _PUBLISHED = {
     "hidden_size": 32,
     "intermediate_size": None,
@@ -38,19 +38,19 @@ _PUBLISHED = {
     "lowercase": False,
 }
 
-# The learning rate of a checkpoint's embeddings, as a share of that of the other weights: they
-# keep what they know of words that the training texts lack.
+# The learning rate of a checkpoint's embeddings relative to that of the other weights: words that
+# are missing in the training texts keep what the checkpoint knows of them.
 _EMBEDDING_RATE = 0.1
 
-# A fit that starts from a score learns all texts, and is surer of new ones than it is right. Found
-# on folds of web snippets, where 1.1 to 1.4 lower calibration error, Brier score and log loss, of
-# 300 labels as of 7,600, on new pages as on known ones.
+# A fit that starts from a score memorizes its texts, and is overconfident on new ones. On folds of
+# web snippets, 1.1 to 1.4 lower calibration error, Brier score and log loss, with 300 labels and
+# with 7,600, on new pages and on known ones.
 _TEMPERATURE = 1.2
 
 
 @dataclass(frozen=True)
 class InitialModel:
-    """A model before its training, and what its logits are divided by after it."""
+    """A model before training; afterwards, its logits are divided by the temperature."""
 
     tokenizer: Tokenizer
     architecture: Architecture
@@ -61,8 +61,8 @@ class InitialModel:
 
 def find_encoder(
     parameters: Mapping[str, Any], texts: Sequence[str]
-) -> tuple[PretrainedEncoder | None, Reading | None]:
-    """Return the checkpoint of a filter's parameters, and how well the default one reads texts."""
+) -> tuple[PretrainedEncoder | None, VocabularyCoverage | None]:
+    """Return the checkpoint to start from, and how well the bundled one covers the texts."""
     checkpoint = parameters["checkpoint"]
     if checkpoint is None:
         return None, None
@@ -74,17 +74,17 @@ def find_encoder(
     if parameters["max_length"] > encoder.architecture.max_position_embeddings:
         return None, None
 
-    reading = Reading.of(encoder.tokenizer_json, texts)
-    if reading.is_good:
-        return encoder, reading
+    coverage = VocabularyCoverage.of(encoder.tokenizer_json, texts)
+    if coverage.is_sufficient:
+        return encoder, coverage
     warnings.warn(
-        f"The bundled encoder cannot read these texts: {reading}. The filter learns them from "
+        f"The bundled encoder cannot read these texts: {coverage}. The filter learns them from "
         "random weights. Pass checkpoint=None to do so without this warning, or "
         "checkpoint='web' to start from the bundled encoder all the same "
         '(docs: model, "Which texts can the bundled encoder read?").',
         stacklevel=2,
     )
-    return None, reading
+    return None, coverage
 
 
 def initialize_filter(
@@ -93,26 +93,25 @@ def initialize_filter(
     parameters: Mapping[str, Any],
     rng: np.random.RandomState,
 ) -> InitialModel:
-    """Start from an encoder, and its score where there is one, or from random weights."""
+    """Initialize from an encoder, with its score if it has one, or from random weights."""
     n_classes = rows.shares.shape[1]
     head: dict[str, Any] = {"n_logits": 1 if n_classes == 2 else n_classes}
     for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
         head[name] = auto_settings.dropout(
             parameters[name], n_classes=n_classes, from_checkpoint=encoder is not None
         )
-    if encoder is not None:
-        initial = _initialize_from_checkpoint(encoder, parameters, head, rng)
-        if auto_settings.origin_of(encoder, n_classes=n_classes) == "score":
-            return _initialize_from_score(initial, encoder, rows, parameters)
-        return initial
 
-    return initialize_randomly(
-        rows.texts, {**parameters, **_PUBLISHED, **_requested(parameters)}, head, rng
-    )
+    if encoder is None:
+        parameters = {**parameters, **_PUBLISHED, **_requested(parameters)}
+        return initialize_randomly(rows.texts, parameters, head, rng)
+    initial = _initialize_from_checkpoint(encoder, parameters, head, rng)
+    if auto_settings.origin_of(encoder, n_classes=n_classes) == "score":
+        return _initialize_from_score(initial, encoder, rows, parameters)
+    return initial
 
 
 def _requested(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters of the size and tokenizer that the user has set."""
+    """Return the parameters of the architecture and tokenizer that the user has set."""
     return {name: parameters[name] for name in _PUBLISHED if parameters[name] is not None}
 
 
@@ -122,9 +121,9 @@ def initialize_randomly(
     head: Mapping[str, Any],
     rng: np.random.RandomState,
 ) -> InitialModel:
-    """Start from random weights, and a tokenizer that is learnt from the texts or loaded.
+    """Initialize from random weights, and a tokenizer that is learnt from the texts or loaded.
 
-    ``parameters`` are those of an estimator, and ``head`` the other fields of the architecture.
+    ``parameters`` are those of an estimator, and ``head`` the remaining fields of the architecture.
     """
     width, n_heads = parameters["hidden_size"], parameters["num_attention_heads"]
     if width % n_heads:
@@ -135,9 +134,10 @@ def initialize_randomly(
 
     max_length = parameters["max_length"]
     if isinstance(parameters["tokenizer"], str) and parameters["tokenizer"] == "corpus":
-        seen = [cut(text, max_length) for text in texts]
         tokenizer = learn_wordpiece(
-            seen, vocab_size=parameters["vocab_size"], lowercase=parameters["lowercase"]
+            [cut(text, max_length) for text in texts],
+            vocab_size=parameters["vocab_size"],
+            lowercase=parameters["lowercase"],
         )
     else:
         tokenizer = load_tokenizer(parameters["tokenizer"])
@@ -160,18 +160,18 @@ def _initialize_from_checkpoint(
     head: Mapping[str, Any],
     rng: np.random.RandomState,
 ) -> InitialModel:
-    """An encoder with a new head, and with a new pooler if it has none."""
+    """Add a new head to an encoder, and a new pooler if it has none."""
     checkpoint, max_length = parameters["checkpoint"], parameters["max_length"]
     name = repr(checkpoint if isinstance(checkpoint, PretrainedEncoder) else os.fspath(checkpoint))
     tokenizer = Tokenizer.from_str(encoder.tokenizer_json)
-    found = {**asdict(encoder.architecture), "lowercase": ignores_case(tokenizer)}
+    fixed = {**asdict(encoder.architecture), "lowercase": ignores_case(tokenizer)}
     for parameter, value in _requested(parameters).items():
-        own = found.get(parameter, "its own")
+        own = fixed.get(parameter)
         # vocab_size is a maximum
         if value < own if parameter == "vocab_size" else value != own:
             raise ValueError(
-                f"{parameter}={value!r} contradicts checkpoint={name}, which has {own!r}. "
-                "Leave out one of the two."
+                f"{parameter}={value!r} contradicts checkpoint={name}, which has "
+                f"{'its own' if own is None else repr(own)}. Set only one of the two."
             )
     positions = encoder.architecture.max_position_embeddings
     if max_length > positions:
@@ -181,7 +181,7 @@ def _initialize_from_checkpoint(
         )
 
     architecture = replace(encoder.architecture, **head)
-    # Of the weights that may be new, without drawing millions of others.
+    # Only the weights that may be new are drawn, not the millions of others.
     small = replace(
         architecture,
         vocab_size=1,
@@ -203,11 +203,12 @@ def _initialize_from_score(
     rows: LabelledTexts,
     parameters: Mapping[str, Any],
 ) -> InitialModel:
-    """Begin with the score of the checkpoint's own head, scaled to the labels of this fit.
+    """Scale the classification head of a checkpoint to the labels of this fit.
 
-    A head of few labels starts far from what the encoder knows. This one starts as the logistic
-    regression of the labels on that score (Platt, "Probabilistic outputs for support vector
-    machines", 1999), which also finds out which of the two classes the score speaks for.
+    A random head trained on few labels would start far from what the encoder knows. This one starts
+    as a logistic regression of the labels on the score of the checkpoint (Platt, "Probabilistic
+    outputs for support vector machines", 1999), which also finds which of the two classes a high
+    score stands for.
     """
     from skbert_filter.bert.inference import predict_logits
 
@@ -215,22 +216,22 @@ def _initialize_from_score(
     scorer = BertState(
         initial.architecture, weights, encoder.tokenizer_json, parameters["max_length"]
     )
-    score = predict_logits(scorer, rows.texts, parameters["n_jobs"])
-    line = LogisticRegression().fit(
-        np.tile(score, (2, 1)),
-        np.repeat([0, 1], len(score)),
+    scores = predict_logits(scorer, rows.texts, parameters["n_jobs"])
+    regression = LogisticRegression().fit(
+        np.tile(scores, (2, 1)),
+        np.repeat([0, 1], len(scores)),
         sample_weight=(rows.shares * rows.weights[:, None]).T.ravel(),
     )
 
-    # The loss answers a probability with a smaller logit than its own.
-    [[_, of_1]] = posterior_probabilities(
+    # The logit that minimises the focal loss is smaller than that of the probability itself.
+    [[_, posterior]] = posterior_probabilities(
         np.ones((1, 1)),
         gamma=parameters["focal_gamma"],
         label_smoothing=parameters["label_smoothing"],
     )
-    shrunk = 1 / logit(of_1)
-    slope, intercept = shrunk * line.coef_[0, 0], shrunk * line.intercept_[0]
-    head = {name: slope * part for name, part in encoder.head.items()}
+    shrinkage = 1 / logit(posterior)
+    slope, intercept = shrinkage * regression.coef_[0, 0], shrinkage * regression.intercept_[0]
+    head = {name: slope * weight for name, weight in encoder.head.items()}
     head["classifier.bias"] = head["classifier.bias"] + intercept
-    new = {name: part.astype(np.float32) for name, part in head.items()}
-    return replace(initial, weights={**initial.weights, **new}, temperature=_TEMPERATURE)
+    head = {name: weight.astype(np.float32) for name, weight in head.items()}
+    return replace(initial, weights={**initial.weights, **head}, temperature=_TEMPERATURE)

@@ -1,13 +1,13 @@
-"""A trained classifier as an ONNX graph of standard operators, written from its weights.
+"""A trained classifier as an ONNX graph of standard operators.
 
 It computes what `encoder.BertClassifier` computes without dropout, in fewer operations. Products of
-weights are formed here, in float64, wherever they can be:
+weights are computed here, in float64, wherever possible:
 
-- What is added to the residual stream after a normalization (the bias of a dense layer, and of the
-  values, since attention weights sum to 1) moves into the shift of that normalization, and is taken
-  off again by the bias of the layers that read the stream.
-- Of the last layer only [CLS] is read. Its scores are ``(x_cls Wq Wk') x'``, and what it attends to
-  is ``(weights x) Wv Wo``, so that no key and no value is computed.
+- Constants that are added to the residual stream after a normalization (the bias of a dense layer,
+  and of the values, since attention weights sum to 1) move into the shift of that normalization,
+  and are subtracted again in the biases of the layers that read the stream.
+- Of the last layer, only [CLS] is read. Its attention scores are ``(x_cls Wq Wk') x'``, and its
+  attention output is ``(weights x) Wv Wo``, so no key or value is computed.
 """
 
 import os
@@ -24,32 +24,27 @@ from skbert_filter.io.atomic import atomic_write
 # The first opset with Attention; files are read by ONNX Runtime 1.23 and later.
 OPSET, IR_VERSION = 23, 11
 
-# Added to the attention scores of padding: exp() of it is 0 in float32.
+# Added to the attention scores of padding; its exponential is 0 in float32.
 _MASKED = -1e9
 
 
 def build_graph(architecture: Architecture, weights: Weights, *, masked: bool) -> ModelProto:
-    """Graph from ``input_ids`` to ``logits``, for batches of any size and width.
+    """Return a graph from ``input_ids`` to ``logits``, for batches of any size and width.
 
-    Masked: ``input_ids`` and ``attention_mask`` are int64, as tokenizers give them. Otherwise all
-    texts of a batch are of one length, and ``input_ids`` is int32.
+    If masked, ``input_ids`` and ``attention_mask`` are int64, as tokenizers return them. Otherwise
+    all texts of a batch have equal length, and ``input_ids`` is int32.
     """
-    kind = TensorProto.INT64 if masked else TensorProto.INT32
+    classifier = _Classifier(architecture, weights, masked)
+    classifier.write()
+
     names = ("input_ids", "attention_mask") if masked else ("input_ids",)
-    graph = _Graph()
-    _Classifier(graph, architecture, weights, masked).write()
+    dtype = TensorProto.INT64 if masked else TensorProto.INT32
+    inputs = [helper.make_tensor_value_info(name, dtype, ["batch", "width"]) for name in names]
+    logits = helper.make_tensor_value_info(
+        "logits", TensorProto.FLOAT, ["batch", architecture.n_logits]
+    )
     return helper.make_model(
-        helper.make_graph(
-            graph.nodes,
-            "bert",
-            [helper.make_tensor_value_info(name, kind, ["batch", "width"]) for name in names],
-            [
-                helper.make_tensor_value_info(
-                    "logits", TensorProto.FLOAT, ["batch", architecture.n_logits]
-                )
-            ],
-            graph.constants,
-        ),
+        helper.make_graph(classifier.nodes, "bert", inputs, [logits], classifier.constants),
         producer_name="skbert_filter",
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
@@ -57,30 +52,42 @@ def build_graph(architecture: Architecture, weights: Weights, *, masked: bool) -
 
 
 def export_onnx(path: str | os.PathLike, state: BertState, metadata: Mapping[str, str]) -> None:
-    """Write a classifier as one file, with its metadata and those given."""
+    """Write a classifier to one file, with ``metadata`` besides its own."""
     graph = build_graph(state.architecture, state.weights, masked=True)
-    own = {
+    metadata = {
         "max_length": str(state.max_length),
         "gamma": repr(state.gamma),
         "label_smoothing": repr(state.label_smoothing),
         "digest": state.digest,
         "tokenizer": state.tokenizer_json,
+        **metadata,
     }
 
-    for key, value in {**own, **metadata}.items():
+    for key, value in metadata.items():
         graph.metadata_props.add(key=key, value=value)
     with atomic_write(path) as made:
         made.write_bytes(graph.SerializeToString())
 
 
-class _Graph:
-    """Nodes and constants under way."""
+class _Classifier:
+    """The nodes and constants of a graph; ``write`` adds them."""
 
-    def __init__(self) -> None:
+    def __init__(self, architecture: Architecture, weights: Weights, masked: bool):
+        self.architecture = architecture
+        self.width, self.heads = architecture.hidden_size, architecture.num_attention_heads
+        self.weights = weights
+        self.masked = masked
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
 
-    def constant(self, value: Any) -> str:
+    def add(self, operator: str, *inputs: Any, output: str = "", **attributes: Any) -> str:
+        """Add a node; its inputs are names of values, arrays or numbers."""
+        names = [x if isinstance(x, str) else self._constant(x) for x in inputs]
+        output = output or f"{operator}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, names, [output], **attributes))
+        return output
+
+    def _constant(self, value: Any) -> str:
         array = np.asarray(value)
         if array.dtype.kind == "f":
             array = array.astype(np.float32, order="C")
@@ -88,25 +95,9 @@ class _Graph:
         self.constants.append(numpy_helper.from_array(array, name))
         return name
 
-    def add(self, operator: str, *inputs: Any, output: str = "", **attributes: Any) -> str:
-        """Add a node; inputs are names of values, or arrays and numbers."""
-        names = [x if isinstance(x, str) else self.constant(x) for x in inputs]
-        output = output or f"{operator}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(operator, names, [output], **attributes))
-        return output
-
-
-class _Classifier:
-    def __init__(self, graph: _Graph, architecture: Architecture, weights: Weights, masked: bool):
-        self.add = graph.add
-        self.architecture = architecture
-        self.width, self.heads = architecture.hidden_size, architecture.num_attention_heads
-        self.weights = weights
-        self.masked = masked
-
     def write(self) -> None:
         self.n_tokens = self.add("Shape", "input_ids", start=1, end=2)
-        # Dense layers are faster on a matrix, without the axis of the texts.
+        # Dense layers are faster on a matrix than on a batch of matrices.
         self.shape = self.add("Concat", self.add("Shape", "input_ids"), [self.width], axis=0)
         if self.masked:
             is_token = self.add("Cast", "attention_mask", to=TensorProto.BOOL)
@@ -130,7 +121,7 @@ class _Classifier:
         return kernel.T.astype(np.float64), bias.astype(np.float64)
 
     def _dense(self, x: str, kernel: np.ndarray, plus: Any, output: str = "") -> str:
-        """``x @ kernel + plus``, a bias or the residual stream."""
+        """Add ``x @ kernel + plus``, where ``plus`` is a bias or the residual stream."""
         return self.add("Gemm", x, kernel, plus, output=output)
 
     def _norm(self, x: str, name: str, shift: Any = 0.0) -> str:
@@ -149,7 +140,7 @@ class _Classifier:
         return self._norm(embedded, f"{part}.LayerNorm", self._shift(0))
 
     def _shift(self, i: int) -> np.ndarray:
-        """What the attention of a layer adds to the stream whatever its input; 0 for the last."""
+        """Return the constant that a layer's attention adds to the stream; 0 for the last layer."""
         if i >= self.architecture.num_hidden_layers - 1:
             return np.zeros(self.width)
         attention = f"bert.encoder.layer.{i}.attention"
@@ -198,13 +189,15 @@ class _Classifier:
         if self.masked:
             scores = self.add("Add", scores, self.key_mask)
 
-        seen = self.add("MatMul", self.add("Softmax", scores, axis=-1), x)
-        seen = self.add("Reshape", seen, [-1, heads * self.width])
+        attended = self.add("MatMul", self.add("Softmax", scores, axis=-1), x)
+        attended = self.add("Reshape", attended, [-1, heads * self.width])
         bias = output_bias + value_bias @ output
-        return self.add("Add", self._dense(seen, value_output.reshape(-1, self.width), bias), cls)
+        return self.add(
+            "Add", self._dense(attended, value_output.reshape(-1, self.width), bias), cls
+        )
 
     def _feed_forward(self, i: int, x: str) -> str:
-        """The rest of a layer, from the sum of its input and what its attention gave."""
+        """Add the rest of a layer, after the sum of its input and its attention output."""
         part = f"bert.encoder.layer.{i}"
         inner, inner_bias = self._kernel_and_bias(f"{part}.intermediate.dense")
         outer, outer_bias = self._kernel_and_bias(f"{part}.output.dense")

@@ -1,4 +1,4 @@
-"""Pretraining on Keras's training API, the same on every backend.
+"""Pretraining an encoder with ``keras.Model.fit``, the same on every backend.
 
 Importing this module imports Keras.
 """
@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -30,10 +31,10 @@ from skbert_filter.bert.pretraining_task import (
     head_shapes,
     rescale_embeddings,
 )
-from skbert_filter.bert.training import EpochTasks, WarmUpAndDecay, check_loss
+from skbert_filter.bert.training import JIT_COMPILE, EpochCallback, WarmUpAndDecay
 
-# Of the loss, whose other part is the cross-entropy of the guessed tokens. They are those of
-# a prototype that was measured on web snippets by page, and were not searched again.
+# Weights of the three losses, found with a prototype on web snippets, split by page; they were not
+# searched again.
 _LOSS_WEIGHTS = {"tokens": 1.0, "targets": 5.0, "labels": 1.0}
 
 
@@ -62,16 +63,16 @@ class BertForPretraining(BertEncoder):
         ids, length = inputs["input_ids"], inputs["length"]
         half = ops.shape(ids)[0] // 2
 
-        # As in the classifier, two halves that do not wait for each other.
+        # Two independent halves, as in the classifier.
         halves = (
             self._states(ids[:half], length[:half], w, inputs["first_positions"]),
             self._states(ids[half:], length[half:], w, inputs["second_positions"]),
         )
-        at_cls, at_places = (ops.concatenate(states) for states in zip(*halves, strict=True))
+        cls_states, masked_states = map(ops.concatenate, zip(*halves, strict=True))
 
-        outputs = {"tokens": self._token_logits(at_places, w, inputs)}
+        outputs = {"tokens": self._token_logits(masked_states, w, inputs)}
         if self.n_targets or self.n_classes:
-            pooled = ops.tanh(dense(at_cls, w, POOLER))
+            pooled = ops.tanh(dense(cls_states, w, POOLER))
         if self.n_targets:
             outputs["targets"] = dense(pooled, w, TARGETS)
         if self.n_classes:
@@ -79,11 +80,9 @@ class BertForPretraining(BertEncoder):
         return outputs
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Return the weighted sum of the losses of the outputs, each a mean over its rows."""
+        """Return the weighted sum of the mean losses of the outputs."""
         losses = {
-            "tokens": lambda y, y_pred: ops.sparse_categorical_crossentropy(
-                y, y_pred, from_logits=True
-            ),
+            "tokens": partial(ops.sparse_categorical_crossentropy, from_logits=True),
             "targets": keras.losses.mean_squared_error,
             "labels": _labelled_cross_entropy,
         }
@@ -96,11 +95,12 @@ class BertForPretraining(BertEncoder):
             total = total + _LOSS_WEIGHTS[name] * loss
         return total
 
-    def _states(self, ids, length, w, places):
-        """Return the last hidden states of [CLS] and of some tokens, without dropout."""
+    def _states(self, ids, length, w, positions):
+        """Return the last hidden states of [CLS] and of the masked tokens, without dropout."""
         n_texts, width = ops.shape(ids)[0], ops.shape(ids)[1]
-        at_cls = ops.arange(n_texts, dtype="int32") * ops.cast(width, "int32")
-        states = self.hidden_states(ids, length, w, None, ops.concatenate([at_cls, places]))
+        cls_positions = ops.arange(n_texts, dtype="int32") * ops.cast(width, "int32")
+        positions = ops.concatenate([cls_positions, positions])
+        states = self.hidden_states(ids, length, w, None, positions)
         return states[:n_texts], states[n_texts:]
 
     def _token_logits(self, x, w, inputs):
@@ -121,15 +121,15 @@ class BertForPretraining(BertEncoder):
 
 
 def _labelled_cross_entropy(shares, logits):
-    """Cross-entropy of the texts that have a label, whose mean over the batch is that over them."""
+    """Return the cross-entropy of each text, scaled so that its mean is over labelled texts."""
     per_text = -ops.sum(shares * ops.log_softmax(logits), axis=1)
     n_texts = ops.cast(ops.shape(shares)[0], "float32")
     return per_text * (n_texts / ops.maximum(ops.sum(shares), 1.0))
 
 
 @dataclass(frozen=True)
-class Pretraining:
-    """Trained weights of the encoder and its head, and all that was logged."""
+class PretrainingResult:
+    """Trained weights of the encoder and its heads, and the training history."""
 
     weights: Weights
     history: dict[str, list[float]]
@@ -138,14 +138,19 @@ class Pretraining:
 
 
 class _EpochData:
-    """Batches of one epoch, drawn from the seed and the number of the epoch.
+    """Batches of the ``steps`` of an ``epoch``, drawn from the seed and their numbers.
 
-    What is hidden in a batch depends on its number, not on the batches before it: a training that
-    resumes after some steps sees what it would have seen.
+    The masked tokens of a batch do not depend on the batches before it, so a training that resumes
+    within an epoch sees the same batches.
     """
 
-    def __init__(self, task: PretrainingTask, config: TrainingConfig, epoch: int, steps: range):
-        self.task, self.config, self.epoch, self.steps = task, config, epoch, steps
+    def __init__(self, task: PretrainingTask, config: TrainingConfig):
+        self.task, self.config = task, config
+        self.epoch, self.steps = 0, range(0)
+
+    @property
+    def n_batches(self) -> int:
+        return len(self.steps)
 
     def __call__(self) -> Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
         seeds = [self.config.seed, self.epoch]
@@ -158,43 +163,42 @@ class _EpochData:
     def _batch(
         self, rows: np.ndarray, rng: np.random.RandomState
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Return what the model is given, and what it has to give."""
+        """Return the inputs and the expected outputs of the model."""
         task = self.task
         batch = pad(task.tokens, rows, int(task.tokens.lengths[rows].max(initial=0)))
-        hidden, chosen = task.masking.hide(batch, rng)
-        target_ids = batch.inputs["input_ids"][chosen]
+        hidden, is_masked = task.masking.hide(batch, rng)
+        target_ids = batch.inputs["input_ids"][is_masked]
 
         half = len(rows) // 2
         inputs = {
             "input_ids": hidden,
             "length": batch.inputs["length"],
-            "first_positions": np.flatnonzero(chosen[:half]).astype(np.int32),
-            "second_positions": np.flatnonzero(chosen[half:]).astype(np.int32),
+            "first_positions": np.flatnonzero(is_masked[:half]).astype(np.int32),
+            "second_positions": np.flatnonzero(is_masked[half:]).astype(np.int32),
         }
         if task.sampled_softmax is not None:
             inputs["candidates"], inputs["log_weights"] = task.sampled_softmax.sample(rng)
-            # The right token comes first among those that are scored.
+            # The correct token is the first class of a sampled softmax.
             inputs["target_ids"], target_ids = target_ids, np.zeros_like(target_ids)
 
-        right = {"tokens": target_ids, "targets": task.targets[rows], "labels": task.shares[rows]}
-        return inputs, {name: y for name, y in right.items() if y.ndim == 1 or y.shape[1]}
+        outputs = {"tokens": target_ids, "targets": task.targets[rows], "labels": task.shares[rows]}
+        return inputs, {name: y for name, y in outputs.items() if y.ndim == 1 or y.shape[1]}
 
     def for_keras(self) -> Any:
-        """Return what ``keras.Model.fit`` takes."""
-        nothing = self._batch(np.empty(0, np.intp), np.random.RandomState(0))
-        return keras_data(self, len(self.steps), nothing)
+        """Return the batches in the form that ``keras.Model.fit`` accepts."""
+        empty = self._batch(np.empty(0, np.intp), np.random.RandomState(0))
+        return keras_data(self, self.n_batches, empty)
 
 
-class _Watch(keras.callbacks.Callback):
-    """Keep snapshots, and stop in time, with the learning rate at its end.
+class _Progress(keras.callbacks.Callback):
+    """Saves snapshots, and stops in time with a fully decayed learning rate.
 
-    ``epoch`` and ``steps`` are those that Keras is at; ``n_steps`` is the most it may take.
+    ``n_steps`` is the maximum number of steps of the training.
     """
 
     def __init__(
         self,
-        config: TrainingConfig,
-        tasks: EpochTasks,
+        data: _EpochData,
         n_steps: int,
         started: float,
         max_seconds: float | None,
@@ -202,24 +206,22 @@ class _Watch(keras.callbacks.Callback):
     ):
         super().__init__()
         self.history: dict[str, list[float]] = {}
-        self.epoch, self.steps = 0, range(0)
-        self._config, self._tasks = config, tasks
-        self._n_steps, self._max_seconds = n_steps, max_seconds
+        self._data, self._n_steps, self._max_seconds = data, n_steps, max_seconds
         self._snapshots, self._started = snapshots, started
         self._resumed = None if snapshots is None else snapshots.last
         if self._resumed is not None:
             self.history = self._resumed.history
             self._started -= self._resumed.seconds
-        # When the first step was over, and how many steps have followed it.
+        # When the first step ended, and the number of steps since.
         self._timed_from, self._n_timed = 0.0, 0
 
     @property
     def seconds(self) -> float:
-        """Time since the start, with that of a training that was interrupted."""
+        """Training time, including that before an interruption."""
         return monotonic() - self._started
 
     def restore(self, model: BertForPretraining) -> tuple[int, int]:
-        """Set the variables of the snapshot, if any; return the epoch and step to begin with."""
+        """Restore the variables of the snapshot, if any; return the epoch and step to begin at."""
         if self._resumed is None:
             return 0, 0
         for name, variable in _variables(model).items():
@@ -227,45 +229,45 @@ class _Watch(keras.callbacks.Callback):
         return self._resumed.epoch, self._resumed.step
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        # The means of an epoch that was interrupted; Keras has just reset them.
-        if self.steps.start and self._resumed is not None:
+        # Keras has just reset the metrics; those of an interrupted epoch continue.
+        if self._data.steps.start and self._resumed is not None:
             for name, variable in _variables(self.model).items():
                 if name.startswith("metric."):
                     variable.assign(self._resumed.variables[name])
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        step = self.steps.start + batch + 1
-        self._tasks.step()
+        steps = self._data.steps
+        step = steps.start + batch + 1
         if self._max_seconds is not None:
-            self._look_at_the_clock(self._max_seconds)
-        if self._snapshots and step % self._snapshots.every == 0 and step < self.steps.stop:
-            self.save(self.epoch, step)
+            self._check_time(self._max_seconds)
+        if self._snapshots and step % self._snapshots.every == 0 and step < steps.stop:
+            self.save(self._data.epoch, step)
 
-    def _look_at_the_clock(self, max_seconds: float) -> None:
+    def _check_time(self, max_seconds: float) -> None:
         now = monotonic()
         left = self._started + max_seconds - now
         if left <= 0:
             self.model.stop_training = True
         if not self._timed_from:
-            # The first step is not counted: it takes seconds to trace it.
+            # The first step is not timed: tracing it takes seconds.
             self._timed_from = now
             return
 
         self._n_timed += 1
-        seconds_of_a_step = (now - self._timed_from) / self._n_timed
+        seconds_per_step = (now - self._timed_from) / self._n_timed
         done = int(self.model.optimizer.iterations)
-        in_time = done + math.ceil(max(left, 0) / seconds_of_a_step)
-        self.model.schedule.set(self._config, min(in_time, self._n_steps))
+        in_time = done + math.ceil(max(left, 0) / seconds_per_step)
+        self.model.schedule.set(self._data.config, min(in_time, self._n_steps))
 
     def save(self, epoch: int, step: int) -> None:
-        """Keep a snapshot, if there is a place for it."""
+        """Save a snapshot, if there is a folder for it."""
         if self._snapshots is not None:
             variables = {n: np.array(v.numpy()) for n, v in _variables(self.model).items()}
             self._snapshots.write(Snapshot(epoch, step, self.seconds, self.history, variables))
 
 
 def _variables(model: BertForPretraining) -> dict[str, Any]:
-    """Return all that a training changes."""
+    """Return all variables that training changes."""
     return {
         "word": model.word,
         "rest": model.rest,
@@ -278,63 +280,58 @@ def _variables(model: BertForPretraining) -> dict[str, Any]:
 def pretrain(
     task: PretrainingTask,
     config: TrainingConfig,
-    tasks: EpochTasks,
+    epoch_callback: EpochCallback,
     *,
     started: float,
     max_steps: int | None = None,
     max_seconds: float | None = None,
     snapshots: Snapshots | None = None,
-) -> Pretraining:
+) -> PretrainingResult:
     """Train until the epochs, steps or seconds (since ``started``, by `monotonic`) are over.
 
-    It begins with the weights of the task, or resumes from the last snapshot.
+    Training begins with the weights of the task, or resumes from the last snapshot.
     """
     per_epoch = math.ceil(len(task.tokens) / config.batch_size)
     n_steps = min(config.epochs * per_epoch, max_steps or sys.maxsize)
     n_epochs = math.ceil(n_steps / per_epoch)
     model = _compiled(task, config, n_steps)
-    watch = _Watch(config, tasks, n_steps, started, max_seconds, snapshots)
-    first_epoch, first_step = watch.restore(model)
+    data = _EpochData(task, config)
+    progress = _Progress(data, n_steps, started, max_seconds, snapshots)
+    first_epoch, first_step = progress.restore(model)
 
-    def trained() -> Weights:
+    def current_weights() -> Weights:
         return rescale_embeddings(model.weights_by_name(task.architecture.vocab_size))
 
+    callbacks = [epoch_callback.attach(data, current_weights), progress]
     for epoch in range(first_epoch, n_epochs):
-        watch.epoch = epoch
-        watch.steps = range(first_step, min(per_epoch, n_steps - epoch * per_epoch))
+        data.epoch = epoch
+        data.steps = range(first_step, min(per_epoch, n_steps - epoch * per_epoch))
         first_step = 0
-        tasks.begin(len(watch.steps))
         fitted = model.fit(
-            _EpochData(task, config, epoch, watch.steps).for_keras(),
+            data.for_keras(),
             initial_epoch=epoch,
             epochs=epoch + 1,
-            callbacks=[watch],
-            # Keras would fail at its first line in a program without a console.
+            callbacks=callbacks,
+            # In a program without a console, Keras would fail at its first line of output.
             verbose=config.verbose if sys.stdout else 0,
             shuffle=False,  # the data shuffles itself
         )
 
-        check_loss(fitted.history["loss"][-1], epoch)
-        logged = {**fitted.history, "learning_rate": [model.optimizer.learning_rate]}
-        for name, values in logged.items():
-            watch.history.setdefault(name, []).append(float(values[-1]))
-        stop = tasks.end(trained)
-        if stop or model.stop_training or epoch + 1 == n_epochs:
+        for name, values in fitted.history.items():
+            progress.history.setdefault(name, []).append(float(values[-1]))
+        if model.stop_training or epoch + 1 == n_epochs:
             break
-        watch.save(epoch + 1, 0)
-    return Pretraining(trained(), watch.history, int(model.optimizer.iterations), watch.seconds)
+        progress.save(epoch + 1, 0)
+    steps_done = int(model.optimizer.iterations)
+    return PretrainingResult(current_weights(), progress.history, steps_done, progress.seconds)
 
 
 def _compiled(task: PretrainingTask, config: TrainingConfig, n_steps: int) -> BertForPretraining:
-    """Return a model that is ready for its first step."""
+    """Return a compiled model with the weights of the task."""
     model = BertForPretraining(task.architecture, task.targets.shape[1], task.shares.shape[1])
     model.load(task.weights)
     model.schedule = WarmUpAndDecay()
     model.schedule.set(config, n_steps)
-    model.compile(
-        optimizer=keras.optimizers.Adam(model.schedule),
-        # On a CPU, XLA compiles each width of batch for seconds: more than it saves in a fit.
-        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
-    )
+    model.compile(optimizer=keras.optimizers.Adam(model.schedule), jit_compile=JIT_COMPILE)
     model.optimizer.build(model.trainable_variables)
     return model

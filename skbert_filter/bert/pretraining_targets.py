@@ -1,13 +1,12 @@
-"""What the [CLS] of a pretrained encoder learns to give: a teacher's view of a text, and its shape.
+"""The regression targets of pretraining: a teacher's hidden states, and the shape of a text.
 
-Imports no engine; the teacher's pass does.
+Importing this module imports no engine; creating a `Teacher` does.
 """
 
 import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,26 +21,27 @@ from skbert_filter.bert.tokenizer import encode
 from skbert_filter.io.atomic import atomic_write
 from skbert_filter.shape import shape_features, word_count_bins
 
-# Of a prototype, measured on web snippets by page: the columns of a teacher's states that are kept,
-# and how much the shape weighs next to them.
+# Measured with a prototype on web snippets, split by page: the principal components of a teacher's
+# states, and the weights of the shape next to them.
 _N_COMPONENTS = 128
-_SHAPE, _BINS = 0.5, 1.0
+_SHAPE_WEIGHT, _BIN_WEIGHT = 0.5, 1.0
 
-# Texts of which the components are found, and those that a teacher reads between two reports.
-_SAMPLE, _CHUNK = 16_384, 4_096
+# How many texts the components are fitted on, and how many a teacher encodes at a time.
+_SAMPLE_SIZE, _CHUNK = 16_384, 4_096
 
-# Activations of a teacher's batch, 384 wide, stay in a cache.
+# Activations of a teacher 384 wide fit in a core's cache.
 _TOKENS_PER_BATCH = 8_192
 
 
 def shape_targets(texts: Sequence[str]) -> np.ndarray:
-    """Return standardized shape numbers and the bin of the number of words, weighted."""
-    numbers = StandardScaler().fit_transform(shape_features(texts))
-    return np.hstack([_SHAPE * numbers, _BINS * word_count_bins(texts)]).astype(np.float32)
+    """Return the standardized shape features and the one-hot word count bins, weighted."""
+    features = StandardScaler().fit_transform(shape_features(texts))
+    bins = word_count_bins(texts)
+    return np.hstack([_SHAPE_WEIGHT * features, _BIN_WEIGHT * bins]).astype(np.float32)
 
 
 class Teacher:
-    """An encoder that is cut after one of its layers, counted from 1, and its tokenizer."""
+    """The first layers of an encoder, and its tokenizer."""
 
     @computing()
     def __init__(self, encoder: PretrainedEncoder, layer: int, max_length: int):
@@ -56,7 +56,7 @@ class Teacher:
 
     @computing()
     def states(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the mean states of texts, ``(n_texts, width)``, float32."""
+        """Return the mean hidden state of each text, ``(n_texts, width)``, float32."""
         tokens = encode(self._tokenizer, texts, self._max_length)
         states = np.empty((len(texts), self.width), np.float32)
         for batch in prediction_batches(
@@ -67,7 +67,7 @@ class Teacher:
 
 
 def texts_sha256(texts: Sequence[str]) -> str:
-    """Return the hash of texts in their order."""
+    """Return a hash of texts in this order."""
     digest = hashlib.sha256()
     for text in texts:
         digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
@@ -75,7 +75,7 @@ def texts_sha256(texts: Sequence[str]) -> str:
 
 
 def text_parts(texts: Sequence[str]) -> list[Sequence[str]]:
-    """Split texts into the parts that a teacher reads at a time."""
+    """Split texts into the parts that a teacher encodes at a time."""
     return [texts[start : start + _CHUNK] for start in range(0, len(texts), _CHUNK)]
 
 
@@ -88,41 +88,46 @@ def teacher_targets(
     folder: str | os.PathLike | None = None,
     on_part: Callable[[], None] = lambda: None,
 ) -> np.ndarray:
-    """Return the principal components of a teacher's states of distinct texts, of unit deviation.
+    """Return principal components of a layer's mean states, scaled to a standard deviation of 1.
 
-    A ``folder`` keeps each part that is done, so that an interrupted pass resumes; ``on_part`` is
-    called after each.
+    Layers are counted from 1, and texts are distinct. If a ``folder`` is passed, finished parts are
+    saved there, and an interrupted pass resumes. ``on_part`` is called after each part.
     """
     teacher = Teacher(encoder, layer, max_length)
     texts = [text for part in parts for text in part]
     digest = texts_sha256([f"{encoder.fingerprint} {layer} {max_length}", *texts])
     name = f"teacher-{digest[:16]}"
 
-    sample = np.random.RandomState(0).permutation(len(texts))[:_SAMPLE]
+    sample = np.random.RandomState(0).permutation(len(texts))[:_SAMPLE_SIZE]
     n_components = min(_N_COMPONENTS, len(sample), teacher.width)
     pca = PCA(n_components, svd_solver="covariance_eigh")
-    pca.fit(_kept(folder, f"{name}-sample", lambda: teacher.states([texts[i] for i in sample])))
+    pca.fit(_cached(folder, f"{name}-sample", teacher.states, [texts[i] for i in sample]))
+
+    def project(part: Sequence[str]) -> np.ndarray:
+        return pca.transform(teacher.states(part))
 
     components = []
     for number, part in enumerate(parts):
-        compute = partial(lambda part: pca.transform(teacher.states(part)), part)
-        components.append(_kept(folder, f"{name}-{number}", compute))
+        components.append(_cached(folder, f"{name}-{number}", project, part))
         on_part()
     targets = np.concatenate(components)
     return targets / max(float(targets.std()), np.finfo(np.float32).tiny)
 
 
-def _kept(
-    folder: str | os.PathLike | None, name: str, compute: Callable[[], np.ndarray]
+def _cached(
+    folder: str | os.PathLike | None,
+    name: str,
+    compute: Callable[[Sequence[str]], np.ndarray],
+    texts: Sequence[str],
 ) -> np.ndarray:
-    """Return an array from its file; compute and keep it if there is none."""
+    """Load an array from the folder, or compute it from texts and save it there."""
     if folder is None:
-        return compute()
+        return compute(texts)
     file = Path(folder, f"{name}.npy")
     if file.exists():
         return np.load(file, allow_pickle=False)
 
-    array = compute()
+    array = compute(texts)
     file.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(file, overwrite=True) as made:
         np.save(made, array, allow_pickle=False)

@@ -1,7 +1,7 @@
-"""What an encoder is pretrained on, and the weights that it starts with; imports no engine.
+"""The pretraining task: masked tokens, targets, labels and initial weights. Imports no engine.
 
-Every text has words to guess. What its [CLS] stands for is learnt from targets (a teacher's view of
-the text, its shape) and from the labels of those texts that have one.
+Every text has masked tokens to predict. Its [CLS] learns to predict targets (a teacher's states and
+the shape of the text) and the label, where there is one.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ WORDS = "bert.embeddings.word_embeddings.weight"
 TRANSFORM, OUTPUT_BIAS = "cls.predictions.transform", "cls.predictions.bias"
 POOLER, TARGETS, CLASSIFIER = "bert.pooler.dense", "targets", "classifier"
 
-# The share of the tokens of a text that are to be guessed (Devlin et al., 2019).
+# The fraction of the tokens of a text to predict (Devlin et al., 2019).
 MLM_PROBABILITY = 0.15
 
 N_FREQUENT, N_SAMPLED = 1000, 500
@@ -34,7 +34,7 @@ N_FREQUENT, N_SAMPLED = 1000, 500
 
 @dataclass(frozen=True, eq=False)
 class Masking:
-    """Which tokens are to be guessed; ``is_ordinary[id]`` are those that may be chosen or drawn."""
+    """Masks tokens at random; ``is_ordinary[id]`` says which ones are not special."""
 
     probability: float
     mask_id: int
@@ -42,55 +42,56 @@ class Masking:
 
     @classmethod
     def of(cls, tokenizer: Tokenizer, probability: float = MLM_PROBABILITY) -> "Masking":
-        """Look up the tokens of a tokenizer."""
+        """Look up the special tokens of a tokenizer."""
         special = special_tokens(tokenizer)
         if "mask" not in special:
             raise ValueError(
-                "The tokenizer has no [MASK] token, which stands for hidden ones. Pass that of a "
+                "The tokenizer has no [MASK] token to hide words with. Pass the tokenizer of a "
                 "BERT model, or tokenizer='corpus'."
             )
 
         vocab = tokenizer.get_vocab()
         added = tokenizer.get_added_tokens_decoder().values()
-        not_chosen = {token.content for token in added if token.special} | set(special.values())
+        excluded = {token.content for token in added if token.special} | set(special.values())
         is_ordinary = np.zeros(max(vocab.values()) + 1, bool)
-        is_ordinary[[i for token, i in vocab.items() if token not in not_chosen]] = True
+        is_ordinary[[i for token, i in vocab.items() if token not in excluded]] = True
         return cls(probability, vocab[special["mask"]], is_ordinary)
 
     def rows_with_words(self, tokens: TokenIds) -> np.ndarray:
-        """Return the indices of the texts that have a token to choose."""
-        # One more, so that the start of an empty text at the very end is a place too.
-        before = np.concatenate([[0], np.cumsum(self.is_ordinary[tokens.flat])])
-        return np.flatnonzero(before[tokens.starts + tokens.lengths] > before[tokens.starts])
+        """Return the indices of the texts that have an ordinary token."""
+        n_before = np.concatenate([[0], np.cumsum(self.is_ordinary[tokens.flat])])
+        return np.flatnonzero(n_before[tokens.starts + tokens.lengths] > n_before[tokens.starts])
 
     def hide(self, batch: Batch, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-        """Return the ids with some tokens hidden, and where there is one to be guessed.
+        """Return the ids with some tokens hidden, and the mask of the tokens to predict.
 
-        At least one token of each text is chosen, however short. 80 % of them become [MASK], 10 % a
-        random token, and 10 % stay as they are (Devlin et al., 2019).
+        At least one token of each text is chosen, however short it is. Of the chosen tokens, 80 %
+        become [MASK], 10 % a random token, and 10 % stay as they are (Devlin et al., 2019).
         """
         ids = batch.inputs["input_ids"]
         is_token = np.arange(ids.shape[1]) < batch.inputs["length"][:, None]
-        may_be_chosen = is_token & self.is_ordinary[ids]
-        drawn = np.where(may_be_chosen, rng.random_sample(ids.shape), 1.0)
+        is_eligible = is_token & self.is_ordinary[ids]
+        drawn = np.where(is_eligible, rng.random_sample(ids.shape), 1.0)
         least = drawn.min(axis=1, keepdims=True, initial=1.0)
-        chosen = may_be_chosen & (drawn <= np.maximum(self.probability, least))
+        is_chosen = is_eligible & (drawn <= np.maximum(self.probability, least))
 
-        n_chosen = int(chosen.sum())
-        fate = rng.random_sample(n_chosen)
+        n_chosen = int(is_chosen.sum())
+        treatment = rng.random_sample(n_chosen)
         ordinary = np.flatnonzero(self.is_ordinary)
         random = ordinary[rng.randint(len(ordinary), size=n_chosen)]
         hidden = ids.copy()
-        hidden[chosen] = np.select([fate < 0.8, fate < 0.9], [self.mask_id, random], ids[chosen])
-        return hidden, chosen
+        hidden[is_chosen] = np.select(
+            [treatment < 0.8, treatment < 0.9], [self.mask_id, random], ids[is_chosen]
+        )
+        return hidden, is_chosen
 
 
 @dataclass(frozen=True, eq=False)
 class SampledSoftmax:
-    """The tokens that a guess is scored against: the frequent ones, and a draw of the others.
+    """The candidates of a softmax: all frequent tokens, and a sample of the rare ones.
 
-    Scores of a large vocabulary at each place would take half of the time of a very small BERT.
-    Importance sampling as in Jean et al., "On using very large target vocabulary for neural machine
+    Logits of a whole large vocabulary would take half of the time of a very small BERT. This is the
+    importance sampling of Jean et al., "On using very large target vocabulary for neural machine
     translation", ACL 2015.
     """
 
@@ -98,30 +99,30 @@ class SampledSoftmax:
     rare: np.ndarray
 
     @classmethod
-    def of(cls, frequency: np.ndarray, is_ordinary: np.ndarray) -> "SampledSoftmax | None":
-        """Split a vocabulary by frequency; None where it is so small that nothing is saved."""
+    def of(cls, counts: np.ndarray, is_ordinary: np.ndarray) -> "SampledSoftmax | None":
+        """Split a vocabulary by frequency; None if it is too small for sampling to pay off."""
         ordinary = np.flatnonzero(is_ordinary)
         if len(ordinary) <= N_FREQUENT + N_SAMPLED:
             return None
-        falling = ordinary[np.argsort(-frequency[ordinary], kind="stable")]
-        return cls(falling[:N_FREQUENT], falling[N_FREQUENT:])
+        ordinary = ordinary[np.argsort(-counts[ordinary], kind="stable")]
+        return cls(ordinary[:N_FREQUENT], ordinary[N_FREQUENT:])
 
     def sample(self, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-        """Return the candidates of a step, and the logarithm of how many tokens each stands for."""
-        drawn = rng.choice(self.rare, N_SAMPLED, replace=False)
-        stands_for = np.ones(N_FREQUENT + N_SAMPLED, np.float32)
-        stands_for[N_FREQUENT:] = len(self.rare) / N_SAMPLED
-        return np.concatenate([self.frequent, drawn]).astype(np.int32), np.log(stands_for)
+        """Return the candidates of a step, and the log of the number of tokens each represents."""
+        sampled = rng.choice(self.rare, N_SAMPLED, replace=False)
+        weights = np.ones(N_FREQUENT + N_SAMPLED, np.float32)
+        weights[N_FREQUENT:] = len(self.rare) / N_SAMPLED
+        return np.concatenate([self.frequent, sampled]).astype(np.int32), np.log(weights)
 
 
 @dataclass(frozen=True, eq=False)
 class PretrainingTask:
-    """Tokenized texts that have a word to guess, and the weights of an untrained model.
+    """Tokenized texts with a word to predict, and the weights of an untrained model.
 
-    Without ``sampled_softmax``, a guess is scored against the whole vocabulary. ``targets``
-    ``(n_texts, n_targets)`` is what a linear map of the pooled [CLS] has to give; ``shares``
-    ``(n_texts, n_classes)`` how much of a text each label has, all 0 for a text without one.
-    Both may have no columns.
+    Without ``sampled_softmax``, the softmax is over the whole vocabulary. A linear map of the
+    pooled [CLS] learns ``targets`` ``(n_texts, n_targets)``, and another one ``shares``
+    ``(n_texts, n_classes)``, the fraction of each label; rows of unlabelled texts are 0. Both may
+    have no columns.
     """
 
     tokenizer: Tokenizer
@@ -142,7 +143,7 @@ class PretrainingTask:
         shares: np.ndarray,
         rng: np.random.RandomState,
     ) -> "PretrainingTask":
-        """Encode the texts, and give an untrained encoder word vectors and heads."""
+        """Encode the texts, and add word vectors and heads to an untrained encoder."""
         architecture = initial.architecture
         masking = Masking.of(initial.tokenizer)
         tokens = encode(initial.tokenizer, texts, architecture.max_position_embeddings)
@@ -150,7 +151,7 @@ class PretrainingTask:
         if not len(rows):
             raise ValueError(
                 f"None of the {len(texts)} distinct texts of X has a word that the tokenizer "
-                "knows. Pass texts with words to guess."
+                "knows. Pass texts with words that can be masked."
             )
 
         counts = np.bincount(tokens.flat, minlength=architecture.vocab_size)
@@ -171,16 +172,16 @@ class PretrainingTask:
         )
 
     def encoder(self, weights: Weights) -> PretrainedEncoder:
-        """Return the encoder among the weights of a trained model, with the head of two labels."""
-        own = {name: weight for name, weight in weights.items() if name.startswith("bert.")}
+        """Return the encoder of a trained model, with its classification head if binary."""
+        encoder = {name: weight for name, weight in weights.items() if name.startswith("bert.")}
         head = self.classifier(weights) if self.shares.shape[1] == 2 else {}
         tokenizer_json = self.tokenizer.to_str()
         return PretrainedEncoder(
-            self.architecture, own, tokenizer_json, "SmallBertPretrainer", head
+            self.architecture, encoder, tokenizer_json, "SmallBertPretrainer", head
         )
 
     def classifier(self, weights: Weights) -> dict[str, np.ndarray]:
-        """Return the head of the labels, of two labels with one logit; empty without labels."""
+        """Return the classification head, with one logit for two classes; empty without labels."""
         head = {name: rows for name, rows in weights.items() if name.startswith(f"{CLASSIFIER}.")}
         if self.shares.shape[1] == 2:
             return {name: rows[1:] - rows[:1] for name, rows in head.items()}
@@ -190,7 +191,7 @@ class PretrainingTask:
 def head_shapes(
     architecture: Architecture, n_targets: int, n_classes: int
 ) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the heads: what guesses tokens, the pooler, and what reads that."""
+    """Return the shapes of the masked language model's head, the pooler and the heads on it."""
     width = architecture.hidden_size
     shapes = masked_lm_shapes(architecture)
     sizes = {POOLER: width, TARGETS: n_targets, CLASSIFIER: n_classes}
@@ -206,27 +207,28 @@ def _with_heads(
     shapes: dict[str, tuple[int, ...]],
     rng: np.random.RandomState,
 ) -> dict[str, np.ndarray]:
-    """Give an untrained encoder its heads; that of the words knows how frequent each token is.
+    """Add heads to an untrained encoder; the output bias starts as the log of token frequencies.
 
-    An optimizer, whose steps have a fixed size, would take thousands of them to get there.
+    An optimizer whose steps have a fixed size would take thousands of them to get there.
     """
     heads = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
     heads[OUTPUT_BIAS] = np.log((counts + 1) / (counts + 1).sum()).astype(np.float32)
     heads[f"{TRANSFORM}.LayerNorm.weight"] += 1
-    # as large as the pooler, and drawn alike
+    # The unused random pooler has the same shape and distribution.
     heads[f"{TRANSFORM}.dense.weight"] = weights[f"{POOLER}.weight"]
     if f"{POOLER}.weight" in heads:
-        # an orthogonal pooler keeps all that [CLS] holds
+        # An orthogonal pooler loses no information of [CLS].
         square = rng.standard_normal(shapes[f"{POOLER}.weight"])
         heads[f"{POOLER}.weight"] = (np.linalg.qr(square)[0] / 2).astype(np.float32)
     return {**{n: w for n, w in weights.items() if not n.startswith(POOLER)}, **heads}
 
 
 def rescale_embeddings(weights: Weights) -> dict[str, np.ndarray]:
-    """Bring the embeddings to the size that BERT's start with; all outputs stay as they are.
+    """Scale the embeddings to the size of BERT's initial ones, without changing any output.
 
-    Layer normalization takes their scale away, and that of the transform's gives it back to the
-    output layer. A fit that starts from embeddings of usual size can change them as usual.
+    Layer normalization removes the scale of the input embeddings; the output layer, which shares
+    them, gets it back from the layer normalization before it. Fine-tuning can then change the
+    embeddings at the usual rate.
     """
     scale = INITIALIZER_RANGE / float(np.std(weights[WORDS]))
     norm = f"{TRANSFORM}.LayerNorm."

@@ -1,4 +1,4 @@
-"""The fit of a classifier on Keras's training API, the same on every backend.
+"""Training a classifier with ``keras.Model.fit``, the same on every backend.
 
 Importing this module imports Keras.
 """
@@ -26,47 +26,60 @@ from skbert_filter.labelled_texts import LabelledTexts
 
 WARMUP_RATIO = 0.1
 
+# On a CPU, XLA takes seconds to compile each batch width: more than it saves in a fit.
+JIT_COMPILE = False if keras.backend.backend() == "tensorflow" else "auto"
 
-class EpochTasks:
-    """Epochs as tasks of a fit, and steps as tasks of an epoch, for the callbacks of scikit-learn.
 
-    ``attributes_of`` makes the attributes of a fitted estimator of what has been learnt so far.
+class EpochCallback(keras.callbacks.Callback):
+    """Reports epochs and steps to scikit-learn's callbacks, as nested tasks of a fit.
+
+    ``attributes_of`` turns what has been learnt so far into the attributes of a fitted estimator.
+    The callback also sets the epoch of the data, and logs the learning rate.
     """
 
     def __init__(
         self,
         context: Any,
         attributes_of: Callable[[Any], Mapping[str, Any]],
-        metadata: Mapping[str, Any] | None = None,
-        **of_fit: Any,
+        **fit_arguments: Any,
     ):
+        super().__init__()
         self._context, self._attributes_of = context, attributes_of
-        self._metadata, self._of_fit = metadata, of_fit
-        self._task: Any = None
+        self._fit_arguments = fit_arguments
 
-    def begin(self, n_steps: int) -> None:
-        """Report that an epoch of so many steps begins."""
-        self._task = self._context.subcontext(task_name="epoch", max_subtasks=n_steps)
-        self._task.call_on_fit_task_begin(**self._of_fit)
+    def attach(self, data: Any, learnt: Callable[[], Any]) -> "EpochCallback":
+        """Set the data, and a function that returns what has been learnt so far."""
+        self._data, self._learnt = data, learnt
+        return self
 
-    def step(self) -> None:
-        """Report that a step is over, without what is learnt so far: that would take longer."""
-        step, estimator = self._task.subcontext(task_name="step"), self._of_fit["estimator"]
-        step.call_on_fit_task_begin(estimator=estimator)
-        step.call_on_fit_task_end(estimator=estimator)
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._data.epoch = epoch
+        task = self._context.subcontext(task_name="epoch", max_subtasks=self._data.n_batches)
+        self._task = task.call_on_fit_task_begin(**self._fit_arguments)
 
-    def end(self, learnt: Callable[[], Any]) -> bool:
-        """Report that it is over; return whether the fit is to stop."""
-        return self._task.call_on_fit_task_end(
-            **self._of_fit,
-            metadata=self._metadata,
-            reconstruction_attributes=lambda: self._attributes_of(learnt()),
-        )
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        # Without what has been learnt: copying it takes longer than a step.
+        step, estimator = self._task.subcontext(task_name="step"), self._fit_arguments["estimator"]
+        step.call_on_fit_task_begin(estimator=estimator).call_on_fit_task_end(estimator=estimator)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if not math.isfinite(logs["loss"]):
+            raise ValueError(
+                f"The loss of epoch {epoch + 1} is {logs['loss']}: the training has diverged. The "
+                "usual cause is a learning_rate that is too high; others are very large weights of "
+                "samples or classes. Lower them, and fit again."
+            )
+        logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+        if self._task.call_on_fit_task_end(
+            **self._fit_arguments,
+            reconstruction_attributes=lambda: self._attributes_of(self._learnt()),
+        ):
+            self.model.stop_training = True
 
 
 @dataclass(frozen=True)
 class FittedBert:
-    """A trained state and how it came about; ``best_epoch`` counts from 0."""
+    """A trained state and its history; ``best_epoch`` is counted from 0."""
 
     state: BertState
     history: dict[str, list[float]]
@@ -78,32 +91,32 @@ def fit_bert(
     training: LabelledTexts,
     validation: LabelledTexts | None,
     config: TrainingConfig,
-    epoch_tasks: EpochTasks,
+    epoch_callback: EpochCallback,
     callbacks: Sequence[Any],
 ) -> FittedBert:
     """Train, and return the state of the best epoch if there are validation texts."""
     precision = _precision()
     key = KerasModelKey(initial.architecture, config.gamma, config.label_smoothing, precision)
 
-    def state_of(model: Any) -> BertState:
-        weights = dict(model.weights_by_name(initial.architecture.vocab_size))
-        for name in ("classifier.weight", "classifier.bias"):
-            weights[name] = weights[name] / np.float32(initial.temperature)
-        return BertState(
-            initial.architecture,
-            _with_embeddings(weights, initial.embedding_rate),
-            initial.tokenizer.to_str(),
-            max_length=config.max_length,
-            gamma=config.gamma,
-            label_smoothing=config.label_smoothing,
-            precision=precision,
-        )
-
     with keras_model(key) as pooled:
         model = pooled.model
         pooled.seen_by_callbacks = bool(callbacks)
-        pooled.load(_with_embeddings(initial.weights, 1 / initial.embedding_rate))
-        _make_ready(pooled, config.seed)
+        pooled.load(_scale_embeddings(initial.weights, 1 / initial.embedding_rate))
+        _prepare(pooled, config.seed)
+
+        def current_state() -> BertState:
+            weights = dict(model.weights_by_name(initial.architecture.vocab_size))
+            for name in ("classifier.weight", "classifier.bias"):
+                weights[name] = weights[name] / np.float32(initial.temperature)
+            return BertState(
+                initial.architecture,
+                _scale_embeddings(weights, initial.embedding_rate),
+                initial.tokenizer.to_str(),
+                max_length=config.max_length,
+                gamma=config.gamma,
+                label_smoothing=config.label_smoothing,
+                precision=precision,
+            )
 
         data = _EpochData(initial, training, config)
         model.schedule.set(config, data.n_batches * config.epochs)
@@ -120,25 +133,25 @@ def fit_bert(
             data.for_keras(),
             validation_data=validation and _EpochData(initial, validation, config).for_keras(),
             epochs=config.epochs,
-            callbacks=[*stopping, _Epochs(data, epoch_tasks, state_of), *callbacks],
-            # Keras would fail at its first line in a program without a console.
+            callbacks=[*stopping, epoch_callback.attach(data, current_state), *callbacks],
+            # In a program without a console, Keras would fail at its first line of output.
             verbose=config.verbose if sys.stdout else 0,
             shuffle=False,  # the data shuffles itself
         )
 
-        state = state_of(model)
+        state = current_state()
         if initial.embedding_rate == initial.temperature == 1:
             pooled.digest = state.digest
 
     history = {name: [float(v) for v in values] for name, values in fitted.history.items()}
-    best = stopping[0].best_epoch if stopping else len(history["loss"]) - 1
-    return FittedBert(state, history, best)
+    best_epoch = stopping[0].best_epoch if stopping else len(history["loss"]) - 1
+    return FittedBert(state, history, best_epoch)
 
 
 def _precision() -> Precision:
-    """Return the number format of Keras's dtype policy on a GPU, if it is a mixed one.
+    """Return Keras's dtype policy if it is a mixed one and there is a GPU.
 
-    To be read before Keras computes in 32 bits: a policy that is not set yet is that of floatx.
+    Must be called before `computing` sets floatx, since an unset policy follows floatx.
     """
     if gpu_is_available():
         match keras.config.dtype_policy().name:
@@ -147,11 +160,11 @@ def _precision() -> Precision:
     return "float32"
 
 
-def _with_embeddings(weights: Weights, factor: float) -> Weights:
-    """Multiply the embeddings, which the normalization of their sum takes away again.
+def _scale_embeddings(weights: Weights, factor: float) -> Weights:
+    """Multiply the embeddings, which the layer normalization after them undoes.
 
-    The steps of Adam have the size of the learning rate, so that they change larger embeddings by
-    less, as a lower rate would.
+    Adam's steps are as large as the learning rate, so larger embeddings change relatively less, as
+    with a lower rate.
     """
     if factor == 1:
         return weights
@@ -163,8 +176,8 @@ def _with_embeddings(weights: Weights, factor: float) -> Weights:
     }
 
 
-def _make_ready(pooled: KerasModel, seed: int) -> None:
-    """Compile the model unless it is, and set its optimizer and random numbers to their start."""
+def _prepare(pooled: KerasModel, seed: int) -> None:
+    """Compile a model if necessary, and reset its optimizer and random number generator."""
     model, key = pooled.model, pooled.key
     if not model.compiled:
         n_logits = key.architecture.n_logits
@@ -178,8 +191,7 @@ def _make_ready(pooled: KerasModel, seed: int) -> None:
             optimizer=ScheduledAdam(model.schedule),
             loss=focal_loss(n_logits, gamma=key.gamma, label_smoothing=key.label_smoothing),
             weighted_metrics=[accuracy],
-            # On a CPU, XLA compiles each width of batch for seconds: more than it saves in a fit.
-            jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
+            jit_compile=JIT_COMPILE,
         )
 
     optimizer = model.optimizer
@@ -192,17 +204,17 @@ def _make_ready(pooled: KerasModel, seed: int) -> None:
 
 
 def _binary_agreement(target: Any, logit: Any) -> Any:
-    """Whether the larger share of each text is the class predicted, as CategoricalAccuracy."""
+    """Whether the class with the larger share is predicted, like CategoricalAccuracy."""
     return ops.mean(ops.cast(ops.equal(target > 0.5, logit > 0.0), "float32"), axis=-1)
 
 
 class _EpochData:
-    """Batches of a fit, drawn for each epoch from the seed and the number of the epoch."""
+    """Batches of a fit, drawn from the seed and the number of the epoch."""
 
     def __init__(self, initial: InitialModel, texts: LabelledTexts, config: TrainingConfig):
         self.tokens: TokenIds = encode(initial.tokenizer, texts.texts, config.max_length)
-        # One logit is that of the second class.
-        self.target = texts.shares[:, 1:] if initial.architecture.n_logits == 1 else texts.shares
+        # A single logit stands for the second class.
+        self.targets = texts.shares[:, 1:] if initial.architecture.n_logits == 1 else texts.shares
         self.weights = texts.weights.astype(np.float32)
         self.config = config
         self.epoch = 0
@@ -215,80 +227,49 @@ class _EpochData:
             width = config.max_length
             if config.pad_to_longest:
                 width = width_for(int(self.tokens.lengths[rows].max()), width)
-            yield pad(self.tokens, rows, width).inputs, self.target[rows], self.weights[rows]
+            yield pad(self.tokens, rows, width).inputs, self.targets[rows], self.weights[rows]
 
     def for_keras(self) -> Any:
-        """Return what ``keras.Model.fit`` takes."""
+        """Return the batches in the form that ``keras.Model.fit`` accepts."""
         inputs = {"input_ids": np.empty((0, 0), np.int32), "length": np.empty(0, np.int32)}
-        empty = (inputs, self.target[:0], self.weights[:0])
+        empty = (inputs, self.targets[:0], self.weights[:0])
         return keras_data(self, self.n_batches, empty)
 
 
-class _Epochs(keras.callbacks.Callback):
-    """Tell the data and the caller which epoch it is; log the learning rate."""
-
-    def __init__(self, data: _EpochData, tasks: EpochTasks, state_of: Callable[[Any], BertState]):
-        super().__init__()
-        self._data, self._tasks, self._state_of = data, tasks, state_of
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._data.epoch = epoch
-        self._tasks.begin(self._data.n_batches)
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._tasks.step()
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if logs is not None:
-            check_loss(logs["loss"], epoch)
-            logs["learning_rate"] = float(self.model.optimizer.learning_rate)
-        if self._tasks.end(lambda: self._state_of(self.model)):
-            self.model.stop_training = True
-
-
-def check_loss(loss: float, epoch: int) -> None:
-    """Stop a training that has diverged."""
-    if not math.isfinite(loss):
-        raise ValueError(
-            f"The loss of epoch {epoch + 1} is {loss}: the training has diverged. The usual cause "
-            "is a learning_rate that is too high; others are very large weights of samples or "
-            "classes. Lower them, and fit again."
-        )
-
-
 class WarmUpAndDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up from 0, then a cosine decay to 0; or a rate that a callback has set.
+    """Linear warm-up from 0, then cosine decay to 0; or a constant rate that a callback has set.
 
-    Its settings are variables, so that a compiled training step serves a next fit with others.
+    Its settings are variables, so that a compiled training step can be used by the next fit.
     """
 
     def __init__(self) -> None:
         self._settings = keras.Variable(np.zeros(5), trainable=False, dtype="float32")
 
     def set(self, config: TrainingConfig, steps: int) -> None:
-        """Take the settings of a fit of so many steps."""
+        """Configure the schedule for a fit of this many steps."""
         warmup = math.ceil(WARMUP_RATIO * steps)
         self._settings.assign([config.learning_rate, warmup, max(steps - warmup, 1), 0.5, 0.5])
 
     def hold(self, rate: float) -> None:
-        """Give this rate from now on."""
+        """Use a constant rate from now on."""
         self._settings.assign([float(rate), 0, 1, 1, 0])
 
     def get_config(self) -> dict[str, Any]:
-        """Describe the schedule to a callback that saves the model: its settings are of a fit."""
+        """Return no settings to a callback that saves the model: they belong to one fit."""
         return {}
 
     def __call__(self, step: Any) -> Any:
-        peak, warmup, rest, mean, swing = ops.unstack(ops.convert_to_tensor(self._settings), 5)
+        settings = ops.unstack(ops.convert_to_tensor(self._settings), 5)
+        peak, warmup, decay, mean, amplitude = settings
         step = ops.cast(step, "float32")
 
-        done = ops.clip((step - warmup) / rest, 0.0, 1.0)
-        share = mean + swing * ops.cos(math.pi * done)
-        return peak * ops.minimum((step + 1.0) / ops.maximum(warmup, 1.0), share)
+        progress = ops.clip((step - warmup) / decay, 0.0, 1.0)
+        cosine = mean + amplitude * ops.cos(math.pi * progress)
+        return peak * ops.minimum((step + 1.0) / ops.maximum(warmup, 1.0), cosine)
 
 
 class ScheduledAdam(keras.optimizers.Adam):
-    """Adam with a schedule that gives way to a callback which sets the learning rate."""
+    """Adam whose schedule yields to a callback that sets the learning rate."""
 
     @property
     def learning_rate(self) -> Any:

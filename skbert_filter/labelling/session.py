@@ -372,10 +372,11 @@ def _interval(useful: np.ndarray, probabilities: np.ndarray) -> tuple[float, flo
 def _bundled(texts: list[str], n_labels: int, rng: np.random.RandomState) -> tuple[Any, Any]:
     """Return the filter to fit, and the bundled one if it can score the texts already."""
     from skbert_filter.bert.checkpoint import bundled_checkpoint
-    from skbert_filter.bert.tokenizer import Reading
+    from skbert_filter.bert.tokenizer import VocabularyCoverage
     from skbert_filter.text_filter import SmallBertTextFilter
 
-    reads = Reading.of(bundled_checkpoint("web").tokenizer_json, texts).is_good
+    coverage = VocabularyCoverage.of(bundled_checkpoint("web").tokenizer_json, texts)
+    reads = coverage.is_sufficient
     seed = int(rng.randint(np.iinfo(np.int32).max))
     estimator = SmallBertTextFilter(checkpoint="web" if reads else None, random_state=seed)
     has_score = reads and n_labels == 2
