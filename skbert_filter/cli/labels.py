@@ -65,7 +65,7 @@ def label(
             "--output",
             "-o",
             metavar="FILE",
-            help="The .csv, .tsv or .parquet file, continued if it exists.",
+            help="The .csv, .tsv, .jsonl, .parquet or .xlsx file, continued if it exists.",
         ),
     ],
     text: opt.Text = "text",

@@ -143,7 +143,7 @@ def read_label_table(
 
     names = ", ".join(map(str, files))
     labels = columns["label"]
-    kept = [i for i, value in enumerate(labels) if not _is_blank(value)]
+    kept = [i for i, value in enumerate(labels) if not is_blank(value)]
     if not kept:
         what = f"no label in column {label!r}" if labels else "no rows"
         raise ValueError(f"{names} has {what}. Label some texts first: skbert-filter label.")
@@ -195,7 +195,7 @@ def _read(
         "held_out": [None] * len(table),
     }
     for row, value in enumerate(found["label"], 1):
-        if not (_is_blank(value) or _is_label(value)):
+        if not (is_blank(value) or _is_label(value)):
             raise ValueError(
                 f"Row {row} of {source} (the first is 1) has {value!r} in column {label!r}, which "
                 "is not a label. Name the column with the labels."
@@ -209,7 +209,7 @@ def _read(
     return found
 
 
-def _is_blank(value: Any) -> bool:
+def is_blank(value: Any) -> bool:
     return value is None or value != value or (isinstance(value, str) and not value.strip())
 
 

@@ -101,8 +101,8 @@ class LabellingSession:
     texts : container of str of shape (n_rows,)
         The corpus, repeats included: a text stands for all rows that have it.
     path : str or Path
-        The label file, .csv, .tsv or .parquet. If it exists, its blank labels are asked for first,
-        and new answers are added to its rows.
+        The label file: .csv, .tsv, .jsonl, .parquet or .xlsx. If it exists, its blank labels are
+        asked for first, and new answers are added to its rows.
     labels : sequence of str, default=None
         The labels to choose from, the useful one first. None: those of the file, or "keep" and
         "discard".
@@ -169,7 +169,12 @@ class LabellingSession:
         self._rng = check_random_state(random_state)
 
         self._file = AnswerFile(
-            Path(path), text=text, label=label, labels=labels, encoding=encoding
+            Path(path),
+            text=text,
+            label=label,
+            labels=labels,
+            texts=self._texts,
+            encoding=encoding,
         )
         self.labels = self._file.labels
         self._blank = deque(self._file.blank)

@@ -42,8 +42,8 @@ def label_texts(
     source : str or Path
         What `filter_corpus` reads.
     output : str or Path
-        The label file, .csv, .tsv or .parquet, which is continued if it exists. It is complete
-        after every answer.
+        The label file: .csv, .tsv, .jsonl, .parquet or .xlsx. It is continued if it exists, and
+        complete after every answer.
     text, label : str, default="text", "label"
         The columns with the texts, in both, and with the labels.
     labels : sequence of str, default=None
