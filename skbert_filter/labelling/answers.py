@@ -14,11 +14,10 @@ from skbert_filter.labelling.tables import (
     check_can_hold_texts,
     check_can_relabel,
     delimiter_of,
-    has_content,
     is_edited_by_row,
     read_label_file,
-    rows_to_edit,
     with_types,
+    write_edits,
 )
 from skbert_filter.validation import useful_label
 
@@ -51,17 +50,17 @@ class AnswerFile:
         encoding: str | None = None,
     ):
         self.path, self._text, self._label, self._encoding = path, text, label, encoding
-        check_can_relabel(path, path)
+        check_can_relabel(path, path, text, label)
         check_can_hold_texts(path, texts)
-        self._delimiter = None
-        if has_content(path):
+        self._delimiter: str | None = None
+        if path.exists():
             self._table = self._read()
         else:
-            check_new_file(path, overwrite=True)
+            check_new_file(path, overwrite=False)
             fields = [(text, pa.string()), (label, pa.string()), (HELD_OUT, pa.bool_())]
             self._table = pa.schema(fields).empty_table()
 
-        # These columns change, and grow; the others stay as they are in the table.
+        # Only these columns change.
         self._columns = {name: self._table[name].to_pylist() for name in (text, label, HELD_OUT)}
         self._row_of = {text: row for row, text in enumerate(self._columns[text])}
         self.answers = self._read_answers(labels)
@@ -87,7 +86,8 @@ class AnswerFile:
         """Take an answer back, and return whether it was held out."""
         held_out = self.answers.pop(text).held_out
         row = self._row_of[text]
-        if row >= len(self._table) and row == len(self._columns[self._text]) - 1:
+        is_last = row == len(self._columns[self._text]) - 1
+        if is_last and row >= len(self._table) and not is_edited_by_row(self.path):
             del self._row_of[text]
             for column in self._columns.values():
                 column.pop()
@@ -105,9 +105,7 @@ class AnswerFile:
             table = table.append_column(HELD_OUT, pa.nulls(len(table), pa.bool_()))
         check_column(table.schema, HELD_OUT, self.path)
 
-        if is_edited_by_row(self.path):
-            rows_to_edit(self.path, self._text, self._label, self._encoding)
-        else:
+        if not is_edited_by_row(self.path):
             self._delimiter = delimiter_of(self.path, encoding=self._encoding)
         remove_leftovers(self.path)
         return with_types(table)
@@ -131,12 +129,8 @@ class AnswerFile:
         found = list(dict.fromkeys(answer.label for answer in self.answers.values()))
         if labels is None:
             if len(found) < 2:
-                other = [name for name in _USUAL if name not in found]
-                labels = [*found, *other] if found and found[0] not in _USUAL else _USUAL
-                labels = labels[:2]
-            else:
-                labels = found
-            return tuple(sorted(labels, key=lambda name: name != useful_label(labels)))
+                found = list(_USUAL) if set(found) <= set(_USUAL) else [*found, _USUAL[0]]
+            return tuple(sorted(found, key=lambda name: name != useful_label(found)))
 
         if other := [name for name in found if name not in labels]:
             raise ValueError(
@@ -157,14 +151,10 @@ class AnswerFile:
     def _save(self, row: int) -> None:
         n_rows = len(self._columns[self._text])
         if is_edited_by_row(self.path):
-            rows = rows_to_edit(self.path, self._text, self._label, self._encoding)
-            if row == n_rows:
-                rows.remove(row)
-            else:
-                changed = [self._label, HELD_OUT]
-                for name in changed if row < len(self._table) else self._columns:
-                    rows.set(row, name, self._columns[name][row])
-            rows.save(self.path, overwrite=True)
+            values = {name: column[row] for name, column in self._columns.items()}
+            if row < len(self._table):
+                del values[self._text]
+            write_edits(self.path, self.path, {row: values}, self._text, self._encoding, True)
             return
 
         columns = []

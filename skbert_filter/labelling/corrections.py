@@ -68,7 +68,7 @@ def correct_labels(
     See :func:`~skbert_filter.labelling.files.list_suspects`.
     """
     source, destination, corrections = map(as_path, (source, destination, corrections))
-    check_can_relabel(source, destination)
+    check_can_relabel(source, destination, text, label)
     check_place(destination, source, corrections, overwrite=overwrite)
     known = read_label_table(source, text=text, label=label, encoding=encoding, delimiter=delimiter)
     whole, _ = read_label_file(source, text, encoding=encoding, delimiter=delimiter)

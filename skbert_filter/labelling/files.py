@@ -18,7 +18,7 @@ from skbert_filter.io.formats import table_format
 from skbert_filter.io.remote import as_path
 from skbert_filter.io.writing import write_table
 from skbert_filter.labelling.label_table import check_classes, read_label_table
-from skbert_filter.labelling.tables import check_place, read_label_file
+from skbert_filter.labelling.tables import check_place, read_label_file, with_types
 
 
 def report_duplicates(
@@ -290,6 +290,4 @@ def read_texts(
 
 def _write(frame: pd.DataFrame, path: Path, **options: bool) -> None:
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
-    # A column without any value has no type.
-    fields = [f.with_type(pa.string()) if pa.types.is_null(f.type) else f for f in table.schema]
-    write_table(table.cast(pa.schema(fields)), path, **options)
+    write_table(with_types(table), path, **options)

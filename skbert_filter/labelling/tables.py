@@ -5,9 +5,9 @@ Knows which column holds the labels, and not what they mean.
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,9 @@ from skbert_filter.io.lines import LINE, joined
 from skbert_filter.io.reading import local_copy, open_rows, read_table
 from skbert_filter.io.writing import check_new_file, create_table
 from skbert_filter.printing import shown_text
+
+# New values by row, counted from 0, and by column.
+Edits: TypeAlias = Mapping[int, Mapping[str, Any]]
 
 # What the cell of a workbook does not hold, or returns as another text.
 _NOT_IN_CELLS = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]|^.{32768}", re.DOTALL)
@@ -46,13 +49,8 @@ def read_label_file(
     return table, table.schema
 
 
-def has_content(path: Path) -> bool:
-    """Whether a file exists and is not empty."""
-    return path.exists() and path.stat().st_size > 0
-
-
 def is_edited_by_row(path: Path) -> bool:
-    """Whether a file is changed row by row, so that all else in it stays as it is."""
+    """Whether a file is changed by `write_edits`, and not written again as a table."""
     return _is_workbook(path) or _is_json(path)
 
 
@@ -72,9 +70,16 @@ def check_place(destination: Path, *sources: Path, overwrite: bool) -> None:
     check_new_file(destination, overwrite=overwrite)
 
 
-def check_can_relabel(source: Path, destination: Path) -> None:
-    """Reject a destination in a format that cannot hold the table of the source."""
-    if not any(is_kind(source) and is_kind(destination) for is_kind in (_is_workbook, _is_json)):
+def check_can_relabel(source: Path, destination: Path, *columns: str) -> None:
+    """Reject a destination that cannot hold the table of the source, or the values of columns."""
+    if _is_workbook(source) and _is_workbook(destination):
+        for name, *cells in _open_workbook(source, may_be_new=True).worksheets[0].iter_cols():
+            if str(name.value) in columns and any(cell.data_type == "f" for cell in cells):
+                raise ValueError(
+                    f"{source} has formulas in column {name.value!r}, whose values would be lost. "
+                    "Copy the column, and paste it as values."
+                )
+    elif not (_is_json(source) and _is_json(destination)):
         table_format(destination)
 
 
@@ -90,24 +95,20 @@ def write_relabelled(
     overwrite: bool,
 ) -> None:
     """Write a table again; row i gets the label of row ``taken_from[i]``, spelled as there."""
+    table, schema = read_label_file(source, text, encoding=encoding, delimiter=delimiter)
+    labels = table.column(label).take(pa.array(taken_from))
     if is_edited_by_row(destination):
-        rows = rows_to_edit(source, text, label, encoding)
         changed = np.flatnonzero(taken_from != np.arange(len(taken_from))).tolist()
-        labels = [rows.get(row, label) for row in taken_from[changed].tolist()]
-        for row, new in zip(changed, labels, strict=True):
-            rows.set(row, label, new)
-        rows.save(destination, overwrite=overwrite)
+        edits = {row: {label: labels[row].as_py()} for row in changed}
+        write_edits(source, destination, edits, text, encoding, overwrite)
         return
 
-    table, schema = read_label_file(source, text, encoding=encoding, delimiter=delimiter)
     # The program that wrote a source with semicolons expects them in the result too.
     is_same = find_format(source) == find_format(destination)
     options = {"encoding": encoding, "delimiter": delimiter}
     delimiter = delimiter_of(source, **options) if is_same else None
-
     index = schema.get_field_index(label)
-    column = table.column(index).take(pa.array(taken_from))
-    table = table.set_column(index, table.schema.field(index), column)
+    table = table.set_column(index, table.schema.field(index), labels)
     with create_table(destination, schema, overwrite=overwrite, delimiter=delimiter) as write:
         for batch in table.to_batches():
             write(batch)
@@ -125,86 +126,50 @@ def with_types(table: pa.Table) -> pa.Table:
     return table.cast(pa.schema(fields))
 
 
-def rows_to_edit(path: Path, text: str, label: str, encoding: str | None) -> "SheetRows | JsonRows":
-    """Return the rows of a workbook or of JSON Lines, none if the file does not exist yet."""
-    return JsonRows(path, text, encoding) if _is_json(path) else SheetRows(path, text, label)
+def write_edits(
+    source: Path, destination: Path, edits: Edits, text: str, encoding: str | None, overwrite: bool
+) -> None:
+    """Write a workbook or JSON Lines with some values changed; missing rows and columns are added.
+
+    A `source` that does not exist is empty.
+    """
+    with written_aside(destination, overwrite=overwrite) as made:
+        if _is_workbook(source):
+            _edit_sheet(source, made, edits)
+        else:
+            _edit_json(source, made, edits, text, encoding)
 
 
-class SheetRows:
-    """The first sheet of a workbook; its formats, and other sheets, stay as they are."""
+def _edit_sheet(source: Path, made: Path, edits: Edits) -> None:
+    book = _open_workbook(source, may_be_new=True, rich_text=True)
+    sheet = book.worksheets[0]
+    names = [str(cell.value) for cell in sheet[1]] if source.exists() else []
 
-    def __init__(self, path: Path, *columns: str):
-        if not has_content(path):
-            self._book = _openpyxl(path).Workbook()
-            self._sheet, self._names = self._book.active, []
-            return
+    for row, values in edits.items():
+        for name, value in values.items():
+            if name not in names:
+                names.append(name)
+                sheet.cell(1, len(names), name)
+            cell = sheet.cell(row + 2, names.index(name) + 1)
+            cell.value = value
+            if isinstance(value, str):
+                cell.data_type = "s"  # openpyxl takes "=1+1" for a formula
 
-        self._book = _open_workbook(path, rich_text=True)
-        self._sheet = self._book.worksheets[0]
-        self._names = [str(cell.value) for cell in self._sheet[1]]
-        for name, *cells in self._sheet.iter_cols():
-            if str(name.value) in columns and any(cell.data_type == "f" for cell in cells):
-                raise ValueError(
-                    f"{path} has formulas in column {name.value!r}, and would lose their values. "
-                    "Copy the column, and paste it as values."
-                )
-
-    def get(self, row: int, column: str) -> Any:
-        """Return a value; the first row is 0."""
-        return self._sheet.cell(row + 2, self._names.index(column) + 1).value
-
-    def set(self, row: int, column: str, value: Any) -> None:
-        """Change a value; the column and the row are added if the sheet ends before them."""
-        if column not in self._names:
-            self._names.append(column)
-            self._sheet.cell(1, len(self._names), column)
-        cell = self._sheet.cell(row + 2, self._names.index(column) + 1)
-        cell.value = value
-        if isinstance(value, str):
-            cell.data_type = "s"  # openpyxl takes "=1+1" for a formula
-
-    def remove(self, row: int) -> None:
-        """Remove a row."""
-        self._sheet.delete_rows(row + 2)
-
-    def save(self, path: Path, *, overwrite: bool) -> None:
-        """Write the workbook to a file."""
-        with written_aside(path, overwrite=overwrite) as made:
-            self._book.save(made)
+    book.save(made)
 
 
-class JsonRows:
-    """JSON Lines; those that are not changed stay as they are."""
+def _edit_json(source: Path, made: Path, edits: Edits, text: str, encoding: str | None) -> None:
+    lines = _json_lines(source, text, encoding).to_pylist() if source.exists() else []
+    for row, values in edits.items():
+        if row == len(lines):
+            lines[-1:] = [f"{line.rstrip()}\n" for line in lines[-1:]]
+            lines.append("{}")
+        edited = json.loads(lines[row]) | values
+        lines[row] = json.dumps(edited, ensure_ascii="\\u" in lines[row]) + "\n"
 
-    def __init__(self, path: Path, text: str, encoding: str | None):
-        has_lines = has_content(path)
-        self._lines = _json_lines(path, text, encoding).to_pylist() if has_lines else []
-
-    def get(self, row: int, column: str) -> Any:
-        """Return a value; the first row is 0."""
-        return json.loads(self._lines[row])[column]
-
-    def set(self, row: int, column: str, value: Any) -> None:
-        """Change a value; the member and the row are added if they are missing."""
-        if row == len(self._lines):
-            self._lines[-1:] = [f"{line.rstrip()}\n" for line in self._lines[-1:]]
-            self._lines.append("{}")
-        line = self._lines[row]
-        changed = json.loads(line) | {column: value}
-        self._lines[row] = json.dumps(changed, ensure_ascii="\\u" in line) + "\n"
-
-    def remove(self, row: int) -> None:
-        """Remove a row."""
-        del self._lines[row]
-
-    def save(self, path: Path, *, overwrite: bool) -> None:
-        """Write the lines to a file."""
-        compression = file_format(path).compression
-        with (
-            written_aside(path, overwrite=overwrite) as made,
-            pa.output_stream(str(made), compression=compression) as stream,
-        ):
-            stream.write("".join(self._lines).encode())
+    compression = file_format(source).compression
+    with pa.output_stream(str(made), compression=compression) as stream:
+        stream.write("".join(lines).encode())
 
 
 def _is_workbook(path: Path) -> bool:
@@ -237,20 +202,18 @@ def _read_sheet(source: Path, text: str) -> pa.Table:
     return pa.table(columns, names)
 
 
-def _openpyxl(path: Path) -> Any:
+def _open_workbook(source: Path, *, may_be_new: bool = False, **options: Any) -> Any:
     try:
         import openpyxl
     except ImportError as error:
         raise ImportError(
-            f"{path} is read by openpyxl, which is missing: pip install openpyxl"
+            f"{source} is read by openpyxl, which is missing: pip install openpyxl"
         ) from error
-    return openpyxl
 
-
-def _open_workbook(source: Path, **options: Any) -> Any:
+    if may_be_new and not source.exists():
+        return openpyxl.Workbook()
     if not source.is_file():
         raise FileNotFoundError(f"There is no file {source}. Check the path.")
-    openpyxl = _openpyxl(source)
     try:
         with local_copy(source) as local:
             return openpyxl.load_workbook(local, **options)
@@ -260,9 +223,7 @@ def _open_workbook(source: Path, **options: Any) -> Any:
 
 def _read_json(source: Path, text: str, encoding: str | None) -> pa.Table:
     lines = _json_lines(source, text, encoding)
-    if not len(lines):
-        raise ValueError(f"{source} has no rows.")
-    # The text column is named: Arrow would read texts such as 2020-01-01 as dates.
+    # Without a type for the texts, Arrow would read 2020-01-01 as a date.
     options = pajson.ParseOptions(explicit_schema=pa.schema([(text, pa.string())]))
     try:
         return pajson.read_json(pa.BufferReader(joined(lines)), parse_options=options)
@@ -273,4 +234,6 @@ def _read_json(source: Path, text: str, encoding: str | None) -> pa.Table:
 def _json_lines(source: Path, text: str, encoding: str | None) -> pa.Array:
     with open_rows(source, text, encoding=encoding) as reader:
         batches = [batch.column(LINE) for batch, _ in reader.batches]
-    return pa.concat_arrays(batches) if batches else pa.array([], pa.large_string())
+    if not batches:
+        raise ValueError(f"{source} has no rows.")
+    return pa.concat_arrays(batches)
