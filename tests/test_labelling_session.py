@@ -361,7 +361,7 @@ def test_lines_are_read_where_there_is_no_terminal(tmp_path, capsys, monkeypatch
 
 def test_a_long_text_is_folded_until_it_is_opened(tmp_path):
     session = start(tmp_path / "labels.csv", ["word " * 500 + "end 1"])
-    assert "more letters: [o] open" in shown(session.question, opened=False)
+    assert "more characters: [o] open" in shown(session.question, opened=False)
     assert shown(session.question, opened=True).endswith("end 1")
 
 
