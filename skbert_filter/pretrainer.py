@@ -23,12 +23,12 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skbert_filter.bert.architecture import Weights
-from skbert_filter.bert.auto_settings import plan_of_pretrainer
+from skbert_filter.bert.auto_settings import pretraining_config
 from skbert_filter.bert.checkpoint import load_checkpoint
 from skbert_filter.bert.checkpointing import Snapshots
 from skbert_filter.bert.engine import check_not_forked, import_keras, versions
 from skbert_filter.bert.folder import save_encoder
-from skbert_filter.bert.initialization import start_at_random
+from skbert_filter.bert.initialization import initialize_randomly
 from skbert_filter.bert.pretrained import PretrainedEncoder
 from skbert_filter.bert.pretraining_targets import (
     shape_targets,
@@ -258,18 +258,18 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         drawn = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=2)
         seeds = dict(zip(("weights", "training"), drawn.tolist(), strict=True))
         parameters = self.get_params(deep=False)
-        plan = plan_of_pretrainer(parameters, n_texts=len(texts), seed=seeds["training"])
-        context = self._init_callback_context(max_subtasks=plan.epochs + (teacher is not None))
+        config = pretraining_config(parameters, n_texts=len(texts), seed=seeds["training"])
+        context = self._init_callback_context(max_subtasks=config.epochs + (teacher is not None))
         context.call_on_fit_task_begin(estimator=self, X=seen, y=y)
 
         rng = np.random.RandomState(seeds["weights"])
-        start = start_at_random(texts, parameters, _HEAD, rng)
+        initial = initialize_randomly(texts, parameters, _HEAD, rng)
         targets = [np.empty((len(texts), 0), np.float32)]
         if teacher is not None:
             targets.append(self._teach(texts, teacher, layer, context))
         if self.shape:
             targets.append(shape_targets(texts))
-        task = PretrainingTask.of(start, texts, np.hstack(targets), shares, rng)
+        task = PretrainingTask.of(initial, texts, np.hstack(targets), shares, rng)
 
         hashes = {
             "texts": texts_sha256(texts),
@@ -283,7 +283,7 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         snapshots = self._snapshots(hashes, seeds)
         if snapshots is not None:
             seeds = snapshots.seeds
-            plan = replace(plan, seed=seeds["training"])
+            config = replace(config, seed=seeds["training"])
 
         import_keras()
         from skbert_filter.bert.pretraining import pretrain
@@ -291,7 +291,7 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
 
         done = pretrain(
             task,
-            plan,
+            config,
             EpochTasks(
                 context,
                 lambda weights: {"encoder_": task.encoder(weights)},

@@ -46,7 +46,7 @@ def mean_of(bert: SmallBertTextFilter, tfidf: Pipeline) -> MeanTextFilter:
     return MeanTextFilter(list(zip(_MEMBERS, (bert, tfidf), strict=True)), voting="soft")
 
 
-def remember(model: Any, **facts: Any) -> None:
+def update_record(model: Any, **facts: Any) -> None:
     """Add facts to the training record of a fitted classifier, which is saved with it."""
     model.training_record_ = {**getattr(model, "training_record_", {}), **facts}
 

@@ -337,7 +337,7 @@ class SmallBertTextFilter(
 
         # What the fit starts from, and how long it takes. Construction stays free of the tokenizers
         # library, as of Keras.
-        from skbert_filter.bert.initialization import find_encoder, start_of_filter
+        from skbert_filter.bert.initialization import find_encoder, initialize_filter
 
         parameters = self.get_params(deep=False)
         encoder, reading = find_encoder(parameters, rows.texts)
@@ -347,7 +347,7 @@ class SmallBertTextFilter(
         if validation is None and holds_out:
             rows, validation = self._hold_out(rows, n_classes, seeds["split"], grouped)
 
-        plan = auto_settings.plan_of_filter(
+        config = auto_settings.training_config(
             parameters,
             n_texts=len(rows.texts),
             n_classes=n_classes,
@@ -356,10 +356,10 @@ class SmallBertTextFilter(
         )
 
         # The training.
-        context = self._init_callback_context(max_subtasks=plan.epochs)
+        context = self._init_callback_context(max_subtasks=config.epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         rng = np.random.RandomState(seeds["weights"])
-        start = start_of_filter(encoder, rows, parameters, rng)
+        initial = initialize_filter(encoder, rows, parameters, rng)
         import_keras()
         from skbert_filter.bert.training import EpochTasks, fit_bert
 
@@ -371,7 +371,7 @@ class SmallBertTextFilter(
             X=X,
             y=y,
         )
-        fitted = fit_bert(start, rows, validation, plan, tasks, keras_callbacks)
+        fitted = fit_bert(initial, rows, validation, config, tasks, keras_callbacks)
 
         self.classes_ = classes
         self.history_ = fitted.history
@@ -387,7 +387,7 @@ class SmallBertTextFilter(
             "checkpoint": encoder
             and {"source": encoder.source, "fingerprint": encoder.fingerprint},
             "reading": reading and asdict(reading),
-            "vocab_size": start.architecture.vocab_size,
+            "vocab_size": initial.architecture.vocab_size,
             "versions": versions(),
         }
         self._state = fitted.state

@@ -1,6 +1,6 @@
 """Small invented texts, and very small filters that are fitted once for all tests.
 
-A process keeps the live Keras models of the last two architectures. Tests that keep to the
+A process keeps the Keras models of the last two architectures. Tests that keep to the
 sizes of `tiny`, with two or three classes, pay for the tracing of a model only once.
 """
 

@@ -9,7 +9,7 @@ import pytest
 
 from skbert_filter import filter_corpus
 from skbert_filter.inspection.baselines import WordCountRule
-from skbert_filter.io.atomic import written_aside
+from skbert_filter.io.atomic import atomic_write
 from skbert_filter.labelling.files import list_suspects
 
 PROSE = "We repair pumps for ships\n"
@@ -32,14 +32,14 @@ def test_what_came_in_the_meantime_is_replaced_only_on_request(tmp_path, of_fold
     target = tmp_path / "out"
 
     def run():
-        with written_aside(target, overwrite=overwrite) as made:
+        with atomic_write(target, overwrite=overwrite) as made:
             write(made, "mine", of_folder)
             write(target, "another's", of_folder)
 
     if overwrite:
         run()
     else:
-        with pytest.raises(FileExistsError, match=r"out exists: it was written while.*overwrite"):
+        with pytest.raises(FileExistsError, match=r"out exists: it was created while.*overwrite"):
             run()
     assert read(target) == ("mine" if overwrite else "another's")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
@@ -50,7 +50,7 @@ def test_nothing_is_left_of_what_was_not_finished(tmp_path, of_folder):
     write(tmp_path / "out", "old", of_folder)
 
     def run():
-        with written_aside(tmp_path / "out", overwrite=True) as made:
+        with atomic_write(tmp_path / "out", overwrite=True) as made:
             write(made, "half", of_folder)
             raise KeyboardInterrupt
 
@@ -66,7 +66,7 @@ def test_of_many_writers_at_once_one_wins(tmp_path, of_folder):
 
     def run(number):
         try:
-            with written_aside(tmp_path / "out") as made:
+            with atomic_write(tmp_path / "out") as made:
                 write(made, str(number), of_folder)
                 together.wait()
         except FileExistsError:
@@ -84,7 +84,7 @@ def test_of_many_writers_at_once_one_wins(tmp_path, of_folder):
 def test_a_link_stays_a_link(tmp_path):
     (tmp_path / "real.csv").write_text("old")
     (tmp_path / "link.csv").symlink_to("real.csv")
-    with written_aside(tmp_path / "link.csv", overwrite=True) as made:
+    with atomic_write(tmp_path / "link.csv", overwrite=True) as made:
         made.write_text("new")
     assert (tmp_path / "link.csv").is_symlink()
     assert (tmp_path / "real.csv").read_text() == "new"

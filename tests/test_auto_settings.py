@@ -98,4 +98,4 @@ def test_wider_encoders_are_pretrained_at_a_lower_rate():
 
 def pretraining(n_texts, **parameters):
     parameters = SmallBertPretrainer(**parameters).get_params()
-    return auto_settings.plan_of_pretrainer(parameters, n_texts=n_texts, seed=0)
+    return auto_settings.pretraining_config(parameters, n_texts=n_texts, seed=0)

@@ -287,37 +287,37 @@ QUERY = "bert.encoder.layer.1.attention.self.query.weight"
         (
             lambda f: edit_json(f / "config.json", model_type="roberta"),
             ValueError,
-            "model_type='roberta'; supported is model_type='bert'",
+            "model_type='roberta'; only model_type='bert' is",
         ),
         (
             lambda f: edit_json(f / "config.json", hidden_act="gelu_new"),
             ValueError,
-            "hidden_act='gelu_new'; supported is hidden_act='gelu'",
+            "hidden_act='gelu_new'; only hidden_act='gelu' is",
         ),
         (
             lambda f: edit_json(f / "config.json", position_embedding_type="relative_key"),
             ValueError,
-            "position_embedding_type='relative_key'; supported is .*'absolute'",
+            "position_embedding_type='relative_key'; only .*'absolute' is",
         ),
         (
             lambda f: edit_json(f / "config.json", is_decoder=True),
             ValueError,
-            "is_decoder=True; supported is is_decoder=False",
+            "is_decoder=True; only is_decoder=False is",
         ),
         (
             lambda f: edit_json(f / "config.json", hidden_size="16"),
             ValueError,
-            "hidden_size='16', which must be a positive whole number",
+            "hidden_size='16', but it must be a positive integer",
         ),
         (
             lambda f: edit_json(f / "config.json", num_attention_heads=3),
             ValueError,
-            "hidden_size=16, which must be a multiple of 3",
+            "hidden_size=16, but it must be a multiple of 3",
         ),
         (
             lambda f: edit_json(f / "config.json", layer_norm_eps="small"),
             ValueError,
-            "layer_norm_eps='small', which must be a number",
+            "layer_norm_eps='small', but it must be a number",
         ),
         (lambda f: (f / "config.json").write_text("{"), ValueError, r"config\.json in .*damaged"),
         (lambda f: (f / "config.json").unlink(), FileNotFoundError, r"has no config\.json"),
@@ -335,7 +335,7 @@ QUERY = "bert.encoder.layer.1.attention.self.query.weight"
         (
             replace(QUERY, np.zeros((16, 8), np.float32)),
             ValueError,
-            rf"{QUERY} of shape \(16, 8\) in place of \(16, 16\)",
+            rf"{QUERY} of shape \(16, 8\) instead of \(16, 16\)",
         ),
         (
             replace(QUERY, np.zeros((16, 16), np.int8)),
@@ -345,12 +345,12 @@ QUERY = "bert.encoder.layer.1.attention.self.query.weight"
         (
             replace(QUERY.removeprefix("bert."), np.zeros((16, 16), np.float32)),
             ValueError,
-            "query.weight, which is there twice",
+            "query.weight, which occurs twice",
         ),
         (
             lambda f: edit_json(f / "config.json", num_hidden_layers=1),
             ValueError,
-            r"bert\.encoder\.layer\.1\.\S+, for which there is no place",
+            r"bert\.encoder\.layer\.1\.\S+, which has no place in it",
         ),
         (
             lambda f: os.truncate(f / "model.safetensors", 2000),
@@ -365,7 +365,7 @@ QUERY = "bert.encoder.layer.1.attention.self.query.weight"
         (
             lambda f: (f / "model.safetensors").unlink(),
             FileNotFoundError,
-            r"has no model\.safetensors\. Weights in other forms",
+            r"has no model\.safetensors\. Weights in other formats",
         ),
         (
             index_names("../w.safetensors"),

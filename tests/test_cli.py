@@ -251,7 +251,7 @@ def test_help_names_the_function_behind_each_command_and_imports_no_engine():
     )
     assert (result.returncode, result.stderr) == (0, "")
     for function in (
-        "skbert_filter.demo.run_demo",
+        "skbert_filter.labelling.demo.run_demo",
         "skbert_filter.pretrain_encoder",
         "skbert_filter.labelling.train.train_filter",
         "skbert_filter.labelling.evaluate.evaluate_filter",

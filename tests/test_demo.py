@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from skbert_filter.demo import run_demo
+from skbert_filter.labelling.demo import run_demo
 
 
 def test_a_second_run_replaces_the_files_of_the_first(tmp_path):

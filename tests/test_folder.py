@@ -134,7 +134,7 @@ def test_parameters_of_a_numpy_grid_and_paths_are_saved_and_objects_are_not(bina
 def test_an_existing_folder_is_never_overwritten(binary, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     for target in (tmp_path, tmp_path / "notes.txt"):
-        with pytest.raises(FileExistsError, match=r"exists already\. Choose another folder"):
+        with pytest.raises(FileExistsError, match=r"already exists\. Choose another folder"):
             binary.save_pretrained(target)
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("notes.txt", "mine")]
 
@@ -300,7 +300,7 @@ def link_elsewhere(file):
         (
             lambda f: edit_json(f / "skbert_filter.json", sha256={"../notes.txt": "0"}),
             ValueError,
-            r"names '\.\./notes\.txt', which is no file of that folder",
+            r"names '\.\./notes\.txt', which is not a file of that folder",
         ),
         (
             lambda f: edit_json(f / "skbert_filter.json", sha256={}),
@@ -383,11 +383,11 @@ def test_classes_that_changed_places_are_refused(saved, own_hash):
     [
         (
             lambda f: edit_json(f / "config.json", hidden_size=None),
-            r"config\.json of .*has hidden_size=None, which must be a positive whole number",
+            r"config\.json of .*has hidden_size=None, but it must be a positive integer",
         ),
         (
             lambda f: edit_json(f / "config.json", hidden_act="relu"),
-            "has hidden_act='relu'; supported is hidden_act='gelu'",
+            "has hidden_act='relu'; only hidden_act='gelu' is",
         ),
         (
             lambda f: edit_json(f / "config.json", id2label=["discard", "keep"]),
@@ -395,15 +395,15 @@ def test_classes_that_changed_places_are_refused(saved, own_hash):
         ),
         (
             lambda f: edit_json(f / "config.json", intermediate_size=8),
-            r"intermediate\.dense\.weight of shape \(16, 32\) in place of \(8, 32\)",
+            r"intermediate\.dense\.weight of shape \(16, 32\) instead of \(8, 32\)",
         ),
         (
             lambda f: edit_json(f / "config.json", num_hidden_layers=10**9),
-            r"describes a BERT of [\d,]+ weights, but its safetensors files have [\d,]+ bytes",
+            r"describes a BERT with [\d,]+ weights, but its safetensors files have [\d,]+ bytes",
         ),
         (
             lambda f: edit_json(f / "config.json", vocab_size=2**31),
-            r"describes a BERT of [\d,]+ weights, but its safetensors files have [\d,]+ bytes",
+            r"describes a BERT with [\d,]+ weights, but its safetensors files have [\d,]+ bytes",
         ),
         (with_a_huge_id, r"numbers '\[MASK\]' as 2,147,483,651"),
         (
@@ -416,7 +416,7 @@ def test_classes_that_changed_places_are_refused(saved, own_hash):
         ),
         (
             lambda f: os.truncate(f / "model.safetensors", 200),
-            r"describes a BERT of",
+            r"describes a BERT with",
         ),
         (
             lambda f: save_file(
@@ -529,8 +529,9 @@ def test_a_filter_that_does_not_fit_on_the_disk_is_saved_elsewhere(saved, tmp_pa
     done = run_on_a_small_disk(tmp_path, "-c", SAVE, saved)
     (elsewhere,) = (tmp_path / "temporary").glob("*/model")
     assert done.stderr.splitlines()[-2:] == [
-        f"skbert_filter.io.atomic.NoRoomError: [Errno 28] There is no room to write {tmp_path}/disk"
-        "/model (No space left on device). Free some, or name a place on another disk.",
+        "skbert_filter.io.atomic.DiskFullError: [Errno 28] There is no room to write "
+        f"{tmp_path}/disk/model (No space left on device). Free some, or name a place on another "
+        "disk.",
         f"The filter is saved in {elsewhere} instead: move it where you want it.",
     ]
     load = SmallBertTextFilter.from_pretrained

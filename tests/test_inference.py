@@ -128,7 +128,7 @@ def test_logits_of_every_length_are_those_of_the_padded_keras_model(sizes, seed)
 
 def test_keras_computes_the_same_where_a_gpu_is_at_hand(state, texts, monkeypatch):
     expected = predict_logits(state, texts, n_jobs=2)
-    monkeypatch.setattr(inference, "gpu_at_hand", lambda: True)
+    monkeypatch.setattr(inference, "gpu_is_available", lambda: True)
     monkeypatch.setattr(inference, "OnnxModel", None)
     got = predict_logits(state, texts, n_jobs=2)
     np.testing.assert_allclose(got, expected, atol=1e-5)
@@ -147,7 +147,7 @@ def test_a_hidden_gpu_is_not_used(monkeypatch):
     monkeypatch.setattr(engine, "backend_name", lambda: pytest.fail("looked for a GPU"))
     for hidden in ("", "-1"):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
-        assert not engine.gpu_at_hand()
+        assert not engine.gpu_is_available()
 
 
 def test_a_text_has_its_logits_in_any_company(state, texts):
@@ -199,18 +199,18 @@ def test_models_do_not_mix(texts):
 def test_few_sessions_are_kept(texts):
     for seed in range(8):
         predict_logits(make_state(seed), texts[:5], n_jobs=1)
-    kept = [model.key for model in model_pool._kept[OnnxModel]]
+    kept = [model.key for model in model_pool._pool[OnnxModel]]
     assert kept == [make_state(seed).digest for seed in (4, 5, 6, 7)]
-    newest = model_pool._kept[OnnxModel][-1]
+    newest = model_pool._pool[OnnxModel][-1]
     predict_logits(make_state(7), texts[:5], n_jobs=1)
-    assert model_pool._kept[OnnxModel][-1] is newest
+    assert model_pool._pool[OnnxModel][-1] is newest
 
 
 def test_a_large_model_is_not_kept_beside_others(state, texts, monkeypatch):
-    monkeypatch.setattr(model_pool, "_MOST_BYTES_KEPT", 1)
+    monkeypatch.setattr(model_pool, "_MAX_BYTES", 1)
     for _ in range(2):
         predict_logits(state, texts[:5], n_jobs=1)
-        assert [model.key for model in model_pool._kept[OnnxModel]] == [state.digest]
+        assert [model.key for model in model_pool._pool[OnnxModel]] == [state.digest]
 
 
 def _logits_in_worker(state, texts):

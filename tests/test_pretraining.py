@@ -13,14 +13,14 @@ from skbert_filter.bert.architecture import Architecture
 from skbert_filter.bert.batching import pad, training_batches
 from skbert_filter.bert.checkpointing import Snapshot, Snapshots
 from skbert_filter.bert.engine import import_keras
-from skbert_filter.bert.initialization import start_at_random
+from skbert_filter.bert.initialization import initialize_randomly
 from skbert_filter.bert.pretraining_task import (
-    N_DRAWN,
     N_FREQUENT,
-    Candidates,
+    N_SAMPLED,
     Masking,
     PretrainingTask,
-    at_usual_scale,
+    SampledSoftmax,
+    rescale_embeddings,
 )
 from skbert_filter.bert.tokenizer import build_wordpiece, encode
 
@@ -122,32 +122,32 @@ def zipf():
 
 def test_the_frequent_and_a_draw_of_the_others_are_candidates(zipf):
     frequency, is_ordinary = zipf
-    candidates = Candidates.of(frequency, is_ordinary)
-    drawn, log_stands_for = candidates.draw(np.random.RandomState(0))
-    assert len(set(drawn)) == len(drawn) == N_FREQUENT + N_DRAWN
+    softmax = SampledSoftmax.of(frequency, is_ordinary)
+    drawn, log_weights = softmax.sample(np.random.RandomState(0))
+    assert len(set(drawn)) == len(drawn) == N_FREQUENT + N_SAMPLED
     assert drawn.min() >= 5
     frequent, others = np.split(drawn, [N_FREQUENT])
     assert frequency[frequent].min() > frequency[others].max()
-    assert np.exp(log_stands_for).sum() == pytest.approx(is_ordinary.sum())
-    assert (log_stands_for[:N_FREQUENT] == 0).all()
-    seen = {i for seed in range(40) for i in candidates.draw(np.random.RandomState(seed))[0]}
+    assert np.exp(log_weights).sum() == pytest.approx(is_ordinary.sum())
+    assert (log_weights[:N_FREQUENT] == 0).all()
+    seen = {i for seed in range(40) for i in softmax.sample(np.random.RandomState(seed))[0]}
     assert seen == set(np.flatnonzero(is_ordinary))
 
 
 def test_a_draw_estimates_the_sum_over_the_vocabulary(zipf):
     frequency, is_ordinary = zipf
     logits = np.log(frequency) + np.random.RandomState(1).randn(3000)
-    candidates = Candidates.of(frequency, is_ordinary)
+    softmax = SampledSoftmax.of(frequency, is_ordinary)
     rng = np.random.RandomState(2)
-    draws = [candidates.draw(rng) for _ in range(400)]
-    sums = [np.exp(logits[ids] + log_stands_for).sum() for ids, log_stands_for in draws]
+    draws = [softmax.sample(rng) for _ in range(400)]
+    sums = [np.exp(logits[ids] + log_weights).sum() for ids, log_weights in draws]
     assert np.mean(sums) == pytest.approx(np.exp(logits[is_ordinary]).sum(), rel=0.003)
 
 
 def test_a_small_vocabulary_is_taken_whole():
-    n = N_FREQUENT + N_DRAWN
-    assert Candidates.of(np.ones(n), np.ones(n, bool)) is None
-    assert Candidates.of(np.ones(n + 1), np.ones(n + 1, bool)) is not None
+    n = N_FREQUENT + N_SAMPLED
+    assert SampledSoftmax.of(np.ones(n), np.ones(n, bool)) is None
+    assert SampledSoftmax.of(np.ones(n + 1), np.ones(n + 1, bool)) is not None
 
 
 # --- the model
@@ -189,8 +189,8 @@ def inputs_for(golden, chosen, width):
     return {
         "input_ids": golden["input_ids"][:, :width],
         "length": golden["length"],
-        "first_places": np.flatnonzero(chosen[:half, :width]).astype(np.int32),
-        "second_places": np.flatnonzero(chosen[half:, :width]).astype(np.int32),
+        "first_positions": np.flatnonzero(chosen[:half, :width]).astype(np.int32),
+        "second_positions": np.flatnonzero(chosen[half:, :width]).astype(np.int32),
     }
 
 
@@ -206,27 +206,27 @@ def test_logits_are_those_of_transformers_at_the_places_asked_for(golden, archit
 
 def test_logits_of_candidates_are_those_of_the_vocabulary_save_the_right_one(golden, architecture):
     chosen = np.arange(9) < golden["length"][:, None]
-    guessed, candidates = golden["input_ids"][chosen], np.array([29, 7, 11], np.int32)
-    guessed[0] = 11
-    log_stands_for = np.array([0.0, 0.0, 2.5], np.float32)
+    target_ids, candidates = golden["input_ids"][chosen], np.array([29, 7, 11], np.int32)
+    target_ids[0] = 11
+    log_weights = np.array([0.0, 0.0, 2.5], np.float32)
     got = masked_lm(architecture, golden)(
         {
             **inputs_for(golden, chosen, 9),
-            **{"guessed": guessed, "candidates": candidates, "log_stands_for": log_stands_for},
+            **{"target_ids": target_ids, "candidates": candidates, "log_weights": log_weights},
         }
     )["tokens"].numpy()
     every = golden["logits"][chosen]
-    np.testing.assert_allclose(got[:, 0], every[np.arange(len(guessed)), guessed], atol=1e-4)
-    is_right = guessed[:, None] == candidates
+    np.testing.assert_allclose(got[:, 0], every[np.arange(len(target_ids)), target_ids], atol=1e-4)
+    is_right = target_ids[:, None] == candidates
     assert is_right.any()
-    expected = np.where(is_right, -1e9, every[:, candidates] + log_stands_for)
+    expected = np.where(is_right, -1e9, every[:, candidates] + log_weights)
     np.testing.assert_allclose(got[:, 1:], expected, atol=1e-4)
 
 
 def test_bringing_the_embeddings_to_usual_scale_changes_no_logit(golden, architecture):
     weights = {n: w for n, w in golden.items() if n not in ("input_ids", "length", "logits")}
     words = "bert.embeddings.word_embeddings.weight"
-    scaled = at_usual_scale({**weights, words: 3 * weights[words]})
+    scaled = rescale_embeddings({**weights, words: 3 * weights[words]})
     assert scaled[words].std() == pytest.approx(0.02, rel=1e-5)
     assert {n for n in weights if not np.array_equal(scaled[n], weights[n])} == {
         *(f"bert.embeddings.{kind}_embeddings.weight" for kind in ("word", "position")),
@@ -236,7 +236,7 @@ def test_bringing_the_embeddings_to_usual_scale_changes_no_logit(golden, archite
     }
     chosen = np.arange(9) < golden["length"][:, None]
     inputs = inputs_for(golden, chosen, 9)
-    logits = masked_lm(architecture, at_usual_scale(weights))(inputs)["tokens"].numpy()
+    logits = masked_lm(architecture, rescale_embeddings(weights))(inputs)["tokens"].numpy()
     np.testing.assert_allclose(logits, golden["logits"][chosen], atol=1e-4)
 
 
@@ -269,9 +269,9 @@ def task():
     shares = np.zeros((9, 2))
     shares[0, 1] = shares[5, 0] = 1
     rng = np.random.RandomState(0)
-    start = start_at_random(texts, parameters, head, rng)
+    initial = initialize_randomly(texts, parameters, head, rng)
     targets = np.random.RandomState(1).standard_normal((9, 3))
-    return PretrainingTask.of(start, texts, targets, shares, rng)
+    return PretrainingTask.of(initial, texts, targets, shares, rng)
 
 
 def test_an_untrained_model_knows_the_frequencies(task):
@@ -302,7 +302,7 @@ def test_targets_and_labels_are_read_from_cls_as_a_classifier_does(task):
     places = np.array([1], np.int32)
     model = BertForPretraining(task.architecture, n_targets=3, n_classes=2)
     model.load(weights)
-    got = model({**inputs, "first_places": places, "second_places": places})
+    got = model({**inputs, "first_positions": places, "second_positions": places})
     assert got["tokens"].shape == (2, len(WORDS))
     for output, head in (("targets", "targets"), ("labels", "classifier")):
         read = {f"classifier.{part}": weights[f"{head}.{part}"] for part in ("weight", "bias")}

@@ -695,7 +695,7 @@ def test_numbers_of_numpy_are_taken_as_pythons(estimator, snippets, tmp_path):
 def test_a_fit_computes_in_32_bits_whatever_the_program_uses(
     floatx, one_epoch, brief, snippets, probes
 ):
-    model_pool._kept.clear()  # as in a fresh process
+    model_pool._pool.clear()  # as in a fresh process
     keras.config.set_floatx(floatx)
     try:
         model = SmallBertTextFilter(**one_epoch).fit(*snippets)
@@ -982,7 +982,7 @@ def test_half_precision_learns_nearly_the_same(
 ):
     # on a GPU, as Keras's dtype policy says
     before = keras.config.dtype_policy()
-    monkeypatch.setattr(training, "gpu_at_hand", lambda: True)
+    monkeypatch.setattr(training, "gpu_is_available", lambda: True)
     keras.config.set_dtype_policy(precision)
     try:
         model = SmallBertTextFilter(**one_epoch).fit(*snippets)

@@ -1,7 +1,7 @@
-"""The size of a BERT classifier, also as config.json says it, and its weights as named arrays.
+"""The size of a BERT classifier, as in config.json, and its weights as named arrays.
 
-Weights are kept as a dict from Hugging Face's names to NumPy arrays in Hugging Face's layout
-(a dense weight is ``(out, in)``). This module imports no engine.
+Weights are a dict from Hugging Face's names to NumPy arrays in Hugging Face's layout: a dense
+weight is ``(out, in)``. This module imports no engine.
 """
 
 from collections.abc import Mapping
@@ -13,13 +13,12 @@ import numpy as np
 Weights = Mapping[str, np.ndarray]
 Precision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
 
-# Published with BERT (Devlin et al., 2019, and its code): weights are drawn from a normal cut
-# at two standard deviations of 0.02.
+# From BERT (Devlin et al., 2019, and its code): weights are drawn from a normal distribution with a
+# standard deviation of 0.02, truncated at two standard deviations.
 INITIALIZER_RANGE = 0.02
 LAYER_NORM_EPS = 1e-12
 
-
-# A config without the key is as one with this value; another value is another computation.
+# Any other value would be a different computation. A missing key stands for this value.
 _SUPPORTED = {
     "model_type": "bert",
     "hidden_act": "gelu",
@@ -31,7 +30,7 @@ _SIZES = (
     *("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers"),
     *("num_attention_heads", "max_position_embeddings"),
 )
-# With the values of Hugging Face's BertConfig, where a file leaves them out.
+# Defaults of Hugging Face's BertConfig.
 _NUMBERS = {
     "layer_norm_eps": LAYER_NORM_EPS,
     "hidden_dropout_prob": 0.1,
@@ -41,10 +40,10 @@ _NUMBERS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """Everything that decides the computation of the encoder and its head, apart from weights.
+    """All that defines the encoder and its head, except for the weights.
 
-    Names are those of ``transformers.BertConfig``. ``n_logits`` is 1 for two classes, and 0 for
-    an encoder that has no classification head.
+    Names are those of ``transformers.BertConfig``. ``n_logits`` is 1 for two classes, and 0 for an
+    encoder without a classification head.
     """
 
     vocab_size: int
@@ -61,14 +60,14 @@ class Architecture:
 
     @property
     def n_weights(self) -> int:
-        """How many numbers the encoder has, without pooler and head."""
+        """Number of parameters of the encoder, without pooler and head."""
         width, inner = self.hidden_size, self.intermediate_size
-        words = self.vocab_size + self.max_position_embeddings + self.type_vocab_size
+        embeddings = self.vocab_size + self.max_position_embeddings + self.type_vocab_size
         layer = 4 * width * (width + 1) + inner * (width + 1) + width * (inner + 1) + 4 * width
-        return (words + 2) * width + self.num_hidden_layers * layer
+        return (embeddings + 2) * width + self.num_hidden_layers * layer
 
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of every weight, in the order in which they are drawn and saved."""
+        """Return the shape of each weight, in the order in which they are drawn and saved."""
         width, inner = self.hidden_size, self.intermediate_size
         shapes: dict[str, tuple[int, ...]] = {
             "bert.embeddings.word_embeddings.weight": (self.vocab_size, width),
@@ -93,41 +92,40 @@ class Architecture:
 
 
 def architecture_of(config: Mapping[str, Any], owner: str) -> Architecture:
-    """Size of the encoder, without a head; ``owner`` names the folder in messages."""
-    for key, value in _SUPPORTED.items():
-        found = value if config.get(key) is None else config[key]
-        if found != value:
+    """Return the architecture in a config.json; ``owner`` names its folder in messages."""
+    for key, supported in _SUPPORTED.items():
+        if config.get(key) not in (None, supported):
             raise ValueError(
-                f"config.json of {owner} has {key}={found!r}; supported is {key}={value!r}. "
-                "Choose another BERT."
+                f"config.json of {owner} has {key}={config[key]!r}; only {key}={supported!r} is "
+                "supported. Choose another BERT."
             )
 
     sizes: dict[str, Any] = {key: config.get(key) for key in _SIZES}
     sizes["type_vocab_size"] = config.get("type_vocab_size", 2)
     for key, size in sizes.items():
         if type(size) is not int or size < 1:
-            raise _unreadable(owner, key, size, "a positive whole number")
+            raise _invalid(owner, key, size, "a positive integer")
 
     if sizes["hidden_size"] % sizes["num_attention_heads"]:
-        heads = sizes["num_attention_heads"]
-        raise _unreadable(owner, "hidden_size", sizes["hidden_size"], f"a multiple of {heads}")
+        n_heads = sizes["num_attention_heads"]
+        raise _invalid(owner, "hidden_size", sizes["hidden_size"], f"a multiple of {n_heads}")
 
     numbers: dict[str, Any] = {key: config.get(key, value) for key, value in _NUMBERS.items()}
     for key, number in numbers.items():
         if type(number) not in (int, float) or not 0 <= number < 1:
-            raise _unreadable(owner, key, number, "a number from 0 to 1")
+            raise _invalid(owner, key, number, "a number from 0 to 1")
     return Architecture(**sizes, **numbers, n_logits=0)
 
 
-def _unreadable(owner: str, key: str, value: Any, allowed: str) -> ValueError:
+def _invalid(owner: str, key: str, value: Any, allowed: str) -> ValueError:
     return ValueError(
-        f"config.json of {owner} has {key}={value!r}, which must be {allowed}. "
+        f"config.json of {owner} has {key}={value!r}, but it must be {allowed}. "
         "Download or save the folder again."
     )
 
 
 def masked_lm_shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the head that guesses hidden tokens, but its tied output embedding."""
+    """Return the shapes of the masked language model head, without its tied output embedding."""
     width = architecture.hidden_size
     return {
         **_dense("cls.predictions.transform.dense", width, width),
@@ -145,7 +143,7 @@ def _layer_norm(name: str, width: int) -> dict[str, tuple[int, ...]]:
 
 
 def random_weights(architecture: Architecture, rng: np.random.RandomState) -> dict[str, np.ndarray]:
-    """Draw the weights of an untrained model, the same on every backend."""
+    """Draw the weights of an untrained model, independently of the backend."""
     weights = {}
     for name, shape in architecture.weight_shapes().items():
         if name.endswith("LayerNorm.weight"):

@@ -1,7 +1,7 @@
-"""Read models from folders: what this package has saved, or a BERT of Hugging Face in safetensors.
+"""Read models from folders: those that this package has saved, and any BERT in safetensors.
 
-Every tensor must be there, of the right shape: nothing is made up but what a checkpoint may lack,
-the pooler and the head. Reading runs no code of a folder.
+Every tensor must be there, with the right shape, except for the pooler and the head, which a
+checkpoint may lack. Nothing in a folder is run as code.
 """
 
 import os
@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
-import ml_dtypes  # noqa: F401  (NumPy then knows bfloat16, as which safetensors gives such tensors)
+import ml_dtypes  # noqa: F401  (adds bfloat16 to NumPy, for tensors of that type)
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
@@ -38,7 +38,7 @@ from skbert_filter.bert.tokenizer import load_tokenizer, special_tokens
 
 _INDEX = "model.safetensors.index.json"
 _TOKENIZERS = ("tokenizer.json", "vocab.txt")
-# What is downloaded of a model on the hub.
+# The files that are downloaded from the hub.
 _NEEDED = (
     *("config.json", METADATA, WEIGHTS, _INDEX, "model-*-of-*.safetensors"),
     *(*_TOKENIZERS, "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
@@ -48,7 +48,7 @@ _PARTS = ("embeddings.", "encoder.", "pooler.")
 _BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
 _FLOATS = ("F16", "BF16", "F32", "F64")
 
-# What the metadata of a saved filter hold.
+# The metadata of a saved filter, and what makes each valid.
 _FIELDS: dict[str, Callable[[Any], bool]] = {
     "max_length": lambda value: type(value) is int and value >= 1,
     "gamma": lambda value: type(value) in (int, float) and 0 <= value < np.inf,
@@ -68,7 +68,7 @@ def load_checkpoint(
 ) -> PretrainedEncoder:
     """Load the encoder of a folder, of "web", or of a model on the Hugging Face hub.
 
-    It has no pooler if the checkpoint has none, and a head if that is a filter of two classes.
+    It has a pooler if the checkpoint has one, and a head if that is a filter with two classes.
     """
     if isinstance(source, PretrainedEncoder):
         return source
@@ -85,14 +85,14 @@ def bundled_checkpoint(name: str) -> PretrainedEncoder:
 
 
 def load_filter(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
-    """Load what `save_filter` has written, or a bundled filter: the state, and the metadata."""
+    """Load the state and the metadata of a filter that was saved by `save_filter`, or bundled."""
     path, owner = find_folder(folder), repr(os.fspath(folder))
     if not (path / METADATA).is_file():
         raise FileNotFoundError(
             f"{owner} is not a folder written by save_pretrained: it has no {METADATA}."
         )
     for name in (METADATA, *FILES):
-        # an installer may link to the files of a package
+        # Installers may put links to the files of a package in its place.
         is_link = (path / name).is_symlink() and path not in BUNDLED.values()
         if not (path / name).is_file() or is_link:
             raise ValueError(f"{owner} is incomplete: {name} is not a regular file.")
@@ -122,7 +122,7 @@ def _read_filter(path: Path, owner: str) -> tuple[BertState, dict[str, Any]]:
     shapes = replace(architecture, n_logits=n_logits).weight_shapes()
     weights = _read_weights(path, shapes, owner)
     if n_logits == 2:
-        # the one logit, of which the two are half each
+        # transformers reads two rows of opposite sign; `save_filter` made them of one logit.
         n_logits = 1
         for name in ("classifier.weight", "classifier.bias"):
             weights[name] = weights[name][1:] - weights[name][:1]
@@ -142,8 +142,8 @@ def _read_filter(path: Path, owner: str) -> tuple[BertState, dict[str, Any]]:
 def _read_encoder(folder: Path, source: str, owner: str) -> PretrainedEncoder:
     if not (folder / "config.json").is_file():
         raise FileNotFoundError(
-            f"{owner} has no config.json. Pass a folder written by save_pretrained of "
-            "this package or of transformers."
+            f"{owner} has no config.json. Pass a folder written by save_pretrained of this "
+            "package or of transformers."
         )
 
     kind = kind_of(folder)
@@ -157,30 +157,30 @@ def _read_encoder(folder: Path, source: str, owner: str) -> PretrainedEncoder:
         _, architecture = _read_config(folder, owner)
         shapes = architecture.weight_shapes()
         if kind == "encoder":
-            # Of labels, if it learnt two.
+            # If it was pretrained with two labels, it has their head.
             shapes = replace(architecture, n_logits=1).weight_shapes()
             shapes |= masked_lm_shapes(architecture)
         weights = _read_weights(folder, shapes, owner, optional=("bert.pooler.", "classifier."))
         tokenizer_json = _read_tokenizer(folder, architecture, owner).to_str()
 
-    def part(prefix: str) -> dict[str, np.ndarray]:
-        return {name: weight for name, weight in weights.items() if name.startswith(prefix)}
-
-    head = part("classifier.")
+    bert, head = (
+        {name: weight for name, weight in weights.items() if name.startswith(prefix)}
+        for prefix in ("bert.", "classifier.")
+    )
     if len(head.get("classifier.bias", ())) != 1:
         head = {}
-    return PretrainedEncoder(architecture, part("bert."), tokenizer_json, source, head)
+    return PretrainedEncoder(architecture, bert, tokenizer_json, source, head)
 
 
 def _downloaded(source: str | os.PathLike, owner: str) -> Path:
-    """Return the folder of a model on the hub, from Hugging Face's cache if it is there."""
+    """Return the folder of a model on the hub, downloaded unless it is in the local cache."""
     from huggingface_hub import snapshot_download
 
     try:
         if not isinstance(source, str):
             raise ValueError("a path is not the name of a model")
         return Path(snapshot_download(source, allow_patterns=list(_NEEDED)))
-    # Of the hub's client, of the HTTP library beneath it, or of the operating system.
+    # It may come from the hub's client, its HTTP library or the operating system.
     except Exception as error:
         raise FileNotFoundError(
             f"{owner} is not a folder that exists, and no model of that name, such as "
@@ -192,14 +192,14 @@ def _downloaded(source: str | os.PathLike, owner: str) -> Path:
 
 
 def _read_config(folder: Path, owner: str) -> tuple[dict[str, Any], Architecture]:
-    """Return the config.json, and the size in it, unless the weights' files cannot hold it."""
+    """Return the config.json and its architecture, if the weight files are large enough for it."""
     config = read_json(folder / "config.json")
     architecture = architecture_of(config, owner)
     n_bytes = sum(file.stat().st_size for file in _weight_files(folder, owner))
-    # A weight takes two bytes or more; what a slightly smaller file lacks is named by its tensors.
+    # This protects memory from absurd sizes; that single tensors are missing is reported later.
     if architecture.n_weights > 8 * n_bytes:
         raise ValueError(
-            f"config.json of {owner} describes a BERT of {architecture.n_weights:,} weights, but "
+            f"config.json of {owner} describes a BERT with {architecture.n_weights:,} weights, but "
             f"its safetensors files have {n_bytes:,} bytes. Download or save the folder again."
         )
     return config, architecture
@@ -213,56 +213,56 @@ def _read_weights(
 ) -> dict[str, np.ndarray]:
     """Return the weights of these shapes, as float32.
 
-    All those whose names begin with a word of ``optional`` may be missing.
+    All weights with one of the prefixes ``optional`` may be missing together.
     """
     weights: dict[str, np.ndarray] = {}
-    wrong = []
+    problems = []
     for key, tensor in _tensors(folder, owner):
-        own = key.removeprefix("bert.")
-        if own in _BUFFERS or not (own.startswith(_PARTS) or key in shapes):
+        part = key.removeprefix("bert.")
+        if part in _BUFFERS or not (part.startswith(_PARTS) or key in shapes):
             continue
 
-        name = f"bert.{own}" if own.startswith(_PARTS) else key
-        # TensorFlow's names, in checkpoints that were converted early on
+        name = f"bert.{part}" if part.startswith(_PARTS) else key
+        # Checkpoints that were converted early on have TensorFlow's names.
         name = name.replace("Norm.gamma", "Norm.weight").replace("Norm.beta", "Norm.bias")
 
         shape, kind = tuple(tensor.get_shape()), tensor.get_dtype()
         if name not in shapes:
-            wrong.append(f"{key}, for which there is no place")
+            problems.append(f"{key}, which has no place in it")
         elif shape != shapes[name]:
-            wrong.append(f"{key} of shape {shape} in place of {shapes[name]}")
+            problems.append(f"{key} of shape {shape} instead of {shapes[name]}")
         elif kind not in _FLOATS:
-            wrong.append(f"{key} of type {kind}, where only {_FLOATS} can be read")
+            problems.append(f"{key} of type {kind}, where only {_FLOATS} can be read")
         elif name in weights:
-            wrong.append(f"{key}, which is there twice")
+            problems.append(f"{key}, which occurs twice")
         else:
             weights[name] = tensor[:].astype(np.float32)
 
-    if wrong:
+    if problems:
         raise ValueError(
             f"{owner} does not hold the BERT that its config.json describes: "
-            f"{_some(wrong)}. Download or save it again."
+            f"{_some(problems)}. Download or save it again."
         )
 
-    lacking = tuple(o for o in optional if not any(name.startswith(o) for name in weights))
-    if missing := [n for n in shapes if n not in weights and not n.startswith(lacking)]:
+    absent = tuple(p for p in optional if not any(name.startswith(p) for name in weights))
+    if missing := [n for n in shapes if n not in weights and not n.startswith(absent)]:
         raise ValueError(
             f"{owner} lacks weights of the BERT that its config.json describes: "
             f"{_some(missing)}. Download or save it again."
         )
 
     for name, weight in weights.items():
-        # With them, every text would get the same label.
+        # Otherwise every text would get the same label.
         if not np.isfinite(weight).all():
             raise ValueError(
-                f"The weights of {owner} are not finite: {name} holds NaN or infinity. Save the "
-                "model again, after a training whose loss is finite."
+                f"The weights of {owner} are not finite: {name} holds NaN or infinity. Train "
+                "the model again, with a finite loss, and save it."
             )
     return weights
 
 
 def _tensors(folder: Path, owner: str) -> Iterator[tuple[str, Any]]:
-    """Yield all tensors of a folder, not yet read, with the names that they have there."""
+    """Yield the names and lazy tensors of a folder."""
     for file in _weight_files(folder, owner):
         try:
             with safe_open(file, "numpy") as tensors:
@@ -279,10 +279,10 @@ def _weight_files(folder: Path, owner: str) -> list[Path]:
         return [folder / WEIGHTS]
 
     if not (folder / _INDEX).is_file():
-        others = [file.name for kind in ("*.bin", "*.h5") for file in sorted(folder.glob(kind))]
+        others = [file.name for end in ("*.bin", "*.h5") for file in sorted(folder.glob(end))]
         raise FileNotFoundError(
             f"{owner} has no {WEIGHTS}{f', only {_some(others)}' if others else ''}. "
-            "Weights in other forms, such as pytorch_model.bin, are not read, since reading "
+            "Weights in other formats, such as pytorch_model.bin, are not read, since reading "
             "them can run code. Convert them once, where torch and transformers are installed, and "
             "pass the new folder:\n"
             "    from transformers import AutoModel, AutoTokenizer\n"
@@ -295,8 +295,8 @@ def _weight_files(folder: Path, owner: str) -> list[Path]:
     for name in sorted(names) or ["no file"]:
         if Path(name).name != name or not name.endswith(".safetensors"):
             raise ValueError(
-                f"{_INDEX} of {owner} names {name!r}, which is not a safetensors file in "
-                "that folder. Download the checkpoint again."
+                f"{_INDEX} of {owner} names {name!r}, which is not a safetensors file in that "
+                "folder. Download the checkpoint again."
             )
         if not (folder / name).is_file():
             raise FileNotFoundError(
@@ -308,8 +308,8 @@ def _weight_files(folder: Path, owner: str) -> list[Path]:
 def _read_tokenizer(folder: Path, architecture: Architecture, owner: str) -> Tokenizer:
     if not any((folder / file).is_file() for file in _TOKENIZERS):
         raise FileNotFoundError(
-            f"{owner} has no tokenizer: neither {' nor '.join(_TOKENIZERS)}. Save it "
-            "to the same folder, with save_pretrained of the tokenizer."
+            f"{owner} has no tokenizer: neither {' nor '.join(_TOKENIZERS)}. Save the "
+            "tokenizer to the same folder, with its save_pretrained."
         )
 
     tokenizer = load_tokenizer(folder)
@@ -320,11 +320,11 @@ def _read_tokenizer(folder: Path, architecture: Architecture, owner: str) -> Tok
             f"config.json is {architecture.vocab_size}. Take both from the same model."
         )
 
-    # A filter may have been trained with any tokenizer, a BERT of others has these.
+    # Our filters may have any tokenizer; every other BERT was trained with these tokens.
     if not (folder / METADATA).is_file() and not {"cls", "sep"} <= special_tokens(tokenizer).keys():
         raise ValueError(
-            f"The tokenizer of {owner} does not put [CLS] before a text and [SEP] "
-            "after it. Take the tokenizer that the model was trained with."
+            f"The tokenizer of {owner} does not put [CLS] before a text and [SEP] after it. Use "
+            "the tokenizer that the model was trained with."
         )
     return tokenizer
 

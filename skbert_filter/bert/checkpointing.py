@@ -1,6 +1,6 @@
-"""Snapshots of a pretraining, from which it resumes after a kill; imports no engine.
+"""Snapshots of a pretraining run, from which it resumes after a kill; imports no engine.
 
-A snapshot is one safetensors file, which holds no code; it replaces the one before it in one step.
+A snapshot is one safetensors file, which cannot hold code. It atomically replaces the previous one.
 """
 
 import json
@@ -14,14 +14,14 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from skbert_filter.io.atomic import remove_leftovers, written_aside
+from skbert_filter.io.atomic import atomic_write, remove_leftovers
 
 _FILE = "pretraining.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """How far a training is: whole epochs, steps of the next one, seconds, and all variables."""
+    """The state of a run: complete epochs, steps of the next one, seconds, and all variables."""
 
     epoch: int
     step: int
@@ -31,10 +31,10 @@ class Snapshot:
 
 
 class Snapshots:
-    """The folder that holds the snapshot of one training.
+    """The folder that holds the snapshot of one run.
 
-    ``identity`` is what has to be equal for the training to resume, by its names in messages;
-    values that begin with "sha256:" are not shown there. ``seeds`` are those of a new training.
+    ``identity`` maps names, as messages show them, to values that must be equal for the run to
+    resume; those that begin with "sha256:" are not shown. ``seeds`` are used by a new run only.
     """
 
     def __init__(
@@ -44,7 +44,8 @@ class Snapshots:
         seeds: dict[str, int],
         every: int,
     ):
-        self._folder, self._file = folder, Path(folder, _FILE)
+        self._file = Path(folder, _FILE)
+        self._name = f"checkpoint_dir={os.fspath(folder)!r}"
         self._identity = json.loads(json.dumps(identity, default=_plain))
         self.seeds, self.every = seeds, every
         self.last: Snapshot | None = None
@@ -61,19 +62,18 @@ class Snapshots:
             self.last = Snapshot(**header, variables=variables)
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
-                f"{_FILE} in checkpoint_dir={os.fspath(self._folder)!r} is damaged: {error}. "
-                "Remove it to start again."
+                f"{_FILE} in {self._name} is damaged: {error}. Remove it to start again."
             ) from error
 
         if differences := _differences(identity, self._identity):
             raise ValueError(
-                f"checkpoint_dir={os.fspath(self._folder)!r} holds an unfinished training of other "
-                f"texts or parameters: {'; '.join(differences)}. Pass what it was started with, or "
-                "another checkpoint_dir, or remove the folder to start again."
+                f"{self._name} holds an unfinished training with other texts or parameters: "
+                f"{'; '.join(differences)}. Pass what it was started with, or another "
+                "checkpoint_dir, or remove the folder to start again."
             )
 
     def write(self, snapshot: Snapshot) -> None:
-        """Replace the snapshot; a kill leaves the one before it."""
+        """Replace the snapshot; a kill leaves the previous one."""
         header = {
             "identity": self._identity,
             "seeds": self.seeds,
@@ -83,15 +83,15 @@ class Snapshots:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self._file)
         try:
-            with written_aside(self._file, overwrite=True) as made:
-                made.write_bytes(save(snapshot.variables, {"skbert_filter": json.dumps(header)}))
+            with atomic_write(self._file, overwrite=True) as partial:
+                partial.write_bytes(save(snapshot.variables, {"skbert_filter": json.dumps(header)}))
         except OSError as error:
             if self._file.exists():
-                error.add_note("The same call resumes from the snapshot before.")
+                error.add_note("The same call resumes from the previous snapshot.")
             raise
 
     def remove(self) -> None:
-        """Remove what a training that is over has kept, and the folder if nothing is left."""
+        """Remove the files of a finished run, and the folder if nothing else is in it."""
         self._file.unlink(missing_ok=True)
         for file in self._file.parent.glob("teacher-*.npy"):
             file.unlink()
@@ -101,16 +101,16 @@ class Snapshots:
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON can hold of a path or of a number of NumPy."""
+    """Return a path or NumPy scalar as a JSON value."""
     return os.fspath(value) if isinstance(value, os.PathLike) else value.item()
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    found = []
+    differences = []
     for name in {**old, **new}:
         was, now = old.get(name), new.get(name)
         if was != now and str(now).startswith("sha256:"):
-            found.append(f"the {name} differ")
+            differences.append(f"the {name} differ")
         elif was != now:
-            found.append(f"{name} was {was!r} and is {now!r}")
-    return found
+            differences.append(f"{name} was {was!r} and is {now!r}")
+    return differences

@@ -1,7 +1,8 @@
-"""The Keras layers of BERT and of its classifier, written with ``keras.ops``.
+"""BERT and its classifier as Keras models, written with ``keras.ops``.
 
-All weights but the word embeddings lie end to end in one variable, since an optimizer step and its
-tracing cost by the number of variables, not by their size. Importing this module imports Keras.
+All weights except the word embeddings are concatenated in one variable, since the time of an
+optimizer step and of its tracing grows with the number of variables, not with their size. Importing
+this module imports Keras.
 """
 
 import math
@@ -16,7 +17,7 @@ from keras import ops
 from skbert_filter.bert.architecture import Architecture, Precision, Weights
 from skbert_filter.bert.engine import backend_name, traced_once
 
-# Score of what is not to be chosen, such as attention to padding: exp() of it is 0 in float32.
+# The logit of what must not be chosen, such as padding by attention: its exp() is 0 in float32.
 NEVER = -1e9
 
 _QKV = ("query", "key", "value")
@@ -24,10 +25,10 @@ _WORDS = "bert.embeddings.word_embeddings.weight"
 
 
 class Seeds(keras.random.SeedGenerator):
-    """Seeds made from one, without a state that computations would have to wait for."""
+    """Seeds derived from one seed, without a state that computations would have to wait for."""
 
     def __init__(self, seed, branch):
-        # Not that of the base class, which makes the state.
+        # No call of super().__init__, which would create the state.
         self._seed, self._n_drawn = seed, 64 * branch
 
     def next(self, ordered=True):
@@ -40,8 +41,8 @@ class Seeds(keras.random.SeedGenerator):
 class BertEncoder(keras.Model):
     """The part of BERT that a classifier and a masked language model share.
 
-    ``head`` gives the shapes of the weights that a subclass adds. Names are Hugging Face's;
-    matrices are given ``(out, in)``, as they are saved, and kept the other way round.
+    ``head`` contains the shapes of the weights that a subclass adds, under Hugging Face's names.
+    Matrices are loaded and returned as ``(out, in)``, but kept transposed.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class BertEncoder(keras.Model):
         super().__init__(dtype=keras.DTypePolicy(precision))
         self.architecture = architecture
 
-        # The state is set by each fit; a fixed start keeps Keras's global generator untouched.
+        # Each fit sets the state; a fixed seed leaves Keras's global generator untouched.
         self.seed_generator = keras.random.SeedGenerator(0)
         self._shapes = {
             name: shape
@@ -73,24 +74,24 @@ class BertEncoder(keras.Model):
         self.built = True
 
     def load(self, weights: Weights) -> None:
-        """Take weights by name; rows of a larger vocabulary stay zero."""
+        """Set the weights by name; the embeddings of a smaller vocabulary are padded with zeros."""
         words = weights[_WORDS]
-        spare = self.architecture.vocab_size - len(words)
-        self.word.assign(np.pad(words, ((0, spare), (0, 0))))
+        n_missing = self.architecture.vocab_size - len(words)
+        self.word.assign(np.pad(words, ((0, n_missing), (0, 0))))
         self.rest.assign(np.concatenate([weights[name].T.ravel() for name in self._shapes]))
 
     def weights_by_name(self, n_words: int) -> dict[str, np.ndarray]:
-        """Return copies of the weights, with ``n_words`` words."""
+        """Return copies of the weights, with the embeddings of the first ``n_words`` words."""
         rest = {name: ops.convert_to_numpy(part).T for name, part in self.unpacked().items()}
-        # Copies, since on some backends the arrays are views of memory that training writes to;
-        # in C order, since safetensors writes the memory of an array as it lies.
+        # On some backends the arrays are views of memory that training writes to. The copies are in
+        # C order, since safetensors writes the memory of an array as it is.
         return {
             name: np.array(weight, np.float32, order="C")
             for name, weight in {_WORDS: self.word.numpy()[:n_words], **rest}.items()
         }
 
     def unpacked(self) -> dict[str, Any]:
-        """Return the weights but the word embeddings by name, matrices as ``(in, out)``."""
+        """Return all weights but the word embeddings by name, with matrices as ``(in, out)``."""
         ends = np.cumsum([math.prod(shape) for shape in self._shapes.values()])
         parts = ops.split(ops.convert_to_tensor(self.rest), ends[:-1].tolist())
         return {
@@ -99,10 +100,10 @@ class BertEncoder(keras.Model):
         }
 
     def hidden_states(self, ids, length, w, seeds, places=None):
-        """Return the last hidden states: of [CLS], ``(batch, 1, width)``, or of tokens.
+        """Return the last hidden state of [CLS], ``(batch, 1, width)``, or of some tokens.
 
-        ``places`` are the numbers of the tokens to return, ``(n_places, width)``, counted through
-        the batch: ``row * n_tokens + column``. No more than what is returned is computed.
+        These are the tokens at ``places``, which are ``row * n_tokens + column``; their states are
+        ``(n_places, width)``. The last layer computes no others.
         """
         n_tokens = ops.shape(ids)[1]
         positions = ops.transpose(w["bert.embeddings.position_embeddings.weight"])[:n_tokens]
@@ -116,10 +117,10 @@ class BertEncoder(keras.Model):
 
         for i in range(depth):
             prefix, is_last = f"bert.encoder.layer.{i}.", i == depth - 1
-            of_layer = {n.removeprefix(prefix): w[n] for n in self._shapes if n.startswith(prefix)}
+            layer = {n.removeprefix(prefix): w[n] for n in self._shapes if n.startswith(prefix)}
             seed = None if seeds is None else seeds.next()
             at = places if is_last else None
-            x = self._run(x, mask, of_layer, seed, at, first_only=is_last and places is None)
+            x = self._run(x, mask, layer, seed, at, first_only=is_last and places is None)
         return x
 
     def _run_layer(self, x, mask, w, seed, places, first_only):
@@ -137,7 +138,7 @@ class BertEncoder(keras.Model):
         attended = self._drop(dense(attended, w, "attention.output.dense"), seeds)
         x = self._norm(x + attended, w, "attention.output.LayerNorm")
 
-        # BERT's GELU is the exact one; the default of keras.ops is the approximation.
+        # BERT uses the exact GELU; keras.ops defaults to the approximation.
         inner = ops.gelu(dense(x, w, "intermediate.dense"), approximate=False)
         outer = self._drop(dense(inner, w, "output.dense"), seeds)
         return self._norm(x + outer, w, "output.LayerNorm")
@@ -147,7 +148,7 @@ class BertEncoder(keras.Model):
         heads, size = a.num_attention_heads, a.hidden_size // a.num_attention_heads
 
         def projected(x, names):
-            """Return query, key and value, or some of them, ``(batch, heads, tokens, size)``."""
+            """Return the projections of these names, each ``(batch, heads, tokens, size)``."""
             kernel, bias = (
                 ops.concatenate([w[f"attention.self.{n}.{part}"] for n in names], axis=-1)
                 for part in ("weight", "bias")
@@ -162,18 +163,18 @@ class BertEncoder(keras.Model):
         else:
             query, key, value = projected(x, _QKV)
         scores = ops.matmul(query * size**-0.5, ops.transpose(key, (0, 1, 3, 2)))
-        shares = ops.softmax(ops.cast(scores, "float32") + mask)
-        shares = self._drop(shares, seeds, rate=a.attention_probs_dropout_prob)
+        probs = ops.softmax(ops.cast(scores, "float32") + mask)
+        probs = self._drop(probs, seeds, rate=a.attention_probs_dropout_prob)
 
-        attended = ops.matmul(ops.cast(shares, self.compute_dtype), value)
+        attended = ops.matmul(ops.cast(probs, self.compute_dtype), value)
         attended = ops.transpose(attended, (0, 2, 1, 3))
         return ops.reshape(attended, (*ops.shape(attended)[:2], a.hidden_size))
 
     def _drop(self, x, seeds, rate=None):
-        """Dropout, at the nearest multiple of 1/256.
+        """Apply dropout, at the nearest multiple of 1/256.
 
-        A byte of randomness decides on an element, where Keras's own dropout draws four:
-        most of the time of a dropout goes into drawing.
+        It needs one random byte per element, where Keras's dropout draws four: most of the time of
+        dropout is spent on drawing.
         """
         rate = self.architecture.hidden_dropout_prob if rate is None else rate
         dropped = min(round(256 * rate), 255)
@@ -190,27 +191,27 @@ class BertEncoder(keras.Model):
         return x * (kept * (256 / (256 - dropped)))
 
     def _norm(self, x, w, name):
-        # Variances of half-precision numbers lose too much: BERT's epsilon is 1e-12.
-        normalised = ops.layer_normalization(
+        # In half precision the variance is too inexact, and BERT's epsilon of 1e-12 is 0.
+        normalized = ops.layer_normalization(
             ops.cast(x, "float32"),
             gamma=ops.cast(w[f"{name}.weight"], "float32"),
             beta=ops.cast(w[f"{name}.bias"], "float32"),
             epsilon=self.architecture.layer_norm_eps,
         )
-        return ops.cast(normalised, self.compute_dtype)
+        return ops.cast(normalized, self.compute_dtype)
 
 
 def dense(x, w, name):
-    """Return the linear map of a name."""
+    """Apply the dense layer of a name."""
     return ops.matmul(x, w[f"{name}.weight"]) + w[f"{name}.bias"]
 
 
 @keras.saving.register_keras_serializable("skbert_filter")
 class BertClassifier(BertEncoder):
-    """BERT with a pooler and a classification head; gives logits ``(batch, n_logits)``.
+    """BERT with a pooler and a classification head; returns logits ``(batch, n_logits)``.
 
-    Called with ``{"input_ids": (batch, width), "length": (batch,)}``: tokens at and after
-    ``length`` are padding, whatever their id.
+    The inputs are ``{"input_ids": (batch, width), "length": (batch,)}``: tokens from ``length`` on
+    are padding, whatever their id.
     """
 
     def __init__(self, architecture: Architecture, precision: Precision = "float32"):
@@ -222,12 +223,12 @@ class BertClassifier(BertEncoder):
         super().__init__(architecture, head, precision)
 
     def get_config(self):
-        """Describe the model to a callback that saves it."""
+        """Return what a callback that saves the model needs to create it again."""
         return {"architecture": asdict(self.architecture), "precision": self.dtype_policy.name}
 
     @classmethod
     def from_config(cls, config):
-        """Make the model that a callback has saved."""
+        """Create the model that a callback has saved."""
         return cls(Architecture(**config["architecture"]), config["precision"])
 
     def call(self, inputs, training=False):
@@ -235,7 +236,7 @@ class BertClassifier(BertEncoder):
         w = self.unpacked()
         if not training:
             return self._logits(ids, length, w, None)
-        # Two halves that do not wait for each other: a backend may compute them side by side.
+        # Two independent halves, which a backend may compute in parallel.
         half = ops.shape(ids)[0] // 2
         seed = self.seed_generator.next()
         first = self._logits(ids[:half], length[:half], w, Seeds(seed, 0))
@@ -249,7 +250,7 @@ class BertClassifier(BertEncoder):
 
 
 class MeanState(BertEncoder):
-    """The mean over its tokens of the last hidden state of a text, ``(batch, width)``."""
+    """BERT with mean pooling: the mean last hidden state of a text's tokens, ``(batch, width)``."""
 
     def __init__(self, architecture: Architecture):
         super().__init__(architecture, {})
@@ -257,8 +258,8 @@ class MeanState(BertEncoder):
     def call(self, inputs, training=False):
         ids, length = inputs["input_ids"], inputs["length"]
         n_texts, n_tokens = ops.shape(ids)[0], ops.shape(ids)[1]
-        everywhere = ops.arange(n_texts * n_tokens, dtype="int32")
-        states = self.hidden_states(ids, length, self.unpacked(), None, everywhere)
+        all_places = ops.arange(n_texts * n_tokens, dtype="int32")
+        states = self.hidden_states(ids, length, self.unpacked(), None, all_places)
         states = ops.reshape(states, (n_texts, n_tokens, self.architecture.hidden_size))
 
         is_token = ops.arange(n_tokens, dtype="int32") < ops.expand_dims(length, 1)
@@ -267,12 +268,12 @@ class MeanState(BertEncoder):
 
 
 def compiled_forward(model: keras.Model) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
-    """Return a function from ``input_ids`` and ``length`` of a batch to what the model gives."""
+    """Return a function that maps ``input_ids`` and ``length`` of a batch to the model's output."""
     if backend_name() != "tensorflow":
         return model.predict_on_batch
     import tensorflow as tf
 
-    # One open shape, traced once: predict_on_batch would be traced for the first shapes it sees.
+    # Traced once, for any shape; predict_on_batch would be traced for the first shapes it sees.
     @tf.function(
         input_signature=[tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None,), tf.int32)]
     )

@@ -11,8 +11,8 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from skbert_filter.bert.batching import Inputs, prediction_batches, width_for
-from skbert_filter.bert.engine import backend_name, gpu_at_hand, granted_threads
-from skbert_filter.bert.model_pool import LiveKey, LiveModel, keep, keras_model, take
+from skbert_filter.bert.engine import backend_name, gpu_is_available, granted_threads
+from skbert_filter.bert.model_pool import KerasModelKey, PooledModel, keep, keras_model, take
 from skbert_filter.bert.onnx_graph import build_graph
 from skbert_filter.bert.state import BertState
 from skbert_filter.bert.tokenizer import TokenIds, encode
@@ -40,7 +40,7 @@ def predict_logits(state: BertState, texts: Sequence[str], n_jobs: int | None) -
         return logits
 
     n_threads = granted_threads() if n_jobs is None else joblib.effective_n_jobs(n_jobs)
-    on_keras = state.precision != "float32" or gpu_at_hand()
+    on_keras = state.precision != "float32" or gpu_is_available()
     with (_on_keras if on_keras else _on_onnx)(state) as engine:
         if not engine.may_run_in_threads:
             n_threads = 1
@@ -76,10 +76,10 @@ class _Engine:
     may_run_in_threads: bool = True
 
 
-class OnnxModel(LiveModel):
+class OnnxModel(PooledModel):
     """A session and its tokenizer, usable from several threads at once."""
 
-    most_kept, is_shared = 4, True
+    max_pooled, is_shared = 4, True
 
     def __init__(self, state: BertState):
         self.key = state.digest
@@ -124,20 +124,20 @@ def _on_onnx(state: BertState) -> Iterator[_Engine]:
 
 @contextmanager
 def _on_keras(state: BertState) -> Iterator[_Engine]:
-    key = LiveKey(state.architecture, state.gamma, state.label_smoothing, state.precision)
-    with keras_model(key, state.digest) as live:
-        live.load(state.weights, state.digest)
-        tokenizer = live.tokenizer = live.tokenizer or Tokenizer.from_str(state.tokenizer_json)
-        if live.forward is None:
+    key = KerasModelKey(state.architecture, state.gamma, state.label_smoothing, state.precision)
+    with keras_model(key, state.digest) as pooled:
+        pooled.load(state.weights, state.digest)
+        tokenizer = pooled.tokenizer = pooled.tokenizer or Tokenizer.from_str(state.tokenizer_json)
+        if pooled.forward is None:
             from skbert_filter.bert.encoder import compiled_forward
 
-            live.forward = compiled_forward(live.model)
+            pooled.forward = compiled_forward(pooled.model)
 
         yield _Engine(
-            forward=live.forward,
+            forward=pooled.forward,
             encode=lambda texts: encode(tokenizer, texts, state.max_length),
             width_of=lambda length: width_for(length, state.max_length),
-            tokens_per_batch=65_536 if gpu_at_hand() else 8_192,
+            tokens_per_batch=65_536 if gpu_is_available() else 8_192,
             # JAX and torch models of Keras keep state while they run.
             may_run_in_threads=backend_name() == "tensorflow",
         )

@@ -49,7 +49,7 @@ _TEMPERATURE = 1.2
 
 
 @dataclass(frozen=True)
-class Start:
+class InitialModel:
     """A model before its training, and what its logits are divided by after it."""
 
     tokenizer: Tokenizer
@@ -87,12 +87,12 @@ def find_encoder(
     return None, reading
 
 
-def start_of_filter(
+def initialize_filter(
     encoder: PretrainedEncoder | None,
     rows: LabelledTexts,
     parameters: Mapping[str, Any],
     rng: np.random.RandomState,
-) -> Start:
+) -> InitialModel:
     """Start from an encoder, and its score where there is one, or from random weights."""
     n_classes = rows.shares.shape[1]
     head: dict[str, Any] = {"n_logits": 1 if n_classes == 2 else n_classes}
@@ -101,12 +101,12 @@ def start_of_filter(
             parameters[name], n_classes=n_classes, from_checkpoint=encoder is not None
         )
     if encoder is not None:
-        start = _start_at_checkpoint(encoder, parameters, head, rng)
+        initial = _initialize_from_checkpoint(encoder, parameters, head, rng)
         if auto_settings.origin_of(encoder, n_classes=n_classes) == "score":
-            return _with_score(start, encoder, rows, parameters)
-        return start
+            return _initialize_from_score(initial, encoder, rows, parameters)
+        return initial
 
-    return start_at_random(
+    return initialize_randomly(
         rows.texts, {**parameters, **_PUBLISHED, **_requested(parameters)}, head, rng
     )
 
@@ -116,12 +116,12 @@ def _requested(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {name: parameters[name] for name in _PUBLISHED if parameters[name] is not None}
 
 
-def start_at_random(
+def initialize_randomly(
     texts: Sequence[str],
     parameters: Mapping[str, Any],
     head: Mapping[str, Any],
     rng: np.random.RandomState,
-) -> Start:
+) -> InitialModel:
     """Start from random weights, and a tokenizer that is learnt from the texts or loaded.
 
     ``parameters`` are those of an estimator, and ``head`` the other fields of the architecture.
@@ -151,15 +151,15 @@ def start_at_random(
         max_position_embeddings=max_length,
         **head,
     )
-    return Start(tokenizer, architecture, random_weights(architecture, rng))
+    return InitialModel(tokenizer, architecture, random_weights(architecture, rng))
 
 
-def _start_at_checkpoint(
+def _initialize_from_checkpoint(
     encoder: PretrainedEncoder,
     parameters: Mapping[str, Any],
     head: Mapping[str, Any],
     rng: np.random.RandomState,
-) -> Start:
+) -> InitialModel:
     """An encoder with a new head, and with a new pooler if it has none."""
     checkpoint, max_length = parameters["checkpoint"], parameters["max_length"]
     name = repr(checkpoint if isinstance(checkpoint, PretrainedEncoder) else os.fspath(checkpoint))
@@ -194,12 +194,15 @@ def _start_at_checkpoint(
         for name, weight in random_weights(small, rng).items()
         if name.startswith(("bert.pooler.", "classifier."))
     }
-    return Start(tokenizer, architecture, {**new, **encoder.weights}, _EMBEDDING_RATE)
+    return InitialModel(tokenizer, architecture, {**new, **encoder.weights}, _EMBEDDING_RATE)
 
 
-def _with_score(
-    start: Start, encoder: PretrainedEncoder, rows: LabelledTexts, parameters: Mapping[str, Any]
-) -> Start:
+def _initialize_from_score(
+    initial: InitialModel,
+    encoder: PretrainedEncoder,
+    rows: LabelledTexts,
+    parameters: Mapping[str, Any],
+) -> InitialModel:
     """Begin with the score of the checkpoint's own head, scaled to the labels of this fit.
 
     A head of few labels starts far from what the encoder knows. This one starts as the logistic
@@ -210,7 +213,7 @@ def _with_score(
 
     weights = {**encoder.weights, **encoder.head}
     scorer = BertState.of(
-        start.architecture, weights, start.tokenizer, max_length=parameters["max_length"]
+        initial.architecture, weights, initial.tokenizer, max_length=parameters["max_length"]
     )
     score = predict_logits(scorer, rows.texts, parameters["n_jobs"])
     line = LogisticRegression().fit(
@@ -230,4 +233,4 @@ def _with_score(
     head = {name: slope * part for name, part in encoder.head.items()}
     head["classifier.bias"] = head["classifier.bias"] + intercept
     new = {name: part.astype(np.float32) for name, part in head.items()}
-    return replace(start, weights={**start.weights, **new}, temperature=_TEMPERATURE)
+    return replace(initial, weights={**initial.weights, **new}, temperature=_TEMPERATURE)

@@ -1,7 +1,7 @@
-"""The one pool of live models, shared by all fits and predictions of a process.
+"""A pool of built models, shared by all fits and predictions of a process.
 
-An estimator holds arrays; a live model is only taken to compute with them. To build and trace one
-costs up to seconds, so that the last few are kept for the next fit or prediction.
+Estimators hold arrays only. Building and tracing a model takes up to seconds, so the most recently
+used ones are kept for the next fit or prediction.
 """
 
 import threading
@@ -14,54 +14,54 @@ from typing import Any, TypeVar
 from skbert_filter.bert.architecture import Architecture, Precision, Weights
 from skbert_filter.bert.engine import backend_name, computing
 
-_MOST_BYTES_KEPT = 128 * 2**20
-_MOST_PARAMETERS_KEPT = 8_000_000
+_MAX_BYTES = 128 * 2**20
+_MAX_PARAMETERS = 8_000_000
 
-# Vocabularies that differ a little, as those of cross-validation folds do, share a Keras model.
+# Vocabularies of similar size, such as those of cross-validation folds, share a Keras model.
 _VOCAB_STEP = 512
 
 
-class LiveModel:
-    """What the pool keeps: it computes what its ``key`` says, with the weights of a ``digest``."""
+class PooledModel:
+    """A model that fits its ``key``; ``digest`` identifies the weights that it holds."""
 
     key: Any
     digest: str | None = None
     n_bytes: int
-    most_kept: int
-    # Several threads may compute with it at once.
+    max_pooled: int
+    # Whether several threads may use it at once.
     is_shared = False
 
 
-_L = TypeVar("_L", bound=LiveModel)
-_kept: defaultdict[type, list[Any]] = defaultdict(list)  # the one used last is at the end
+_M = TypeVar("_M", bound=PooledModel)
+_pool: defaultdict[type, list[Any]] = defaultdict(list)  # most recently used last
 _lock = threading.Lock()
 
 
-def take(kind: type[_L], key: Any, digest: str | None = None) -> _L | None:
-    """Return a live model of the key, if one is kept, at best with the weights of ``digest``."""
+def take(kind: type[_M], key: Any, digest: str | None = None) -> _M | None:
+    """Return a pooled model of this key, if any, preferably with the weights of ``digest``."""
     with _lock:
-        matching = [live for live in _kept[kind] if live.key == key]
-        live = max(matching, key=lambda live: live.digest == digest, default=None)
-        if live is not None and not live.is_shared:
-            _kept[kind].remove(live)
-        return live
+        matching = [model for model in _pool[kind] if model.key == key]
+        model = max(matching, key=lambda model: model.digest == digest, default=None)
+        if model is not None and not model.is_shared:
+            _pool[kind].remove(model)
+        return model
 
 
-def keep(live: LiveModel) -> None:
-    """Keep a live model for others, and drop those of its kind that were not used for longest."""
+def keep(model: PooledModel) -> None:
+    """Put a model into the pool, and drop the least recently used ones of its kind."""
     with _lock:
-        kept = _kept[type(live)]
-        # Two threads may have made a shared one at the same time.
-        kept[:] = [other for other in kept if not (live.is_shared and other.key == live.key)]
-        kept.append(live)
-        while len(kept) > 1 and (
-            len(kept) > live.most_kept or sum(other.n_bytes for other in kept) > _MOST_BYTES_KEPT
+        models = _pool[type(model)]
+        # Two threads may have built a shared model at the same time.
+        models[:] = [other for other in models if not (model.is_shared and other.key == model.key)]
+        models.append(model)
+        while len(models) > 1 and (
+            len(models) > model.max_pooled or sum(other.n_bytes for other in models) > _MAX_BYTES
         ):
-            del kept[0]
+            del models[0]
 
 
 @dataclass(frozen=True)
-class LiveKey:
+class KerasModelKey:
     """What a Keras model is compiled for."""
 
     architecture: Architecture
@@ -70,12 +70,12 @@ class LiveKey:
     precision: Precision = "float32"
 
 
-class KerasModel(LiveModel):
+class KerasModel(PooledModel):
     """A classifier in Keras, with its compiled forward pass and the tokenizer of its weights."""
 
-    most_kept = 2
+    max_pooled = 2
 
-    def __init__(self, key: LiveKey):
+    def __init__(self, key: KerasModelKey):
         from skbert_filter.bert.encoder import BertClassifier
 
         self.key = key
@@ -83,31 +83,31 @@ class KerasModel(LiveModel):
         self.n_bytes = 4 * self.model.count_params()
         self.forward: Any = None
         self.tokenizer: Any = None
-        # To a callback of the user, which may hold on to the model.
-        self.lent_out = False
+        # A user's callback may hold on to the model that it saw.
+        self.seen_by_callbacks = False
 
     def load(self, weights: Weights, digest: str | None = None) -> None:
-        """Set the weights, unless those of the same digest are there already."""
+        """Set the weights, unless those of this digest are already set."""
         if digest is None or digest != self.digest:
             self.model.load(weights)
             self.digest, self.tokenizer = digest, None
 
 
 @contextmanager
-def keras_model(key: LiveKey, digest: str | None = None) -> Iterator[KerasModel]:
-    """Lend a Keras model to one thread; it is kept only if the block ends well."""
-    words = -(-key.architecture.vocab_size // _VOCAB_STEP) * _VOCAB_STEP
-    key = replace(key, architecture=replace(key.architecture, vocab_size=words))
+def keras_model(key: KerasModelKey, digest: str | None = None) -> Iterator[KerasModel]:
+    """Lend a Keras model to one thread; it is pooled again only if the block does not raise."""
+    vocab_size = -(-key.architecture.vocab_size // _VOCAB_STEP) * _VOCAB_STEP
+    key = replace(key, architecture=replace(key.architecture, vocab_size=vocab_size))
     with computing():
-        live = take(KerasModel, key, digest) or KerasModel(key)
-        yield live
+        pooled = take(KerasModel, key, digest) or KerasModel(key)
+        yield pooled
 
-    # JAX compiles the learning rate's schedule in as a constant, and a loss scale is state that a
-    # next fit must not see.
+    # JAX compiles the learning rate schedule in as a constant, and the state of a loss scale must
+    # not leak into the next fit.
     if (
-        not live.lent_out
-        and live.model.count_params() <= _MOST_PARAMETERS_KEPT
+        not pooled.seen_by_callbacks
+        and pooled.model.count_params() <= _MAX_PARAMETERS
         and key.precision != "mixed_float16"
         and backend_name() != "jax"
     ):
-        keep(live)
+        keep(pooled)

@@ -19,7 +19,7 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from skbert_filter.bert.architecture import Architecture, Weights
 from skbert_filter.bert.state import BertState
-from skbert_filter.io.atomic import written_aside
+from skbert_filter.io.atomic import atomic_write
 
 # The first opset with Attention; files are read by ONNX Runtime 1.23 and later.
 OPSET, IR_VERSION = 23, 11
@@ -69,7 +69,7 @@ def export_onnx(path: str | os.PathLike, state: BertState, metadata: Mapping[str
 
     for key, value in {**own, **metadata}.items():
         graph.metadata_props.add(key=key, value=value)
-    with written_aside(path) as made:
+    with atomic_write(path) as made:
         made.write_bytes(graph.SerializeToString())
 
 

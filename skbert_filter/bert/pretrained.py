@@ -1,4 +1,4 @@
-"""An encoder to start training from, as plain data: a tokenizer, a size and weights."""
+"""A pretrained encoder as plain data: tokenizer, architecture and weights."""
 
 import hashlib
 import json
@@ -15,10 +15,9 @@ from skbert_filter.bert.architecture import Architecture, Weights
 class PretrainedEncoder:
     """The weights, size and tokenizer that `SmallBertTextFilter` starts from as ``checkpoint``.
 
-    It is immutable, so that scikit-learn's ``clone``, which copies parameters, gives the same
-    encoder again; two are equal if all that training reads of them is. ``source`` says in messages
-    where it comes from. ``head`` is that of a filter of two classes, from whose score a fit of two
-    others can start, or empty.
+    It is immutable, so a scikit-learn ``clone`` shares it. Two are equal if training reads the same
+    from both, whatever their ``source``, which is only for messages. ``head`` is that of a filter
+    with two classes, from whose score a fit of two classes can start, or empty.
     """
 
     architecture: Architecture
@@ -29,12 +28,12 @@ class PretrainedEncoder:
     fingerprint: str = field(init=False)
 
     def __post_init__(self) -> None:
-        plain = [asdict(self.architecture), self.tokenizer_json]
-        digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
+        hashed = [asdict(self.architecture), self.tokenizer_json]
+        digest = hashlib.sha256(json.dumps(hashed, sort_keys=True).encode())
         for part in ("weights", "head"):
             frozen = {}
-            for name, given in sorted(getattr(self, part).items()):
-                weight = np.array(given, np.float32, order="C")
+            for name, array in sorted(getattr(self, part).items()):
+                weight = np.array(array, np.float32, order="C")
                 weight.setflags(write=False)
                 digest.update(name.encode())
                 digest.update(weight.data)
@@ -43,9 +42,9 @@ class PretrainedEncoder:
         object.__setattr__(self, "fingerprint", digest.hexdigest())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # By the constructor, since arrays come out of a pickle writable.
-        plain = (self.architecture, dict(self.weights), self.tokenizer_json, self.source)
-        return type(self), (*plain, dict(self.head))
+        # Through the constructor, since unpickled arrays are writable.
+        weights, head = dict(self.weights), dict(self.head)
+        return type(self), (self.architecture, weights, self.tokenizer_json, self.source, head)
 
     def __copy__(self) -> "PretrainedEncoder":
         return self

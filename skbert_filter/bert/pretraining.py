@@ -15,7 +15,7 @@ import numpy as np
 from keras import ops
 
 from skbert_filter.bert.architecture import Architecture, Weights
-from skbert_filter.bert.auto_settings import TrainingPlan
+from skbert_filter.bert.auto_settings import TrainingConfig
 from skbert_filter.bert.batching import keras_data, pad, training_batches
 from skbert_filter.bert.checkpointing import Snapshot, Snapshots
 from skbert_filter.bert.encoder import NEVER, BertEncoder, dense
@@ -27,8 +27,8 @@ from skbert_filter.bert.pretraining_task import (
     TARGETS,
     TRANSFORM,
     PretrainingTask,
-    at_usual_scale,
     head_shapes,
+    rescale_embeddings,
 )
 from skbert_filter.bert.training import EpochTasks, WarmUpAndDecay, check_loss
 
@@ -38,17 +38,17 @@ _LOSS_WEIGHTS = {"tokens": 1.0, "targets": 5.0, "labels": 1.0}
 
 
 class BertForPretraining(BertEncoder):
-    """BERT that guesses hidden tokens, and whose [CLS] is to give targets and labels.
+    """BERT that predicts masked tokens, and targets and labels from its [CLS].
 
-    Called with ``input_ids`` and ``length`` as the classifier, and with the places of the tokens
-    to guess: ``first_places`` in the first half of the texts, ``second_places`` in the second,
-    each counted from the first token of its half on. It returns ``tokens``, the logits of the
-    guesses ``(n_places, vocab_size)``, and, where there are any, ``targets``
-    ``(batch, n_targets)`` and ``labels``, logits ``(batch, n_classes)``.
+    It is called with ``input_ids`` and ``length``, as the classifier is, and with the positions of
+    the masked tokens: ``first_positions`` in the first half of the texts and ``second_positions``
+    in the second, each counted from the first token of its half. It returns ``tokens``, logits
+    ``(n_masked, vocab_size)``, and, if there are any, ``targets`` ``(batch, n_targets)`` and
+    ``labels``, logits ``(batch, n_classes)``.
 
-    With ``guessed``, the tokens that are right, with ``candidates`` and ``log_stands_for``, it
-    gives the logits of the right token and of the candidates, ``(n_places, 1 + n_candidates)``:
-    the right one, which comes first, does not count as a candidate too.
+    With a sampled softmax (``target_ids``, ``candidates`` and ``log_weights``), ``tokens`` has the
+    logits of the correct token, which comes first, and of the candidates other than it:
+    ``(n_masked, 1 + n_candidates)``.
     """
 
     def __init__(self, architecture: Architecture, n_targets: int = 0, n_classes: int = 0):
@@ -64,8 +64,8 @@ class BertForPretraining(BertEncoder):
 
         # As in the classifier, two halves that do not wait for each other.
         halves = (
-            self._states(ids[:half], length[:half], w, inputs["first_places"]),
-            self._states(ids[half:], length[half:], w, inputs["second_places"]),
+            self._states(ids[:half], length[:half], w, inputs["first_positions"]),
+            self._states(ids[half:], length[half:], w, inputs["second_positions"]),
         )
         at_cls, at_places = (ops.concatenate(states) for states in zip(*halves, strict=True))
 
@@ -110,13 +110,14 @@ class BertForPretraining(BertEncoder):
         if "candidates" not in inputs:
             return ops.cast(ops.matmul(x, ops.transpose(self.word)) + bias, "float32")
 
-        guessed, candidates = inputs["guessed"], inputs["candidates"]
-        right = ops.sum(x * ops.take(self.word, guessed, axis=0), axis=1) + ops.take(bias, guessed)
+        target_ids, candidates = inputs["target_ids"], inputs["candidates"]
+        target = ops.sum(x * ops.take(self.word, target_ids, axis=0), axis=1)
+        target = target + ops.take(bias, target_ids)
         logits = ops.matmul(x, ops.transpose(ops.take(self.word, candidates, axis=0)))
-        logits = logits + ops.take(bias, candidates) + inputs["log_stands_for"]
-        is_right = ops.expand_dims(guessed, 1) == ops.expand_dims(candidates, 0)
-        logits = ops.where(is_right, NEVER, logits)
-        return ops.cast(ops.concatenate([ops.expand_dims(right, 1), logits], axis=1), "float32")
+        logits = logits + ops.take(bias, candidates) + inputs["log_weights"]
+        is_target = ops.expand_dims(target_ids, 1) == ops.expand_dims(candidates, 0)
+        logits = ops.where(is_target, NEVER, logits)
+        return ops.cast(ops.concatenate([ops.expand_dims(target, 1), logits], axis=1), "float32")
 
 
 def _labelled_cross_entropy(shares, logits):
@@ -143,14 +144,14 @@ class _EpochData:
     resumes after some steps sees what it would have seen.
     """
 
-    def __init__(self, task: PretrainingTask, plan: TrainingPlan, epoch: int, steps: range):
-        self.task, self.plan, self.epoch, self.steps = task, plan, epoch, steps
+    def __init__(self, task: PretrainingTask, config: TrainingConfig, epoch: int, steps: range):
+        self.task, self.config, self.epoch, self.steps = task, config, epoch, steps
 
     def __call__(self) -> Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
-        seeds = [self.plan.seed, self.epoch]
+        seeds = [self.config.seed, self.epoch]
         rng = np.random.RandomState(seeds)
         lengths = self.task.tokens.lengths
-        batches = training_batches(lengths, self.plan.batch_size, rng, equal_tokens=True)
+        batches = training_batches(lengths, self.config.batch_size, rng, equal_tokens=True)
         for step in self.steps:
             yield self._batch(batches[step], np.random.RandomState([*seeds, step]))
 
@@ -161,21 +162,21 @@ class _EpochData:
         task = self.task
         batch = pad(task.tokens, rows, int(task.tokens.lengths[rows].max(initial=0)))
         hidden, chosen = task.masking.hide(batch, rng)
-        guessed = batch.inputs["input_ids"][chosen]
+        target_ids = batch.inputs["input_ids"][chosen]
 
         half = len(rows) // 2
         inputs = {
             "input_ids": hidden,
             "length": batch.inputs["length"],
-            "first_places": np.flatnonzero(chosen[:half]).astype(np.int32),
-            "second_places": np.flatnonzero(chosen[half:]).astype(np.int32),
+            "first_positions": np.flatnonzero(chosen[:half]).astype(np.int32),
+            "second_positions": np.flatnonzero(chosen[half:]).astype(np.int32),
         }
-        if task.candidates is not None:
-            inputs["candidates"], inputs["log_stands_for"] = task.candidates.draw(rng)
+        if task.sampled_softmax is not None:
+            inputs["candidates"], inputs["log_weights"] = task.sampled_softmax.sample(rng)
             # The right token comes first among those that are scored.
-            inputs["guessed"], guessed = guessed, np.zeros_like(guessed)
+            inputs["target_ids"], target_ids = target_ids, np.zeros_like(target_ids)
 
-        right = {"tokens": guessed, "targets": task.targets[rows], "labels": task.shares[rows]}
+        right = {"tokens": target_ids, "targets": task.targets[rows], "labels": task.shares[rows]}
         return inputs, {name: y for name, y in right.items() if y.ndim == 1 or y.shape[1]}
 
     def for_keras(self) -> Any:
@@ -192,8 +193,8 @@ class _Watch(keras.callbacks.Callback):
 
     def __init__(
         self,
-        plan: TrainingPlan,
-        hooks: EpochTasks,
+        config: TrainingConfig,
+        tasks: EpochTasks,
         n_steps: int,
         started: float,
         max_seconds: float | None,
@@ -202,7 +203,7 @@ class _Watch(keras.callbacks.Callback):
         super().__init__()
         self.history: dict[str, list[float]] = {}
         self.epoch, self.steps = 0, range(0)
-        self._plan, self._hooks = plan, hooks
+        self._config, self._tasks = config, tasks
         self._n_steps, self._max_seconds = n_steps, max_seconds
         self._snapshots, self._started = snapshots, started
         self._resumed = None if snapshots is None else snapshots.last
@@ -234,7 +235,7 @@ class _Watch(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         step = self.steps.start + batch + 1
-        self._hooks.step()
+        self._tasks.step()
         if self._max_seconds is not None:
             self._look_at_the_clock(self._max_seconds)
         if self._snapshots and step % self._snapshots.every == 0 and step < self.steps.stop:
@@ -254,7 +255,7 @@ class _Watch(keras.callbacks.Callback):
         seconds_of_a_step = (now - self._timed_from) / self._n_timed
         done = int(self.model.optimizer.iterations)
         in_time = done + math.ceil(max(left, 0) / seconds_of_a_step)
-        self.model.schedule.set(self._plan, min(in_time, self._n_steps))
+        self.model.schedule.set(self._config, min(in_time, self._n_steps))
 
     def save(self, epoch: int, step: int) -> None:
         """Keep a snapshot, if there is a place for it."""
@@ -276,8 +277,8 @@ def _variables(model: BertForPretraining) -> dict[str, Any]:
 @computing()
 def pretrain(
     task: PretrainingTask,
-    plan: TrainingPlan,
-    hooks: EpochTasks,
+    config: TrainingConfig,
+    tasks: EpochTasks,
     *,
     started: float,
     max_steps: int | None = None,
@@ -288,28 +289,28 @@ def pretrain(
 
     It begins with the weights of the task, or resumes from the last snapshot.
     """
-    per_epoch = math.ceil(len(task.tokens) / plan.batch_size)
-    n_steps = min(plan.epochs * per_epoch, max_steps or sys.maxsize)
+    per_epoch = math.ceil(len(task.tokens) / config.batch_size)
+    n_steps = min(config.epochs * per_epoch, max_steps or sys.maxsize)
     n_epochs = math.ceil(n_steps / per_epoch)
-    model = _compiled(task, plan, n_steps)
-    watch = _Watch(plan, hooks, n_steps, started, max_seconds, snapshots)
+    model = _compiled(task, config, n_steps)
+    watch = _Watch(config, tasks, n_steps, started, max_seconds, snapshots)
     first_epoch, first_step = watch.restore(model)
 
     def trained() -> Weights:
-        return at_usual_scale(model.weights_by_name(task.architecture.vocab_size))
+        return rescale_embeddings(model.weights_by_name(task.architecture.vocab_size))
 
     for epoch in range(first_epoch, n_epochs):
         watch.epoch = epoch
         watch.steps = range(first_step, min(per_epoch, n_steps - epoch * per_epoch))
         first_step = 0
-        hooks.begin(len(watch.steps))
+        tasks.begin(len(watch.steps))
         fitted = model.fit(
-            _EpochData(task, plan, epoch, watch.steps).for_keras(),
+            _EpochData(task, config, epoch, watch.steps).for_keras(),
             initial_epoch=epoch,
             epochs=epoch + 1,
             callbacks=[watch],
             # Keras would fail at its first line in a program without a console.
-            verbose=plan.verbose if sys.stdout else 0,
+            verbose=config.verbose if sys.stdout else 0,
             shuffle=False,  # the data shuffles itself
         )
 
@@ -317,19 +318,19 @@ def pretrain(
         logged = {**fitted.history, "learning_rate": [model.optimizer.learning_rate]}
         for name, values in logged.items():
             watch.history.setdefault(name, []).append(float(values[-1]))
-        stop = hooks.end(trained)
+        stop = tasks.end(trained)
         if stop or model.stop_training or epoch + 1 == n_epochs:
             break
         watch.save(epoch + 1, 0)
     return Pretraining(trained(), watch.history, int(model.optimizer.iterations), watch.seconds)
 
 
-def _compiled(task: PretrainingTask, plan: TrainingPlan, n_steps: int) -> BertForPretraining:
+def _compiled(task: PretrainingTask, config: TrainingConfig, n_steps: int) -> BertForPretraining:
     """Return a model that is ready for its first step."""
     model = BertForPretraining(task.architecture, task.targets.shape[1], task.shares.shape[1])
     model.load(task.weights)
     model.schedule = WarmUpAndDecay()
-    model.schedule.set(plan, n_steps)
+    model.schedule.set(config, n_steps)
     model.compile(
         optimizer=keras.optimizers.Adam(model.schedule),
         # On a CPU, XLA compiles each width of batch for seconds: more than it saves in a fit.

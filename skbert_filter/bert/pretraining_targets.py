@@ -19,7 +19,7 @@ from skbert_filter.bert.batching import prediction_batches, width_for
 from skbert_filter.bert.engine import computing
 from skbert_filter.bert.pretrained import PretrainedEncoder
 from skbert_filter.bert.tokenizer import encode
-from skbert_filter.io.atomic import written_aside
+from skbert_filter.io.atomic import atomic_write
 from skbert_filter.shape import shape_features, word_count_bins
 
 # Of a prototype, measured on web snippets by page: the columns of a teacher's states that are kept,
@@ -124,6 +124,6 @@ def _kept(
 
     array = compute()
     file.parent.mkdir(parents=True, exist_ok=True)
-    with written_aside(file, overwrite=True) as made:
+    with atomic_write(file, overwrite=True) as made:
         np.save(made, array, allow_pickle=False)
     return array

@@ -17,7 +17,7 @@ from skbert_filter.bert.architecture import (
     masked_lm_shapes,
 )
 from skbert_filter.bert.batching import Batch
-from skbert_filter.bert.initialization import Start
+from skbert_filter.bert.initialization import InitialModel
 from skbert_filter.bert.pretrained import PretrainedEncoder
 from skbert_filter.bert.tokenizer import TokenIds, encode, special_tokens
 from skbert_filter.bert.word_vectors import word_vectors
@@ -29,7 +29,7 @@ POOLER, TARGETS, CLASSIFIER = "bert.pooler.dense", "targets", "classifier"
 # The share of the tokens of a text that are to be guessed (Devlin et al., 2019).
 MLM_PROBABILITY = 0.15
 
-N_FREQUENT, N_DRAWN = 1000, 500
+N_FREQUENT, N_SAMPLED = 1000, 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +86,7 @@ class Masking:
 
 
 @dataclass(frozen=True, eq=False)
-class Candidates:
+class SampledSoftmax:
     """The tokens that a guess is scored against: the frequent ones, and a draw of the others.
 
     Scores of a large vocabulary at each place would take half of the time of a very small BERT.
@@ -95,22 +95,22 @@ class Candidates:
     """
 
     frequent: np.ndarray
-    others: np.ndarray
+    rare: np.ndarray
 
     @classmethod
-    def of(cls, frequency: np.ndarray, is_ordinary: np.ndarray) -> "Candidates | None":
+    def of(cls, frequency: np.ndarray, is_ordinary: np.ndarray) -> "SampledSoftmax | None":
         """Split a vocabulary by frequency; None where it is so small that nothing is saved."""
         ordinary = np.flatnonzero(is_ordinary)
-        if len(ordinary) <= N_FREQUENT + N_DRAWN:
+        if len(ordinary) <= N_FREQUENT + N_SAMPLED:
             return None
         falling = ordinary[np.argsort(-frequency[ordinary], kind="stable")]
         return cls(falling[:N_FREQUENT], falling[N_FREQUENT:])
 
-    def draw(self, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+    def sample(self, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
         """Return the candidates of a step, and the logarithm of how many tokens each stands for."""
-        drawn = rng.choice(self.others, N_DRAWN, replace=False)
-        stands_for = np.ones(N_FREQUENT + N_DRAWN, np.float32)
-        stands_for[N_FREQUENT:] = len(self.others) / N_DRAWN
+        drawn = rng.choice(self.rare, N_SAMPLED, replace=False)
+        stands_for = np.ones(N_FREQUENT + N_SAMPLED, np.float32)
+        stands_for[N_FREQUENT:] = len(self.rare) / N_SAMPLED
         return np.concatenate([self.frequent, drawn]).astype(np.int32), np.log(stands_for)
 
 
@@ -118,7 +118,7 @@ class Candidates:
 class PretrainingTask:
     """Tokenized texts that have a word to guess, and the weights of an untrained model.
 
-    Without ``candidates``, a guess is scored against the whole vocabulary. ``targets``
+    Without ``sampled_softmax``, a guess is scored against the whole vocabulary. ``targets``
     ``(n_texts, n_targets)`` is what a linear map of the pooled [CLS] has to give; ``shares``
     ``(n_texts, n_classes)`` how much of a text each label has, all 0 for a text without one.
     Both may have no columns.
@@ -128,7 +128,7 @@ class PretrainingTask:
     architecture: Architecture
     tokens: TokenIds
     masking: Masking
-    candidates: Candidates | None
+    sampled_softmax: SampledSoftmax | None
     targets: np.ndarray
     shares: np.ndarray
     weights: Weights
@@ -136,16 +136,16 @@ class PretrainingTask:
     @classmethod
     def of(
         cls,
-        start: Start,
+        initial: InitialModel,
         texts: Sequence[str],
         targets: np.ndarray,
         shares: np.ndarray,
         rng: np.random.RandomState,
     ) -> "PretrainingTask":
         """Encode the texts, and give an untrained encoder word vectors and heads."""
-        architecture = start.architecture
-        masking = Masking.of(start.tokenizer)
-        tokens = encode(start.tokenizer, texts, architecture.max_position_embeddings)
+        architecture = initial.architecture
+        masking = Masking.of(initial.tokenizer)
+        tokens = encode(initial.tokenizer, texts, architecture.max_position_embeddings)
         rows = masking.rows_with_words(tokens)
         if not len(rows):
             raise ValueError(
@@ -157,14 +157,14 @@ class PretrainingTask:
         counts[np.flatnonzero(~masking.is_ordinary)] = 0
         vectors = word_vectors(tokens, masking.is_ordinary, architecture.hidden_size, rng)
         heads = head_shapes(architecture, targets.shape[1], shares.shape[1])
-        weights = _with_heads({**start.weights, WORDS: vectors}, counts, heads, rng)
+        weights = _with_heads({**initial.weights, WORDS: vectors}, counts, heads, rng)
 
         return cls(
-            start.tokenizer,
+            initial.tokenizer,
             architecture,
             TokenIds(tokens.flat, tokens.starts[rows], tokens.lengths[rows]),
             masking,
-            Candidates.of(counts, masking.is_ordinary),
+            SampledSoftmax.of(counts, masking.is_ordinary),
             targets[rows].astype(np.float32),
             shares[rows].astype(np.float32),
             weights,
@@ -222,7 +222,7 @@ def _with_heads(
     return {**{n: w for n, w in weights.items() if not n.startswith(POOLER)}, **heads}
 
 
-def at_usual_scale(weights: Weights) -> dict[str, np.ndarray]:
+def rescale_embeddings(weights: Weights) -> dict[str, np.ndarray]:
     """Bring the embeddings to the size that BERT's start with; all outputs stay as they are.
 
     Layer normalization takes their scale away, and that of the transform's gives it back to the

@@ -1,4 +1,4 @@
-"""A trained BERT classifier as plain data: arrays, text and numbers, nothing live."""
+"""A trained BERT classifier as plain data: arrays, text and numbers."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class BertState:
-    """All that a prediction needs; ``digest`` is a hash of the rest."""
+    """All that a prediction needs; ``digest`` is a hash of the other fields."""
 
     architecture: Architecture
     weights: Weights
@@ -38,13 +38,13 @@ class BertState:
         label_smoothing: float = 0.0,
         precision: Precision = "float32",
     ) -> "BertState":
-        """Make a state, its digest computed; by default of a classifier without focal loss."""
+        """Create a state and compute its digest; the defaults are those of the cross-entropy."""
         tokenizer_json = tokenizer.to_str()
-        numbers = (max_length, gamma, label_smoothing, precision)
+        settings = (max_length, gamma, label_smoothing, precision)
 
-        plain = [asdict(architecture), tokenizer_json, *numbers]
-        digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
+        hashed = [asdict(architecture), tokenizer_json, *settings]
+        digest = hashlib.sha256(json.dumps(hashed, sort_keys=True).encode())
         for name in sorted(weights):
             digest.update(name.encode())
             digest.update(np.ascontiguousarray(weights[name]).tobytes())
-        return cls(architecture, weights, tokenizer_json, *numbers, digest.hexdigest())
+        return cls(architecture, weights, tokenizer_json, *settings, digest.hexdigest())

@@ -14,12 +14,12 @@ import numpy as np
 from keras import ops
 
 from skbert_filter.bert.architecture import Precision, Weights
-from skbert_filter.bert.auto_settings import TrainingPlan
+from skbert_filter.bert.auto_settings import TrainingConfig
 from skbert_filter.bert.batching import keras_data, pad, training_batches, width_for
-from skbert_filter.bert.engine import gpu_at_hand
-from skbert_filter.bert.initialization import Start
+from skbert_filter.bert.engine import gpu_is_available
+from skbert_filter.bert.initialization import InitialModel
 from skbert_filter.bert.losses import focal_loss
-from skbert_filter.bert.model_pool import KerasModel, LiveKey, keras_model
+from skbert_filter.bert.model_pool import KerasModel, KerasModelKey, keras_model
 from skbert_filter.bert.state import BertState
 from skbert_filter.bert.tokenizer import TokenIds, encode
 from skbert_filter.labelled_texts import LabelledTexts
@@ -74,61 +74,61 @@ class FittedBert:
 
 
 def fit_bert(
-    start: Start,
+    initial: InitialModel,
     training: LabelledTexts,
     validation: LabelledTexts | None,
-    plan: TrainingPlan,
+    config: TrainingConfig,
     epoch_tasks: EpochTasks,
     callbacks: Sequence[Any],
 ) -> FittedBert:
     """Train, and return the state of the best epoch if there are validation texts."""
     precision = _precision()
-    key = LiveKey(start.architecture, plan.gamma, plan.label_smoothing, precision)
+    key = KerasModelKey(initial.architecture, config.gamma, config.label_smoothing, precision)
 
     def state_of(model: Any) -> BertState:
-        weights = dict(model.weights_by_name(start.architecture.vocab_size))
+        weights = dict(model.weights_by_name(initial.architecture.vocab_size))
         for name in ("classifier.weight", "classifier.bias"):
-            weights[name] = weights[name] / np.float32(start.temperature)
+            weights[name] = weights[name] / np.float32(initial.temperature)
         return BertState.of(
-            start.architecture,
-            _with_embeddings(weights, start.embedding_rate),
-            start.tokenizer,
-            max_length=plan.max_length,
-            gamma=plan.gamma,
-            label_smoothing=plan.label_smoothing,
+            initial.architecture,
+            _with_embeddings(weights, initial.embedding_rate),
+            initial.tokenizer,
+            max_length=config.max_length,
+            gamma=config.gamma,
+            label_smoothing=config.label_smoothing,
             precision=precision,
         )
 
-    with keras_model(key) as live:
-        model = live.model
-        live.lent_out = bool(callbacks)
-        live.load(_with_embeddings(start.weights, 1 / start.embedding_rate))
-        _make_ready(live, plan.seed)
+    with keras_model(key) as pooled:
+        model = pooled.model
+        pooled.seen_by_callbacks = bool(callbacks)
+        pooled.load(_with_embeddings(initial.weights, 1 / initial.embedding_rate))
+        _make_ready(pooled, config.seed)
 
-        data = _EpochData(start, training, plan)
-        model.schedule.set(plan, data.n_batches * plan.epochs)
+        data = _EpochData(initial, training, config)
+        model.schedule.set(config, data.n_batches * config.epochs)
 
         stopping = []
-        if validation is not None and plan.patience is not None:
+        if validation is not None and config.patience is not None:
             stopping = [
                 keras.callbacks.EarlyStopping(
-                    monitor="val_loss", patience=plan.patience, restore_best_weights=True
+                    monitor="val_loss", patience=config.patience, restore_best_weights=True
                 )
             ]
 
         fitted = model.fit(
             data.for_keras(),
-            validation_data=validation and _EpochData(start, validation, plan).for_keras(),
-            epochs=plan.epochs,
+            validation_data=validation and _EpochData(initial, validation, config).for_keras(),
+            epochs=config.epochs,
             callbacks=[*stopping, _Epochs(data, epoch_tasks, state_of), *callbacks],
             # Keras would fail at its first line in a program without a console.
-            verbose=plan.verbose if sys.stdout else 0,
+            verbose=config.verbose if sys.stdout else 0,
             shuffle=False,  # the data shuffles itself
         )
 
         state = state_of(model)
-        if start.embedding_rate == start.temperature == 1:
-            live.digest = state.digest
+        if initial.embedding_rate == initial.temperature == 1:
+            pooled.digest = state.digest
 
     history = {name: [float(v) for v in values] for name, values in fitted.history.items()}
     best = stopping[0].best_epoch if stopping else len(history["loss"]) - 1
@@ -140,7 +140,7 @@ def _precision() -> Precision:
 
     To be read before Keras computes in 32 bits: a policy that is not set yet is that of floatx.
     """
-    if gpu_at_hand():
+    if gpu_is_available():
         match keras.config.dtype_policy().name:
             case "mixed_float16" | "mixed_bfloat16" as precision:
                 return precision
@@ -163,9 +163,9 @@ def _with_embeddings(weights: Weights, factor: float) -> Weights:
     }
 
 
-def _make_ready(live: KerasModel, seed: int) -> None:
+def _make_ready(pooled: KerasModel, seed: int) -> None:
     """Compile the model unless it is, and set its optimizer and random numbers to their start."""
-    model, key = live.model, live.key
+    model, key = pooled.model, pooled.key
     if not model.compiled:
         n_logits = key.architecture.n_logits
         if n_logits == 1:
@@ -199,21 +199,21 @@ def _binary_agreement(target: Any, logit: Any) -> Any:
 class _EpochData:
     """Batches of a fit, drawn for each epoch from the seed and the number of the epoch."""
 
-    def __init__(self, start: Start, texts: LabelledTexts, plan: TrainingPlan):
-        self.tokens: TokenIds = encode(start.tokenizer, texts.texts, plan.max_length)
+    def __init__(self, initial: InitialModel, texts: LabelledTexts, config: TrainingConfig):
+        self.tokens: TokenIds = encode(initial.tokenizer, texts.texts, config.max_length)
         # One logit is that of the second class.
-        self.target = texts.shares[:, 1:] if start.architecture.n_logits == 1 else texts.shares
+        self.target = texts.shares[:, 1:] if initial.architecture.n_logits == 1 else texts.shares
         self.weights = texts.weights.astype(np.float32)
-        self.plan = plan
+        self.config = config
         self.epoch = 0
-        self.n_batches = math.ceil(len(self.weights) / plan.batch_size)
+        self.n_batches = math.ceil(len(self.weights) / config.batch_size)
 
     def __call__(self) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]]:
-        plan = self.plan
-        rng = np.random.RandomState([plan.seed, self.epoch])
-        for rows in training_batches(self.tokens.lengths, plan.batch_size, rng):
-            width = plan.max_length
-            if plan.longest:
+        config = self.config
+        rng = np.random.RandomState([config.seed, self.epoch])
+        for rows in training_batches(self.tokens.lengths, config.batch_size, rng):
+            width = config.max_length
+            if config.pad_to_longest:
                 width = width_for(int(self.tokens.lengths[rows].max()), width)
             yield pad(self.tokens, rows, width).inputs, self.target[rows], self.weights[rows]
 
@@ -265,10 +265,10 @@ class WarmUpAndDecay(keras.optimizers.schedules.LearningRateSchedule):
     def __init__(self) -> None:
         self._settings = keras.Variable(np.zeros(5), trainable=False, dtype="float32")
 
-    def set(self, plan: TrainingPlan, steps: int) -> None:
+    def set(self, config: TrainingConfig, steps: int) -> None:
         """Take the settings of a fit of so many steps."""
         warmup = math.ceil(WARMUP_RATIO * steps)
-        self._settings.assign([plan.learning_rate, warmup, max(steps - warmup, 1), 0.5, 0.5])
+        self._settings.assign([config.learning_rate, warmup, max(steps - warmup, 1), 0.5, 0.5])
 
     def hold(self, rate: float) -> None:
         """Give this rate from now on."""

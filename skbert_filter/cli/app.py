@@ -60,11 +60,11 @@ def demo(
 ) -> None:
     """Try the whole job on generated data: train, score, clean a corpus.
 
-    Needs no network and two minutes. In Python: skbert_filter.demo.run_demo(...)
+    Needs no network and two minutes. In Python: skbert_filter.labelling.demo.run_demo(...)
     """
     print_line(f"Making {snippets:,} labelled snippets and a corpus of {rows:,} rows.")
     with working("Generating") as work:
-        from skbert_filter.demo import run_demo
+        from skbert_filter.labelling.demo import run_demo
 
         summary = run_demo(
             output,

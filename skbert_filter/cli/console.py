@@ -23,7 +23,7 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
-from skbert_filter.io.atomic import no_room_named
+from skbert_filter.io.atomic import explain_full_disk
 from skbert_filter.printing import counted, printable
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Commands(TyperGroup):
             signal.signal(signal.SIGINT, signal.default_int_handler)
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
-        with _user_errors(), no_room_named("standard output"):
+        with _user_errors(), explain_full_disk("standard output"):
             try:
                 return super().main(*args, **kwargs)
             finally:
@@ -269,7 +269,7 @@ class _Console(Console):
 
 
 def _print(what: Table | Text, *, err: bool = False, **options: Any) -> None:
-    with no_room_named("standard error" if err else "standard output"):
+    with explain_full_disk("standard error" if err else "standard output"):
         _Console(stderr=err).print(what, **options)
 
 

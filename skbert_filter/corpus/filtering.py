@@ -28,7 +28,7 @@ from skbert_filter.duplicates.distinct import (
     label_to_keep,
     predicts_most_probable_class,
 )
-from skbert_filter.io.atomic import no_room_named
+from skbert_filter.io.atomic import explain_full_disk
 from skbert_filter.io.decoding import check_encoding
 from skbert_filter.io.remote import RemotePath, as_path
 
@@ -238,7 +238,7 @@ def filter_corpus(
         document=document,
     )
 
-    with no_room_named("standard output" if destination == STANDARD else destination):
+    with explain_full_disk("standard output" if destination == STANDARD else destination):
         if destination == STANDARD:
             outcome = _run(job, None, overwrite, progress)
         else:

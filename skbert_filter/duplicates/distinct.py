@@ -24,7 +24,7 @@ from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from skbert_filter.duplicates.keys import bytes_of_rows, stable_hashes
 from skbert_filter.duplicates.results import has_outputs
-from skbert_filter.io.atomic import NoRoomError
+from skbert_filter.io.atomic import DiskFullError
 from skbert_filter.validation import useful_label
 
 Nulls = Literal["error", "discard", "keep"]
@@ -209,7 +209,7 @@ def _room_named() -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        raise NoRoomError(
+        raise DiskFullError(
             errno.ENOSPC,
             f"Distinct texts that are too many for memory cannot be kept on disk: {error}. Set the "
             "environment variable SQLITE_TMPDIR to a folder with room for 60 bytes each.",

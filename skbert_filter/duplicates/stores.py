@@ -22,7 +22,7 @@ from zlib import crc32
 
 import pandas as pd
 
-from skbert_filter.io.atomic import NoRoomError
+from skbert_filter.io.atomic import DiskFullError
 from skbert_filter.printing import counted
 
 # "skbf" in the header of the file, where SQLite's documentation wants an application's mark.
@@ -366,7 +366,7 @@ def _clear(error: sqlite3.DatabaseError, path: Path | None) -> Exception:
     where = f"The store {path}"
 
     if code == "FULL":
-        return NoRoomError(
+        return DiskFullError(
             errno.ENOSPC,
             f"{where} cannot grow, the disk is full. Results of finished chunks are kept. Free "
             "some room and run again, or name a file on another disk.",

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from skbert_filter.io.atomic import no_room_named
+from skbert_filter.io.atomic import explain_full_disk
 from skbert_filter.io.columns import plain_schema
 from skbert_filter.io.decoding import blocks_of, is_utf8, utf8_blocks
 from skbert_filter.io.delimited import check_delimiter, csv_batches, find_delimiter, find_layout
@@ -103,7 +103,7 @@ def local_copy(path: Path) -> Iterator[Path]:
         return
     with TemporaryDirectory(prefix="skbert_filter-") as folder:
         local = Path(folder, f"copy{path.suffix}")
-        with no_room_named(local):
+        with explain_full_disk(local):
             path.download(local)
         yield local
 

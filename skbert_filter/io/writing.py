@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from skbert_filter.io.atomic import check_can_create, written_aside
+from skbert_filter.io.atomic import atomic_write, check_can_create
 from skbert_filter.io.columns import plain_schema
 from skbert_filter.io.formats import Format, file_format, open_file, table_format
 from skbert_filter.io.lines import LINE, TEXT, joined, with_members
@@ -55,7 +55,7 @@ def create_table(
     known = replace(known, delimiter=delimiter or known.delimiter)
     check_can_hold(schema, path)
     with (
-        written_aside(path, overwrite=overwrite) as made,
+        atomic_write(path, overwrite=overwrite) as made,
         open_writer(made, schema, known, escape_formulas=escape_formulas) as write,
     ):
         yield write

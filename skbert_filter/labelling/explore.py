@@ -18,7 +18,7 @@ from skbert_filter.inspection import (
     DuplicateFrequencyDisplay,
     TextLengthDisplay,
 )
-from skbert_filter.io.atomic import written_aside
+from skbert_filter.io.atomic import atomic_write
 from skbert_filter.io.remote import as_path
 from skbert_filter.io.writing import check_new_file
 from skbert_filter.labelling.label_table import check_classes, read_label_table
@@ -135,7 +135,7 @@ def explore_labels(
         plots="".join(plots),
         report=report._repr_html_(),
     )
-    with written_aside(destination, overwrite=overwrite) as made:
+    with atomic_write(destination, overwrite=overwrite) as made:
         made.write_text(page, encoding="utf-8")
     return report
 

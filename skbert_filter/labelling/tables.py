@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.json as pajson
 
 from skbert_filter.corpus.sources import check_apart
-from skbert_filter.io.atomic import written_aside
+from skbert_filter.io.atomic import atomic_write
 from skbert_filter.io.formats import file_format, find_format, table_format
 from skbert_filter.io.lines import LINE, joined
 from skbert_filter.io.reading import local_copy, open_rows, read_table
@@ -133,7 +133,7 @@ def write_edits(
 
     A `source` that does not exist is empty.
     """
-    with written_aside(destination, overwrite=overwrite) as made:
+    with atomic_write(destination, overwrite=overwrite) as made:
         if _is_workbook(source):
             _edit_sheet(source, made, edits)
         else:

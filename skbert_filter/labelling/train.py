@@ -21,7 +21,7 @@ from skbert_filter.labelling.evaluate import text_hashes
 from skbert_filter.labelling.label_table import LabelTable, check_classes, read_label_table
 from skbert_filter.labelling.training_summary import TrainingSummary, count_labels
 from skbert_filter.printing import counted
-from skbert_filter.saved_models import mean_of, remember, save_classifier
+from skbert_filter.saved_models import mean_of, save_classifier, update_record
 from skbert_filter.validation import useful_label
 
 _LOGGER = logging.getLogger(__name__)
@@ -185,7 +185,7 @@ def train_filter(
         _LOGGER.info("Learning from all texts")
         fitted = fit(chosen, table.texts, y)
     learnt = text_hashes(table.texts if refit else X_train)
-    remember(fitted, name=NAMES[chosen], keep=useful, texts=learnt, out_of_fold=honest)
+    update_record(fitted, name=NAMES[chosen], keep=useful, texts=learnt, out_of_fold=honest)
     save_over(partial(save_classifier, fitted), destination, "filter", overwrite=overwrite)
     if experiment is not None:
         with logging_to(experiment, "the saved filter"):

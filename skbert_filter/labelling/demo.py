@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from skbert_filter.corpus import FilterSummary, Progress, filter_corpus
 from skbert_filter.datasets import make_website_corpus, make_website_snippets
-from skbert_filter.io.atomic import written_aside
+from skbert_filter.io.atomic import atomic_write
 from skbert_filter.io.writing import write_table
 from skbert_filter.labelling.train import TrainingSummary, train_filter
 from skbert_filter.printing import Report
@@ -82,7 +82,7 @@ def run_demo(
     Examples
     --------
     >>> import tempfile
-    >>> from skbert_filter.demo import run_demo
+    >>> from skbert_filter.labelling.demo import run_demo
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     summary = run_demo(folder, n_rows=1000, n_snippets=300)
     >>> summary.filtering.rows
@@ -128,5 +128,5 @@ def _claim(folder: Path) -> None:
             f"The folder {folder} holds files that no demo wrote. Name another folder."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    with written_aside(readme, overwrite=True) as made:
+    with atomic_write(readme, overwrite=True) as made:
         made.write_text(_README, encoding="utf-8")
