@@ -58,20 +58,20 @@ def run_demo(
     callbacks: Sequence[Any] = (),
     progress: Progress | None = None,
 ) -> DemoSummary:
-    """Generate labels and a corpus, train a filter on the one and clean the other.
+    """Generate labels and a corpus, train a filter on the labels and clean the corpus.
 
     Parameters
     ----------
     folder : str or Path, default="skbert-filter-demo"
-        Where to write ``labels.csv``, ``corpus.csv``, ``model/`` and ``kept.csv``. It must be
-        new, empty, or written by an earlier demo, whose files are replaced; anything else is a
-        FileExistsError.
+        Where to write ``labels.csv``, ``corpus.csv``, ``model/`` and ``kept.csv``. It must be new,
+        empty, or the folder of an earlier demo, whose files are replaced; otherwise a
+        FileExistsError is raised.
     n_rows : int, default=200_000
         Rows of the corpus.
     n_snippets : int, default=5600
-        Labelled snippets, with their repeats.
+        Labelled snippets, including repeats.
     random_state : int, default=0
-        The seed of the data, the split and the model.
+        Seed of the data, the split and the model.
     callbacks, progress
         As for `train_filter` and `filter_corpus`.
 
@@ -118,7 +118,7 @@ def run_demo(
 
 
 def _claim(folder: Path) -> None:
-    """Take a folder only if nothing of the user's can be lost in it."""
+    """Create the folder of the demo, unless one exists with files of the user's."""
     readme = folder / "README.txt"
     if folder.is_file():
         raise FileExistsError(f"{folder} is a file. Name a folder for the demo.")

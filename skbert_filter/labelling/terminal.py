@@ -44,23 +44,13 @@ def label_texts(
     output : str or Path
         The label file: .csv, .tsv, .jsonl, .parquet or .xlsx. It is continued if it exists, and
         complete after every answer.
-    text, label : str, default="text", "label"
-        The columns with the texts, in both, and with the labels.
-    labels : sequence of str, default=None
-        The labels to choose from, the useful one first. None: those of the file, or "keep" and
-        "discard".
-    order : {"informative", "random"}, default="informative"
-        "informative": the texts the model is least sure of, frequent ones first, spread out.
-        "random": distinct texts in random order.
-    held_out : float, default=0.1
-        Fraction of the questions that are drawn at random and used for scoring only. The column
-        "held_out" marks them.
+    text, label, labels, order, held_out, random_state
+        As for :class:`~skbert_filter.labelling.session.LabellingSession`. The column `text` is that
+        of both files.
     encoding : str, default=None
         The encoding of text files that are not UTF-8, such as "cp1252".
     delimiter : str, default=None
         The delimiter of the files of `source`; None to detect it.
-    random_state : int, RandomState instance or None, default=None
-        Determines what is drawn.
 
     Returns
     -------
