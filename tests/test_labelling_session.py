@@ -346,6 +346,18 @@ def test_the_screen_takes_keys(tmp_path):
     assert pd.read_csv(path).label.tolist() == ["keep", "discard"]
 
 
+def test_an_answer_that_cannot_be_written_ends_the_screen_with_its_error(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    session = start(folder / "labels.csv")
+    folder.rmdir()
+    with create_pipe_input() as keys:
+        screen = make_screen(session, answer_keys(session.labels), input=keys, output=DummyOutput())
+        keys.send_text("kq")
+        with pytest.raises(FileNotFoundError, match="folder"):
+            screen.run()
+
+
 def test_lines_are_read_where_there_is_no_terminal(tmp_path, capsys, monkeypatch):
     import io
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from skbert_filter.io.columns import check_column, check_no_nulls, check_text_column
 from skbert_filter.io.decoding import check_encoding
@@ -21,10 +22,9 @@ __all__ = ["LabelTable", "read_label_table", "read_labels"]
 
 HELD_OUT = "held_out"
 
-# As int() prints them: "01" is a code, which must not equal "1". With a fraction of zero, as pandas
-# writes whole numbers in a column with blanks.
+# Whole numbers as int() prints them, since "01" is a code that must not equal "1"; also "1.0", as
+# pandas writes them in a column with blanks.
 _WHOLE_NUMBER = re.compile(r"(0|-?[1-9][0-9]{0,17})(?:\.0+)?")
-_TRUE = ("true", "1", "yes")
 
 
 @dataclass(frozen=True)
@@ -137,8 +137,8 @@ def read_label_table(
     columns: dict[str, list[Any]] = defaultdict(list)
     files = list(map(as_path, sources))
     for file in files:
-        of_file = _read(file, text, label, groups, encoding=encoding, delimiter=delimiter)
-        for name, values in of_file.items():
+        table, _ = read_label_file(file, text, encoding=encoding, delimiter=delimiter)
+        for name, values in label_columns(table, file, text, label, groups).items():
             columns[name] += values
 
     names = ", ".join(map(str, files))
@@ -156,7 +156,7 @@ def read_label_table(
         labels=typed,
         rows=np.array(kept["row"]),
         blank=len(labels) - len(labelled),
-        held_out=np.array([str(value).lower() in _TRUE for value in kept["held_out"]]),
+        held_out=np.array(list(map(is_held_out, kept["held_out"]))),
         groups=np.array(list(map(str, kept["groups"]))) if groups is not None else None,
         spellings=spellings,
     )
@@ -179,11 +179,10 @@ def read_labels(*sources: str | Path, **options: Any) -> tuple[list[str], np.nda
     return table.texts, table.labels
 
 
-def _read(
-    source: Path, text: str, label: str, groups: str | None, **options: str | None
+def label_columns(
+    table: pa.Table, source: Path, text: str, label: str, groups: str | None = None
 ) -> dict[str, list[Any]]:
-    """Return the columns of one file as lists, and its row numbers."""
-    table, _ = read_label_file(source, text, **options)
+    """Return the checked columns of one file as lists, and its row numbers."""
     check_text_column(table.schema, text, source)
     check_column(table.schema, label, source)
     check_no_nulls(table.column(text), text, source, first_row=1)
@@ -201,6 +200,7 @@ def _read(
                 "is not a label. Name the column with the labels."
             )
     if HELD_OUT in table.schema.names:
+        check_column(table.schema, HELD_OUT, source)
         columns["held_out"] = table.column(HELD_OUT).to_pylist()
     if groups is not None:
         check_column(table.schema, groups, source)
@@ -210,7 +210,13 @@ def _read(
 
 
 def is_blank(value: Any) -> bool:
+    """Whether a label is missing."""
     return value is None or value != value or (isinstance(value, str) and not value.strip())
+
+
+def is_held_out(value: Any) -> bool:
+    """Whether the column "held_out" marks a row."""
+    return str(value).lower() in ("true", "1", "yes")
 
 
 def _is_label(value: Any) -> bool:

@@ -97,10 +97,8 @@ def pretrain_encoder(
         saved as a filter for these labels, which also serves as a checkpoint.
     label : str, default="label"
         The column of `labelled` with the labels.
-    encoding : str, default=None
-        The encoding of text files that are not UTF-8, such as "cp1252".
-    delimiter : str, default=None
-        The delimiter of text files; None to detect it.
+    encoding, delimiter : str, default=None
+        As for `read_label_table`.
     estimator : SmallBertPretrainer, default=None
         The pretrainer to fit a clone of; None for the default with `random_state`.
     overwrite : bool, default=False

@@ -181,7 +181,7 @@ class LabellingSession:
 
         self._answered: list[str] = []
         self._skipped: set[str] = set()
-        # What to ask next: what an undo interrupted, the blank labels of the file, any text.
+        # Questions come from these in order: those an undo interrupted, blank labels, any text.
         self._postponed: list[Question] = []
         self._blank = deque(self._file.blank)
         self._random = deque(self._rng.permutation(len(self._texts)).tolist())

@@ -24,7 +24,7 @@ from skbert_filter.printing import shown_text
 # New values by row, counted from 0, and by column.
 Edits: TypeAlias = Mapping[int, Mapping[str, Any]]
 
-# What the cell of a workbook does not hold, or returns as another text.
+# Texts that a cell of a workbook cannot store, or would alter.
 _NOT_IN_CELLS = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]|^.{32768}", re.DOTALL)
 
 
@@ -55,7 +55,7 @@ def is_edited_by_row(path: Path) -> bool:
 
 
 def check_can_hold_texts(path: Path, texts: Iterable[str]) -> None:
-    """Reject a workbook for texts that its cells cannot hold, or return as others."""
+    """Reject a workbook for texts that its cells cannot store unaltered."""
     if _is_workbook(path) and (lost := next(filter(_NOT_IN_CELLS.search, texts), None)):
         raise ValueError(
             f"{path} cannot hold {shown_text(lost)}: a cell of a workbook has 32,767 characters, "
@@ -121,7 +121,7 @@ def delimiter_of(path: Path, **options: Any) -> str | None:
 
 
 def with_types(table: pa.Table) -> pa.Table:
-    """Return a table whose columns without any value, which have no type, hold strings."""
+    """Return a table in which columns without any value, and so without a type, are of strings."""
     fields = [f.with_type(pa.string()) if pa.types.is_null(f.type) else f for f in table.schema]
     return table.cast(pa.schema(fields))
 

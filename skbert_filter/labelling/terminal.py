@@ -47,10 +47,8 @@ def label_texts(
     text, label, labels, order, held_out, random_state
         As for :class:`~skbert_filter.labelling.session.LabellingSession`. The column `text` is that
         of both files.
-    encoding : str, default=None
-        The encoding of text files that are not UTF-8, such as "cp1252".
-    delimiter : str, default=None
-        The delimiter of the files of `source`; None to detect it.
+    encoding, delimiter : str, default=None
+        As for `read_label_table`; `delimiter` is that of `source`.
 
     Returns
     -------
@@ -196,7 +194,11 @@ def make_screen(session: LabellingSession, keys: dict[str, str], **options: Any)
         nonlocal opened
         key = event.key_sequence[0].key
         opened = key == "o" and not opened
-        act(session, keys, key)
+        try:
+            act(session, keys, key)
+        except Exception as error:
+            # prompt_toolkit would show the traceback, and go on without the answer.
+            event.app.exit(exception=error)
 
     for key in [*keys, "s", "u", "o"]:
         bindings.add(key)(pressed)

@@ -159,7 +159,7 @@ def train_filter(
 
     choice = None
     if model == "best":
-        _LOGGER.info("Choosing a model on folds")
+        _LOGGER.info("Choosing a model by cross-validation")
         groups_train = None if table.groups is None else table.groups[train]
         choice = choose_model(
             candidates, X_train, y_train, groups=groups_train, random_state=random_state
