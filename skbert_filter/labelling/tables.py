@@ -71,7 +71,7 @@ def check_place(destination: Path, *sources: Path, overwrite: bool) -> None:
 
 
 def check_can_relabel(source: Path, destination: Path, *columns: str) -> None:
-    """Reject a destination that cannot hold the table of the source, or the values of columns."""
+    """Reject a destination that cannot hold the table, or has formulas in `columns`."""
     if _is_workbook(source) and _is_workbook(destination):
         for name, *cells in _open_workbook(source, may_be_new=True).worksheets[0].iter_cols():
             if str(name.value) in columns and any(cell.data_type == "f" for cell in cells):
@@ -136,8 +136,12 @@ def write_edits(
     with atomic_write(destination, overwrite=overwrite) as made:
         if _is_workbook(source):
             _edit_sheet(source, made, edits)
-        else:
-            _edit_json(source, made, edits, text, encoding)
+            return
+
+        lines = _edited_lines(source, edits, text, encoding)
+        compression = file_format(destination).compression
+        with pa.output_stream(str(made), compression=compression) as stream:
+            stream.write("".join(lines).encode())
 
 
 def _edit_sheet(source: Path, made: Path, edits: Edits) -> None:
@@ -158,7 +162,7 @@ def _edit_sheet(source: Path, made: Path, edits: Edits) -> None:
     book.save(made)
 
 
-def _edit_json(source: Path, made: Path, edits: Edits, text: str, encoding: str | None) -> None:
+def _edited_lines(source: Path, edits: Edits, text: str, encoding: str | None) -> list[str]:
     lines = _json_lines(source, text, encoding).to_pylist() if source.exists() else []
     for row, values in edits.items():
         if row == len(lines):
@@ -166,10 +170,7 @@ def _edit_json(source: Path, made: Path, edits: Edits, text: str, encoding: str 
             lines.append("{}")
         edited = json.loads(lines[row]) | values
         lines[row] = json.dumps(edited, ensure_ascii="\\u" in lines[row]) + "\n"
-
-    compression = file_format(source).compression
-    with pa.output_stream(str(made), compression=compression) as stream:
-        stream.write("".join(lines).encode())
+    return lines
 
 
 def _is_workbook(path: Path) -> bool:
