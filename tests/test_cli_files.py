@@ -286,8 +286,8 @@ def test_next_to_label_writes_a_list_to_fill(tmp_path):
         ),
         (
             "duplicates texts.csv --label label --test texts.csv",
-            "--test compares a test set with one file or folder of texts, without labels and by all "
-            "keys. Omit --label, --key and further files.",
+            "--test compares a test set with one file or folder of texts, without labels and by "
+            "all keys. Omit --label, --key and further files.",
         ),
     ],
 )

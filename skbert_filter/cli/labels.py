@@ -41,8 +41,8 @@ def duplicates(
     """
     if test is not None and (label is not None or key != "exact" or len(texts) > 1):
         raise ValueError(
-            "--test compares a test set with one file or folder of texts, without labels and by all "
-            "keys. Omit --label, --key and further files."
+            "--test compares a test set with one file or folder of texts, without labels and by "
+            "all keys. Omit --label, --key and further files."
         )
     columns: dict[str, Any] = {"text": text, "encoding": encoding, "delimiter": delimiter}
     with working("Counting"):
