@@ -1,7 +1,7 @@
 """Train a very small BERT to tell useful text snippets from garbage.
 
-Every public name is imported on its first use, so that importing the package
-imports neither TensorFlow nor transformers.
+Public names are imported on first use, so that importing the package imports neither TensorFlow
+nor transformers.
 """
 
 from importlib import import_module
@@ -9,20 +9,24 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from skbert_filter.corpus import FilterSummary, filter_corpus
-    from skbert_filter.dedup_predictor import DedupPredictor
-    from skbert_filter.duplicates.leakage import LeakageReport, leakage_report
-    from skbert_filter.duplicates.reports import DuplicateReport, duplicate_report
+    from skbert_filter.corpus import FilterSummary as FilterSummary
+    from skbert_filter.corpus import filter_corpus as filter_corpus
+    from skbert_filter.dedup_predictor import DedupPredictor as DedupPredictor
+    from skbert_filter.duplicates.leakage import LeakageReport as LeakageReport
+    from skbert_filter.duplicates.leakage import leakage_report as leakage_report
+    from skbert_filter.duplicates.reports import DuplicateReport as DuplicateReport
+    from skbert_filter.duplicates.reports import duplicate_report as duplicate_report
+    from skbert_filter.duplicates.splits import DedupStratifiedKFold as DedupStratifiedKFold
     from skbert_filter.duplicates.splits import (
-        DedupStratifiedKFold,
-        DedupStratifiedShuffleSplit,
-        dedup_train_test_split,
+        DedupStratifiedShuffleSplit as DedupStratifiedShuffleSplit,
     )
-    from skbert_filter.duplicates.stores import CacheInfo
-    from skbert_filter.duplicates.training_rows import resolve_conflicts
-    from skbert_filter.labelling.pretrain import PretrainingSummary, pretrain_encoder
-    from skbert_filter.pretrainer import SmallBertPretrainer
-    from skbert_filter.text_filter import SmallBertTextFilter
+    from skbert_filter.duplicates.splits import dedup_train_test_split as dedup_train_test_split
+    from skbert_filter.duplicates.stores import CacheInfo as CacheInfo
+    from skbert_filter.duplicates.training_rows import resolve_conflicts as resolve_conflicts
+    from skbert_filter.labelling.pretrain import PretrainingSummary as PretrainingSummary
+    from skbert_filter.labelling.pretrain import pretrain_encoder as pretrain_encoder
+    from skbert_filter.pretrainer import SmallBertPretrainer as SmallBertPretrainer
+    from skbert_filter.text_filter import SmallBertTextFilter as SmallBertTextFilter
 
 __version__ = version("skbert_filter")
 
@@ -45,24 +49,7 @@ _MODULE_OF = {
     "resolve_conflicts": "skbert_filter.duplicates.training_rows",
 }
 
-__all__ = [
-    "CacheInfo",
-    "DedupPredictor",
-    "DedupStratifiedKFold",
-    "DedupStratifiedShuffleSplit",
-    "DuplicateReport",
-    "FilterSummary",
-    "LeakageReport",
-    "PretrainingSummary",
-    "SmallBertPretrainer",
-    "SmallBertTextFilter",
-    "dedup_train_test_split",
-    "duplicate_report",
-    "filter_corpus",
-    "leakage_report",
-    "pretrain_encoder",
-    "resolve_conflicts",
-]
+__all__ = sorted(_MODULE_OF)
 
 
 def __getattr__(name: str) -> Any:

@@ -8,14 +8,14 @@ from typing import Any, NoReturn
 def main() -> None:
     """Run the command line."""
     if callable(signal.getsignal(signal.SIGINT)):
-        # An import that is interrupted may end in any error. A command that works takes over.
-        signal.signal(signal.SIGINT, _leave)
+        # An interrupted import may raise any error. Once a command runs, it handles Ctrl-C itself.
+        signal.signal(signal.SIGINT, _exit)
     from skbert_filter.cli.app import app
 
     app()
 
 
-def _leave(*signal_and_frame: Any) -> NoReturn:
+def _exit(*signal_and_frame: Any) -> NoReturn:
     os.write(2, b"Interrupted: no output was written.\n")
     os._exit(130)
 

@@ -1,7 +1,6 @@
 """Generated texts in the style of scraped company sites, labelled or as a corpus.
 
-Everything is invented from seeded random numbers and the words and templates of
-``website.toml``; nothing is downloaded.
+They are made from the words and templates of ``website.toml``; nothing is downloaded.
 """
 
 import re
@@ -24,7 +23,7 @@ _WEBSITE = tomllib.loads(files("skbert_filter").joinpath("website.toml").read_te
 _BOILERPLATE = _WEBSITE["boilerplate"]
 _KINDS = _WEBSITE["kinds"]
 
-# The slots of the templates, with those that a list of words does not serve.
+# The options of each slot: words of the file, and plurals and numbers.
 _SLOTS: dict[str, list[str]] = {
     **_WEBSITE["slots"],
     "products": [
@@ -40,7 +39,7 @@ _SLOTS: dict[str, list[str]] = {
 
 _AMBIGUOUS = 0.06
 _BOILERPLATE_ROWS = 0.2
-# The larger, the more rows pass before repeats prevail.
+# The larger it is, the later repeats become common.
 _NOVELTY = 3000
 _CONFLICTS = 0.003
 _MOJIBAKE = 0.05
@@ -50,7 +49,7 @@ _SLOT = re.compile(r"\{(\w+)\}")
 
 
 class _Writer:
-    """Draws texts from templates; each random number comes from one seeded stream."""
+    """Writes texts from templates, with random numbers of one seeded stream."""
 
     def __init__(self, rng: RandomState, ambiguous: float) -> None:
         self._uniform = _uniform(rng)
@@ -105,47 +104,48 @@ def _uniform(rng: RandomState) -> Iterator[float]:
 
 
 def _repeat(n_rows: int, rng: RandomState) -> tuple[np.ndarray, np.ndarray]:
-    """Number the invented texts of the rows; return the numbers and how often each occurs."""
+    """Return the code of an invented text for each row, and the count of each code."""
     row = np.arange(n_rows)
     is_new = rng.random_sample(n_rows) < (1 + row / _NOVELTY) ** -0.5
 
-    # A row that is not new copies any earlier one: the frequent grow, as in a crawl (Simon 1955).
+    # A repeat copies a random earlier row, so that frequent texts become more frequent, as in a
+    # crawl (Simon 1955).
     source = np.where(is_new, row, (rng.random_sample(n_rows) * row).astype(np.intp))
     while not np.array_equal(source, source[source]):
         source = source[source]
 
-    _, number, count = np.unique(source, return_inverse=True, return_counts=True)
-    return number, count
+    _, codes, counts = np.unique(source, return_inverse=True, return_counts=True)
+    return codes, counts
 
 
 def _draw(
     n_rows: int, ambiguous: float, rng: RandomState
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return texts, their labels and which text each row holds."""
+    """Return distinct texts, their labels, and the index of the text in each row."""
     popularity = 1 / (np.arange(len(_BOILERPLATE)) + 8)
-    fixed = rng.choice(
+    boilerplate = rng.choice(
         len(_BOILERPLATE), rng.binomial(n_rows, _BOILERPLATE_ROWS), p=popularity / popularity.sum()
     )
 
-    number, count = _repeat(n_rows - len(fixed), rng)
-    n_distinct = len(count) + len(np.unique(fixed))
-    writer = _Writer(rng, min(1.0, ambiguous * n_distinct / max(1, len(count))))
-    written = [writer.write() for _ in count]
+    codes, counts = _repeat(n_rows - len(boilerplate), rng)
+    n_distinct = len(counts) + len(np.unique(boilerplate))
+    writer = _Writer(rng, min(1.0, ambiguous * n_distinct / max(1, len(counts))))
+    written = [writer.write() for _ in counts]
 
-    # Short texts are those that a site repeats.
+    # Sites mostly repeat short texts, so these get the codes with the highest counts.
     length = np.array([len(text) for text, _ in written])
-    place = np.empty(len(count), dtype=np.intp)
-    place[np.argsort(-count, kind="stable")] = np.argsort(
-        length * rng.random_sample(len(count)), kind="stable"
+    place = np.empty(len(counts), dtype=np.intp)
+    place[np.argsort(-counts, kind="stable")] = np.argsort(
+        length * rng.random_sample(len(counts)), kind="stable"
     )
 
     label_of = dict.fromkeys(_BOILERPLATE, 0)
     for text, label in written:
         label_of.setdefault(text, label)
 
-    code_of = {text: code for code, text in enumerate(label_of)}
-    invented = np.array([code_of[text] for text, _ in written], dtype=np.intp)
-    rows = np.concatenate([fixed, invented[place[number]]])
+    index_of = {text: index for index, text in enumerate(label_of)}
+    invented = np.array([index_of[text] for text, _ in written], dtype=np.intp)
+    rows = np.concatenate([boilerplate, invented[place[codes]]])
     texts, labels = np.array(list(label_of), dtype=object), np.array(list(label_of.values()))
     return texts, labels, rng.permutation(rows)
 
@@ -167,17 +167,17 @@ def make_website_snippets(
     """Generate labelled snippets in the style of scraped company sites.
 
     Navigation, buttons, addresses, lists, headlines and truncated sentences have label 0; whole
-    statements on products, people, history, jobs and news have label 1. The classes share their
-    words and much of their lengths, and differ in form. Most texts are English, some are in one
-    of nine other languages, and a few are mis-decoded.
+    sentences about products, people, history, jobs and news have label 1. The classes share words
+    and overlap in length, but differ in form. Most texts are English, some are in one of nine
+    other languages, and a few are mis-decoded.
 
     Parameters
     ----------
     n_samples : int, default=5600
         Number of rows, repeats included.
     ambiguous : float, default=0.06
-        Share of the distinct texts whose label is truly uncertain, such as slogans and captions:
-        label 1 with a probability near one half.
+        Fraction of the distinct texts whose label is truly uncertain, such as slogans and
+        captions: their label is 1 with a probability near one half.
     random_state : int, RandomState instance or None, default=None
         Determines the texts, their order and their labels. Pass an int for reproducible output.
 
@@ -191,14 +191,14 @@ def make_website_snippets(
 
     See Also
     --------
-    make_website_corpus : Unlabelled rows of the same population.
+    make_website_corpus : Unlabelled rows from the same population.
 
     Notes
     -----
     One row in five is boilerplate with Zipf-like frequencies. The other rows follow the growth
     process of H. A. Simon, "On a class of skew distribution functions", Biometrika 42, 1955, with
-    a falling share of new texts, so that repeats become more frequent as the data grow. No model
-    can be right on more than about 97 % of the distinct texts.
+    ever fewer new texts as the data grow. No model can be right about more than roughly 97 % of
+    the distinct texts.
 
     Examples
     --------
@@ -248,7 +248,7 @@ def make_website_corpus(
 
     See Also
     --------
-    make_website_snippets : Labelled rows of the same population.
+    make_website_snippets : Labelled rows from the same population.
 
     Examples
     --------
@@ -260,7 +260,7 @@ def make_website_corpus(
     True
     """
     rng = check_random_state(random_state)
-    # Another stream: with one seed for both, the corpus must not contain the snippets.
+    # A separate stream, so that the corpus does not contain the snippets of the same seed.
     rng = RandomState(rng.randint(2**31 - 1, dtype=np.int64))
     texts, _, rows = _draw(n_rows, _AMBIGUOUS, rng)
     return texts[rows]

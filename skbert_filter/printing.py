@@ -1,4 +1,4 @@
-"""How results, estimators and a user's texts are shown. Knows nothing of what they are of."""
+"""How results, estimators and texts are shown: in a terminal, a notebook and on the site."""
 
 import html
 import os
@@ -16,22 +16,22 @@ from rich.text import Text
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-# That of a terminal.
+# The usual width of a terminal.
 _WIDTH = 80
-# Of more labels than these the most frequent ones are shown.
-_LABELS = 10
+# The most frequent labels are shown, up to this many.
+_MAX_LABELS = 10
 
 
 def counted(n: int, noun: str, plural: str | None = None) -> str:
-    """Return a number and what it counts, such as "1 row" and "2,000 rows"."""
+    """Return a number and its noun, such as "1 row" or "2,000 rows"."""
     return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
 
 
 def printable(value: object, letters: int | None = None) -> str:
-    """Return a text, label or file name as str, what cannot be printed escaped, the middle cut.
+    """Escape unprintable characters of a text, label or file name, and shorten it to `letters`.
 
-    Whatever a user's data may hold goes through this or through `repr` before it is printed: a
-    scraped text may clear the terminal, set its title, or turn the line around.
+    All user data go through this or through `repr` before they are printed: a scraped text could
+    otherwise clear the terminal, set its title, or reverse the line.
     """
     text = str(value)
     if not text.isprintable():
@@ -42,12 +42,12 @@ def printable(value: object, letters: int | None = None) -> str:
 
 
 def shown_text(text: Any) -> str:
-    """Return a text with what cannot be printed escaped, or a row in short."""
+    """Return the start of a text with unprintable characters escaped, or a short repr of a row."""
     return repr(text[:_WIDTH]) if isinstance(text, str) else short_repr(text)
 
 
 class Report:
-    """A frozen dataclass that shows in notebooks as it prints, and equals one of equal tables."""
+    """Base of frozen dataclasses that notebooks show as printed, and that compare tables too."""
 
     def to_frame(self) -> "DataFrame":
         """Return the attributes as a table of one row."""
@@ -62,15 +62,19 @@ class Report:
         return all(_equal(left, right) for left, right in pairs)
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
+        # Long sentences wrap. Tables have at most 80 columns.
+        return f'<pre style="white-space: pre-wrap">{html.escape(str(self))}</pre>'
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, str]:
+        # Where IPython shows no HTML: in a terminal, and in notebooks exported as PDF or Markdown.
+        return {"text/plain": str(self)}
 
 
 class DocLinkMixin:
-    """Link the HTML of an estimator, and each of its parameters, to its page of the API.
+    """Link the HTML of an estimator and of its parameters to their page of the API reference.
 
-    The site that was built from docs/ is at the address in the environment variable
-    SKBERT_FILTER_DOCS, or at the one that the installed distribution names as its Documentation.
-    Without either there is no link.
+    The address of the site is in the environment variable SKBERT_FILTER_DOCS, or else in the
+    distribution's metadata, as Documentation. Without either there is no link.
     """
 
     _doc_link_module = "skbert_filter"
@@ -78,12 +82,12 @@ class DocLinkMixin:
 
     def _doc_link_url_param_generator(self) -> dict[str, str]:
         entries = [e.partition(", ") for e in metadata("skbert_filter").get_all("Project-URL", [])]
-        published = {label.lower(): address for label, _, address in entries}
-        site = os.environ.get("SKBERT_FILTER_DOCS") or published.get("documentation")
+        addresses = {label.lower(): address for label, _, address in entries}
+        site = os.environ.get("SKBERT_FILTER_DOCS") or addresses.get("documentation")
         if not site:
             return {"url": ""}
 
-        # A page has the name under which a user imports the class: of the outermost package.
+        # The page is named as users import the class: from the outermost package that exports it.
         name, parts = type(self).__name__, type(self).__module__.split(".")
         modules = [".".join(parts[:n]) for n in range(1, len(parts))]
         public = [m for m in modules if name in getattr(sys.modules[m], "__all__", ())]
@@ -94,18 +98,18 @@ class DocLinkMixin:
 def aligned(
     numbers: Mapping[str, tuple[str, Iterable[Any]]], strings: Mapping[str, Iterable[str]]
 ) -> str:
-    """Align numbers, each column with its format, and then strings, the widest of them cut."""
+    """Return a table of numbers, each column with its format, and of strings, cut to fit."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
     for header in numbers:
         table.add_column(_cell(header), justify="right", no_wrap=True)
     for header in strings:
         table.add_column(_cell(header))
 
-    columns = [[format(value, how) for value in values] for how, values in numbers.values()]
+    columns = [[format(value, spec) for value in values] for spec, values in numbers.values()]
     for row in zip(*columns, *strings.values(), strict=True):
         table.add_row(*map(_cell, row))
 
-    # Plain text, whatever the terminal or notebook is.
+    # Plain text in any terminal or notebook.
     file = StringIO()
     Console(
         file=file,
@@ -119,8 +123,8 @@ def aligned(
 
 
 def label_lines(by_label: "DataFrame") -> str:
-    """Return the counts of each label, which has "rows", "distinct" and perhaps "misdecoded"."""
-    shown = by_label.nlargest(_LABELS, "rows").sort_index()
+    """Return a table of label counts: "rows", "distinct" and, if present, "misdecoded"."""
+    shown = by_label.nlargest(_MAX_LABELS, "rows").sort_index()
     numbers = {
         "rows": (",", shown["rows"]),
         "distinct": (",", shown["distinct"]),
@@ -130,8 +134,8 @@ def label_lines(by_label: "DataFrame") -> str:
         numbers["mis-decoded"] = (".1%", shown["misdecoded"])
     lines = aligned(numbers, {"label": map(short_repr, shown.index)})
 
-    others = len(by_label) - len(shown)
-    return f"{lines}\n  and {others:,} less frequent ones" if others else lines
+    n_hidden = len(by_label) - len(shown)
+    return f"{lines}\n  and {n_hidden:,} less frequent ones" if n_hidden else lines
 
 
 def _cell(text: str) -> Text:

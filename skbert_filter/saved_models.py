@@ -1,6 +1,6 @@
-"""Classifiers as folders of JSON and safetensors: the filter, TF-IDF with shape, and their mean.
+"""Saves and loads the filter, TF-IDF with shape, and their mean, as JSON and safetensors.
 
-Nothing that is read here can run code.
+Nothing that is loaded here can run code.
 """
 
 import os
@@ -36,19 +36,19 @@ _VECTORIZERS = ("words", "characters")
 
 
 class MeanTextFilter(VotingClassifier):
-    """The mean of the probabilities of a filter and of TF-IDF."""
+    """The mean of the probabilities of the filter and TF-IDF."""
 
     predicts_most_probable_class = True
 
 
 def mean_of(bert: SmallBertTextFilter, tfidf: Pipeline) -> MeanTextFilter:
-    """Return the unfitted mean of the probabilities of two classifiers."""
+    """Return the unfitted mean of two classifiers."""
     return MeanTextFilter(list(zip(_MEMBERS, (bert, tfidf), strict=True)), voting="soft")
 
 
-def update_record(model: Any, **facts: Any) -> None:
-    """Add facts to the training record of a fitted classifier, which is saved with it."""
-    model.training_record_ = {**getattr(model, "training_record_", {}), **facts}
+def update_record(model: Any, **entries: Any) -> None:
+    """Add to the training record of a fitted classifier, which is saved with it."""
+    model.training_record_ = {**getattr(model, "training_record_", {}), **entries}
 
 
 def save_classifier(model: Any, folder: str | os.PathLike[str]) -> None:
@@ -60,7 +60,7 @@ def save_classifier(model: Any, folder: str | os.PathLike[str]) -> None:
             for name, member in zip(_MEMBERS, model.estimators_, strict=True):
                 save_classifier(member, path / name)
             members = {name: sha256_of(path / name / METADATA) for name in _MEMBERS}
-            write_metadata(path, {"kind": _MEAN, "members": members, **_facts(model)})
+            write_metadata(path, {"kind": _MEAN, "members": members, **_metadata_of(model)})
     elif list(getattr(model, "named_steps", ())) == list(tfidf_shape_baseline().named_steps):
         with new_folder(folder) as path:
             _write_tfidf(model, path)
@@ -93,12 +93,12 @@ def _write_tfidf(model: Pipeline, path: Path) -> None:
         "coef": regression.coef_,
         "intercept": regression.intercept_,
     }
-    (path / _ARRAYS).write_bytes(
-        save({name: np.ascontiguousarray(a) for name, a in arrays.items()})
-    )
-    terms = {name: each.get_feature_names_out().tolist() for name, each in vectorizers.items()}
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    # The errors of save_file are not OSErrors.
+    (path / _ARRAYS).write_bytes(save(arrays))
+    terms = {name: v.get_feature_names_out().tolist() for name, v in vectorizers.items()}
     write_json(path / _VOCABULARIES, terms)
-    write_metadata(path, {"kind": _TFIDF, **_facts(model)})
+    write_metadata(path, {"kind": _TFIDF, **_metadata_of(model)})
 
 
 def _read_tfidf(path: Path) -> Pipeline:
@@ -132,7 +132,7 @@ def _read_tfidf(path: Path) -> Pipeline:
 def _read_mean(path: Path) -> MeanTextFilter:
     metadata = _checked(path)
     for name in _MEMBERS:
-        # Hashes of its files are in it.
+        # The metadata contain the hashes of all other files of the member.
         saved = path / name / METADATA
         if not saved.is_file() or metadata["members"].get(name) != sha256_of(saved):
             raise ValueError(
@@ -142,7 +142,7 @@ def _read_mean(path: Path) -> MeanTextFilter:
     classes = _classes(metadata)
     members = [load_saved(path / name) for name in _MEMBERS]
     model = mean_of(*members)
-    # as after its own fit
+    # The attributes that its own fit would set.
     model.estimators_ = members
     model.named_estimators_ = Bunch(**dict(zip(_MEMBERS, members, strict=True)))
     model.le_ = LabelEncoder().fit(classes)
@@ -151,7 +151,7 @@ def _read_mean(path: Path) -> MeanTextFilter:
     return model
 
 
-def _facts(model: Any) -> dict[str, Any]:
+def _metadata_of(model: Any) -> dict[str, Any]:
     return {
         "classes": model.classes_.tolist(),
         "classes_dtype": model.classes_.dtype.str,
@@ -160,7 +160,7 @@ def _facts(model: Any) -> dict[str, Any]:
 
 
 def _checked(path: Path, *files: str) -> dict[str, Any]:
-    """Return the metadata of a folder, which have what `_facts` writes, and the members."""
+    """Return the metadata of a folder, checked to have the entries that are saved here."""
     metadata = {"members": {}, **checked_metadata(path, files)}
     kinds = {"classes": list, "classes_dtype": str, "training_record": dict, "members": dict}
     for name, kind in kinds.items():

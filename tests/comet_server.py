@@ -1,7 +1,7 @@
-"""Comet for tests: quiet, and with a server that answers as much of its REST API as they ask.
+"""Comet for tests: quiet, and with a server for the parts of its REST API that they use.
 
-What it serves is what real offline archives hold. It fails where a test tells it to. Tests that
-import this are skipped where comet_ml is not installed.
+It serves what real offline archives contain, and fails where a test tells it to. Tests that import
+this are skipped if comet_ml is not installed.
 """
 
 import json
@@ -42,7 +42,7 @@ WORKSPACE = "me"
 
 
 def messages(archive):
-    """Return what an offline archive holds: (type, payload) of each message."""
+    """Return the messages in an offline archive, as (type, payload)."""
     with zipfile.ZipFile(archive) as files:
         lines = files.read("messages.json").decode().splitlines()
     return [(each["type"], each["payload"]) for each in map(json.loads, lines)]

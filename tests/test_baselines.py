@@ -58,7 +58,7 @@ def test_the_direction_is_learnt_and_probabilities_rank_by_word_count(long_label
     assert (np.diff(rule.predict_proba(texts_of(range(40)))[:, long_label]) > 0).all()
 
 
-def test_weights_move_the_threshold_as_copies_would():
+def test_weights_move_the_threshold_like_copies():
     texts, y = texts_of([1, 2, 3, 4, 5, 6]), [0, 1, 0, 0, 1, 1]
     weight = [1, 5, 1, 1, 1, 1]
     weighted = WordCountRule().fit(texts, y, sample_weight=weight)
@@ -76,7 +76,7 @@ def test_weights_move_the_threshold_as_copies_would():
         (["a", "a", "a"], r"y holds 1 class: \['a'\]\. Pass texts of two\."),
     ],
 )
-def test_anything_but_two_classes_is_refused(y, message):
+def test_anything_but_two_classes_is_rejected(y, message):
     with pytest.raises(ValueError, match=f"Only binary classification is supported by .*{message}"):
         WordCountRule().fit(["x", "y y", "z z z"], y)
 
@@ -117,7 +117,7 @@ def test_tfidf_converges_without_a_warning_on_many_classes(baseline):
         ("{} tools {} boats", "{} tools {} boats" + " tools boats" * 8),
     ],
 )
-def test_shape_tells_texts_apart_that_have_the_same_words(discard, keep):
+def test_shape_distinguishes_texts_with_the_same_words(discard, keep):
     rng = np.random.default_rng(0)
     words = [f"w{i}" for i in range(60)]
     X = [form.format(*rng.choice(words, 2)) for _ in range(60) for form in (discard, keep)]

@@ -160,7 +160,7 @@ def test_evaluate_beside_the_training_labels_as_tables_and_as_json(demo, new_lab
         assert f"{scores['accuracy']:.3f}" in said
     for sentence in (read["verdict"], *(test["sentence"] for test in read["tests"])):
         assert sentence in said
-    assert "in the training texts" in said
+    assert "among the training texts" in said
 
 
 def test_a_filter_starts_from_an_encoder_that_unlabelled_texts_taught(demo, tmp_path):

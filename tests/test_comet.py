@@ -34,7 +34,7 @@ from skbert_filter.integrations.comet.connection import check_api_key
 
 pytestmark = COMET_LEAVES_FILES_OPEN
 
-# As QUIET, for processes of their own.
+# The same as QUIET, for subprocesses.
 QUIET_ENVIRONMENT = {
     "COMET_AUTO_LOG_CODE": "0",
     "COMET_AUTO_LOG_GRAPH": "0",
@@ -49,7 +49,7 @@ QUIET_ENVIRONMENT = {
 
 @pytest.fixture(autouse=True)
 def _no_settings(tmp_path, monkeypatch):
-    """Keep the settings of the machine out, and those that a test makes in."""
+    """Isolate the tests from the machine's settings, and from each other's."""
     for name in [name for name in os.environ if name.startswith("COMET_")]:
         monkeypatch.delenv(name)
     # So that what `start` sets from a .env file is gone after the test.
@@ -166,7 +166,7 @@ def test_the_evaluation_is_logged_with_baselines_and_tables(logged):
     assert len(evaluation.baselines) == 3
     logged_others = others(archive)
     assert logged_others["test against word-count rule"] == str(evaluation.tests[2])
-    assert logged_others["test leaks"].startswith("No test text is in the training texts")
+    assert logged_others["test leaks"].startswith("No test text is among the training texts")
     files = {name: content for _, name, _, content in assets(archive)}
     confusion = json.loads(files["test_confusion.json"])
     assert confusion["labels"] == ["discard", "keep"]
@@ -289,7 +289,7 @@ def test_an_error_inside_comet_gives_one_warning_and_stops_nothing(
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({}, ValueError, "Offline, the registry cannot be read to count the version up"),
+        ({}, ValueError, "Offline, the registry cannot be read to find the next version"),
         ({"version": "1.0"}, ValueError, "version is '1.0'. Pass three numbers"),
         ({"version": 2}, ValueError, "version is 2. Pass three numbers"),
         ({"version": "1.0.0", "tags": "x"}, TypeError, "tags must be a list of str, .* got 'x'"),
@@ -361,7 +361,7 @@ def test_keys_are_found_where_they_are_kept(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
-def test_a_env_file_is_read_as_other_tools_write_it(tmp_path, encoding):
+def test_an_env_file_is_read_as_other_tools_write_it(tmp_path, encoding):
     lines = (
         f'export COMET_API_KEY = "{KEY}"  # mine',
         "word",

@@ -29,7 +29,7 @@ pytestmark = COMET_LEAVES_FILES_OPEN
 
 @pytest.fixture(scope="module")
 def models(tiny, snippets):
-    """A filter, and the mean of such a one and of TF-IDF, whose folder holds folders."""
+    """A filter, and the mean of one and TF-IDF, which is saved as nested folders."""
     X, y = snippets
     filter_ = SmallBertTextFilter(**tiny).fit(X, y)
     return filter_, mean_of(SmallBertTextFilter(**tiny), tfidf_shape_baseline()).fit(X, y)
@@ -59,7 +59,7 @@ def server(archive):
 
 @pytest.fixture
 def registry(server, tmp_path, monkeypatch):
-    """The server, and an environment in which the client goes there and does not try again."""
+    """The server, and an environment that sends the client there, without retries."""
     for name in [name for name in os.environ if name.startswith("COMET_")]:
         monkeypatch.delenv(name)
     settings = {
@@ -104,7 +104,7 @@ def test_without_a_version_the_highest_is_loaded(registry, models):
     assert loaded.fingerprint_ == models[0].fingerprint_
 
 
-def test_a_registered_model_stands_wherever_a_folder_does(registry, models, snippets):
+def test_a_registered_model_can_be_used_wherever_a_folder_can(registry, models, snippets):
     X, y = snippets
     pd.DataFrame({"text": X, "label": y}).to_csv("texts.csv", index=False)
     uri = "registry://me/web-filter:1.10.0"

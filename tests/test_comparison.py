@@ -1,4 +1,4 @@
-"""Classifiers over the same folds: what is fitted, scored, tested and said."""
+"""Classifiers compared over the same folds: fits, scores, tests and sentences."""
 
 from collections import Counter
 
@@ -20,7 +20,7 @@ from skbert_filter.inspection import WordCountRule, compare, evaluate
 
 
 class Coin(ClassifierMixin, BaseEstimator):
-    """Right on about a share of the texts, which its seed chooses."""
+    """Right on about a given share of the texts, which the seed chooses."""
 
     def __init__(self, share=0.5, seed=0):
         self.share = share
@@ -31,7 +31,7 @@ class Coin(ClassifierMixin, BaseEstimator):
         return self
 
     def predict(self, X):
-        # "label number" is the text.
+        # Each text is "label number".
         label, number = np.array([text.split() for text in X], dtype=int).T
         is_right = np.random.default_rng(self.seed).uniform(size=1000)[number] < self.share
         return np.where(is_right, label, 1 - label)
@@ -107,7 +107,7 @@ def test_each_distinct_text_is_learnt_and_scored_once_with_its_most_frequent_lab
     for (texts, labels), tested in zip(fits, tests, strict=True):
         assert Counter(texts + tested) == Counter({"Menu", "Tea", *"abcdefgh"})
         assert dict(zip(texts, labels, strict=True)).get("Tea", 1) == 1
-    assert len({tuple(texts) for texts, _ in fits}) > 2  # dealt out anew
+    assert len({tuple(texts) for texts, _ in fits}) > 2  # the folds differ
 
 
 def test_groups_stay_on_one_side(spied):
@@ -168,12 +168,12 @@ def test_one_classifier_is_compared_with_the_baselines(website):
 
 
 @pytest.mark.parametrize("estimators", [[WordCountRule()], {"rule": "rule"}])
-def test_what_is_not_a_classifier_is_refused(website, estimators):
+def test_other_objects_than_classifiers_are_rejected(website, estimators):
     with pytest.raises(TypeError, match=r"estimators holds .*[Rr]ule.*, which is not a classifier"):
         compare(estimators, *website)
 
 
-def test_of_an_error_less_is_better(website):
+def test_lower_errors_are_better(website):
     X, y = website
     models = {"words": words(), "prior": DummyClassifier()}
     table = compare(models, X, y, n_repeats=1).differences("brier")
@@ -189,7 +189,7 @@ def test_a_score_that_a_classifier_lacks_is_not_compared(coins):
     assert np.isnan(comparison.differences("brier")["p_holm"]).all()
 
 
-def test_any_scoring_of_scikit_learn_is_more_is_better(website):
+def test_higher_is_better_with_any_scoring_of_scikit_learn(website):
     X, y = website
     models = {"words": words(), "prior": DummyClassifier()}
     comparison = compare(models, X, y, cv=2, scoring="roc_auc")
@@ -209,7 +209,7 @@ def test_workers_give_the_same_scores(website):
     )
 
 
-def test_folds_are_as_scikit_learn_would_make_them_of_distinct_texts(coins):
+def test_folds_of_distinct_texts_equal_those_of_scikit_learn(coins):
     X, y = coins
     splits = [
         split
@@ -232,7 +232,7 @@ def test_folds_are_as_scikit_learn_would_make_them_of_distinct_texts(coins):
         ({"X": []}, "X has 0 rows"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(arguments, message):
+def test_invalid_arguments_are_rejected(arguments, message):
     given = {"estimators": {"a": Coin()}, "X": ["0 0", "1 1", "0 2", "1 3"], "y": [0, 1, 0, 1]}
     given |= arguments
     if not given["X"]:
@@ -241,7 +241,7 @@ def test_what_cannot_be_compared_is_refused(arguments, message):
         compare(given.pop("estimators"), given.pop("X"), given.pop("y"), **given)
 
 
-def test_an_unknown_score_is_refused(coins):
+def test_an_unknown_score_is_rejected(coins):
     comparison = compare({"a": Coin(), "b": Coin(seed=1)}, *coins, cv=2, n_repeats=1)
     with pytest.raises(ValueError, match=r"score is 'auc'\. Choose one of \['accuracy', 'f1'"):
         comparison.differences("auc")

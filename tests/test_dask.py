@@ -1,4 +1,4 @@
-"""filter_dataframe on real partitions and real worker processes, and Dask below joblib."""
+"""filter_dataframe on real partitions and real worker processes, and Dask as joblib's backend."""
 
 import json
 import os
@@ -33,7 +33,7 @@ both_ways = pytest.mark.parametrize("shuffle", [False, True], ids=["remembered",
 
 
 class Logged(ClassifierMixin, BaseEstimator):
-    """Keeps texts that begin with "We", and puts down where it was sent and what it computed."""
+    """Keeps texts that begin with "We", and notes where it was sent and what it computed."""
 
     def __init__(self, folder, classes=(0, 1)):
         self.folder = folder
@@ -58,7 +58,7 @@ class Logged(ClassifierMixin, BaseEstimator):
 
 
 class Waiting(Logged):
-    """Computes only when it may, so that a test can kill it before."""
+    """Waits for permission to predict, so that a test can kill it first."""
 
     def predict(self, X):
         Path(self.folder, f"waiting-{os.getpid()}").touch()
@@ -70,20 +70,20 @@ class Waiting(Logged):
 
 
 class Held(Waiting):
-    """Waits at one text only."""
+    """Waits for one text only."""
 
     def predict(self, X):
         return super().predict(X) if "We wait" in X else Logged.predict(self, X)
 
 
 def files(folder, kind):
-    """Return the process and the content of each file that a model has put down."""
+    """Return the process and the content of each file that a model has written."""
     found = sorted(Path(folder).glob(f"{kind}-*"))
     return [(int(path.name.split("-")[1]), path.read_bytes()) for path in found]
 
 
 def worker_of(estimator, X, y):
-    """Score with the number of the process, once the estimator has shown that it predicts."""
+    """Return the process id as the score, after a prediction."""
     assert len(estimator.predict(X)) == len(y)
     return os.getpid()
 
@@ -175,7 +175,7 @@ def test_empty_partitions_and_partitions_of_other_types(as_given, model, shuffle
 
 
 @both_ways
-def test_texts_that_differ_only_far_behind_or_hold_lone_surrogates(as_given, model, shuffle):
+def test_texts_that_differ_only_near_the_end_or_hold_lone_surrogates(as_given, model, shuffle):
     long = "We build boats. " * 500
     texts = [long, "View " + long, long + ".", "We \ud83d", "\ud83d We", "", "We\0", "We\0"]
     # of so many, some have digests with a NUL at the end
@@ -239,7 +239,7 @@ def test_rows_without_a_text(tmp_path, model, shuffle, columns):
 
 
 @both_ways
-def test_a_row_that_is_no_text_is_named_with_its_partition(as_given, model, shuffle):
+def test_a_row_that_is_not_a_text_is_named_with_its_partition(as_given, model, shuffle):
     rows = pd.DataFrame({"text": pd.Series(["We", "View", "We", 3.5], dtype=object)})
     ddf = dd.from_map(lambda i: rows[2 * i : 2 * i + 2], range(2), meta=rows[:0])
     with pytest.raises(TypeError, match=r"Row 1 of column 'text' of partition 1 is of type float"):
@@ -267,7 +267,7 @@ def test_a_wrong_argument_is_refused_before_anything_is_computed(
         filter_dataframe(dd.from_pandas(rows, npartitions=2), model, **options)
 
 
-def test_what_is_no_dask_data_frame_or_no_fitted_classifier_is_refused(rows, tmp_path):
+def test_anything_but_a_dask_data_frame_and_a_fitted_classifier_is_refused(rows, tmp_path):
     with pytest.raises(TypeError, match="DataFrame, not a Dask DataFrame"):
         filter_dataframe(rows, Logged(str(tmp_path)).fit())
     with pytest.raises(NotFittedError):

@@ -1,4 +1,4 @@
-"""Tests of the displays: the numbers in the pictures, their words, and what is refused."""
+"""Tests of the displays: the numbers and words in the plots, and invalid input."""
 
 import os
 import subprocess
@@ -58,7 +58,7 @@ def test_lengths_are_shares_of_distinct_texts():
     assert heights[0] == pytest.approx([0, 2 / 3, 1 / 3, 0, 0, 0, 0, 0, 0, 0])
     assert heights[1] == pytest.approx([0, 0, 1 / 3, 0, 1 / 3, 1 / 3, 0, 0, 0, 0])
     assert legend_of(display.ax_) == ["label 0 (3 texts)", "label 1 (3 texts)"]
-    assert display.ax_.get_xlabel() == "words of a text (last bin: 9 or more)"
+    assert display.ax_.get_xlabel() == "words per text (last bin: 9 or more)"
 
 
 def test_the_threshold_is_that_of_the_word_count_rule():
@@ -69,14 +69,14 @@ def test_the_threshold_is_that_of_the_word_count_rule():
     assert display.line_.get_xdata() == [1.5, 1.5]
     assert display.accuracy == rule.score(TEXTS[1:], LABELS[1:]) == pytest.approx(5 / 6)
     [note] = display.ax_.texts
-    assert note.get_text() == "2 words or more:\nlabel 1\n(83% right)"
+    assert note.get_text() == "2 words or more:\nlabel 1\n(83% accuracy)"
 
 
 def test_long_texts_are_in_the_last_bin():
     display = TextLengthDisplay.from_texts([*TEXTS, "word " * 500], [*LABELS, 1], max_words=5)
 
     assert display.stairs_[1].get_data().values.tolist()[-1] == pytest.approx(2 / 4)
-    assert display.ax_.get_xlabel() == "words of a text (last bin: 5 or more)"
+    assert display.ax_.get_xlabel() == "words per text (last bin: 5 or more)"
 
 
 def test_three_classes_have_lengths_and_no_threshold():
@@ -101,7 +101,7 @@ def test_log_odds_are_those_of_monroe_et_al():
     assert other["log_odds"] == pytest.approx(-expected)
 
 
-def test_terms_count_in_distinct_texts_by_the_vectorizer_given():
+def test_terms_are_counted_in_distinct_texts_with_the_vectorizer():
     vectorizer = CountVectorizer(lowercase=False, token_pattern=r"\S+")
     terms = distinctive_terms(["View !", "View !", "We"], [0, 0, 1], vectorizer=vectorizer)
 
@@ -126,7 +126,7 @@ def test_terms_are_drawn_under_their_class():
     )
 
 
-def test_dollar_signs_are_no_mathematics():
+def test_dollar_signs_do_not_start_a_formula():
     display = DistinctiveTermsDisplay.from_texts(
         ["costs $^$ now", "nothing"],
         ["$_$", "free"],
@@ -173,7 +173,7 @@ def test_one_of_three_classes_against_the_others(ternary, three_kinds):
     assert list(scores.kept) == [-7, 0, 2]
 
 
-def test_scores_count_distinct_texts_and_tell_what_is_kept():
+def test_scores_count_distinct_texts_and_report_what_is_kept():
     rule = WordCountRule().fit(TEXTS, LABELS)
     display = ScoreDistributionDisplay.from_estimator(rule, TEXTS, LABELS, threshold=0.7, n_bins=4)
 
@@ -186,7 +186,7 @@ def test_scores_count_distinct_texts_and_tell_what_is_kept():
     assert legend_of(display.ax_)[1] == f"label 1: {kept[1] / 3:.1%} of 3 kept"
 
 
-def test_of_many_classes_the_largest_are_shown_and_the_others_told():
+def test_the_largest_of_many_classes_are_drawn_and_the_others_summed_up():
     sizes = {"b": 9, "a": 8, "h": 7, "d": 6, "e": 5, "f": 4, "g": 3, "c": 2}
     labels = [label for label, size in sizes.items() for _ in range(size)]
     texts = [f"{label} {'word ' * i}{label}{i}" for i, label in enumerate(labels)]
@@ -224,7 +224,7 @@ def all_displays(ax_of, classifier, X, y):
     ]
 
 
-def test_a_new_picture_is_one_column_wide_and_nothing_is_cut(tfidf, website):
+def test_a_new_figure_is_one_column_wide_and_nothing_is_cut_off(tfidf, website):
     for display in all_displays(lambda: None, tfidf, *website):
         figure = display.figure_
         figure.draw_without_rendering()
@@ -238,7 +238,7 @@ def test_a_new_picture_is_one_column_wide_and_nothing_is_cut(tfidf, website):
 
 
 class Draws(BaseEstimator):
-    """Gives probabilities by chance, for classes of any names."""
+    """Predicts random probabilities for classes of any name."""
 
     def __init__(self, classes_):
         self.classes_ = classes_
@@ -272,7 +272,7 @@ def test_classes_of_any_number_and_name_leave_room_for_the_plot(n_classes, name)
     assert len(legend_of(displays[2].ax_)) == min(n_classes, 6)
 
 
-def test_labels_that_are_cut_alike_stay_apart():
+def test_labels_that_look_alike_when_shortened_stay_separate():
     names = [f"{'a' * 20}{middle}{'z' * 20}" for middle in "xy"]
     display = TextLengthDisplay.from_texts(["one", "two words"], names)
     assert len(display.stairs_) == 2
@@ -294,22 +294,27 @@ def test_frequencies_have_no_rank_below_1(X):
         assert all(float(text.replace(",", "") or 1) >= 1 for text in shown)
 
 
-def test_a_threshold_beyond_most_texts_is_inside_the_plot():
+@pytest.mark.parametrize("max_words", [None, 3])
+def test_a_threshold_beyond_most_texts_is_inside_the_plot(max_words):
     X = [f"{'word ' * (i % 4 + 1)}{i}" for i in range(60)] + ["word " * 30] * 1
-    display = TextLengthDisplay.from_texts(X, [0] * 60 + [1])
+    display = TextLengthDisplay.from_texts(X, [0] * 60 + [1], max_words=max_words)
     assert display.threshold - 0.5 < display.ax_.get_xlim()[1]
 
 
-def test_all_draw_on_axes_that_are_given(tfidf, website):
-    figure, axes = plt.subplots(4)
+def test_all_draw_on_the_axes_of_the_user(tfidf, website):
+    figure, axes = plt.subplots(4, figsize=(14, 9))
     given = iter(axes)
     displays = all_displays(lambda: next(given), tfidf, *website)
 
     assert [display.ax_ for display in displays] == axes.tolist()
     assert {display.figure_ for display in displays} == {figure}
+    figure.draw_without_rendering()
+    legends = [ax.get_legend() for ax in axes if ax.get_legend()]
+    assert len(legends) == 3
+    assert all(legend.get_window_extent().x0 >= 0 for legend in legends)
 
 
-def test_no_two_styles_differ_by_colour_only():
+def test_no_two_styles_differ_only_in_colour():
     for part in ("color", "linestyle", "marker"):
         assert len({style[part] for style in STYLES}) == len(STYLES)
 
@@ -331,39 +336,39 @@ def test_no_two_styles_differ_by_colour_only():
             lambda: ScoreDistributionDisplay.from_estimator(
                 Draws(np.arange(3)), ["a", "b"], [0, 1]
             ),
-            r"There are 3 classes, \[0, 1, 2\]. Name the one to show",
+            r"pos_label is None. It must be one of the classes \[0, 1, 2\]",
         ),
         (
             lambda: ScoreDistributionDisplay.from_estimator(
                 Draws(np.arange(2)), ["a", "b"], [0, 1], pos_label=2
             ),
-            r"pos_label is 2, which is not one of the classes \[0, 1\]",
+            r"pos_label is 2. It must be one of the classes \[0, 1\]",
         ),
     ],
 )
-def test_what_cannot_be_drawn_is_refused(draw, message):
+def test_input_that_cannot_be_drawn_is_rejected(draw, message):
     with pytest.raises(ValueError, match=message):
         draw()
 
 
-def test_without_matplotlib_the_error_names_it_and_the_numbers_are_there(monkeypatch):
+def test_without_matplotlib_the_error_names_it_and_the_numbers_are_available(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
 
-    with pytest.raises(ImportError, match=r"TextLengthDisplay.from_texts requires matplotlib"):
+    with pytest.raises(ImportError, match=r"TextLengthDisplay.plot requires matplotlib"):
         TextLengthDisplay.from_texts(TEXTS, LABELS)
     with pytest.raises(ImportError, match=r"ScoreDistributionDisplay.plot requires matplotlib"):
         ScoreDistributionDisplay(np.array([0, 1]), np.array([0.1, 0.9]), pos_label=1).plot()
     assert not distinctive_terms(TEXTS, LABELS).empty
 
 
-def test_matplotlib_is_imported_by_the_first_picture():
+def test_matplotlib_is_not_imported_with_the_package():
     code = "import sys, skbert_filter.inspection; print('matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
 
 def test_a_backend_that_the_first_plot_loads_keeps_its_settings(tmp_path):
-    """As that of notebooks, which shows figures while matplotlib is interactive."""
+    """The backend of notebooks needs this: it shows figures while matplotlib is interactive."""
     (tmp_path / "notebook_backend.py").write_text(
         "import matplotlib\n"
         "from matplotlib.backends.backend_agg import *\n"

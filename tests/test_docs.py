@@ -1,4 +1,4 @@
-"""The pages of docs/ name what there is, and all of it."""
+"""The pages of docs/ name what exists, and all that is public."""
 
 import re
 import shlex
@@ -98,7 +98,7 @@ def test_links_lead_to_files():
     """The site's own links are checked when it is built; those to other sites by their form."""
     root = DOCS.parent
     pages = [*root.glob("*.md"), *DOCS.glob("*.rst"), *DOCS.glob("examples/*")]
-    # Not below the root: a virtual environment may lie there, as the README has it.
+    # Not the whole root, which contains the README's virtual environment.
     sources = [*root.glob("skbert_filter/**/*.py"), *root.glob("tests/**/*.py")]
     cards = [*root.glob("skbert_filter/**/*.md"), *root.glob("tests/benchmarks/*.md")]
     lost = []
@@ -150,7 +150,7 @@ def test_commands_print_what_pages_show(page, tmp_path, monkeypatch, capsys):
 
 
 def printed_by(command, shown, capsys):
-    """Return what a command prints; a file that is not there is what the page shows of it."""
+    """Return what a command prints; a missing file is written as the page shows it."""
     program, *words = shlex.split(command)
     if program == "cat":
         file = Path(*words)
@@ -163,12 +163,12 @@ def printed_by(command, shown, capsys):
         app(words)
     printed = capsys.readouterr()
     assert end.value.code == 0, printed.err
-    # Where it takes long, it says so.
+    # Without the progress lines of slow commands.
     return printed.out + re.sub(r"^\d+:\d\d:\d\d .*\n", "", printed.err, flags=re.M)
 
 
 def check_output(shown, printed):
-    """Compare with what a page shows: "..." is anything, and other machines round otherwise."""
+    """Compare with what a page shows: "..." is anything, and other machines round differently."""
     printed = re.sub(r"[\d.]+ seconds, .* rows per second\.", "...", printed)
     printed = re.sub(r"(?m)^\d+:\d\d:\d\d .*\n", "", printed)  # progress, on a slow machine
     both = [" ".join(text.split()) for text in (shown, printed)]
@@ -180,7 +180,7 @@ def check_output(shown, printed):
         assert got == pytest.approx(want, rel=0.1, abs=0.03), f"{shown}\n\nis now\n\n{printed}"
 
 
-def test_the_page_on_the_inside_names_modules_that_there_are():
+def test_the_page_on_the_inside_names_modules_that_exist():
     drawing = DOCS.joinpath("images", "house.svg").read_text(encoding="utf-8")
     rooms = ", ".join(re.findall(r'class="name"[^>]*>([^<]*)<', drawing)).split(", ")
     page = DOCS.joinpath("inside.rst").read_text(encoding="utf-8")

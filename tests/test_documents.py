@@ -112,6 +112,16 @@ def test_the_rows_of_a_document_may_stand_anywhere(tmp_path, model, monkeypatch,
     assert pd.read_csv(audit).rows.tolist() == [1] * 7
 
 
+def test_a_document_may_be_a_number_next_to_a_deeply_nested_line(tmp_path, model):
+    nested = "[" * 5000 + "]" * 5000
+    menu = '{"text": "Menu", "page": 1}\n'
+    prose = f'{{"text": "We see", "page": "p2", "x": {nested}}}\n'
+    (tmp_path / "in.jsonl").write_text(menu + prose)
+    options = {"drop_documents": 0.8, "document": "page"}
+    filter_corpus(model, tmp_path / "in.jsonl", tmp_path / "out.jsonl", **options)
+    assert (tmp_path / "out.jsonl").read_text() == prose
+
+
 def test_an_interrupted_job_drops_the_same_documents(folder, tmp_path, model, monkeypatch):
     monkeypatch.setattr("skbert_filter.duplicates.distinct._CHUNK_TEXTS", 2)
     filter_corpus(model, folder, tmp_path / "whole", drop_documents=0.5)

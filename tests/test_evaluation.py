@@ -1,4 +1,4 @@
-"""Fitted classifiers on held-out texts: scores, errors, leaks, and what beats what."""
+"""Fitted classifiers on held-out texts: scores, errors, leaks and comparisons."""
 
 import json
 
@@ -15,7 +15,7 @@ from skbert_filter.inspection import WordCountRule, evaluate, tfidf_baseline
 
 
 class Oracle(ClassifierMixin, BaseEstimator):
-    """Gives the probability that each text spells out, so that scores are known."""
+    """Predicts the probability that each text contains, so the scores are known."""
 
     def __init__(self, classes):
         self.classes = classes
@@ -70,7 +70,7 @@ def test_multiclass_scores_equal_hand_calculation():
     assert result.log_loss == pytest.approx(-np.log([0.7, 0.5, 0.3, 0.6]).mean())
 
 
-def test_a_repeated_text_is_one_piece_of_evidence():
+def test_a_repeated_text_counts_once():
     X, y = ["0.9"] * 8 + ["0.2", "0.6"], [1] * 8 + [0, 0]
     once = evaluate(Oracle([0, 1]), X, y)
 
@@ -81,15 +81,15 @@ def test_a_repeated_text_is_one_piece_of_evidence():
     assert "3 distinct texts, each counted once (10 rows)" in str(once)
 
 
-def test_texts_with_several_labels_have_the_most_frequent_one_or_are_left_out():
+def test_texts_with_several_labels_have_the_most_frequent_one_or_are_dropped():
     X, y = ["0.9", "0.9", "0.9", "0.4", "0.4", "0.1"], [1, 0, 1, 0, 1, 0]
     result = evaluate(Oracle([0, 1]), X, y)
     assert (result.n_conflicts, result.n_left_out, result.n_distinct) == (2, 1, 2)
     assert result.accuracy == 1
-    assert "labels: 2, of which the most frequent counts; dropped for a tie: 1" in str(result)
+    assert "labels: 2; the most frequent label counts. Dropped for a tie: 1" in str(result)
 
 
-def test_a_ranking_is_enough_for_average_precision():
+def test_a_decision_function_is_enough_for_average_precision():
     X, y = ["red fish", "blue fish", "red dog", "blue dog"], [0, 0, 1, 1]
     model = make_pipeline(CountVectorizer(), RidgeClassifier()).fit(X, y)
     ridge = evaluate(model, X, y)
@@ -114,26 +114,26 @@ def test_a_rule_without_classes_or_probabilities_gives_accuracy_and_f1():
     assert np.isnan([result.average_precision, result.brier, result.errors.confidence[0]]).all()
 
 
-def test_held_out_labels_of_one_class_give_no_ranking_scores():
+def test_f1_and_average_precision_need_held_out_labels_of_two_classes():
     result = evaluate(Oracle([0, 1]), ["0.2", "0.6"], [0, 0])
     assert result.accuracy == 0.5
     assert np.isnan([result.f1, result.average_precision]).all()
     assert result.brier == pytest.approx((0.04 + 0.36) / 2)
 
 
-def test_a_class_without_test_texts_is_left_out_of_the_means():
+def test_a_class_without_test_texts_is_excluded_from_the_means():
     X = ["0.8 0.1 0.1", "0.3 0.6 0.1", "0.5 0.4 0.1", "0.2 0.7 0.1"]
     y = ["a", "b", "b", "b"]
     result = evaluate(Oracle(["a", "b", "c"]), X, y)
-    # a: one of two answers is right; b: two of three are found
+    # a: one of two predictions is right; b: two of three texts are found
     assert result.f1 == pytest.approx((2 / 3 + 4 / 5) / 2)
     assert result.average_precision == pytest.approx(1)
-    assert "No test text has the label c: F1 and AP are means over the other 2." in str(result)
+    assert "a test text (1 of 3): ['c']. F1 and AP are means over the other 2." in str(result)
     one = evaluate(Oracle(["a", "b", "c"]), X[1:], y[1:])
     assert np.isnan([one.f1, one.average_precision]).all()
-    assert "has 2 of the 3 labels, such as a: F1 and AP are not defined." in str(one)
+    assert "a test text (2 of 3): ['a', 'c']. F1 and AP are not defined." in str(one)
     all_of_them = evaluate(Oracle(["a", "b"]), ["0.8 0.2", "0.3 0.7"], ["a", "b"])
-    assert "No test text has the" not in str(all_of_them)
+    assert "Labels without" not in str(all_of_them)
 
 
 def test_labels_too_long_for_a_matrix_are_listed():
@@ -179,7 +179,7 @@ def test_the_confusion_matrix_has_the_names_of_the_classes():
     assert "\n  0  2  1  c\n" in str(result)
 
 
-def test_of_many_classes_the_most_frequent_confusions_are_printed():
+def test_with_many_classes_the_most_frequent_confusions_are_printed():
     names = list("abcdefghij")
     rows = np.full((12, 10), 0.05)
     rows[:, 3] = np.linspace(0.5, 0.6, 12)
@@ -238,7 +238,7 @@ def test_the_verdict_compares_with_the_best_baseline(n_right, verdict):
     X, y = [f"{0.6 + i / 1000:.3f}" for i in range(40)], [1] * 40
 
     class Knows(Oracle):
-        """Right on the first texts, as many as it is told."""
+        """Right on the first n texts."""
 
         def __init__(self, n):
             super().__init__([0, 1])
@@ -295,7 +295,7 @@ def test_baselines_learn_each_distinct_text_once_unless_rows_are_to_count():
     assert result.baselines[0].brier == pytest.approx(((1 / 5) ** 2 + (1 - 1 / 5) ** 2) / 2)
 
 
-def test_leaked_texts_are_counted_and_the_score_without_them_is_given():
+def test_leaked_texts_are_counted_and_the_score_without_them_is_reported():
     X_train = ["0.9", "0.85 ", "0.1"]
     X_test, y_test = ["0.9", "0.9", " 0.85", "0.6", "0.3"], [1, 1, 1, 0, 0]
     result = evaluate(Oracle([0, 1]), X_test, y_test, X_train=X_train)
@@ -304,16 +304,16 @@ def test_leaked_texts_are_counted_and_the_score_without_them_is_given():
     assert (result.accuracy, result.without_leaks.accuracy) == (0.75, 0.5)
     assert (result.without_leaks.n_rows, result.without_leaks.n_distinct) == (2, 2)
     assert not result.baselines
-    assert "1 of the 4 distinct test texts are in the training texts, 2 if case" in str(result)
+    assert "1 of the 4 distinct test texts are among the training texts, 2 ignoring" in str(result)
     assert "without leaked texts" in str(result)
 
     clean = evaluate(Oracle([0, 1]), ["0.6"], [0], X_train=X_train)
     assert clean.without_leaks is None
-    assert "No test text is in the training texts" in str(clean)
+    assert "No test text is among the training texts" in str(clean)
     assert evaluate(Oracle([0, 1]), ["0.9"], [1], X_train=X_train).without_leaks is None
 
 
-def test_the_evaluation_goes_into_json_and_back():
+def test_the_evaluation_survives_json():
     X, y = ["View all", "Home", "We build pumps", "Our staff sings"], [False, False, True, True]
     model = make_pipeline(CountVectorizer(), RidgeClassifier()).fit(X, y)
     result = evaluate(model, X, [False, True, True, True], X_train=X, y_train=y)
@@ -329,7 +329,7 @@ def test_the_evaluation_goes_into_json_and_back():
     assert [each["name"] for each in read["baselines"]] == [b.name for b in result.baselines]
 
 
-def test_a_filter_is_evaluated_beside_its_baselines(binary, snippets):
+def test_a_filter_is_evaluated_next_to_its_baselines(binary, snippets):
     X, y = snippets
     result = evaluate(binary, X[::2], y[::2], X_train=X[1::2], y_train=y[1::2])
     assert result.accuracy == np.mean(binary.predict(X[::2]) == np.array(y[::2]))
@@ -361,6 +361,6 @@ def test_a_filter_is_evaluated_beside_its_baselines(binary, snippets):
         ),
     ],
 )
-def test_input_that_cannot_be_scored_is_refused(X, y, arguments, message):
+def test_input_that_cannot_be_scored_is_rejected(X, y, arguments, message):
     with pytest.raises(ValueError, match=message):
         evaluate(Oracle([0, 1]), X, y, **arguments)

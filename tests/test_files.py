@@ -199,7 +199,7 @@ def test_columns_are_added_to_json_objects(tmp_path, rule):
     texts = ["We repair pumps", "View", 'It’s "three words"']
     assert [json.loads(line)["p"] for line in lines] == rule.predict_proba(texts)[:, 1].tolist()
     assert lines[0].startswith(JSON_LINES[0][:-1])
-    with pytest.raises(ValueError, match="has a member 'id' already"):
+    with pytest.raises(ValueError, match="already has a member 'id'"):
         filter_corpus(rule, tmp_path / "in.jsonl", tmp_path / "o.jsonl", columns=("id", "p"))
 
 

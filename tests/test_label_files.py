@@ -121,7 +121,7 @@ def test_a_list_is_decoded_as_its_spreadsheet_encoded_it(tmp_path):
     (tmp_path / "list.csv").write_bytes(saved(";", "cp1250"))
     arguments = (tmp_path / "a.parquet", tmp_path / "list.csv", tmp_path / "c.parquet")
     assert correct_labels(*arguments, encoding="cp1250") == 1
-    with pytest.raises(ValueError, match=r"Row 1 of the table is of row 2 and the text 'Za.*list"):
+    with pytest.raises(ValueError, match=r"Row 1 of the table says that row 2 of X.* 'Za.*list"):
         correct_labels(*arguments, overwrite=True)
 
 
@@ -148,11 +148,14 @@ def test_a_bool_is_known_as_spreadsheets_write_it(tmp_path, written):
         ("text,label,first_row\nMenu,1,0.5\n", "'0.5' in the column 'first_row', which is not the"),
         ("text,label,first_row\nMenu,1,\n", "has '' in the column 'first_row'"),
         ("text,label,first_row\nMenu,2,0\n", r"Row 1 of the table has the label '2'.*list\.csv; i"),
-        ("text,label,first_row\nHome,1,0\n", "Row 1 of the table is of row 0 and the text 'Home'"),
-        ("text,label,first_row\nMenu,1,-1\n", "Row 1 of the table is of row -1"),
+        (
+            "text,label,first_row\nHome,1,0\n",
+            "Row 1 of the table says that row 0 of X has the text 'Home'",
+        ),
+        ("text,label,first_row\nMenu,1,-1\n", "Row 1 of the table says that row -1"),
         (
             "text,label,first_row\nMenu,1,0\nMenu,0,20\n",
-            "Rows 1 and 2 of the table are of one text",
+            "Rows 1 and 2 of the table have the same text",
         ),
         ("", r"list\.csv is not a table"),
     ],
@@ -248,7 +251,7 @@ def test_a_delimiter_is_taken_where_none_can_be_found(tmp_path, monkeypatch):
     assert pd.read_csv("c.csv", sep="~")["label"].tolist() == KEEP
     assert correct_labels("a.csv", "suspects.csv", "c.tsv", **named) == 0
     assert pd.read_csv("c.tsv", sep="\t")["label"].tolist() == KEEP
-    with pytest.raises(ValueError, match="delimiter='~~' cannot stand between values"):
+    with pytest.raises(ValueError, match="delimiter='~~' cannot separate values"):
         report_duplicates("a.csv", delimiter="~~")
 
 

@@ -152,7 +152,7 @@ def test_a_missing_column_is_said_with_the_likely_one(tmp_path):
 
 def test_a_file_without_column_names_says_so(tmp_path):
     (tmp_path / "a.csv").write_text("View All,0\nWe make pumps,1\n")
-    with pytest.raises(ValueError, match="its first line must hold the names of the columns"):
+    with pytest.raises(ValueError, match="the first line of the file must hold the column names"):
         read_label_table(tmp_path / "a.csv")
 
 

@@ -1,4 +1,4 @@
-"""What to label next: unsure, frequent, different from each other, and new."""
+"""What to label next: texts that are uncertain, frequent, different from each other, and new."""
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,7 @@ class FromText(ClassifierMixin, BaseEstimator):
 
 @pytest.fixture(scope="module")
 def model():
-    """Return a filter of the generated snippets, that learnt from few labels."""
+    """Return a filter for the generated snippets that was fitted to few labels."""
     vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 3))
     return make_pipeline(vectorizer, LogisticRegression(C=10)).fit(
         *make_website_snippets(200, random_state=0)
@@ -52,14 +52,14 @@ def test_the_score_is_uncertainty_times_the_logarithm_of_the_rows():
     pd.testing.assert_frame_equal(table, expected, check_dtype=False)
 
 
-def test_uncertainty_of_several_classes_is_that_between_the_two_most_probable():
+def test_uncertainty_is_the_margin_between_the_two_most_probable_classes():
     texts = ["0.5,0.0: a", "0.4,0.35: b", "0.34,0.33: c", "0.1,0.1: d"]
     table = next_to_label(FromText(classes=("x", "y", "z")), texts)
     assert table.text.tolist() == ["0.5,0.0: a", "0.34,0.33: c", "0.4,0.35: b", "0.1,0.1: d"]
     assert table.suggested.tolist() == ["x", "x", "x", "z"]
 
 
-def test_equally_unsure_texts_are_taken_from_all_kinds():
+def test_equally_uncertain_texts_are_chosen_from_all_kinds():
     families = ["orange juice", "steel pipes", "xxxxxxxx", "1234 5678"]
     texts = [f"0.5: {family} {i}" for family in families for i in range(9)]
     for seed in range(5):
@@ -67,7 +67,7 @@ def test_equally_unsure_texts_are_taken_from_all_kinds():
         assert {text[5:10] for text in chosen} == {family[:5] for family in families}
 
 
-def test_of_many_texts_the_sure_and_rare_are_not_chosen():
+def test_certain_and_rare_texts_are_not_chosen():
     unsure = [f"0.5: number {i}" for i in range(100)]
     sure = [f"0.99: number {i}" for i in range(100)]
     rare = [f"0.4: rare {i}" for i in range(100)]
@@ -76,7 +76,7 @@ def test_of_many_texts_the_sure_and_rare_are_not_chosen():
     assert set(chosen.text) < set(unsure)
 
 
-def test_labelled_texts_are_left_out_and_the_rest_is_returned_if_fewer(model):
+def test_labelled_texts_are_excluded_and_all_others_returned_if_there_are_fewer(model):
     corpus = make_website_corpus(500, random_state=1)
     labelled = pd.Series(corpus).drop_duplicates().head(100)
     table = next_to_label(model, corpus, 10_000, labelled=labelled)
@@ -84,7 +84,7 @@ def test_labelled_texts_are_left_out_and_the_rest_is_returned_if_fewer(model):
     assert table.score.is_monotonic_decreasing
 
 
-def test_a_round_after_the_other_never_repeats_a_text(model):
+def test_a_second_round_never_repeats_a_text(model):
     corpus = make_website_corpus(1000, random_state=1)
     first = next_to_label(model, corpus, 50, random_state=0)
     second = next_to_label(model, corpus, 50, labelled=first.text, random_state=0)
@@ -100,7 +100,7 @@ def test_a_seed_determines_the_choice_whatever_the_container(model):
     assert set(other.text) != set(table.text)
 
 
-def test_the_table_tells_what_the_model_says(model):
+def test_the_table_contains_what_the_model_predicts(model):
     corpus = make_website_corpus(1000, random_state=1)
     table = next_to_label(model, corpus, 20, random_state=0)
     proba = model.predict_proba(table.text.tolist())
@@ -110,7 +110,7 @@ def test_the_table_tells_what_the_model_says(model):
     assert (table.rows == pd.Series(corpus).value_counts()[table.text].to_numpy()).all()
 
 
-def test_equal_by_key_is_one_text():
+def test_texts_that_are_equal_by_key_count_as_one():
     texts = ["0.5: Menu", "0.5:  menu", "0.5: Shop", "0.5: SHOP"]
     table = next_to_label(FromText(), texts, key="casefold", labelled=["0.5: shop"])
     assert table[["text", "rows"]].to_numpy().tolist() == [["0.5: Menu", 2]]
@@ -123,9 +123,9 @@ def test_equal_by_key_is_one_text():
         [f"1.0: text {i}" for i in range(40)],
         ["0.5: \ud800", "0.5: ", *(f"0.5: \u200b{'!' * i}" for i in range(40))],
     ],
-    ids=["equal vectors", "no doubt at all", "odd texts"],
+    ids=["equal vectors", "certain", "odd texts"],
 )
-def test_as_many_as_asked_for_are_chosen_where_little_tells_them_apart(texts):
+def test_as_many_as_requested_are_chosen_where_texts_hardly_differ(texts):
     table = next_to_label(FromText(), texts, 15, random_state=0)
     assert table.text.nunique() == 15
 
@@ -141,6 +141,6 @@ def test_as_many_as_asked_for_are_chosen_where_little_tells_them_apart(texts):
         ({"texts": []}, ValueError, "No text is left to label: texts holds 0"),
     ],
 )
-def test_what_cannot_be_chosen_from_is_refused(arguments, error, message):
+def test_invalid_input_is_rejected(arguments, error, message):
     with pytest.raises(error, match=message):
         next_to_label(**{"estimator": FromText(), "texts": ["0.5: a"]} | arguments)

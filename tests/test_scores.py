@@ -1,16 +1,16 @@
-"""Scores of answers, against hand calculation, other implementations and copies of rows."""
+"""Scores of predictions, against hand calculation, other implementations and copies of rows."""
 
 import numpy as np
 import pytest
 
 from skbert_filter.inspection import expected_calibration_error
-from skbert_filter.inspection.scores import Answers, score_answers
+from skbert_filter.inspection.scores import Predictions, score_predictions
 
 
-def answers_of(proba, classes):
+def predictions_of(proba, classes):
     proba = np.array(proba)
     classes = np.array(classes)
-    return Answers(classes, classes[proba.argmax(axis=1)], proba, proba)
+    return Predictions(classes, classes[proba.argmax(axis=1)], proba, proba)
 
 
 def test_calibration_error_of_sampled_events_vanishes_and_grows_with_the_bias():
@@ -26,7 +26,7 @@ def test_calibration_error_of_sampled_events_vanishes_and_grows_with_the_bias():
 def test_f1_and_precision_are_those_of_the_useful_class_whatever_sorts_last():
     rng = np.random.default_rng(0)
     p, y = rng.uniform(size=80), rng.integers(0, 2, 80)
-    of_numbers = score_answers(answers_of(np.column_stack([1 - p, p]), [0, 1]), y)
+    of_numbers = score_predictions(predictions_of(np.column_stack([1 - p, p]), [0, 1]), y)
     names = np.array(["discard", "Keep"])[y]
-    answers = answers_of(np.column_stack([p, 1 - p]), ["Keep", "discard"])
-    assert score_answers(answers, names) == pytest.approx(of_numbers)
+    predictions = predictions_of(np.column_stack([p, 1 - p]), ["Keep", "discard"])
+    assert score_predictions(predictions, names) == pytest.approx(of_numbers)

@@ -47,7 +47,7 @@ def test_mcnemar_is_twice_the_smaller_tail_of_fair_coins(only_first, only_second
         ),
     ],
 )
-def test_mcnemar_says_in_words_what_the_difference_is_worth(counts, sentence):
+def test_mcnemar_says_in_words_whether_the_difference_is_more_than_chance(counts, sentence):
     test = mcnemar_test(*right(*counts), names=("The filter", "TF-IDF"))
     assert str(test) == sentence
     assert test.to_frame().loc[0, ["only_first", "only_second"]].tolist() == list(counts)
@@ -95,7 +95,7 @@ def test_holm_rejects_what_the_step_down_procedure_rejects(p_values):
     assert set(np.flatnonzero(holm(p_values) < 0.05).tolist()) == rejected
 
 
-def test_holm_leaves_out_what_was_not_tested():
+def test_holm_ignores_missing_tests():
     assert holm([0.03, np.nan, 0.02, 0.9])[[0, 2, 3]].tolist() == pytest.approx([0.06, 0.06, 0.9])
     assert np.isnan(holm([0.03, np.nan])[1])
 
@@ -104,5 +104,5 @@ def test_holm_leaves_out_what_was_not_tested():
     ("p_value", "text"),
     [(0.0004, "p < .001"), (0.0062, "p = .006"), (0.312, "p = .31"), (0.9991, "p = 1")],
 )
-def test_p_values_are_written_as_in_journals(p_value, text):
+def test_p_values_are_formatted_as_in_journals(p_value, text):
     assert p_text(p_value) == text

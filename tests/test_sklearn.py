@@ -41,7 +41,7 @@ from skbert_filter import (
 )
 from skbert_filter.inspection import WordCountRule, tfidf_baseline
 from skbert_filter.testing import parametrize_with_text_checks
-from skbert_filter.testing.runner import text_checks_generator
+from skbert_filter.testing.runner import applicable_checks
 
 TWO_FOLDS = DedupStratifiedKFold(2, shuffle=True, random_state=0)
 
@@ -107,8 +107,7 @@ def test_conventions(estimator, check, patient):
 
 def test_weights_count_as_copies_where_duplicates_are_to_count(patient):
     estimator = SmallBertTextFilter(**patient).set_params(duplicates="weight")
-    checks = {check.__name__: check for _, check in text_checks_generator(estimator)}
-    checks["check_sample_weight_is_copies"](estimator)
+    applicable_checks(estimator)["check_sample_weight_is_copies"](estimator)
 
 
 # --- parameters, clones and displays

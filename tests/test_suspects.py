@@ -1,4 +1,4 @@
-"""Wrong labels are found, shown once for each text, and corrected from the table."""
+"""Wrong labels are found, listed once for each text, and corrected from the table."""
 
 import numpy as np
 import pandas as pd
@@ -36,7 +36,7 @@ def light():
 
 
 class Memory(ClassifierMixin, BaseEstimator):
-    """Knows the texts it was fitted on: .9 for their label, and .5 of any other text."""
+    """Predicts 0.9 for the labels of texts that it was fitted on, and 0.5 for other texts."""
 
     def fit(self, X, y):
         assert len(set(X)) == len(X), "a text was trained on twice"
@@ -76,7 +76,7 @@ def table(flipped):
     return suspect_labels(light(), X, y)
 
 
-def test_flipped_labels_come_first_and_the_suggestion_mends_them(flipped, table):
+def test_flipped_labels_come_first_and_the_suggestion_corrects_them(flipped, table):
     X, y, truth, wrong = flipped
     top = table.head(len(wrong))
     assert len(set(top.text) & wrong) > 0.6 * len(wrong)
@@ -124,7 +124,7 @@ def test_the_score_weighs_the_disagreement_by_rows():
     y_of = {"0.75 a": 0, "0.8 b": 0, "0.4 c": 0, "0.2 d": 0, "0.9 e": 1, "0.6 f": 1}
     X = [*y_of, *["0.75 a"] * 6, *["0.4 c"] * 50]
     table = suspect_labels(FromText(), X, [y_of[text] for text in X], cv=2)
-    # lower odds, but seven times the rows; then those that are agreed on
+    # The first has lower odds, but seven times the rows; the last four labels are agreed on.
     assert table.text.tolist() == ["0.75 a", "0.8 b", "0.4 c", "0.6 f", "0.2 d", "0.9 e"]
     assert table.score.tolist() == pytest.approx([np.log(3) * 3, np.log(4), 0, 0, 0, 0])
     assert table.probability.tolist() == pytest.approx([0.25, 0.2, 0.6, 0.6, 0.8, 0.9])
@@ -157,15 +157,15 @@ def test_conflicts_come_first_and_a_tie_has_no_label():
     ],
     ids=str,
 )
-def test_no_text_is_judged_by_a_model_that_has_seen_it(cv, flipped):
+def test_no_text_is_predicted_by_a_model_that_was_trained_on_it(cv, flipped):
     X, y, _, _ = flipped
     found = out_of_fold(Memory(), X, y, cv=cv)
-    # Memory is sure of what it has seen, and of nothing else
+    # Memory is sure only of what it was fitted on.
     np.testing.assert_array_equal(found.pred_probs, 0.5)
 
 
 @pytest.mark.parametrize("cv", [None, GroupKFold(3)], ids=str)
-def test_texts_of_one_group_are_judged_together(cv):
+def test_texts_of_one_group_are_tested_together(cv):
     class Pages(Memory):
         def predict_proba(self, X):
             assert not {text[0] for text in X} & {text[0] for text in self.known_}
@@ -185,7 +185,7 @@ def test_a_text_of_several_groups_is_tested_by_a_model_that_has_not_seen_it():
     assert found.rows[0] == 2
 
 
-def test_a_class_of_conflicts_only_is_none_that_models_learn():
+def test_models_do_not_learn_a_class_that_occurs_only_in_conflicts():
     X = ["a", "a", "a", "b", "c", "d", "e"]
     found = out_of_fold(Memory(), X, [1, 1, 5, 2, 1, 2, 1], cv=2)
     assert found.classes.tolist() == [1, 2]
@@ -201,7 +201,7 @@ def test_several_classes_with_labels_as_str():
     assert (table.suggested == table.label).mean() > 0.8
 
 
-def test_equal_by_key_is_one_line():
+def test_texts_that_are_equal_by_key_are_one_line():
     X = ["Menu", "menu ", "We sell tea", "We sell soap", "Shop"]
     table = suspect_labels(WordCountRule(), X, [0, 0, 1, 1, 0], cv=2, key="casefold")
     assert table.set_index("text").rows.to_dict() == {
@@ -216,14 +216,14 @@ def test_equal_by_key_is_one_line():
     assert corrected.tolist() == [1, 1, 1, 1, 0]
 
 
-def test_containers_of_one_content_give_one_table(flipped, table):
+def test_the_table_does_not_depend_on_the_container(flipped, table):
     X, y, _, _ = flipped
     with parallel_config(backend="threading"):
         same = suspect_labels(light(), pl.Series(X.tolist()), pl.Series(y), n_jobs=2)
     pd.testing.assert_frame_equal(same, table)
 
 
-def test_a_table_corrected_in_a_file_is_put_back(tmp_path):
+def test_a_table_corrected_in_a_file_is_applied(tmp_path):
     X = ["NA", 'He said "no",\nand left', "menu", "NA", "tie", "tie", "Our tea", "Our soap"]
     y = pd.Series([1, 0, 0, 1, 0, 1, 1, 1], index=range(10, 18), name="label")
     path = tmp_path / "suspects.csv"
@@ -247,12 +247,12 @@ TABLE = pd.DataFrame({"text": ["a", "b"], "label": ["x", "y"], "first_row": [0, 
     [
         (TABLE.drop(columns="label"), "has no column 'label'"),
         (TABLE.assign(label=["x", "kep"]), "Row 1 of the table has the label 'kep', which y"),
-        (TABLE.assign(text=["a", "c"]), "Row 1 of the table is of row 1 and the text 'c', which"),
-        (TABLE.assign(first_row=[0, 9]), "Row 1 of the table is of row 9"),
-        (TABLE.assign(text="a", first_row=[0, 2]), "Rows 0 and 1 of the table are of one text"),
+        (TABLE.assign(text=["a", "c"]), "Row 1 of the table says that row 1 of X has the text 'c'"),
+        (TABLE.assign(first_row=[0, 9]), "Row 1 of the table says that row 9"),
+        (TABLE.assign(text="a", first_row=[0, 2]), "Rows 0 and 1 of the table have the same text"),
     ],
 )
-def test_a_table_that_cannot_be_applied_is_refused(table, message):
+def test_a_table_that_cannot_be_applied_is_rejected(table, message):
     with pytest.raises(ValueError, match=message):
         apply_corrections(["a", "b", "a"], ["x", "y", "x"], table)
 
@@ -268,7 +268,7 @@ def test_a_table_that_cannot_be_applied_is_refused(table, message):
         ((Memory(), ["a", "b", "c"], [0, 1, 1]), ValueError, "Class 0 has too few distinct"),
     ],
 )
-def test_what_cannot_be_judged_is_refused(arguments, error, message):
+def test_invalid_input_is_rejected(arguments, error, message):
     with pytest.raises(error, match=message):
         suspect_labels(*arguments)
 
@@ -291,21 +291,21 @@ def test_what_cannot_be_judged_is_refused(arguments, error, message):
         lambda model, *args, **kwargs: compare({"known": model}, *args, **kwargs),
     ],
 )
-def test_a_classifier_that_is_not_fitted_again_is_no_judge(judge, wrap):
+def test_a_classifier_that_is_not_fitted_again_is_rejected(judge, wrap):
     X, y = ["Menu", "We sell tea", "Home", "We make soap"], [0, 1, 0, 1]
     model = FrozenEstimator(light().fit(X, y))
     with pytest.raises(ValueError, match="has a FrozenEstimator of Pipeline, which is not fitted"):
         judge(wrap(model), X, y, cv=2)
 
 
-def test_a_frozen_vectorizer_may_stay(flipped):
+def test_a_frozen_vectorizer_is_accepted(flipped):
     X, y = flipped[:2]
     vectorizer = FrozenEstimator(TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 3)).fit(X))
     table = suspect_labels(make_pipeline(vectorizer, LogisticRegression(C=10)), X, y, cv=2)
     assert len(table) == len(set(X))
 
 
-def test_folds_that_leave_rows_out_are_refused():
+def test_folds_that_do_not_test_every_row_are_rejected():
     X, y = list("abcdef"), [0, 1, 0, 1, 0, 1]
     with pytest.raises(ValueError, match=r"No fold of cv tests row \d.*DedupStratifiedKFold"):
         suspect_labels(Memory(), X, y, cv=ShuffleSplit(1, random_state=0))

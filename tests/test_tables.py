@@ -232,7 +232,7 @@ def test_a_value_unlike_those_before_it_is_no_problem_in_a_later_block(tmp_path)
         ("a.csv.gz", b"text\nView\n", "cannot be read as gzipped"),
         ("a.csv.gz", gzip.compress(b"text\n" + bytes(range(97, 120)) * 9)[:-20], "gzipped"),
         ("a.parquet", b"text\nView\n", "cannot be read as Parquet"),
-        ("a.xlsx", b"", r"unknown extension. Supported are \.csv, \.tsv, \.jsonl"),
+        ("a.xlsx", b"", r"unknown extension. Convert or rename the file to \.csv, \.tsv, \.jsonl"),
     ],
 )
 def test_a_damaged_or_foreign_file_is_named(tmp_path, name, content, message):

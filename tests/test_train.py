@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from IPython.core.formatters import DisplayFormatter
 
 from skbert_filter import SmallBertTextFilter
 from skbert_filter.datasets import make_website_snippets
@@ -78,7 +79,9 @@ def test_the_filter_is_scored_beside_the_baselines_on_distinct_texts(trained):
     ]
     assert (table["n_distinct"] == summary.n_test).all()
     assert f"held out:\n{summary.evaluation.score_lines()}" in str(summary)
-    assert str(summary) in html.unescape(summary._repr_html_())
+    shown, _ = DisplayFormatter().format(summary)
+    assert str(summary) in html.unescape(shown["text/html"])
+    assert str(summary) == shown["text/plain"]
 
 
 def test_the_summary_says_whether_the_filter_beats_the_baselines(trained):
@@ -310,12 +313,13 @@ def test_texts_that_the_model_has_learnt_are_not_scored(trained, tmp_path):
     assert evaluation.n_learnt == len(known)
     assert not set(evaluation.errors.text) & known
     assert evaluation.n_distinct <= len(set(new_X) - known)
-    warning = f"WARNING: the model has learnt {len(known)} distinct texts of these, which are not"
+    warning = f"WARNING: the model was trained on {len(known)} distinct test texts, which are not"
     assert str(evaluation).startswith(warning)
 
     again = evaluate_filter(summary.destination, summary.source)
     assert again.all_learnt
-    assert str(again).startswith(f"WARNING: the model has learnt all {summary.distinct} distinct")
+    warning = f"WARNING: the model was trained on all {summary.distinct} distinct test texts."
+    assert str(again).startswith(warning)
     assert "WARNING" not in str(evaluate_filter(summary.destination, mixed, train=summary.source))
 
 

@@ -3,7 +3,7 @@ What is in my labels?
 =====================
 
 How long are the texts that were kept, and those that were not? Menus and buttons are short, so
-counting words goes far.
+counting words goes a long way.
 """
 
 from skbert_filter.datasets import make_website_snippets
@@ -18,7 +18,7 @@ print(len(X), "labelled rows,", len(set(X)), "distinct texts")
 display = TextLengthDisplay.from_texts(X, y)
 
 # %%
-# **Conclusion.** The two labels overlap, but one number sorts nearly nine in ten texts:
+# **Conclusion.** The two labels overlap, but one threshold gets nearly nine in ten texts right:
 
 always_discard = display.counts[0].sum() / display.counts.to_numpy().sum()
 print(f"keep what has {display.threshold} words or more: {display.accuracy:.1%} right")
@@ -29,4 +29,4 @@ assert display.accuracy > always_discard + 0.1
 # sphinx_gallery_end_ignore
 
 # %%
-# A filter is worth its training for what it gets right beyond that rule.
+# A filter is worth training for what it gets right beyond that rule.

@@ -3,7 +3,7 @@ Which words distinguish my labels?
 ==================================
 
 A word cloud shows what is frequent everywhere. More telling is what one label uses *more than the
-other does*, and how sure that is.
+other*, and how certain that is.
 """
 
 from skbert_filter.datasets import make_website_snippets
@@ -12,14 +12,14 @@ from skbert_filter.inspection import DistinctiveTermsDisplay
 X, y = make_website_snippets(3000, random_state=0)
 
 # %%
-# For each word, the log-odds ratio of its use in the two labels, with the 95 % interval; the surest
-# are shown, not the largest.
+# For each word, the log-odds ratio of its use in the two labels, with the 95 % interval. The most
+# certain ones are shown, not the largest.
 
 display = DistinctiveTermsDisplay.from_texts(X, y)
 
 # %%
-# **Conclusion.** The kept texts (label 1) stand out by the small words that hold a sentence
-# together, not by a topic:
+# **Conclusion.** What sets the kept texts (label 1) apart is the small words that hold a sentence
+# together, not a topic:
 
 terms = display.terms
 for label in (0, 1):

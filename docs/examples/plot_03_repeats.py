@@ -2,7 +2,7 @@
 How much of my corpus repeats?
 ==============================
 
-A crawl holds the same menus over and over. How few texts make most of the rows?
+A crawl contains the same menus over and over. How few texts make up most of the rows?
 """
 
 import numpy as np
@@ -17,12 +17,12 @@ print(report)
 
 # %%
 # The most frequent text is on the left, those that occur once on the right. The dashed line is the
-# share of all rows that the texts up to there make.
+# cumulative share of all rows.
 
 display = DuplicateFrequencyDisplay.from_report(report)
 
 # %%
-# **Conclusion.** A few texts make most of the rows, and most texts occur once:
+# **Conclusion.** A few texts make up most of the rows, and most texts occur once:
 
 curve = report.frequencies
 half = int(np.ceil(np.interp(0.5, curve["coverage"], curve["top_texts"])))

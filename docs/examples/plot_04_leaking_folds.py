@@ -2,7 +2,7 @@
 Why did my score drop after dedup?
 ==================================
 
-Two models, scored with scikit-learn's folds of rows, and with folds that keep the copies of a text
+Two models, scored with scikit-learn's folds of rows, and with folds that keep copies of a text
 together.
 """
 
@@ -17,8 +17,8 @@ from skbert_filter.datasets import make_website_snippets
 from skbert_filter.inspection import WordCountRule
 
 # %%
-# Three texts in ten are such that a person could decide either way. A model cannot know such a
-# label, unless it has seen the very text.
+# A person could label three texts in ten either way. A model cannot know such a label unless it has
+# seen that very text.
 
 X, y = make_website_snippets(4000, ambiguous=0.3, random_state=0)
 models = {
@@ -36,13 +36,13 @@ scores = {
 }
 
 # %%
-# Of a naive fold, many test rows have a copy in the training rows:
+# In a naive fold, many test rows have a copy among the training rows:
 
 train, test = next(iter(folds["rows dealt out"].split(X, y)))
 leakage_report(X[train], X[test])
 
 # %%
-# Of a fold that keeps copies together, none:
+# In a fold that keeps copies together, none do:
 
 train, test = next(iter(folds["copies kept together"].split(X, y)))
 leakage_report(X[train], X[test])
@@ -64,8 +64,8 @@ fig.legend(loc="outside upper center", frameon=False)
 plt.show()
 
 # %%
-# **Conclusion.** The model that can remember words gains from copies, the rule does not. The
-# difference is what the naive score promises and new texts do not keep:
+# **Conclusion.** The model that can memorize words gains from copies, the rule does not. The
+# difference is what the naive score promises but new texts do not deliver:
 
 for model in models:
     naive, safe = (scores[model, way].mean() for way in folds)

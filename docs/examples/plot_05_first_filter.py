@@ -2,8 +2,8 @@
 When does training stop?
 ========================
 
-The loss on the texts that a filter learns from falls as long as one trains; on other texts it does
-not.
+The loss on the training texts keeps falling for as long as a filter is trained; on other texts it
+does not.
 """
 
 import pandas as pd
@@ -15,7 +15,7 @@ X, y = make_website_snippets(3000, ambiguous=0.15, random_state=0)
 X_train, X_test, y_train, y_test = dedup_train_test_split(X, y, random_state=0)
 
 # %%
-# A small model, trained for longer than is good for it; its loss on the test texts is only logged.
+# A small model, trained longer than is good for it; its loss on the test texts is only logged.
 
 model = SmallBertTextFilter(
     hidden_size=16,
@@ -35,8 +35,8 @@ axes = history.plot(
 )
 
 # %%
-# **Conclusion.** From some epoch on the model overfits: the loss on other texts rises. With early
-# stopping a tenth of the training texts is held out, and the filter keeps the weights of the best
+# **Conclusion.** After some epoch the model overfits: the loss on other texts rises. With early
+# stopping, a tenth of the training texts is held out, and the filter keeps the weights of the best
 # epoch:
 
 stopped = SmallBertTextFilter(**{**model.get_params(), "early_stopping": True})

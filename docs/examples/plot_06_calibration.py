@@ -2,8 +2,8 @@
 Can I trust the probabilities?
 ==============================
 
-The focal loss makes a model more cautious than its data: of the texts that it scores 0.8, more than
-80 % are useful. The inverse of the loss corrects that, without any data.
+The focal loss makes a model underconfident: of the texts that it scores 0.8, more than 80 % are
+useful. The inverse of the loss corrects that, without any data.
 """
 
 from scipy.special import expit
@@ -26,8 +26,8 @@ model = SmallBertTextFilter(
 ).fit(X_train, y_train)
 
 # %%
-# Each mark is a tenth of the held-out texts: the probability that they were given, and how many of
-# them are useful.
+# Each mark is a tenth of the held-out texts: their predicted probability, and how many of them are
+# useful.
 
 probabilities = {
     "before: sigmoid": expit(model.decision_function(X_test)),
@@ -40,8 +40,8 @@ for name, given in probabilities.items():
     ).ax_
 
 # %%
-# **Conclusion.** ``predict_proba`` gives the corrected probabilities ("posterior"), which are much
-# nearer to what comes true:
+# **Conclusion.** ``predict_proba`` returns the corrected probabilities ("posterior"), which are
+# much closer to the truth:
 
 errors = {name: expected_calibration_error(y_test, p) for name, p in probabilities.items()}
 for name, error in errors.items():

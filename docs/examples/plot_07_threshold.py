@@ -1,8 +1,8 @@
 """
-Which threshold should I take?
-==============================
+Which threshold should I use?
+=============================
 
-Say what it costs to lose a useful text and to keep a menu item, and the threshold follows.
+Decide what it costs to lose a useful text and to keep a menu item, and the threshold follows.
 """
 
 from sklearn.metrics import confusion_matrix, make_scorer
@@ -16,7 +16,7 @@ X, y = make_website_snippets(2000, random_state=0)
 X_train, X_test, y_train, y_test = dedup_train_test_split(X, y, test_size=0.4, random_state=0)
 
 # %%
-# Here a useful text that is lost is as bad as five pieces of garbage that are kept.
+# Here, losing one useful text is as bad as keeping five pieces of garbage.
 
 
 def cost(y_true, y_pred):
@@ -39,7 +39,7 @@ display = ScoreDistributionDisplay.from_estimator(
 
 # %%
 # **Conclusion.** At these costs the threshold is well below one half. It keeps more of the useful
-# texts, and more garbage with them; the bill is smaller:
+# texts, and more garbage with them; the total cost is lower:
 
 model = tuned.estimator_
 for threshold in (0.5, tuned.best_threshold_):

@@ -2,8 +2,8 @@
 How many labels do I need?
 ==========================
 
-Train on more and more of your labels, and score on held-out texts: if the curve still rises at its
-end, more labels will help.
+Train on more and more of your labels, and score on held-out texts: if the curve is still rising at
+its end, more labels will help.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from skbert_filter import resolve_conflicts
 from skbert_filter.datasets import make_website_snippets
 from skbert_filter.inspection import WordCountRule, tfidf_baseline
 
-# A text that is labelled ten times is one label, and may not be on both sides of a split.
+# A text labelled ten times is one label, and must not be on both sides of a split.
 X, y, _ = resolve_conflicts(*make_website_snippets(2500, random_state=0))
 X, first = np.unique(X, return_index=True)
 y = y[first]
@@ -37,7 +37,7 @@ _ = words.ax_.legend()
 
 # %%
 # **Conclusion.** The rule has one number to learn, and is as good as it gets almost at once. TF-IDF
-# still rises with all labels:
+# is still improving with all labels:
 
 for size, of_rule, of_words in zip(
     words.train_sizes, rule.test_scores.mean(1), words.test_scores.mean(1), strict=True
@@ -50,5 +50,5 @@ assert words.test_scores[-1].mean() > words.test_scores[-2].mean() + 0.01
 # sphinx_gallery_end_ignore
 
 # %%
-# So label on, best what
+# So keep labelling, ideally what
 # :ref:`the model is least sure of <sphx_glr_auto_examples_plot_10_what_to_label_next.py>`.

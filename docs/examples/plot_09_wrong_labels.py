@@ -2,7 +2,7 @@
 Which of my labels are wrong?
 =============================
 
-Here 5 % of the labels are made wrong on purpose, and
+Here 5 % of the labels are wrong on purpose, and
 :func:`~skbert_filter.inspection.suspect_labels` has to find them.
 """
 
@@ -18,13 +18,13 @@ wrong = np.random.default_rng(0).choice(texts, len(texts) // 20, replace=False)
 given = np.where(np.isin(X, wrong), 1 - y, y)
 
 # %%
-# Each text is judged by models that were trained without it. What to read first:
+# Each text is scored by models trained without it. What to read first:
 
 suspects = suspect_labels(tfidf_baseline(), X, given, cv=3)
 suspects[["text", "label", "suggested", "rows"]].head(5)
 
 # %%
-# How many of the wrong labels are found, by how many texts are read?
+# How many texts must be read to find how many of the wrong labels?
 
 read = np.arange(1, len(suspects) + 1)
 found = np.cumsum(np.isin(suspects["text"], wrong))
@@ -36,7 +36,7 @@ ax.legend(loc="lower right", frameon=False)
 plt.show()
 
 # %%
-# **Conclusion.** A tenth of the reading finds most of what is wrong:
+# **Conclusion.** Reading a tenth of the texts finds most of the wrong labels:
 
 tenth = len(texts) // 10
 print(f"{tenth} of {len(texts):,} texts read: {found[tenth - 1]} of {len(wrong)} wrong labels seen")
@@ -45,5 +45,5 @@ assert found[tenth - 1] > 0.6 * len(wrong)
 # sphinx_gallery_end_ignore
 
 # %%
-# The others are wrong and plausible, or right and odd, so read before you correct.
-# :ref:`wrong-labels` shows how to put corrections back.
+# The others are wrong but plausible, or right but odd, so read before you correct.
+# :ref:`wrong-labels` shows how to apply corrections.

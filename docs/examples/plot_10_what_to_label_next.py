@@ -2,7 +2,7 @@
 What should I label next?
 =========================
 
-Any hundred texts, or those of which the model is unsure, that are frequent, and that differ from
+Any hundred texts, or those that the model is unsure of, that are frequent, and that differ from
 each other?
 """
 
@@ -18,7 +18,7 @@ pool, X_test, pool_labels, y_test = dedup_train_test_split(X, y, random_state=0)
 answer = dict(zip(pool, pool_labels, strict=True))
 
 # %%
-# Both ways begin with the same hundred random texts, and get a hundred labels more in each round.
+# Both start with the same hundred random texts, and get a hundred more labels in each round.
 
 
 def label_in_rounds(chosen, rounds=4):
@@ -51,7 +51,7 @@ ax.legend(loc="lower right", frameon=False)
 plt.show()
 
 # %%
-# **Conclusion.** Chosen labels take the model further than as many random ones:
+# **Conclusion.** Chosen texts take the model further than as many random ones:
 
 for n, choice, chance in zip(labels, by_choice, at_random, strict=True):
     print(f"{n} labels: chosen {choice:.3f}, at random {chance:.3f}")
@@ -61,5 +61,5 @@ assert min(np.subtract(by_choice, at_random)) > -0.01
 # sphinx_gallery_end_ignore
 
 # %%
-# :doc:`/labels` has the figures of real snippets. Take the test texts at random, always: a score on
-# chosen texts is that of the difficult ones.
+# :doc:`/labels` has figures for real snippets. Always draw the test texts at random: a score on
+# chosen texts is a score on the difficult ones.

@@ -2,8 +2,8 @@
 How much computing do repeats cost?
 ===================================
 
-A corpus comes in ten parts. A :class:`~skbert_filter.DedupPredictor` computes each distinct text
-once, and remembers it for the parts to come.
+A corpus comes in ten parts. A :class:`~skbert_filter.DedupPredictor` scores each distinct text
+once, and remembers it for later parts.
 """
 
 import matplotlib.pyplot as plt
@@ -17,7 +17,7 @@ from skbert_filter.datasets import make_website_corpus, make_website_snippets
 from skbert_filter.inspection import tfidf_baseline
 
 # %%
-# A step before it cleans the texts, after which more of them are equal.
+# An earlier step cleans the texts, which makes more of them equal.
 
 
 def tidy(texts):
@@ -51,7 +51,7 @@ ax.legend(loc="upper left", frameon=False)
 plt.show()
 
 # %%
-# **Conclusion.** Most rows cost nothing, and the more so the further one gets:
+# **Conclusion.** Most rows cost nothing, and more so with each part:
 
 print(f"first part: {computed[0]:,} texts computed for 5,000 rows")
 print(f"last part: {computed[-1] - computed[-2]:,} texts computed for 5,000 rows")
@@ -62,5 +62,5 @@ assert computed[-1] - computed[-2] < 0.4 * computed[0]
 # sphinx_gallery_end_ignore
 
 # %%
-# With ``store="scores.sqlite"`` the answers outlive the program: tomorrow's crawl pays for its new
-# texts only.
+# With ``store="scores.sqlite"`` the results outlive the program: tomorrow's crawl only pays for its
+# new texts.

@@ -3,7 +3,7 @@ Which rows did it drop, and why?
 ================================
 
 A folder with a text file for each firm goes in, and one with the same names comes out. The audit
-says what was decided for each distinct text.
+file lists the decision on each distinct text.
 """
 
 import tempfile
@@ -33,7 +33,7 @@ scratch.cleanup()
 print(f"{summary.files} files, {summary.rows:,} rows: {summary.kept:,} kept")
 
 # %%
-# Each mark is a distinct text; what is high up stands for many rows.
+# Each mark is a distinct text; those high up stand for many rows.
 
 fig, ax = plt.subplots(figsize=(4, 3), layout="constrained")
 for decision, marker, color in (("discard", "x", "0.45"), ("keep", "o", "#0072B2")):
@@ -47,8 +47,8 @@ ax.legend(loc="upper right", frameon=False)
 plt.show()
 
 # %%
-# **Conclusion.** What was decided by a narrow margin is a small part of the rows, and by rows
-# a short list to read:
+# **Conclusion.** The rows decided by a narrow margin are few, and their most frequent texts make a
+# short list to read:
 
 unsure = audit[audit["probability"].between(0.3, 0.7)].sort_values("rows", ascending=False)
 print(f"between 0.3 and 0.7: {len(unsure) / summary.distinct:.1%} of the distinct texts")

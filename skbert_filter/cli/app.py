@@ -1,6 +1,6 @@
 """The `skbert-filter` command. Each command is one call of a public Python function.
 
-Exit codes: 0 success; 1 a bug; 2 an error the user can fix, reported in one line; 130 interrupted
+Exit codes: 0 success; 1 a bug; 2 an error the user can fix, explained in one line; 130 interrupted
 by Ctrl-C; 141 the reader of the output has gone.
 """
 

@@ -1,4 +1,4 @@
-"""How good a classifier is, next to others, and which labels would make it better."""
+"""How good a classifier is compared with others, and which labels would improve it."""
 
 from skbert_filter.inspection.baselines import (
     WordCountRule,

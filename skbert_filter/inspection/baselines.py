@@ -1,4 +1,4 @@
-"""Simple classifiers that a filter has to beat before it earns its place."""
+"""Simple classifiers that a filter has to beat to earn its place."""
 
 from typing import Any
 
@@ -17,26 +17,26 @@ from skbert_filter.validation import check_labels, check_texts
 
 
 class WordCountRule(DocLinkMixin, ClassifierMixin, BaseEstimator):
-    """Classify a text by whether its number of words reaches a learnt threshold.
+    """Classify texts by whether their number of words reaches a learnt threshold.
 
-    Useful text is longer than menus and buttons, so this rule is hard to beat. Of all thresholds,
-    and of both directions, it takes the one with the best (weighted) accuracy on the training
-    texts; the lowest threshold if several are equally good.
+    Useful texts are longer than menus and buttons, so this rule is hard to beat. It learns the
+    threshold and the direction with the best (weighted) accuracy on the training texts; of several
+    equally good thresholds, the lowest.
 
     Attributes
     ----------
     classes_ : ndarray of shape (2,)
     threshold_ : int
-        The number of words, as `str.split` finds them, from which on a text is counted as long.
+        The smallest number of words, as `str.split` finds them, of a long text.
     long_class_ : label
-        The label that long texts are given; short ones get the other.
+        The label predicted for long texts; short ones get the other.
     slope_ : float
         How fast the odds of `long_class_` grow with the number of words.
 
     Notes
     -----
-    The odds of `long_class_` are ``((1 + words) / (threshold_ + 0.5)) ** slope_``, with the slope
-    by logistic regression: `predict_proba` ranks texts strictly by their number of words.
+    The odds of `long_class_` are ``((1 + words) / (threshold_ + 0.5)) ** slope_``. The slope is
+    estimated by logistic regression; `predict_proba` ranks texts strictly by their number of words.
 
     Examples
     --------
@@ -67,31 +67,32 @@ class WordCountRule(DocLinkMixin, ClassifierMixin, BaseEstimator):
         y = check_labels(y, len(texts))
         classes, codes = np.unique(y, return_inverse=True)
         if len(classes) != 2:
-            advice = "Use another classifier, such as tfidf_shape_baseline()."
+            advice = "Pass texts of two."
+            if len(classes) > 2:
+                advice = "Use another classifier, such as tfidf_shape_baseline()."
             raise ValueError(
                 "Only binary classification is supported by WordCountRule, but y holds "
-                f"{counted(len(classes), 'class', 'classes')}: {classes[:10].tolist()}. "
-                f"{advice if len(classes) > 2 else 'Pass texts of two.'}"
+                f"{counted(len(classes), 'class', 'classes')}: {classes[:10].tolist()}. {advice}"
             )
         words = word_counts(texts)
         weight = _check_sample_weight(sample_weight, words, dtype=np.float64)
 
-        # What giving classes[1] to a text gains over giving it classes[0], and that
-        # summed over all texts of at least so many words.
+        # How much more weight is right with classes[1] than with classes[0]: for the texts of each
+        # number of words, then for those on either side of each threshold.
         counts, position = np.unique(words, return_inverse=True)
         gain = np.bincount(position, weights=np.where(codes == 1, weight, -weight))
-        gain_from = np.append(np.cumsum(gain[::-1])[::-1], 0.0)
+        gain_above = np.append(np.cumsum(gain[::-1])[::-1], 0.0)
+        gain_below = gain_above[0] - gain_above
         thresholds = np.append(counts, counts[-1] + 1)
 
-        # Upwards, the texts from the threshold on get classes[1]; downwards the others do.
-        upwards, downwards = gain_from, gain_from[0] - gain_from
-        long_code = int(upwards.max() >= downwards.max())
-        best = np.argmax(upwards if long_code else downwards)
+        # classes[1] is predicted for the texts on the side that gains more.
+        long_code = int(gain_above.max() >= gain_below.max())
+        best = np.argmax(gain_above if long_code else gain_below)
         self.classes_ = classes
         self.threshold_ = int(thresholds[best])
         self.long_class_ = classes[long_code]
 
-        # Outliers can turn the slope against the threshold; nearly flat is then the best fit.
+        # Outliers can turn the slope against the threshold: a nearly flat one then fits best.
         model = LogisticRegression(fit_intercept=False)
         model.fit(self._log_ratio(words)[:, None], codes == long_code, sample_weight=weight)
         self.slope_ = max(float(model.coef_[0, 0]), 1e-3)
@@ -104,7 +105,7 @@ class WordCountRule(DocLinkMixin, ClassifierMixin, BaseEstimator):
         return sign * self.slope_ * self._log_ratio(word_counts(check_texts(X)))
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the probabilities of each text, in the order of `classes_`."""
+        """Return the probabilities of the classes for each text, in the order of `classes_`."""
         log_odds = self.decision_function(X)
         return np.column_stack([expit(-log_odds), expit(log_odds)])
 
@@ -114,7 +115,7 @@ class WordCountRule(DocLinkMixin, ClassifierMixin, BaseEstimator):
         return self.classes_[(log_odds > 0).astype(np.intp)]
 
     def _log_ratio(self, words: np.ndarray) -> np.ndarray:
-        # Half a word below the threshold, so that no text lies on the boundary.
+        # The boundary is half a word below the threshold, so no text lies on it.
         return np.log1p(words) - np.log(self.threshold_ + 0.5)
 
     def __sklearn_tags__(self) -> Any:
@@ -122,7 +123,7 @@ class WordCountRule(DocLinkMixin, ClassifierMixin, BaseEstimator):
         tags.input_tags.two_d_array = False
         tags.input_tags.string = True
         tags.classifier_tags.multi_class = False
-        # Classes whose texts are equally long are one to it.
+        # It cannot separate classes whose texts are equally long.
         tags.classifier_tags.poor_score = True
         return tags
 
@@ -130,21 +131,21 @@ class WordCountRule(DocLinkMixin, ClassifierMixin, BaseEstimator):
 def tfidf_shape_baseline() -> Pipeline:
     """Return an unfitted logistic regression on TF-IDF and on the shape of the texts.
 
-    The strongest simple model for scraped text, where case, punctuation and length matter as much
-    as words: the one that a filter has to beat.
+    This is the strongest simple model for scraped text, where case, punctuation and length matter
+    as much as words.
 
     Returns
     -------
     pipeline : Pipeline
-        Its steps are ``"features"``, a FeatureUnion of the TF-IDF of ``"words"`` (one and two) and
-        ``"characters"`` (two to five, within words), both with their case and punctuation, of
-        ``"shape"`` (:func:`~skbert_filter.shape.shape_features`, standardized, which weigh a tenth)
-        and of ``"bins"`` (the number of words, one-hot); and ``"classifier"``, a
-        LogisticRegression.
+        Its steps are ``"features"`` and ``"classifier"``, a LogisticRegression. The features are a
+        FeatureUnion of TF-IDF on ``"words"`` (one and two) and on ``"characters"`` (two to five,
+        within words), both with case and punctuation; of ``"shape"``
+        (:func:`~skbert_filter.shape.shape_features`, standardized); and of ``"bins"`` (the number
+        of words, one-hot). The last two have a weight of 0.1.
 
     See Also
     --------
-    tfidf_baseline : Of the words alone, for texts whose shape says nothing.
+    tfidf_baseline : For texts whose shape is not informative.
 
     Examples
     --------
@@ -162,7 +163,7 @@ def tfidf_shape_baseline() -> Pipeline:
 
     features = FeatureUnion(
         [("words", words), ("characters", characters), ("shape", shape), ("bins", bins)],
-        # At full weight they are so much larger than TF-IDF that they are hardly regularized.
+        # At full weight, they are so much larger than TF-IDF that they are hardly regularized.
         transformer_weights={"shape": 0.1, "bins": 0.1},
     )
     return Pipeline([("features", features), ("classifier", _logistic_regression())])
@@ -175,7 +176,7 @@ def tfidf_baseline() -> Pipeline:
     -------
     pipeline : Pipeline
         Its steps are ``"tfidf"``, a FeatureUnion of ``"words"`` (one and two) and ``"characters"``
-        (two to four, within words), all in lower case; and ``"classifier"``, a LogisticRegression.
+        (two to four, within words), both in lower case; and ``"classifier"``, a LogisticRegression.
 
     Examples
     --------
@@ -191,12 +192,17 @@ def tfidf_baseline() -> Pipeline:
 
 
 def default_baselines(n_classes: int) -> dict[str, Any]:
-    """Return the unfitted classifiers that a filter is compared with, by their names."""
-    baselines = {"TF-IDF and shape": tfidf_shape_baseline(), "TF-IDF": tfidf_baseline()}
-    return baselines | ({"word-count rule": WordCountRule()} if n_classes == 2 else {})
+    """Return the unfitted classifiers that a filter is compared with, by name."""
+    baselines: dict[str, Any] = {
+        "TF-IDF and shape": tfidf_shape_baseline(),
+        "TF-IDF": tfidf_baseline(),
+    }
+    if n_classes == 2:
+        baselines["word-count rule"] = WordCountRule()
+    return baselines
 
 
 def _logistic_regression() -> LogisticRegression:
-    # C=1, scikit-learn's default, is too weak for short texts: it loses a point of accuracy
-    # on a few thousand web snippets.
+    # scikit-learn's default, C=1, regularizes too much for short texts: it costs a point of
+    # accuracy on a few thousand web snippets.
     return LogisticRegression(C=10, max_iter=1000)

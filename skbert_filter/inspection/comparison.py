@@ -1,4 +1,4 @@
-"""Classifiers side by side over repeated folds, each fitted again."""
+"""Classifiers compared over repeated folds, in which each of them is fitted again."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,14 +12,12 @@ from sklearn.model_selection import cross_validate
 from sklearn.utils import check_random_state, check_scalar
 
 from skbert_filter.duplicates.distinct import last_step
-from skbert_filter.duplicates.keys import first_seen
 from skbert_filter.duplicates.splits import DedupStratifiedKFold
 from skbert_filter.duplicates.training_rows import resolve_conflicts
 from skbert_filter.inspection.baselines import default_baselines
-from skbert_filter.inspection.refitting import check_learns
-from skbert_filter.inspection.scores import SHORT_NAMES, Answers, score_answers
+from skbert_filter.inspection.refitting import check_not_frozen
+from skbert_filter.inspection.scores import SHORT_NAMES, Predictions, score_predictions
 from skbert_filter.inspection.significance import (
-    CorrectedTTest,
     corrected_ttest,
     holm,
     p_text,
@@ -33,18 +31,17 @@ _LOWER_IS_BETTER = ("brier", "expected_calibration_error")
 
 @dataclass(frozen=True, eq=False)
 class Comparison(Report):
-    """The scores of several classifiers over the same folds, as :func:`compare` makes them.
+    """The scores of several classifiers over the same folds, as :func:`compare` returns them.
 
     Attributes
     ----------
     reference : str
         The classifier that the others are compared with.
     scores, lower_is_better : tuple of str
-        What was measured, of which the first decides in `str(comparison)`; and what of it are
-        errors.
+        The scores, of which the first is tested in `str(comparison)`, and those that are errors.
     folds : DataFrame
-        One line for each fit: "classifier", "repeat", "fold", "n_train" and "n_test" (of what was
-        counted), "seconds" (of the fit), and each score.
+        One line for each fit: "classifier", "repeat", "fold", "n_train" and "n_test" (distinct
+        texts), "seconds" (of the fit), and each score.
     """
 
     reference: str
@@ -54,16 +51,13 @@ class Comparison(Report):
 
     @property
     def names(self) -> list[str]:
-        """The classifiers in the order in which they were given."""
+        """The classifiers in the order in which they were passed."""
         return self.folds["classifier"].unique().tolist()
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the mean over the folds of each score and of the seconds, and its deviation.
+        """Return the mean of each score and of the seconds over the folds, one row per classifier.
 
-        Returns
-        -------
-        table : DataFrame
-            One row for each classifier, with the columns "<score>" and "<score>_sd".
+        The standard deviations are in the columns "<score>_sd".
         """
         columns = [*self.scores, "seconds"]
         groups = self.folds.groupby("classifier", sort=False)[columns]
@@ -81,60 +75,55 @@ class Comparison(Report):
         Returns
         -------
         table : DataFrame
-            One row for each classifier but the reference: "difference" (its mean score less that of
-            the reference), "low" and "high" (the 95 % interval of that), "p_value"
-            (Nadeau and Bengio's corrected t-test, 2003), "p_holm" (corrected for the number of
-            rows by Holm's method) and "verdict", by `p_holm`.
+            One row for each classifier but the reference: "difference" (its mean score minus the
+            reference's), "low" and "high" (the 95 % interval of the difference), "p_value" (Nadeau
+            and Bengio's corrected t-test, 2003), "p_holm" (corrected for the number of rows by
+            Holm's method) and "verdict", which is based on "p_holm".
         """
         score = self.scores[0] if score is None else score
         if score not in self.scores:
             raise ValueError(f"score is {score!r}. Choose one of {list(self.scores)}.")
-        others = [name for name in self.names if name != self.reference]
+
+        fits = dict(list(self.folds.groupby("classifier", sort=False)))
+        reference = fits.pop(self.reference)
+        sizes = reference["n_train"], reference["n_test"]
+        tests = [
+            corrected_ttest(fit[score].to_numpy() - reference[score].to_numpy(), *sizes)
+            for fit in fits.values()
+        ]
+
         table = pd.DataFrame(
-            [vars(self._test(name, self.reference, score)) for name in others],
+            map(vars, tests),
             columns=["difference", "low", "high", "p_value"],
-            index=pd.Index(others, name="classifier"),
+            index=pd.Index(fits, name="classifier"),
             dtype=np.float64,
         )
         table["p_holm"] = holm(table["p_value"])
-        signs = np.sign(table["difference"]) * self._sign(score)
-        table["verdict"] = list(map(verdict, signs, table["p_holm"]))
+        sign = -1 if score in self.lower_is_better else 1
+        table["verdict"] = list(map(verdict, sign * table["difference"], table["p_holm"]))
         return table
 
     def sentences(self, score: str | None = None) -> list[str]:
-        """Say how each classifier compares with the reference.
+        """Return the table of `differences` as sentences.
 
         Parameters
         ----------
         score : str, default=None
-            One of `scores`; None for the first.
-
-        Returns
-        -------
-        sentences : list of str
+            As for `differences`.
         """
         score = self.scores[0] if score is None else score
         short = SHORT_NAMES.get(score, score)
-        lines = []
+        sentences = []
         rows: Any = self.differences(score).itertuples()
         for row in rows:
-            said = f"no {short} to compare."
+            result = f"no {short} to compare."
             if not np.isnan(row.difference):
-                said = (
+                result = (
                     f"{row.difference:+.3f} {short} ({row.low:+.3f} to {row.high:+.3f}), "
                     f"{row.verdict} ({p_text(row.p_holm)})."
                 )
-            lines.append(f"{row.Index} against {self.reference}: {said}")
-
-        return lines
-
-    def _test(self, name: str, other: str, score: str) -> CorrectedTTest:
-        mine, its = (self.folds[self.folds["classifier"] == each] for each in (name, other))
-        differences = mine[score].to_numpy() - its[score].to_numpy()
-        return corrected_ttest(differences, mine["n_train"], mine["n_test"])
-
-    def _sign(self, score: str) -> int:
-        return -1 if score in self.lower_is_better else 1
+            sentences.append(f"{row.Index} against {self.reference}: {result}")
+        return sentences
 
     def __str__(self) -> str:
         means, first = self.to_frame(), self.scores[0]
@@ -180,20 +169,20 @@ def compare(
     Parameters
     ----------
     estimators : dict of str to classifier, or classifier
-        Text classifiers by name; clones of them are fitted. One classifier is compared with the
-        baselines that `evaluate` takes.
+        Text classifiers by name; clones of them are fitted. A single classifier is compared with
+        the default baselines of `evaluate`.
     X, y : container of str and array-like, of length n_samples
     groups : array-like of shape (n_samples,), default=None
         What else to keep together, such as the page of each row.
     cv, n_repeats : int, default=5 and 3
-        The number of folds of `DedupStratifiedKFold`, and how often they are dealt out again.
+        The number of folds of `DedupStratifiedKFold`, and how often the texts are split anew.
     scoring : str, callable, list or dict, default=None
-        As for scikit-learn's `cross_validate`, more being better. None: accuracy, F1, average
+        As for scikit-learn's `cross_validate`; higher is better. None: accuracy, F1, average
         precision, Brier score and expected calibration error, as `evaluate` defines them; the last
         two are errors.
     reference : str, default=None
-        The classifier to compare the others with; None for the first. To choose it by its score
-        would make the p-values too small.
+        The classifier to compare the others with; None for the first. If it were chosen by its
+        score, the p-values would be too small.
     n_jobs : int, default=None
     random_state : int, RandomState instance or None, default=0
         The seed of the folds.
@@ -237,16 +226,15 @@ def compare(
         estimators = {type(last_step(estimators)).__name__: estimators} | baselines
     _check_arguments(estimators, reference)
 
-    _, settled, rows = resolve_conflicts(texts, labels)
+    _, resolved, rows = resolve_conflicts(texts, labels)
     labels = labels.copy()
-    labels[rows] = settled
-    position = _folds(texts, labels, rows, groups, cv, n_repeats, random_state)
-    splits = list(zip(position.pop("train"), position.pop("test"), strict=True))
+    labels[rows] = resolved
+    positions, splits = _folds(texts, labels, rows, groups, cv, n_repeats, random_state)
 
-    # As the only one of a list, a score keeps its name in the results.
+    # A list of scores keeps their names in the results; a single score would be named "score".
     scorer = [scoring] if isinstance(scoring, str) else scoring
     tables = []
-    for name, estimator in estimators.items():
+    for estimator in estimators.values():
         results = cross_validate(
             estimator,
             texts,
@@ -256,29 +244,30 @@ def compare(
             n_jobs=n_jobs,
             error_score="raise",
         )
-        scores = {key[5:]: each for key, each in results.items() if key.startswith("test_")}
-        tables.append(position.assign(classifier=name, seconds=results["fit_time"], **scores))
+        seconds = results.pop("fit_time")
+        del results["score_time"]
+        scores = {key.removeprefix("test_"): values for key, values in results.items()}
+        tables.append(positions.assign(seconds=seconds, **scores))
 
-    folds = pd.concat(tables, ignore_index=True)
-    folds.insert(0, "classifier", folds.pop("classifier"))
+    folds = pd.concat(tables, keys=estimators, names=["classifier"]).reset_index("classifier")
     return Comparison(
         reference=next(iter(estimators)) if reference is None else reference,
         scores=tuple(scores),
         lower_is_better=_LOWER_IS_BETTER if scoring is None else (),
-        folds=folds,
+        folds=folds.reset_index(drop=True),
     )
 
 
 def _check_arguments(estimators: Mapping[str, Any], reference: str | None) -> None:
     if not estimators:
-        raise ValueError("estimators is empty. Pass a dict of classifiers by their names.")
+        raise ValueError("estimators is empty. Pass a dict of classifiers by name.")
     for estimator in estimators.values():
         if not hasattr(estimator, "get_params"):
             raise TypeError(
                 f"estimators holds {short_repr(estimator)}, which is not a classifier. Pass one, "
-                "or a dict of classifiers by their names."
+                "or a dict of classifiers by name."
             )
-        check_learns(estimator)
+        check_not_frozen(estimator)
     if reference is not None and reference not in estimators:
         raise ValueError(f"reference is {reference!r}. Choose one of {list(estimators)}.")
 
@@ -291,25 +280,23 @@ def _folds(
     cv: int,
     n_repeats: int,
     random_state: Any,
-) -> pd.DataFrame:
-    """Return the place, the rows and the sizes of each fold, each distinct text with one row."""
+) -> tuple[pd.DataFrame, list[tuple[np.ndarray, np.ndarray]]]:
+    """Return a table of the folds, and their labelled rows, one for each distinct text."""
     check_scalar(n_repeats, "n_repeats", Integral, min_val=1)
     seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=n_repeats)
-    codes, _ = first_seen(texts)
+    is_repeat = pd.Series(texts, dtype=object)[labelled].duplicated().to_numpy()
+    distinct = labelled[~is_repeat]
 
-    def once(rows: np.ndarray) -> np.ndarray:
-        rows = rows[np.isin(rows, labelled)]
-        return rows[np.sort(np.unique(codes[rows], return_index=True)[1])]
-
-    folds = []
+    positions, splits = [], []
     for repeat, seed in enumerate(seeds.tolist()):
         splitter = DedupStratifiedKFold(cv, shuffle=True, random_state=seed)
-        for fold, sides in enumerate(splitter.split(texts, labels, groups)):
-            train, test = map(once, sides)
-            folds.append((repeat, fold, train, test, len(train), len(test)))
-    return pd.DataFrame(folds, columns=["repeat", "fold", "train", "test", "n_train", "n_test"])
+        for fold, (train, test) in enumerate(splitter.split(texts, labels, groups)):
+            train, test = train[np.isin(train, distinct)], test[np.isin(test, distinct)]
+            positions.append((repeat, fold, len(train), len(test)))
+            splits.append((train, test))
+    return pd.DataFrame(positions, columns=["repeat", "fold", "n_train", "n_test"]), splits
 
 
 def _default_scores(estimator: Any, X: list[str], y: np.ndarray) -> dict[str, float]:
-    scores = score_answers(Answers.of(estimator, X, y, "the classifier"), y)
+    scores = score_predictions(Predictions.from_estimator(estimator, X, y, "the classifier"), y)
     return {name: scores[name] for name in SHORT_NAMES}

@@ -1,9 +1,10 @@
-"""How good a fitted classifier is on texts it has not seen, compared with simpler ones."""
+"""How good a fitted classifier is on held-out texts, compared with simpler ones."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from numbers import Integral
+from reprlib import repr as short_repr
 from typing import Any
 
 import numpy as np
@@ -18,15 +19,17 @@ from skbert_filter.duplicates.keys import text_keys
 from skbert_filter.duplicates.leakage import LeakageReport, leakage_report
 from skbert_filter.duplicates.training_rows import merge_repeats
 from skbert_filter.inspection.baselines import default_baselines
-from skbert_filter.inspection.scores import SHORT_NAMES, Answers, Scores, score_answers
+from skbert_filter.inspection.scores import SHORT_NAMES, Predictions, Scores, score_predictions
 from skbert_filter.inspection.significance import LEVEL, McNemarTest, mcnemar_test, p_text
 from skbert_filter.printing import aligned, counted, printable, shown_text
 from skbert_filter.validation import check_labels, check_texts
 
-# Of a label. A printed confusion matrix has at most so many classes and twice as many letters; else
-# there is a list of the most frequent confusions.
-_LETTERS = 18
-_CLASSES_SHOWN = 8
+# The longest label to print, in characters.
+_LABEL_LENGTH = 18
+# With more classes, or labels longer than this in all, the most frequent confusions are listed
+# instead of the confusion matrix.
+_MATRIX_CLASSES = 8
+_MATRIX_LENGTH = 36
 _CONFUSIONS_SHOWN = 10
 
 
@@ -34,34 +37,34 @@ _CONFUSIONS_SHOWN = 10
 class Evaluation(Scores):
     """The scores of a classifier on held-out texts, and how it compares with simpler ones.
 
-    :func:`evaluate` makes it. It has the attributes of :class:`Scores`, and these:
+    :func:`evaluate` returns it. It has the attributes of :class:`Scores`, and these:
 
     Attributes
     ----------
     n_conflicts, n_left_out : int
-        Distinct texts with several labels, of which the most frequent is taken for true; and those
-        of them that are not scored, since two labels are equally frequent.
+        The number of distinct texts with several labels, of which the most frequent counts as true,
+        and how many of them are not scored because of a tie.
     confusion : DataFrame of shape (n_classes, n_classes)
-        How many texts of each label (index) were given which (columns).
+        The number of distinct texts by true label (index) and predicted label (columns).
     errors : DataFrame
-        The wrong answers, the most confident first, up to `n_errors`: "text", "label", "predicted",
-        "confidence" (the probability given to the predicted label, or the decision function, or
-        NaN) and "rows" (with this very text).
+        The wrong predictions, the most confident first, up to `n_errors`: "text", "label",
+        "predicted", "confidence" (the predicted label's probability or decision function, or NaN)
+        and "rows" (that have this text).
     n_wrong : int
-        How many distinct texts were answered wrong.
+        The number of wrong predictions.
     baselines : tuple of Scores
-        Those of the other classifiers on the same texts.
+        The scores of the baselines on the same texts.
     tests : tuple of McNemarTest
-        This classifier against each of them, on the distinct texts.
+        Tests of this classifier against each baseline.
     leakage : LeakageReport or None
-        Test texts that are in the training texts; None without training texts.
+        The test texts that are among the training texts; None without training texts.
     without_leaks : Scores or None
-        The scores on the texts that are not, not even in other case or blanks. None if these are
-        all or none.
+        The scores on the texts that are not, ignoring case and whitespace. None if these are all or
+        none.
     n_learnt : int
-        Distinct texts that `train_filter` had learnt, as `evaluate_filter` finds out.
+        The number of distinct texts that the model was trained on, if `evaluate_filter` knows.
     all_learnt : bool
-        Whether these are all there are, and so are scored after all.
+        Whether the model was trained on all texts, which are scored nevertheless.
     """
 
     n_conflicts: int
@@ -102,7 +105,7 @@ class Evaluation(Scores):
 
     @property
     def confusions(self) -> pd.DataFrame:
-        """The labels that were taken for others: "label", "predicted", "count", most first."""
+        """The wrong pairs of "label" and "predicted" with their "count", most frequent first."""
         by_pair: Any = self.confusion.T.unstack()
         counts = by_pair.rename("count").reset_index()
         wrong = counts[(counts["label"] != counts["predicted"]) & (counts["count"] > 0)]
@@ -110,19 +113,19 @@ class Evaluation(Scores):
 
     @property
     def counting(self) -> str:
-        """What was counted."""
+        """A sentence on what was scored."""
         texts, rows = counted(self.n_distinct, "distinct text"), counted(self.n_rows, "row")
-        what = f"Scored on {texts}, each counted once ({rows})."
+        scored = f"Scored on {texts}, each counted once ({rows})."
         if not self.n_conflicts:
-            return what
+            return scored
         return (
-            f"{what} Texts with several labels: {self.n_conflicts:,}, of which the most "
-            f"frequent counts; dropped for a tie: {self.n_left_out:,}."
+            f"{scored} Texts with several labels: {self.n_conflicts:,}; the most frequent label "
+            f"counts. Dropped for a tie: {self.n_left_out:,}."
         )
 
     @property
     def verdict(self) -> str:
-        """Whether the best of the baselines is beaten; empty without any."""
+        """A sentence on whether the best baseline is beaten; empty without baselines."""
         if not self.tests:
             return ""
         best = min(self.tests, key=lambda test: test.only_first - test.only_second)
@@ -136,42 +139,41 @@ class Evaluation(Scores):
 
     @property
     def absent(self) -> str:
-        """A sentence on labels that no test text has; empty if each occurs."""
+        """A sentence on labels that no test text has; empty if all occur."""
         labels = self.confusion.index[self.confusion.sum(axis=1) == 0]
         if labels.empty:
             return ""
 
-        n_classes, shown = len(self.confusion), printable(labels[0], _LETTERS)
-        which = f"{len(labels)} of the {n_classes} labels, such as {shown}"
-        if len(labels) == 1:
-            which = f"the label {shown}"
-        means = "F1 and AP are not defined"
-        if n_classes - len(labels) > 1:
-            means = f"F1 and AP are means over the other {n_classes - len(labels)}"
-        return f"No test text has {which}: {means}."
+        n_occurring = len(self.confusion) - len(labels)
+        means = f"means over the other {n_occurring}" if n_occurring > 1 else "not defined"
+        return (
+            f"Labels without a test text ({len(labels)} of {len(self.confusion)}): "
+            f"{short_repr(labels.tolist())}. F1 and AP are {means}."
+        )
 
     @property
     def leaks(self) -> str:
-        """A sentence on the test texts that are in the training texts; empty without those."""
+        """A sentence on test texts among the training texts; empty without training texts."""
         if self.leakage is None:
             return ""
         exact, folded = self.leakage.leaks.loc[["exact", "casefold"], "test_texts"]
         if not folded:
-            return "No test text is in the training texts, not even in other case or blanks."
+            return "No test text is among the training texts, even ignoring case and whitespace."
         return (
-            f"Leaks: {exact:,} of the {self.leakage.test_distinct:,} distinct test texts are in "
-            f"the training texts, {folded:,} if case and blanks do not count."
+            f"Leaks: {exact:,} of the {self.leakage.test_distinct:,} distinct test texts are "
+            f"among the training texts, {folded:,} ignoring case and whitespace."
         )
 
     @property
     def learnt(self) -> str:
-        """A warning of texts that the model has learnt; empty without any."""
+        """A warning about texts that the model was trained on; empty if there are none."""
         if not self.n_learnt:
             return ""
-        texts = counted(self.n_learnt, "distinct text")
+        texts = counted(self.n_learnt, "distinct test text")
+        consequence = ", which are not scored."
         if self.all_learnt:
-            return f"WARNING: the model has learnt all {texts}. These scores say nothing of others."
-        return f"WARNING: the model has learnt {texts} of these, which are not scored."
+            texts, consequence = f"all {texts}", ". These scores say nothing about other texts."
+        return f"WARNING: the model was trained on {texts}{consequence}"
 
     def __str__(self) -> str:
         parts = [
@@ -188,28 +190,25 @@ class Evaluation(Scores):
 
     def score_lines(self) -> str:
         """Return the scores of this classifier and of the baselines as a table to print."""
-        every: list[Scores] = [self, *self.baselines]
-        names = [scores.name for scores in every]
+        rows: list[Scores] = [self, *self.baselines]
         if self.without_leaks is not None:
-            every.insert(1, self.without_leaks)
-            names.insert(1, "  without leaked texts")
+            rows.insert(1, replace(self.without_leaks, name="  without leaked texts"))
 
         numbers: dict[str, Any] = {}
         for name, short in SHORT_NAMES.items():
-            numbers[short] = (".3f", [getattr(scores, name) for scores in every])
+            numbers[short] = (".3f", [getattr(scores, name) for scores in rows])
             if name == "accuracy":
-                intervals = [f"{each.accuracy_low:.3f}–{each.accuracy_high:.3f}" for each in every]
+                intervals = [f"{row.accuracy_low:.3f}–{row.accuracy_high:.3f}" for row in rows]
                 numbers["95 % CI"] = ("", intervals)
-        return aligned(numbers, {"classifier": names})
+        return aligned(numbers, {"classifier": [row.name for row in rows]})
 
     def _confusion_lines(self) -> str:
-        labels = [printable(label, _LETTERS) for label in self.confusion.index]
-        are_short = sum(map(len, labels)) <= 2 * _LETTERS
-        if len(set(labels)) == len(labels) <= _CLASSES_SHOWN and are_short:
-            columns = zip(labels, self.confusion.to_numpy().T, strict=True)
-            matrix = {label: (",", counts) for label, counts in columns}
-            lines = aligned(matrix, {"true label": labels})
-            return f"Texts of each label, by the label they were given:\n{lines}"
+        labels = [printable(label, _LABEL_LENGTH) for label in self.confusion.index]
+        are_short = sum(map(len, labels)) <= _MATRIX_LENGTH
+        if len(set(labels)) == len(labels) <= _MATRIX_CLASSES and are_short:
+            columns = [(",", counts) for counts in self.confusion.to_numpy().T]
+            lines = aligned(dict(zip(labels, columns, strict=True)), {"true label": labels})
+            return f"Texts of each label, by predicted label:\n{lines}"
 
         most = self.confusions.head(_CONFUSIONS_SHOWN)
         names = ("label", "predicted")
@@ -222,7 +221,7 @@ class Evaluation(Scores):
         if errors.empty:
             return ""
         strings: dict[str, Any] = {
-            name: [printable(label, _LETTERS) for label in errors[name]]
+            name: [printable(label, _LABEL_LENGTH) for label in errors[name]]
             for name in ("label", "predicted")
         }
         strings["text"] = map(shown_text, errors["text"])
@@ -246,22 +245,22 @@ def evaluate(
     Parameters
     ----------
     estimator : classifier
-        Any fitted text classifier. All it needs is `predict`; a decision function or probabilities
-        are scored if there are any.
+        Any fitted text classifier. It needs only `predict`; probabilities or a decision function
+        are scored too if it has them.
     X_test, y_test : container of str and array-like, of length n_samples
-        Texts that the estimator has not been fitted on, and their labels.
+        Texts that the estimator was not fitted on, and their labels.
     X_train, y_train : container of str and array-like, of length n_train, default=None
         The texts that it was fitted on, to find those that leaked into the test, and their labels,
         to fit the baselines.
     baselines : dict of str to classifier, default=None
-        What to compare with, by name; clones are fitted to the training texts. One that is fitted
-        already goes in as ``FrozenEstimator(model)``. None: with `y_train`, `tfidf_shape_baseline`,
-        `tfidf_baseline` and, for two classes, the word-count rule, but for the one that has the
-        name of the estimator; else nothing.
+        The classifiers to compare with, by name; clones are fitted to the training texts. Pass one
+        that is already fitted as ``FrozenEstimator(model)``. None, with `y_train`:
+        `tfidf_shape_baseline`, `tfidf_baseline` and, for two classes, the word-count rule, except
+        one with the name of the estimator; without `y_train`, no baselines.
     n_errors : int, default=10
         How many errors to list.
     name : str, default=None
-        What to call the estimator; None for its class, or that of a pipeline's last step.
+        How to refer to the estimator; None for its class, or that of a pipeline's last step.
 
     Returns
     -------
@@ -273,9 +272,9 @@ def evaluate(
 
     Notes
     -----
-    A text that occurs k times counts once, in the training of the baselines too;
+    A repeated text counts once, also when the baselines are trained;
     ``estimator.score(X_test, y_test)`` counts rows. P-values are not corrected for their number.
-    Intervals and tests take distinct texts for independent, which those of one page are not quite.
+    Intervals and tests assume independent texts, which those of one page are not quite.
 
     Examples
     --------
@@ -289,8 +288,8 @@ def evaluate(
     >>> evaluation = evaluate(rule, X_test, y_test, X_train=X_train, y_train=y_train, n_errors=2)
     >>> print(evaluation)
     WordCountRule
-    Scored on 148 distinct texts, each counted once (159 rows). Texts with several labels: 1,
-    of which the most frequent counts; dropped for a tie: 1.
+    Scored on 148 distinct texts, each counted once (159 rows). Texts with several labels: 1;
+    the most frequent label counts. Dropped for a tie: 1.
     <BLANKLINE>
       accuracy      95 % CI     F1     AP  Brier    ECE  classifier
          0.878    0.816–0.922  0.809  0.898  0.089  0.084  WordCountRule
@@ -310,6 +309,7 @@ def evaluate(
     texts = check_texts(X_test, name="X_test")
     labels = check_labels(y_test, len(texts), name="y_test", of="X_test")
     train = None if X_train is None else check_texts(X_train, name="X_train")
+
     test, y = merge_repeats(texts, labels, "weight")
     if not test.texts:
         raise ValueError(
@@ -318,51 +318,51 @@ def evaluate(
         )
 
     name = type(last_step(estimator)).__name__ if name is None else name
-    answers = Answers.of(estimator, test.texts, y, name)
-    others = {
-        other: Answers.of(model, test.texts, y, other)
-        for other, model in _fitted_baselines(baselines, train, y_train, name).items()
+    predictions = Predictions.from_estimator(estimator, test.texts, y, name)
+    baseline_predictions = {
+        baseline: Predictions.from_estimator(model, test.texts, y, baseline)
+        for baseline, model in _fitted_baselines(baselines, train, y_train, name).items()
     }
 
-    def scores(name: str, answers: Answers, rows: Any = slice(None)) -> dict[str, Any]:
-        figures = score_answers(answers.take(rows), y[rows])
-        n_rows = round(test.weights[rows].sum())
-        return {"name": name, "n_rows": n_rows, "n_distinct": len(y[rows]), **figures}
+    def scores(name: str, predictions: Predictions, rows: Any = slice(None)) -> dict[str, Any]:
+        n_rows, n_distinct = round(test.weights[rows].sum()), len(y[rows])
+        figures = score_predictions(predictions.take(rows), y[rows])
+        return {"name": name, "n_rows": n_rows, "n_distinct": n_distinct, **figures}
 
     leakage = without_leaks = None
     if train is not None:
         leakage = leakage_report(train, texts)
-        known = set(text_keys(train, "casefold"))
-        new = np.array([key not in known for key in text_keys(test.texts, "casefold")])
-        if new.any() and not new.all():
-            without_leaks = Scores(**scores(name, answers, new))
+        train_keys = set(text_keys(train, "casefold"))
+        is_new = np.array([key not in train_keys for key in text_keys(test.texts, "casefold")])
+        if is_new.any() and not is_new.all():
+            without_leaks = Scores(**scores(name, predictions, is_new))
 
-    classes, right = answers.classes, answers.predicted == y
-    confusion = confusion_matrix(y, answers.predicted, labels=classes)
+    classes, predicted = predictions.classes, predictions.predicted
+    is_right = predicted == y
     errors = pd.DataFrame(
         {
             "text": pd.Series(test.texts, dtype=object),
             "label": y,
-            "predicted": answers.predicted,
-            "confidence": answers.confidence,
+            "predicted": predicted,
+            "confidence": predictions.confidence,
             "rows": test.weights.round().astype(np.intp),
         }
-    )[~right].sort_values(["confidence", "rows"], ascending=False, ignore_index=True)
+    )[~is_right].sort_values(["confidence", "rows"], ascending=False, ignore_index=True)
     return Evaluation(
-        **scores(name, answers),
+        **scores(name, predictions),
         n_conflicts=test.n_conflicts,
         n_left_out=test.n_dropped,
         confusion=pd.DataFrame(
-            confusion,
+            confusion_matrix(y, predicted, labels=classes),
             index=pd.Index(classes, name="label"),
             columns=pd.Index(classes, name="predicted"),
         ),
         errors=errors.head(n_errors),
         n_wrong=len(errors),
-        baselines=tuple(Scores(**scores(other, answer)) for other, answer in others.items()),
+        baselines=tuple(Scores(**scores(*named)) for named in baseline_predictions.items()),
         tests=tuple(
-            mcnemar_test(right, answer.predicted == y, names=(name, other))
-            for other, answer in others.items()
+            mcnemar_test(is_right, other.predicted == y, names=(name, baseline))
+            for baseline, other in baseline_predictions.items()
         ),
         leakage=leakage,
         without_leaks=without_leaks,
@@ -393,5 +393,6 @@ def _fitted_baselines(
                 "Pass training labels of two classes or more, or none (no --train)."
             )
         baselines = default_baselines(len(classes))
-        baselines.pop(name, None)  # the classifier may be one of them
+        # The evaluated classifier may be one of them.
+        baselines.pop(name, None)
     return {name: clone(model).fit(train.texts, y) for name, model in baselines.items()}

@@ -1,4 +1,4 @@
-"""Which texts to label next, so that few labels teach much.
+"""Active learning: which texts to label next.
 
 Works for any text classifier with probabilities; knows nothing of BERT.
 """
@@ -16,9 +16,9 @@ from sklearn.utils import check_random_state, check_scalar
 from skbert_filter.duplicates.keys import Key, first_rows, first_seen, text_keys
 from skbert_filter.validation import check_texts
 
-# How many of the best are candidates, for each requested text.
+# The candidates for each requested text: those with the highest scores.
 _CANDIDATES = 10
-# How many characters of a text are compared with others.
+# Texts are compared with each other by their first characters.
 _COMPARED = 1000
 
 
@@ -31,24 +31,24 @@ def next_to_label(
     key: Key = "exact",
     random_state: Any = None,
 ) -> pd.DataFrame:
-    """Choose texts whose labels would teach a classifier most.
+    """Choose the texts whose labels would improve a classifier most.
 
-    They are those that it is unsure of, that are frequent, and that differ from each other.
+    They are texts that it is unsure of, that are frequent, and that differ from each other.
 
     Parameters
     ----------
     estimator : classifier
         Any fitted text classifier with `predict_proba`.
     texts : container of str
-        The unlabelled rows, repeats included: they show how frequent a text is.
+        The unlabelled rows, including repeats, which show how frequent a text is.
     n : int, default=100
-        How many texts to choose, or as many as are left.
+        How many texts to choose; all if fewer are left.
     labelled : container of str, default=None
-        Texts that are labelled already, to be excluded.
+        Texts that are already labelled and are excluded.
     key : {"exact", "whitespace", "casefold"} or callable, default="exact"
-        Which texts are equal; the first of them stands for all.
+        Which texts are equal; the first of them represents all.
     random_state : int, RandomState instance or None, default=None
-        Determines the choice among candidates.
+        The seed of the choice among candidates.
 
     Returns
     -------
@@ -56,24 +56,23 @@ def next_to_label(
         One line for each text chosen, the highest score first:
 
         - "text";
-        - "suggested": the class that the classifier holds most probable;
-        - "probability": of that class;
+        - "suggested": the most probable class;
+        - "probability": its probability;
         - "rows": how many rows have the text;
         - "score": ``uncertainty * log2(1 + rows)``;
         - "first_row": the index of the first row with the text.
 
     See Also
     --------
-    suspect_labels : Labels that are probably wrong.
+    suspect_labels : Lists labels that are probably wrong.
 
     Notes
     -----
-    The uncertainty is 1 less the margin between the two most probable classes (Scheffer, Decomain
-    and Wrobel, "Active Hidden Markov Models for Information Extraction", 2001). Of the ``10 * n``
-    texts of the highest scores, `n` are drawn by k-means++ (Arthur and Vassilvitskii, 2007),
-    weighted by their scores, on TF-IDF vectors of two to four characters. The time grows with the
-    square of `n`: of 260,000 distinct texts, 100 are chosen in 3 seconds and 1,000 in half a
-    minute.
+    The uncertainty is 1 minus the margin between the two most probable classes (Scheffer, Decomain
+    and Wrobel, "Active Hidden Markov Models for Information Extraction", 2001). From the ``10 * n``
+    texts with the highest scores, k-means++ (Arthur and Vassilvitskii, 2007) draws `n`, weighted by
+    their scores, on TF-IDF vectors of two to four characters. The time grows with the square of
+    `n`: from 260,000 distinct texts, 100 are chosen in 3 seconds and 1,000 in half a minute.
 
     Examples
     --------
@@ -88,20 +87,19 @@ def next_to_label(
     check_scalar(n, "n", Integral, min_val=1)
     if not hasattr(estimator, "predict_proba"):
         raise TypeError(
-            f"{type(estimator).__name__} has no predict_proba, which says how sure it is. Pass a "
-            "fitted CalibratedClassifierCV(estimator, cv=DedupStratifiedKFold())."
+            f"{type(estimator).__name__} has no predict_proba, which measures how sure it is. Pass "
+            "a fitted CalibratedClassifierCV(estimator, cv=DedupStratifiedKFold())."
         )
 
     rows = check_texts(texts, name="texts")
     codes, distinct = first_seen(text_keys(rows, key))
-    done = set()
-    if labelled is not None:
-        done = set(text_keys(check_texts(labelled, name="labelled"), key))
-    left = np.flatnonzero([text not in done for text in distinct])
+    labelled = [] if labelled is None else check_texts(labelled, name="labelled")
+    labelled_keys = set(text_keys(labelled, key))
+    left = np.flatnonzero([text not in labelled_keys for text in distinct])
     if not len(left):
         raise ValueError(
-            f"No text is left to label: texts holds {len(distinct)} distinct ones, and labelled "
-            "holds them all. Pass more texts."
+            f"No text is left to label: texts holds {len(distinct)} distinct ones, and all are in "
+            "labelled. Pass more texts."
         )
 
     first = first_rows(codes)[left]
@@ -112,7 +110,7 @@ def next_to_label(
     chosen, score = most_informative(unlabelled, counts, proba, n, random_state)
     return pd.DataFrame(
         {
-            # pandas would make a column of str of these, and fail on lone surrogates.
+            # As dtype str, which pandas would infer, lone surrogates fail.
             "text": pd.Series([unlabelled[i] for i in chosen], dtype=object),
             "suggested": estimator.classes_[proba[chosen].argmax(axis=1)],
             "probability": proba[chosen].max(axis=1),
@@ -126,31 +124,32 @@ def next_to_label(
 def most_informative(
     texts: list[str], counts: np.ndarray, proba: np.ndarray, n: int, random_state: Any
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the places and scores of `n` distinct texts, the highest score first."""
+    """Return the indices and scores of `n` distinct texts, the highest score first."""
     ranked = np.sort(proba, axis=1)
     score = (1 - (ranked[:, -1] - ranked[:, -2])) * np.log2(1 + counts)
 
     candidates = np.argsort(-score, kind="stable")[: _CANDIDATES * n]
-    places = spread_out([texts[i] for i in candidates], score[candidates], n, random_state)
-    chosen = candidates[np.sort(places)]
+    drawn = diverse_sample([texts[i] for i in candidates], score[candidates], n, random_state)
+    chosen = candidates[np.sort(drawn)]
     return chosen, score[chosen]
 
 
-def spread_out(texts: list[str], weights: np.ndarray, n: int, random_state: Any) -> np.ndarray:
-    """Return the places of `n` texts that differ from each other, likelier those of weight."""
-    everything = np.arange(len(texts))
+def diverse_sample(texts: list[str], weights: np.ndarray, n: int, random_state: Any) -> np.ndarray:
+    """Return the indices of `n` texts that differ from each other, favouring large weights."""
+    indices = np.arange(len(texts))
     if n >= len(texts):
-        return everything
+        return indices
+
     _, drawn = kmeans_plusplus(
         _vectors(texts),
         n,
-        # k-means++ cannot draw where nothing weighs anything.
+        # k-means++ cannot draw from weights that are all 0.
         sample_weight=np.maximum(weights, np.finfo(np.float32).eps),
         random_state=check_random_state(random_state),
     )
-    # Texts of equal vectors have no distance, so that it may draw one of them twice.
+    # Texts with equal vectors have no distance, so one may be drawn twice.
     drawn = np.unique(drawn)
-    return np.concatenate([drawn, np.setdiff1d(everything, drawn)[: n - len(drawn)]])
+    return np.concatenate([drawn, np.setdiff1d(indices, drawn)[: n - len(drawn)]])
 
 
 def _vectors(texts: list[str]) -> csr_matrix:
@@ -158,11 +157,11 @@ def _vectors(texts: list[str]) -> csr_matrix:
         analyzer="char_wb",
         ngram_range=(2, 4),
         lowercase=False,
-        # k-means++ holds a dense row of them for each text that it draws.
+        # k-means++ keeps a dense row of features for each text that it draws.
         n_features=2**14,
         norm=None,
         alternate_sign=False,
     )
-    # It takes no lone surrogates.
+    # HashingVectorizer fails on lone surrogates.
     starts = [text[:_COMPARED].encode(errors="replace").decode() for text in texts]
     return TfidfTransformer(sublinear_tf=True).fit_transform(hashing.transform(starts))

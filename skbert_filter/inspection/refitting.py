@@ -1,4 +1,4 @@
-"""Whether an estimator learns again from each fold."""
+"""A check that an estimator can be fitted again to each fold."""
 
 from typing import Any
 
@@ -6,13 +6,15 @@ from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
 
 
-def check_learns(estimator: Any) -> None:
-    """Refuse an estimator that is or holds a frozen classifier: its scores are not honest."""
-    # A frozen vectorizer is not a classifier, and may stay: it knows texts and no labels.
+def check_not_frozen(estimator: Any) -> None:
+    """Reject an estimator that is or contains a frozen classifier, whose scores may be leaked.
+
+    A frozen vectorizer is accepted: it was fitted to texts, but not to labels.
+    """
     for part in (estimator, *estimator.get_params(deep=True).values()):
         if isinstance(part, FrozenEstimator) and is_classifier(part):
             raise ValueError(
                 f"The estimator has a FrozenEstimator of {type(part.estimator).__name__}, which is "
-                "not fitted again, and may have learnt the labels that it is tested on. Pass what "
-                "is in it instead."
+                "not fitted again and may have learnt the labels that it is tested on. Pass the "
+                "estimator inside it instead."
             )

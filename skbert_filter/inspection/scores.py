@@ -1,4 +1,4 @@
-"""Scores of what a fitted classifier predicts. Knows nothing of its training."""
+"""Scores of a fitted classifier's predictions. Knows nothing of its training."""
 
 from dataclasses import dataclass, fields
 from typing import Any
@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, f1_score,
 from skbert_filter.printing import Report
 from skbert_filter.validation import useful_label
 
-# How tables that people read call the scores.
+# The scores that are printed, by the names that fit above a column.
 SHORT_NAMES = {
     "accuracy": "accuracy",
     "f1": "F1",
@@ -25,26 +25,25 @@ SHORT_NAMES = {
 class Scores(Report):
     """The scores of one classifier on one set of held-out texts.
 
-    A score that makes no sense for the classifier or the labels is NaN. Of more than two classes,
-    F1 and average precision are means over those that the held-out labels have.
+    A score that is not defined for the classifier or the labels is NaN. With more than two classes,
+    F1 and average precision are means over the classes that occur in the held-out labels.
 
     Attributes
     ----------
     name : str
     n_rows, n_distinct : int
-        Held-out rows, and how many different texts they hold.
+        The numbers of held-out rows and of distinct texts in them.
     accuracy, accuracy_low, accuracy_high : float
-        The share of right labels, and its 95 % confidence interval by Wilson.
+        The share of texts classified correctly, and its 95 % Wilson confidence interval.
     f1, average_precision : float
-        Of the useful one of two classes: ``classes_[1]``, unless the other has a usual name for
-        useful texts, such as "Keep".
+        With two classes, the scores of the useful one: ``classes_[1]``, unless the other has a name
+        that is usual for useful texts, such as "Keep".
     brier : float
-        The mean squared error of the probability; summed over the classes if they are more than
-        two.
+        The mean squared error of the probability; with more than two classes, summed over them.
     expected_calibration_error : float
-        By :func:`expected_calibration_error`.
+        As :func:`expected_calibration_error` computes it.
     log_loss : float
-        The mean negative logarithm of the probability given to the true label.
+        The mean negative logarithm of the probability of the true label.
     """
 
     name: str
@@ -60,8 +59,8 @@ class Scores(Report):
     log_loss: float
 
     def figures(self) -> dict[str, Any]:
-        """Return the scores by name, those of an `Evaluation` too."""
-        return {each.name: getattr(self, each.name) for each in fields(Scores)}
+        """Return the scores by name, without what subclasses add."""
+        return {column.name: getattr(self, column.name) for column in fields(Scores)}
 
     def to_frame(self) -> pd.DataFrame:
         """Return the scores as a table of one row, indexed by `name`."""
@@ -69,24 +68,26 @@ class Scores(Report):
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What a classifier predicts for some texts, and the sorted labels that it knows.
+class Predictions:
+    """What a classifier predicts for some texts, and its sorted classes.
 
-    `ranking` has a score of each text for each class: the probabilities, if there are any, or the
-    decision function.
+    `class_scores`, of shape (n_texts, n_classes), are the probabilities if the classifier has any,
+    or else its decision function.
     """
 
     classes: np.ndarray
     predicted: np.ndarray
     proba: np.ndarray | None
-    ranking: np.ndarray | None
+    class_scores: np.ndarray | None
 
     @classmethod
-    def of(cls, estimator: Any, texts: list[str], y: np.ndarray, name: str) -> "Answers":
-        """Ask a fitted classifier about texts whose labels it must know."""
+    def from_estimator(
+        cls, estimator: Any, texts: list[str], y: np.ndarray, name: str
+    ) -> "Predictions":
+        """Predict texts with a fitted classifier, which must know all of their labels `y`."""
         predicted = np.asarray(estimator.predict(texts))
         if not hasattr(estimator, "classes_"):
-            # A rule that was never fitted: its labels are all there is to score.
+            # A hand-written rule, which was never fitted, has labels and nothing else to score.
             return cls(np.unique(np.concatenate([y, predicted])), predicted, None, None)
 
         classes = np.asarray(estimator.classes_)
@@ -96,61 +97,63 @@ class Answers:
                 f"It knows {classes[:10].tolist()}. Use the labels it was fitted with."
             )
 
-        proba = ranking = None
+        proba = class_scores = None
         if hasattr(estimator, "predict_proba"):
-            proba = ranking = np.asarray(estimator.predict_proba(texts))
+            proba = class_scores = np.asarray(estimator.predict_proba(texts))
         elif hasattr(estimator, "decision_function"):
-            ranking = np.asarray(estimator.decision_function(texts))
-            if ranking.ndim == 1:
-                ranking = np.column_stack([-ranking, ranking])
-        return cls(classes, predicted, proba, ranking)
+            class_scores = np.asarray(estimator.decision_function(texts))
+            if class_scores.ndim == 1:
+                class_scores = np.column_stack([-class_scores, class_scores])
+        return cls(classes, predicted, proba, class_scores)
 
     @property
     def confidence(self) -> np.ndarray:
-        """The score given to the predicted label; NaN where there is none."""
-        if self.ranking is None:
+        """The score of each predicted label, or NaN if the classifier has no scores."""
+        if self.class_scores is None:
             return np.full(len(self.predicted), np.nan)
-        column = np.searchsorted(self.classes, self.predicted)
-        return self.ranking[np.arange(len(column)), column]
+        columns = np.searchsorted(self.classes, self.predicted)
+        return self.class_scores[np.arange(len(columns)), columns]
 
-    def take(self, rows: np.ndarray) -> "Answers":
-        """Return the answers on some of the texts."""
-        proba, ranking = (None if a is None else a[rows] for a in (self.proba, self.ranking))
-        return Answers(self.classes, self.predicted[rows], proba, ranking)
+    def take(self, rows: Any) -> "Predictions":
+        """Return the predictions for some of the texts."""
+        proba, scores = (None if a is None else a[rows] for a in (self.proba, self.class_scores))
+        return Predictions(self.classes, self.predicted[rows], proba, scores)
 
 
-def score_answers(answers: Answers, y: np.ndarray) -> dict[str, float]:
-    """Return the scores of texts from "accuracy" to "log_loss"."""
-    classes, proba, ranking = answers.classes, answers.proba, answers.ranking
-    occurring, binary = np.unique(y), len(classes) == 2
-    scores = {each.name: float("nan") for each in fields(Scores)[3:]}
-    n_right = int((answers.predicted == y).sum())
+def score_predictions(predictions: Predictions, y: np.ndarray) -> dict[str, float]:
+    """Return the scores from "accuracy" to "log_loss", given the true labels."""
+    classes, proba = predictions.classes, predictions.proba
+    occurring, is_binary = np.unique(y), len(classes) == 2
+    scores = {column.name: float("nan") for column in fields(Scores)[3:]}
+    n_right = int((predictions.predicted == y).sum())
     scores["accuracy"] = n_right / len(y)
     scores["accuracy_low"], scores["accuracy_high"] = wilson_interval(n_right, len(y))
 
-    useful = classes[-1:]
-    if (usual := useful_label(classes.tolist())) is not None:
-        useful = classes[classes == usual]
+    useful = useful_label(classes.tolist())
+    positive = classes[-1:] if useful is None else classes[classes == useful]
 
     if len(occurring) > 1:
-        over = {"pos_label": useful[0]} if binary else {"labels": occurring, "average": "macro"}
-        scores["f1"] = f1_score(y, answers.predicted, **over)
-    if len(occurring) > 1 and ranking is not None:
-        scored = useful if binary else occurring
-        given = ranking[:, np.searchsorted(classes, scored)]
-        is_class = y[:, None] == scored
-        scores["average_precision"] = average_precision_score(is_class, given)
+        options: dict[str, Any] = {"labels": occurring, "average": "macro"}
+        if is_binary:
+            options = {"pos_label": positive[0]}
+        scores["f1"] = f1_score(y, predictions.predicted, **options)
+    if len(occurring) > 1 and predictions.class_scores is not None:
+        scored = positive if is_binary else occurring
+        columns = np.searchsorted(classes, scored)
+        scores["average_precision"] = average_precision_score(
+            y[:, None] == scored, predictions.class_scores[:, columns]
+        )
 
     if proba is not None and len(classes) > 1:
-        happened, given = np.searchsorted(classes, y), proba[:, 1] if binary else proba
-        scores["brier"] = brier_score_loss(happened, given, labels=range(len(classes)))
-        scores["expected_calibration_error"] = expected_calibration_error(happened, given)
+        codes, probability = np.searchsorted(classes, y), proba[:, 1] if is_binary else proba
+        scores["brier"] = brier_score_loss(codes, probability, labels=range(len(classes)))
+        scores["expected_calibration_error"] = expected_calibration_error(codes, probability)
         scores["log_loss"] = log_loss(y, proba, labels=classes)
     return {name: float(score) for name, score in scores.items()}
 
 
 def wilson_interval(n_right: int, n: int) -> tuple[float, float]:
-    """Return Wilson's 95 % confidence interval of a share."""
+    """Return the 95 % Wilson confidence interval of a share."""
     low, high = binomtest(n_right, n).proportion_ci(method="wilson")
     return float(low), float(high)
 
@@ -161,7 +164,7 @@ def expected_calibration_error(y_true: Any, proba: Any, *, n_bins: int = 15) -> 
     Parameters
     ----------
     y_true : array-like of shape (n_samples,)
-        With `proba` of one dimension: 1 or True where the event happened. With two dimensions: the
+        With `proba` of one dimension, 1 or True where the event happened; with two dimensions, the
         index of the true class among the columns.
     proba : array-like of shape (n_samples,) or (n_samples, n_classes)
         Probability of the event, or of each class.
@@ -175,11 +178,11 @@ def expected_calibration_error(y_true: Any, proba: Any, *, n_bins: int = 15) -> 
 
     Notes
     -----
-    The mean over the bins ((m - 1)/M, m/M], weighted by their rows, of the distance between the
-    mean probability and the observed frequency: with one dimension as in Naeini, Cooper and
-    Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian Binning" (AAAI 2015), with
-    two as in Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017), on the probability
-    of the predicted class.
+    In each bin ((m - 1)/M, m/M], the error is the distance between the mean probability and the
+    observed frequency; the bins are averaged, weighted by their rows. With one dimension this is
+    the error of Naeini, Cooper and Hauskrecht, "Obtaining Well Calibrated Probabilities Using
+    Bayesian Binning" (AAAI 2015); with two, that of Guo et al., "On Calibration of Modern Neural
+    Networks" (ICML 2017), which takes the probability of the predicted class.
 
     Examples
     --------
@@ -194,6 +197,6 @@ def expected_calibration_error(y_true: Any, proba: Any, *, n_bins: int = 15) -> 
         happened = y_true.astype(bool)
 
     bins = np.clip(np.ceil(proba * n_bins).astype(np.intp) - 1, 0, n_bins - 1)
-    # The counts of a bin cancel: |mean p - frequency| * rows = |sum of p - events|.
+    # The number of rows in a bin cancels: |mean p - frequency| * rows = |sum of p - events|.
     distance = np.bincount(bins, weights=proba - happened, minlength=n_bins)
     return float(np.abs(distance).sum() / len(proba))

@@ -1,6 +1,6 @@
 """Whether a difference between two classifiers is more than chance.
 
-Knows nothing of classifiers or texts, only what they got right, or their scores.
+Knows nothing of classifiers or texts, only which answers are right, or scores.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from scipy.stats import t as student_t
 
 from skbert_filter.printing import Report, counted, printable
 
-# A p-value below it is called more than chance.
+# Differences with a p-value below it are called more than chance.
 LEVEL = 0.05
 
 
@@ -23,12 +23,12 @@ class McNemarTest(Report):
     Attributes
     ----------
     first, second : str
-        What the classifiers are called.
+        The names of the classifiers.
     only_first, only_second : int
-        Texts that this one alone gets right.
+        The number of texts that only the first, or only the second, gets right.
     p_value : float
-        The probability, if both were equally often right, that these two numbers are as unequal as
-        they are, or more.
+        The probability that these two numbers differ at least as much if both classifiers are
+        equally good.
     """
 
     first: str
@@ -47,27 +47,23 @@ class McNemarTest(Report):
 
 
 @dataclass(frozen=True)
-class CorrectedTTest(Report):
-    """A mean difference, its 95 % interval, and how probable one as far from 0 is by chance."""
+class CorrectedTTest:
+    """A mean difference, its 95 % interval, and the p-value of the difference."""
 
     difference: float
     low: float
     high: float
     p_value: float
 
-    def __str__(self) -> str:
-        interval = f"{self.low:+.3f} to {self.high:+.3f}"
-        return f"{self.difference:+.3f} ({interval}, {p_text(self.p_value)})"
-
 
 def mcnemar_test(
     first_right: Any, second_right: Any, *, names: tuple[str, str] = ("the first", "the second")
 ) -> McNemarTest:
-    """Test whether two classifiers are equally often right on the same distinct texts.
+    """Test whether two classifiers are right equally often on the same distinct texts.
 
     McNemar, "Note on the sampling error of the difference between correlated proportions or
-    percentages" (Psychometrika 12, 1947), in the exact, two-sided binomial form. It says nothing
-    about how the classifiers would do after another fit.
+    percentages" (Psychometrika 12, 1947), in the exact, two-sided binomial form. It does not
+    account for how the classifiers would vary between fits.
     """
     first, second = np.asarray(first_right, dtype=bool), np.asarray(second_right, dtype=bool)
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
@@ -77,12 +73,12 @@ def mcnemar_test(
 
 
 def corrected_ttest(differences: Any, n_train: Any, n_test: Any) -> CorrectedTTest:
-    """Test whether the mean of differences over repeated folds is 0; NaN if one of them is.
+    """Test whether the mean of differences over repeated folds is 0; NaN if one of them is NaN.
 
-    Training sets of different folds overlap, so that an ordinary t-test finds differences that are
+    The training sets of different folds overlap, so an ordinary t-test finds differences that are
     not there. Nadeau and Bengio, "Inference for the generalization error" (Machine Learning 52,
-    2003), take ``(1/k + n_test/n_train) * var(d)`` for the variance of the mean of k differences d;
-    of unequal folds the mean of ``n_test/n_train`` counts.
+    2003), estimate the variance of the mean of k differences d by
+    ``(1/k + n_test/n_train) * var(d)``. With unequal folds, the mean of ``n_test/n_train`` is used.
     """
     d, n_train, n_test = (np.asarray(a, dtype=np.float64) for a in (differences, n_train, n_test))
     mean = float(d.mean())
@@ -97,11 +93,11 @@ def corrected_ttest(differences: Any, n_train: Any, n_test: Any) -> CorrectedTTe
 
 
 def holm(p_values: Any) -> np.ndarray:
-    """Correct p-values for their number by Holm's method; NaN stands for no test.
+    """Correct p-values for their number by Holm's method; NaN marks a missing test.
 
     Holm, "A simple sequentially rejective multiple test procedure" (Scandinavian Journal of
-    Statistics 6, 1979): if all below 0.05 are called more than chance, the probability that any of
-    them is so wrongly is at most 0.05, however the tests depend on each other.
+    Statistics 6, 1979): the probability that any difference is called more than chance by mistake
+    is at most 0.05, however the tests depend on each other.
     """
     corrected = np.array(p_values, dtype=np.float64)
     # NaN sorts last.
@@ -114,14 +110,14 @@ def holm(p_values: Any) -> np.ndarray:
 
 
 def verdict(sign: float, p_value: float) -> str:
-    """Say in words what a difference, positive where it is for the better, is worth."""
+    """Return in words whether a difference, positive for better, is more than chance."""
     if not p_value < LEVEL:
         return "no more than chance"
     return f"{'better' if sign > 0 else 'worse'} by more than chance"
 
 
 def p_text(p_value: float) -> str:
-    """Return a p-value in the way of journals: "p = .031"."""
+    """Return a p-value in the style of journals: "p = .031"."""
     if p_value < 0.001:
         return "p < .001"
     if p_value >= 0.995:

@@ -1,4 +1,4 @@
-"""Labels that are probably wrong, as a table to correct and to feed back.
+"""Labels that are probably wrong, as a table whose corrections can be applied.
 
 Works for any text classifier with probabilities; knows nothing of BERT.
 """
@@ -15,28 +15,28 @@ from sklearn.model_selection import check_cv, cross_val_predict
 from skbert_filter.duplicates.keys import Key, first_rows, first_seen, text_keys
 from skbert_filter.duplicates.label_counts import count_labels
 from skbert_filter.duplicates.splits import DedupStratifiedKFold
-from skbert_filter.inspection.refitting import check_learns
+from skbert_filter.inspection.refitting import check_not_frozen
 from skbert_filter.printing import Report, counted
 from skbert_filter.validation import check_labels, check_texts
 
 
 @dataclass(frozen=True, eq=False)
 class OutOfFold(Report):
-    """What models that have not seen a text think of it, and of its label.
+    """The distinct texts, their labels, and out-of-fold probabilities.
 
-    `labels` and `pred_probs` are what ``cleanlab.filter.find_label_issues`` takes.
+    ``cleanlab.filter.find_label_issues`` accepts `labels` and `pred_probs`.
 
     Attributes
     ----------
     texts : list of str
-        Each distinct text once, in the order in which they are first seen.
+        The distinct texts, in the order of their first rows.
     classes : ndarray of shape (n_classes,)
     labels : ndarray of int of shape (n_texts,)
-        The index in `classes` of each text's most frequent label; in a tie, of the one that sorts
-        first.
+        The index in `classes` of each text's most frequent label; in a tie, the lowest.
     pred_probs : ndarray of float of shape (n_texts, n_classes)
+        Predicted by models that were trained without the text.
     tied : ndarray of bool of shape (n_texts,)
-        Whether several labels are the most frequent.
+        Whether several labels are equally frequent.
     rows, contradicting, first_row : ndarray of int of shape (n_texts,)
         As in the table of `suspect_labels`.
     """
@@ -52,11 +52,11 @@ class OutOfFold(Report):
 
     def to_frame(self) -> pd.DataFrame:
         """Return the table of `suspect_labels`."""
-        given = self.pred_probs[np.arange(len(self.labels)), self.labels]
-        # A label that the models hold impossible still ranks by its rows.
-        likelihood = np.maximum(given, np.finfo(np.float64).tiny)
-        odds = np.log(self.pred_probs.max(axis=1) / likelihood)
-        score = np.where(self.tied, np.nan, odds * np.log2(1 + self.rows))
+        probability = self.pred_probs[np.arange(len(self.labels)), self.labels]
+        # The score stays finite at a probability of 0, so the rows still count.
+        positive = np.maximum(probability, np.finfo(np.float64).tiny)
+        disagreement = np.log(self.pred_probs.max(axis=1) / positive)
+        score = np.where(self.tied, np.nan, disagreement * np.log2(1 + self.rows))
 
         label = self.classes[self.labels]
         if self.tied.any():
@@ -64,18 +64,18 @@ class OutOfFold(Report):
 
         table = pd.DataFrame(
             {
-                # pandas would make a column of str of these, and fail on lone surrogates.
+                # As dtype str, which pandas would infer, lone surrogates fail.
                 "text": pd.Series(self.texts, dtype=object),
                 "label": pd.Series(label, dtype=label.dtype),
                 "suggested": self.classes[self.pred_probs.argmax(axis=1)],
-                "probability": np.where(self.tied, np.nan, given),
+                "probability": np.where(self.tied, np.nan, probability),
                 "rows": self.rows,
                 "contradicting": self.contradicting,
                 "score": score,
                 "first_row": self.first_row,
             }
         )
-        order = np.lexsort((self.first_row, given, -score, -self.contradicting))
+        order = np.lexsort((self.first_row, probability, -score, -self.contradicting))
         return table.iloc[order].reset_index(drop=True)
 
 
@@ -89,7 +89,7 @@ def suspect_labels(
     key: Key = "exact",
     n_jobs: int | None = None,
 ) -> pd.DataFrame:
-    """List the labelled texts, those whose label is most likely wrong first.
+    """List the labelled texts, starting with those whose label is most likely wrong.
 
     Parameters
     ----------
@@ -98,12 +98,12 @@ def suspect_labels(
     X, y : container of str and array-like, of length n_samples
         The texts, repeats included, and their labels.
     cv : int, splitter or iterable of (train, test), default=None
-        None: ``DedupStratifiedKFold(5)``, an int: as many of these folds. With any other, a text
-        that is tested is taken out of training, and several tests of a text are averaged.
+        None for ``DedupStratifiedKFold(5)``, an int for another number of folds. With other splits,
+        each text is tested in the first fold that tests its first row, and not trained on there.
     groups : array-like of shape (n_samples,), default=None
         What else to keep together, such as the page of each row.
     key : {"exact", "whitespace", "casefold"} or callable, default="exact"
-        Which texts are equal; the first of them stands for all.
+        Which texts are equal; the first of them represents all.
     n_jobs : int, default=None
 
     Returns
@@ -112,29 +112,30 @@ def suspect_labels(
         One line for each distinct text:
 
         - "text";
-        - "label": the most frequent label of its rows, None if several are;
-        - "suggested": the class that models trained without the text hold most probable;
-        - "probability": what they give "label", NaN without one;
+        - "label": the most frequent label of its rows, None in a tie;
+        - "suggested": the most probable class, predicted by a model trained without the text;
+        - "probability": the predicted probability of "label", NaN without one;
         - "rows": how many rows have the text;
-        - "contradicting": how many of these have another label. Not 0: a conflict;
-        - "score": the higher, the more likely wrong; see Notes;
+        - "contradicting": how many of these have another label;
+        - "score": the higher, the more likely the label is wrong; see Notes;
         - "first_row": the index of the first row with the text.
 
-        Conflicts are first, by "contradicting"; then "score" decides, then "probability".
+        Texts with several labels are first, by "contradicting"; the others are ordered by "score",
+        then by "probability".
 
     See Also
     --------
-    apply_corrections : Puts the corrected table back into `y`.
-    out_of_fold : The probabilities, for cleanlab too.
+    apply_corrections : Applies the corrections in the table to `y`.
+    out_of_fold : Returns the probabilities, also for cleanlab.
 
     Notes
     -----
-    Each distinct text is trained on once, with its most frequent label, if there is one. The score
-    is ``log(probability of suggested / probability of label) * log2(1 + rows)``: how far the models
-    disagree with the label, weighted by the rows that a correction would fix.
+    Each distinct text is trained on once, with its most frequent label, except ties. The score
+    is ``log(probability of suggested / probability of label) * log2(1 + rows)``: how much the
+    model disagrees with the label, weighted by the rows that a correction would fix.
 
-    The folds are fitted by :func:`~sklearn.model_selection.cross_val_predict`, which encodes the
-    classes: a `class_weight` by label has to use the integers, in sorted order.
+    :func:`~sklearn.model_selection.cross_val_predict` fits the folds and encodes the classes, so a
+    `class_weight` by label has to use integers, in sorted order.
 
     Examples
     --------
@@ -164,7 +165,7 @@ def out_of_fold(
     key: Key = "exact",
     n_jobs: int | None = None,
 ) -> OutOfFold:
-    """Return the probabilities that models trained without a text give to its labels.
+    """Return the class probabilities of each text, predicted by a model trained without it.
 
     Parameters
     ----------
@@ -173,34 +174,35 @@ def out_of_fold(
 
     Returns
     -------
-    found : OutOfFold
+    predictions : OutOfFold
 
     Examples
     --------
     >>> from skbert_filter.datasets import make_website_snippets
     >>> from skbert_filter.inspection import out_of_fold, tfidf_baseline
     >>> X, y = make_website_snippets(300, random_state=0)
-    >>> found = out_of_fold(tfidf_baseline(), X, y, cv=3)
-    >>> found.pred_probs.shape == (len(set(X)), 2)
+    >>> predictions = out_of_fold(tfidf_baseline(), X, y, cv=3)
+    >>> predictions.pred_probs.shape == (len(set(X)), 2)
     True
 
     With cleanlab installed::
 
         from cleanlab.filter import find_label_issues
-        wrong = find_label_issues(labels=found.labels, pred_probs=found.pred_probs)
+        wrong = find_label_issues(labels=predictions.labels, pred_probs=predictions.pred_probs)
     """
     if not hasattr(estimator, "predict_proba"):
         raise TypeError(
-            f"{type(estimator).__name__} has no predict_proba, and labels are compared with "
+            f"{type(estimator).__name__} has no predict_proba, but labels are compared with "
             "probabilities. Pass CalibratedClassifierCV(estimator, cv=DedupStratifiedKFold())."
         )
-    check_learns(estimator)
+    check_not_frozen(estimator)
 
     texts = check_texts(X)
     row_labels, classes = pd.factorize(check_labels(y, len(texts)), sort=True)
     if len(classes) < 2:
-        found = counted(len(classes), "class", "classes")
-        raise ValueError(f"y holds {found}: {classes.tolist()}. Pass texts of two or more.")
+        n_classes = counted(len(classes), "class", "classes")
+        raise ValueError(f"y holds {n_classes}: {classes.tolist()}. Pass texts of two or more.")
+
     codes, _ = first_seen(text_keys(texts, key))
     counts = count_labels(codes, row_labels)
     labels, classes = counts.prevailing(classes)
@@ -210,9 +212,10 @@ def out_of_fold(
     row_splits = list(check_cv(cv).split(texts, row_labels, groups))
 
     first = first_rows(codes)
+    distinct = [texts[row] for row in first]
     proba = cross_val_predict(
         estimator,
-        [texts[row] for row in first],
+        distinct,
         labels,
         cv=_splits_of_texts(row_splits, codes, counts.tied),
         n_jobs=n_jobs,
@@ -221,7 +224,7 @@ def out_of_fold(
 
     rows = np.bincount(codes)
     return OutOfFold(
-        texts=[texts[row] for row in first],
+        texts=distinct,
         classes=classes,
         labels=labels,
         pred_probs=proba,
@@ -233,22 +236,22 @@ def out_of_fold(
 
 
 def apply_corrections(X: Any, y: Any, table: pd.DataFrame, *, key: Key = "exact") -> Any:
-    """Return labels with the corrections of a table applied to all copies of its texts.
+    """Return labels, corrected as in a table: all rows with a text get its label.
 
     Parameters
     ----------
     X, y : container of str and array-like, of length n_samples
-        What the table was made of.
+        The texts and labels that the table was made from.
     table : DataFrame
-        Lines of the table of `suspect_labels`, in any order, with "label" corrected. It may have
-        been a CSV file or a spreadsheet in between. A row without a label changes nothing.
+        Rows of the table of `suspect_labels`, in any order, with "label" corrected, also if it was
+        saved as a CSV file or a spreadsheet and read again. A row without a label changes nothing.
     key : {"exact", "whitespace", "casefold"} or callable, default="exact"
         As in the call that made the table.
 
     Returns
     -------
     y_corrected : ndarray or Series of shape (n_samples,)
-        A Series, with its index, where `y` is one.
+        A Series with the same index if `y` is one.
 
     Examples
     --------
@@ -261,13 +264,15 @@ def apply_corrections(X: Any, y: Any, table: pd.DataFrame, *, key: Key = "exact"
     texts = check_texts(X)
     labels = check_labels(y, len(texts))
 
-    if absent := [name for name in ("text", "label", "first_row") if name not in table]:
-        raise ValueError(f"The table has no column {absent[0]!r}. Keep what suspect_labels wrote.")
+    if missing := [name for name in ("text", "label", "first_row") if name not in table]:
+        raise ValueError(
+            f"The table has no column {missing[0]!r}. Keep the columns that suspect_labels wrote."
+        )
     codes, distinct = first_seen(text_keys(texts, key))
     classes = pd.unique(labels).tolist()
-    class_of = _labels_by_name(classes)
+    class_by_name = _classes_by_name(classes)
 
-    line_of: dict[int, Any] = {}
+    line_by_code: dict[int, Any] = {}
     new = np.empty(len(distinct), dtype=labels.dtype)
     lines = zip(table.index, table["text"], table["label"], table["first_row"], strict=True)
     for line, text, label, row in lines:
@@ -277,35 +282,36 @@ def apply_corrections(X: Any, y: Any, table: pd.DataFrame, *, key: Key = "exact"
             if pd.isna(text):
                 hint = " Read files with pd.read_csv(..., keep_default_na=False)."
             raise ValueError(
-                f"Row {line} of the table is of row {row} and the text {short_repr(text)}, which "
-                f"X does not hold there. Pass the X that the table was made of.{hint}"
+                f"Row {line} of the table says that row {row} of X has the text "
+                f"{short_repr(text)}, which it does not. Pass the X that the table was made "
+                f"from.{hint}"
             )
 
-        if pd.isna(label) or (label == "" and "" not in class_of):
+        if pd.isna(label) or (label == "" and "" not in class_by_name):
             continue
-        if label not in class_of:
+        if label not in class_by_name:
             label = str(label).strip()
-        if label not in class_of:
+        if label not in class_by_name:
             raise ValueError(
-                f"Row {line} of the table has the label {label!r}, which y does not hold. Its "
+                f"Row {line} of the table has the label {label!r}, which y does not contain. Its "
                 f"labels are {short_repr(classes)}."
             )
 
         code = int(codes[int(row)])
-        if code in line_of:
+        if code in line_by_code:
             raise ValueError(
-                f"Rows {line_of[code]} and {line} of the table are of one text, "
+                f"Rows {line_by_code[code]} and {line} of the table have the same text, "
                 f"{short_repr(text)}. Keep one."
             )
-        line_of[code] = line
-        new[code] = class_of[label]
+        line_by_code[code] = line
+        new[code] = class_by_name[label]
 
     corrected = labels.copy()
-    changed = np.isin(codes, list(line_of))
-    corrected[changed] = new[codes[changed]]
-    return (
-        pd.Series(corrected, index=y.index, name=y.name) if isinstance(y, pd.Series) else corrected
-    )
+    is_changed = np.isin(codes, list(line_by_code))
+    corrected[is_changed] = new[codes[is_changed]]
+    if isinstance(y, pd.Series):
+        return pd.Series(corrected, index=y.index, name=y.name)
+    return corrected
 
 
 def _splits_of_texts(
@@ -313,26 +319,26 @@ def _splits_of_texts(
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Turn splits of rows into splits of distinct texts, each tested with its first row."""
     fold_of_row = np.full(len(codes), -1)
-    for number, (_, test) in reversed(list(enumerate(row_splits))):
-        fold_of_row[test] = number
-    fold = fold_of_row[first_rows(codes)]
-    if (fold < 0).any():
-        row = int(np.flatnonzero(fold[codes] < 0)[0])
+    for fold, (_, test) in reversed(list(enumerate(row_splits))):
+        fold_of_row[test] = fold
+    fold_of_text = fold_of_row[first_rows(codes)]
+    if (fold_of_text < 0).any():
+        row = int(np.flatnonzero(fold_of_text[codes] < 0)[0])
         raise ValueError(
-            f"No fold of cv tests row {row}, so that nothing is known of its label. Pass folds "
-            "that test each row, such as DedupStratifiedKFold()."
+            f"No fold of cv tests row {row}, so its label cannot be checked. Pass folds that test "
+            "each row, such as DedupStratifiedKFold()."
         )
 
     splits = []
-    for number in np.unique(fold):
-        trained = np.unique(codes[row_splits[number][0]])
-        trained = trained[(fold[trained] != number) & ~tied[trained]]
-        splits.append((trained, np.flatnonzero(fold == number)))
+    for fold in np.unique(fold_of_text):
+        train = np.unique(codes[row_splits[fold][0]])
+        train = train[(fold_of_text[train] != fold) & ~tied[train]]
+        splits.append((train, np.flatnonzero(fold_of_text == fold)))
     return splits
 
 
-def _labels_by_name(classes: list[Any]) -> dict[Any, Any]:
-    """Return the labels by themselves, and by what files and spreadsheets make of them."""
+def _classes_by_name(classes: list[Any]) -> dict[Any, Any]:
+    """Return the labels by themselves, and by what files and spreadsheets turn them into."""
     names: dict[Any, Any] = {}
     for label in classes:
         name = str(label)

@@ -1,1 +1,1 @@
-"""What other programs offer, used from here: leaves that nothing else imports unasked."""
+"""Optional integrations with other packages, imported only by functions that need them."""

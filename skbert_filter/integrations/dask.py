@@ -1,6 +1,6 @@
-"""Filter a Dask DataFrame: no row leaves its partition, no text is computed for every row.
+"""Filter a Dask DataFrame: rows stay in their partitions, and repeated texts are scored once.
 
-Knows nothing of files; any fitted classifier will do.
+Works with any fitted classifier, and knows nothing of corpus files.
 """
 
 from contextlib import suppress
@@ -47,10 +47,9 @@ def filter_dataframe(
     nulls: Nulls = "error",
     shuffle: bool = False,
 ) -> dd.DataFrame:
-    """Keep the rows whose text a classifier gives one label, or add what it says about them.
+    """Keep the rows whose text is predicted to have one label, or add predictions to all rows.
 
-    Rows stay in their partitions and in their order, with their index and all columns as
-    they are. Nothing is computed before the result is.
+    Rows keep their partition, order, index and columns. Nothing is computed until the result is.
 
     Parameters
     ----------
@@ -59,28 +58,28 @@ def filter_dataframe(
     model : classifier or str or Path
         Any fitted text classifier; a folder written by `SmallBertTextFilter.save_pretrained` or
         ``skbert-filter train``; or ``registry://workspace/name:version`` of Comet's model registry.
-        It is read here, and sent to each worker, not with each partition.
+        It is loaded by the client, and sent to each worker once.
     text : str, default="text"
         The column with the texts.
     keep : label, default=1
         The label to keep: one of ``model.classes_``, or its text form.
     threshold : float, default=None
-        Keep texts for which the probability of `keep` is this or more. None: those for which
-        ``model.predict`` gives it.
+        The least probability of `keep` with which a text is kept. None: keep the texts for which
+        ``model.predict`` returns it.
     columns : (str, str), default=None
-        The names of two columns to add to all rows, instead of keeping some: the label, and the
+        The names of two columns to add to all rows, instead of filtering them: the label, and the
         probability of `keep`.
     nulls : {"error", "discard", "keep"}, default="error"
         What to do with rows that have no text.
     shuffle : bool, default=False
-        How a text is computed once. False: each worker remembers what it has computed, and nothing
-        travels but the model. True: the distinct texts of each partition travel, so that each is
-        computed by one worker alone; `ddf` is read twice.
+        False: each worker remembers the texts it has scored, and only the model is sent to it.
+        True: each distinct text is sent to one worker, so that no other scores it; `ddf` is read
+        twice.
 
     Returns
     -------
     filtered : dask.dataframe.DataFrame
-        With the partitions and divisions of `ddf`.
+        It has the partitions and divisions of `ddf`.
 
     Raises
     ------
@@ -89,18 +88,17 @@ def filter_dataframe(
         str.
     ValueError
         If `model` is not a classifier or has no probabilities for a `threshold`, or an argument is
-        wrong; when the result is computed, if a text is missing. The partition and the row are
-        named.
+        wrong; when the result is computed, if a text is missing, with its partition and row.
     sklearn.exceptions.NotFittedError
         If `model` is not fitted.
 
     Notes
     -----
-    "Ten million rows, a cluster" in the documentation measures what each way costs: without
-    `shuffle` workers compute 1.2 times as many texts if there are 2 of them, and 2.4 times if 16.
+    Without `shuffle`, 2 workers scored 1.2 times and 16 workers 2.4 times as many texts as there
+    were distinct ones; the documentation of clusters compares the costs.
 
-    A partition is computed again when its worker is lost. With `shuffle` it must have the same
-    texts each time: persist a `ddf` that is drawn at random before.
+    A partition is computed again when its worker is lost. With `shuffle` it must then have the same
+    texts: if `ddf` is drawn at random, call ``persist`` on it first.
 
     Examples
     --------
@@ -118,30 +116,30 @@ def filter_dataframe(
     """
     columns = check_options(threshold, columns, nulls)
     _check_columns(ddf, text, columns)
-    model = check_classifier(_loaded(model), "model")
+    model = check_classifier(_load_model(model), "model")
     decider = Decider(model, keep, threshold, with_probabilities=columns is not None)
-    parts = _Parts(text, columns, nulls, decider.classes, decider.keep_number)
-    meta = parts.finish(ddf._meta, np.empty(0, np.intp), np.empty(0, DECISION))
+    job = _PartitionJob(text, columns, nulls, decider.classes, decider.keep_number)
+    meta = job.apply(ddf._meta, np.empty(0, np.intp), np.empty(0, DECISION))
 
-    # A task, not an argument of all others: a worker makes or receives its result once.
+    # Delayed, so that a worker makes or receives it once, not with each partition.
     if not shuffle:
         memory = delayed(TextMemory, pure=False)(decider)
-        return ddf.map_partitions(parts.decide, memory, meta=meta)
+        return ddf.map_partitions(job.score, memory, meta=meta)
 
-    nothing = _asked([], 0, 1)
-    asked = ddf[[text]].map_partitions(parts.ask, ddf.npartitions, meta=nothing)
-    # Optimized by itself, it reads only the texts. Otherwise all partitions would be read once,
-    # and be held until the answers are there.
-    asked = _to_partitions(asked.optimize())
-    answers = asked.map_partitions(
-        _answer, delayed(copy, pure=False)(decider), meta=_answer(nothing, decider)
+    no_requests = _requests([], 0, 1)
+    requests = ddf[[text]].map_partitions(job.request, ddf.npartitions, meta=no_requests)
+    # Optimized separately, this reads only the texts. Otherwise all partitions would be read once,
+    # and held until the decisions arrive.
+    requests = _to_partitions(requests.optimize())
+    decisions = requests.map_partitions(
+        _decide, delayed(copy, pure=False)(decider), meta=_decide(no_requests, decider)
     )
-    return ddf.map_partitions(parts.look_up, _to_partitions(answers), meta=meta)
+    return ddf.map_partitions(job.look_up, _to_partitions(decisions), meta=meta)
 
 
 @dataclass(frozen=True)
-class _Parts:
-    """What is done with a partition: `labels` and the one to keep are those of the model."""
+class _PartitionJob:
+    """What to do with each partition; `labels` are the classes of the model."""
 
     text: str
     columns: tuple[str, str] | None
@@ -149,54 +147,59 @@ class _Parts:
     labels: list[Any]
     keep_number: int
 
-    def decide(
+    def score(
         self, part: pd.DataFrame, memory: TextMemory, *, partition_info: dict[str, Any]
     ) -> pd.DataFrame:
-        """Decide the distinct texts, and finish the partition."""
+        """Score the distinct texts, and filter the rows by the results."""
         codes, distinct = self._factorize(part, partition_info["number"])
-        return self.finish(part, codes, memory(distinct))
+        return self.apply(part, codes, memory(distinct))
 
-    def ask(
-        self, part: pd.DataFrame, n_places: int, *, partition_info: dict[str, Any]
+    def request(
+        self, part: pd.DataFrame, n_partitions: int, *, partition_info: dict[str, Any]
     ) -> pd.DataFrame:
-        """Return the distinct texts, each with the place where it is computed."""
+        """Return the distinct texts, each with the partition in which it will be scored."""
         number = partition_info["number"]
         _, distinct = self._factorize(part, number)
-        return _asked(distinct, number, n_places)
+        return _requests(distinct, number, n_partitions)
 
     def look_up(
-        self, part: pd.DataFrame, answers: pd.DataFrame, *, partition_info: dict[str, Any]
+        self, part: pd.DataFrame, decisions: pd.DataFrame, *, partition_info: dict[str, Any]
     ) -> pd.DataFrame:
-        """Finish the partition with the answers for its distinct texts."""
+        """Filter the rows by the decisions on their distinct texts."""
         number = partition_info["number"]
         codes, distinct = self._factorize(part, number)
-        # By key, not by position: a partition that is computed again may have another order.
-        rows = pd.Index(pa.array(answers["key"]).to_pylist()).get_indexer(stable_hashes(distinct))
+        # By key, not by position: the order may change when a partition is computed again.
+        rows = pd.Index(pa.array(decisions["key"]).to_pylist()).get_indexer(stable_hashes(distinct))
         if (rows < 0).any():
             raise ValueError(
                 f"Partition {number} had other texts when it was computed again. "
-                "Call persist() on the data frame before, or omit shuffle=True."
+                "Call persist() on the data frame first, or omit shuffle=True."
             )
-        decisions = answers[["label", "probability"]].iloc[rows].to_records(index=False)
-        return self.finish(part, codes, decisions.astype(DECISION))
+        records = decisions[["label", "probability"]].iloc[rows].to_records(index=False)
+        return self.apply(part, codes, records.astype(DECISION))
 
-    def finish(self, part: pd.DataFrame, codes: np.ndarray, decisions: np.ndarray) -> pd.DataFrame:
-        """Return the rows to keep, or all with two more columns; the code of no text is -1."""
-        of_rows = np.append(decisions, np.array([(-1, np.nan)], DECISION))[codes]
+    def apply(self, part: pd.DataFrame, codes: np.ndarray, decisions: np.ndarray) -> pd.DataFrame:
+        """Return the rows to keep, or all rows with two more columns.
+
+        `codes` are the positions of the rows' texts in `decisions`, -1 where there is no text.
+        """
+        row_decisions = np.append(decisions, np.array([(-1, np.nan)], DECISION))[codes]
         has_text = codes >= 0
         if self.columns is None:
-            is_kept = of_rows["label"] == self.keep_number
+            is_kept = row_decisions["label"] == self.keep_number
             return part[np.where(has_text, is_kept, self.nulls == "keep")]
 
         if self.nulls == "discard":
-            part, of_rows = part[has_text], of_rows[has_text]
+            part, row_decisions = part[has_text], row_decisions[has_text]
         # Only a nullable type has room for a missing label.
         keeps_nulls = self.nulls == "keep"
-        of_classes = pd.array(self.labels) if keeps_nulls else pd.Series(self.labels).array
-        label = of_classes.take(of_rows["label"], allow_fill=keeps_nulls)
-        return part.assign(**dict(zip(self.columns, (label, of_rows["probability"]), strict=True)))
+        classes = pd.array(self.labels) if keeps_nulls else pd.Series(self.labels).array
+        label = classes.take(row_decisions["label"], allow_fill=keeps_nulls)
+        values = (label, row_decisions["probability"])
+        return part.assign(**dict(zip(self.columns, values, strict=True)))
 
     def _factorize(self, part: pd.DataFrame, partition: int) -> tuple[np.ndarray, list[str]]:
+        """Return the code of each row's text, -1 where it is missing, and the distinct texts."""
         series = part[self.text]
         missing = series.isna().to_numpy()
         where = f"column {self.text!r} of partition {partition}"
@@ -211,63 +214,63 @@ class _Parts:
         if missing.all():
             return codes, []
 
-        found = None
+        factorized = None
         with suppress(TypeError, ValueError):
-            found = factorize(series[~missing])
-        if found is None:
-            # Refuses what is not a str, by its row among all.
+            factorized = factorize(series[~missing])
+        if factorized is None:
+            # The error about a value that is not a str has its row in the partition.
             texts = check_texts(series.astype(object).where(~missing, ""), name=where)
-            found = first_seen([texts[row] for row in np.flatnonzero(~missing)])
+            factorized = first_seen([texts[row] for row in np.flatnonzero(~missing)])
 
-        codes[~missing], distinct = found
+        codes[~missing], distinct = factorized
         return codes, distinct
 
 
 def _to_partitions(ddf: dd.DataFrame) -> dd.DataFrame:
     """Send each row to the partition whose number is in its column ``_partitions``."""
-    # DataFrame.shuffle would hash the numbers, and set_index sort the rows. This is what they are
-    # made of.
+    # DataFrame.shuffle would hash the numbers, and set_index would sort the rows; both are built
+    # on this.
     shuffled = new_collection(Shuffle(ddf.expr, "_partitions", ddf.npartitions, True))
     return shuffled[[column for column in ddf.columns if column != "_partitions"]]
 
 
-def _asked(texts: list[str], origin: int, n_places: int) -> pd.DataFrame:
+def _requests(texts: list[str], origin: int, n_partitions: int) -> pd.DataFrame:
+    """Return a table that asks for decisions on texts, and sends them back to `origin`."""
     keys = stable_hashes(texts)
-    places = np.frombuffer(b"".join(keys), np.uint64)[::2] % np.uint64(n_places)
+    numbers = np.frombuffer(b"".join(keys), np.uint64)[::2] % np.uint64(n_partitions)
     return pd.DataFrame(
         {
-            "_partitions": places.astype(np.int64),
-            "key": _column(keys),
-            # bytes, since a str of Arrow cannot hold lone surrogates
-            "text": _column([text.encode("utf-8", "surrogatepass") for text in texts]),
+            "_partitions": numbers.astype(np.int64),
+            "key": _binary(keys),
+            # Arrow strings cannot hold lone surrogates.
+            "text": _binary([text.encode("utf-8", "surrogatepass") for text in texts]),
             "origin": np.full(len(keys), origin, np.int64),
         }
     )
 
 
-def _answer(asked: pd.DataFrame, decider: Decider) -> pd.DataFrame:
-    """Decide each distinct text that was sent to a place, and address the answers."""
-    codes, distinct = first_seen(pa.array(asked["text"]).to_pylist())
+def _decide(requests: pd.DataFrame, decider: Decider) -> pd.DataFrame:
+    """Return the decisions on the requested texts, addressed to the partitions they come from."""
+    codes, distinct = first_seen(pa.array(requests["text"]).to_pylist())
     texts = [text.decode("utf-8", "surrogatepass") for text in distinct]
-    # In chunks; it forgets them, since no other task has these texts.
+    # A new memory, which scores in chunks; no other task has these texts.
     decisions = TextMemory(decider)(texts)[codes]
     return pd.DataFrame(
         {
-            "_partitions": asked["origin"].array,
-            "key": asked["key"].array,
+            "_partitions": requests["origin"].array,
+            "key": requests["key"].array,
             "label": decisions["label"],
             "probability": decisions["probability"],
         }
     )
 
 
-def _column(values: list[bytes]) -> pd.api.extensions.ExtensionArray:
-    # pandas.array would go through NumPy: as many bytes for each as the longest has, and no NUL
-    # at an end.
+def _binary(values: list[bytes]) -> pd.api.extensions.ExtensionArray:
+    # pandas.array would convert to NumPy's fixed-width bytes, which lose NULs at the end.
     return pd.arrays.ArrowExtensionArray(pa.array(values, pa.large_binary()))
 
 
-def _loaded(model: Any) -> Any:
+def _load_model(model: Any) -> Any:
     if not isinstance(model, str | Path):
         return model
     if str(model).startswith("registry:"):

@@ -1,1 +1,1 @@
-"""Files of the user: texts, read and written in bounded memory, and outputs that appear whole."""
+"""Reads and writes users' files in bounded memory; an output appears once it is complete."""

@@ -29,10 +29,9 @@ def atomic_write(target: str | os.PathLike[str], *, overwrite: bool = False) -> 
     """
     target = as_path(target)
     if isinstance(target, RemotePath):
-        with TemporaryDirectory(prefix="skbert_filter-") as folder:
+        with TemporaryDirectory(prefix="skbert_filter-") as folder, explain_full_disk(folder):
             temporary = Path(folder, target.name)
-            with explain_full_disk(temporary):
-                yield temporary
+            yield temporary
             publish(temporary, target, overwrite=overwrite)
         return
 
@@ -163,7 +162,7 @@ def _sync_all(temporary: Path) -> None:
     if not temporary.is_dir():
         _sync(temporary)
     elif hasattr(os, "sync"):
-        # For 1,142 small files 0.1 seconds, against 1.2 to 2.5 for one call per file.
+        # Takes 0.1 seconds for 1,142 small files; one call per file takes 1.2 to 2.5.
         os.sync()
     else:
         for path in temporary.rglob("*"):

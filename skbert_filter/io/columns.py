@@ -1,12 +1,12 @@
-"""The columns of a table: that they are there, what they hold, and types that Arrow can filter."""
+"""Columns of a table: whether they exist, what they hold, and types that Arrow can filter."""
 
 from difflib import get_close_matches
 from pathlib import Path
 
 import pyarrow as pa
 
-# What people call the columns that have these names by default.
-_ALSO_CALLED = {
+# What people call the columns that are named "text" and "label" by default.
+_SYNONYMS = {
     "text": ("snippet", "sentence", "content", "line", "body", "string", "title", "value"),
     "label": ("class", "category", "target", "tag", "y", "keep", "useful", "relevant"),
 }
@@ -14,7 +14,7 @@ _PLAIN = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary
 
 
 def check_column(schema: pa.Schema, column: str, path: Path) -> None:
-    """Refuse a column name that a table does not have exactly once, naming the likely one."""
+    """Reject a column name that a table does not have exactly once, and suggest the likely one."""
     if schema.names.count(column) > 1:
         raise ValueError(f"{path} has several columns {column!r}. Rename all but one.")
     if column in schema.names:
@@ -22,11 +22,11 @@ def check_column(schema: pa.Schema, column: str, path: Path) -> None:
 
     by_lower = {name.lower(): name for name in reversed(schema.names)}
     likely = get_close_matches(column.lower(), by_lower, n=1)
-    likely += [name for name in _ALSO_CALLED.get(column, ()) if name in by_lower]
+    likely += [name for name in _SYNONYMS.get(column, ()) if name in by_lower]
     if likely:
         hint = f"Did you mean {by_lower[likely[0]]!r}?"
-    elif column in _ALSO_CALLED:
-        hint = "Name it; its first line must hold the names of the columns."
+    elif column in _SYNONYMS:
+        hint = "Name the column; the first line of the file must hold the column names."
     else:
         hint = "Check the name."
     raise ValueError(
@@ -35,7 +35,7 @@ def check_column(schema: pa.Schema, column: str, path: Path) -> None:
 
 
 def check_text_column(schema: pa.Schema, column: str, path: Path) -> None:
-    """Refuse a text column that is missing or holds something else."""
+    """Reject a text column that is missing or holds something else."""
     check_column(schema, column, path)
     kind = schema.field(column).type
     if pa.types.is_dictionary(kind):
@@ -47,7 +47,7 @@ def check_text_column(schema: pa.Schema, column: str, path: Path) -> None:
 
 
 def check_no_nulls(values: pa.Array, column: str, path: Path, *, first_row: int) -> None:
-    """Refuse missing values, naming the row: `first_row` is that of the first value, from 1."""
+    """Reject missing values; rows are counted from 1, and `first_row` is that of the first."""
     if values.null_count:
         row = first_row + values.is_null().index(True).as_py()
         raise ValueError(
@@ -57,7 +57,7 @@ def check_no_nulls(values: pa.Array, column: str, path: Path, *, first_row: int)
 
 
 def valid_texts(values: pa.Array, column: str, path: Path, *, first_row: int) -> pa.Array:
-    """Return texts as large strings, if they are UTF-8: a Parquet file may hold anything."""
+    """Return texts as large strings, checked to be UTF-8, which Parquet does not ensure."""
     texts = values.cast(pa.large_string())
     try:
         texts.validate(full=True)
@@ -65,22 +65,22 @@ def valid_texts(values: pa.Array, column: str, path: Path, *, first_row: int) ->
         for row, data in enumerate(texts.cast(pa.large_binary()).to_pylist(), first_row):
             try:
                 (data or b"").decode()
-            except UnicodeDecodeError as wrong:
+            except UnicodeDecodeError as decode_error:
                 raise ValueError(
                     f"Row {row} of {path} (the first is 1) is not UTF-8 in column {column!r}: "
-                    f"{wrong}. Correct what wrote the file."
+                    f"{decode_error}. Write the file again, with text in UTF-8."
                 ) from error
         raise
     return texts
 
 
 def plain_schema(schema: pa.Schema) -> pa.Schema:
-    """Return an Arrow schema with strings in place of views of them."""
+    """Return a schema with each type replaced as by `plain_type`."""
     return pa.schema(map(_plain_field, schema), schema.metadata)
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:
-    """Return a type with strings in place of views of them, of which Arrow takes no rows."""
+    """Replace string views by strings, at any depth: Arrow cannot filter rows of views."""
     types = pa.types
     if kind in _PLAIN:
         return _PLAIN[kind]

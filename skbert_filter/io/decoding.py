@@ -1,4 +1,4 @@
-"""Bytes of a text as UTF-8: decoded where they are not, and refused where that is not possible."""
+"""Bytes of text files as UTF-8: decoded from other encodings, and rejected where that fails."""
 
 import codecs
 from collections.abc import Iterable, Iterator
@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import Any
 
 _BLOCK_BYTES = 1 << 22
-# As git does: a text has no NUL among its first bytes.
+# As in git, a file with a NUL in its first 8 KiB is not text.
 _HEAD_BYTES = 1 << 13
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def blocks_of(stream: Any) -> Iterator[bytes]:
+def read_blocks(stream: Any) -> Iterator[bytes]:
     """Read a binary stream to its end, in blocks of 4 MiB."""
     while block := stream.read(_BLOCK_BYTES):
         yield block
 
 
 def check_encoding(encoding: str | None) -> None:
-    """Refuse the name of an encoding that Python does not know."""
+    """Reject the name of an encoding that Python does not know."""
     try:
         "".encode("utf-8" if encoding is None else encoding)
     except LookupError as error:
@@ -30,10 +30,10 @@ def check_encoding(encoding: str | None) -> None:
 
 
 def is_utf8(blocks: Iterable[bytes], encoding: str) -> bool:
-    """Return whether a text is UTF-8, where others of its corpus have another encoding.
+    """Return whether a text is UTF-8 rather than in the other encoding of its corpus.
 
-    Bytes that are valid as UTF-8 may be those of the other encoding: UTF-16 has NULs, and all bytes
-    of an encoding of seven bits, such as ISO-2022-JP, are ASCII.
+    Text in the other encoding may be valid UTF-8 by chance: UTF-16 contains NULs then, and a
+    seven-bit encoding such as ISO-2022-JP only ASCII bytes.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
     other = codecs.getincrementaldecoder(encoding)("replace")
@@ -56,9 +56,9 @@ def is_utf8(blocks: Iterable[bytes], encoding: str) -> bool:
 def utf8_blocks(
     blocks: Iterable[bytes], path: Path | str, *, encoding: str | None = None
 ) -> Iterator[bytes]:
-    """Turn the blocks of a text into UTF-8, without a byte order mark.
+    """Convert the blocks of a text to UTF-8 without a byte order mark.
 
-    Where a byte cannot be decoded, or the text begins like another kind of file, the line is named.
+    An error names the line of a byte that cannot be decoded, or of a NUL at the start of the file.
     """
     decoder = codecs.getincrementaldecoder(encoding or "utf-8")()
     n_bytes, line, line_start = 0, 1, 0
@@ -70,16 +70,16 @@ def utf8_blocks(
 
         try:
             text = decoder.decode(block, final=not block)
-            # Some encodings can write half a pair of surrogates, which UTF-8 cannot.
+            # Some encodings can represent a lone surrogate, which UTF-8 cannot.
             decoded = block if encoding is None else text.encode()
         except UnicodeDecodeError as error:
-            # A letter may be in two blocks: the object begins with what was left of the one before.
-            first = n_bytes + len(block) - len(error.object)
-            before = error.object[: error.start]
+            # The object starts with what the decoder held back from the previous block.
+            place = n_bytes + len(block) - len(error.object) + error.start
+            before = block[: max(place - n_bytes, 0)]
+            column = place - line_start + 1
             if b"\n" in before:
                 line += before.count(b"\n")
-                line_start = first + before.rindex(b"\n") + 1
-            place = first + error.start
+                column = len(before) - before.rindex(b"\n")
             remedy = "Name its encoding, or correct the file"
             if encoding is None:
                 remedy = (
@@ -87,8 +87,8 @@ def utf8_blocks(
                     "(--encoding cp1252)"
                 )
             raise ValueError(
-                f"{path} is not {encoding or 'UTF-8'}: byte {place - line_start + 1} of line "
-                f"{line} is 0x{error.object[error.start]:02x} (byte {place + 1} of the file). "
+                f"{path} is not {encoding or 'UTF-8'}: byte {column} of line {line} is "
+                f"0x{error.object[error.start]:02x} (byte {place + 1} of the file). "
                 f'{remedy} (docs: files, "Encodings").'
             ) from error
         except UnicodeError as error:
@@ -113,11 +113,11 @@ def _check_is_text(block: bytes, path: Path | str) -> None:
     if block.startswith(_UTF16):
         raise ValueError(
             f'{path} is not UTF-8 but seems to be UTF-16. Pass encoding="utf-16" (--encoding '
-            "utf-16), which reads the files that are not UTF-8 with it."
+            "utf-16), which is used for files that are not UTF-8."
         )
     if (place := block[:_HEAD_BYTES].find(b"\0")) >= 0:
+        line = block.count(b"\n", 0, place) + 1
         raise ValueError(
-            f"{path} does not seem to be text: line {block.count(bytes([10]), 0, place) + 1} has a "
-            f"NUL (byte {place + 1} of the file). Remove it, or pass its encoding if it is "
-            "text in UTF-16 or UTF-32."
+            f"{path} does not seem to be text: line {line} has a NUL (byte {place + 1} of the "
+            "file). Remove it, or pass its encoding if it is text in UTF-16 or UTF-32."
         )

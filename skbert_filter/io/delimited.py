@@ -1,6 +1,6 @@
-"""Comma- and tab-separated text: what its quotation marks mean, where rows end, and their values.
+"""Comma- and tab-separated text: what quotation marks mean, where rows end, and their values.
 
-Every value is read as text: guessing types would turn "007" into 7 and "NA" into nothing.
+Every value is read as text: guessed types would turn "007" into 7, and "NA" into a missing value.
 """
 
 import csv
@@ -15,53 +15,54 @@ import pyarrow.csv as pacsv
 
 from skbert_filter.io.lines import whole_lines
 
-# Of European spreadsheets, and of what people write by hand.
+# Used by European spreadsheets, and by people who write tables by hand.
 _OTHER_DELIMITERS = ";\t|"
-# What is held in memory where a quotation mark is never closed.
+# Limits memory where a quotation mark is never closed.
 _LONGEST_ROW = 1 << 26
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a file is to be read."""
+    """How a file is divided into rows and values."""
 
     header: bytes
     names: list[str]
-    # The lengths of parts of whole rows. None: each line is a row, and a quotation mark is a
-    # character like others.
+    # The lengths of parts of the file, each of which ends with a row. If it is None, each line is a
+    # row, and quotation marks are ordinary characters.
     parts: list[int] | None
-    # Texts of a single column span lines, each of which could be a row as well.
+    # Whether quoted texts of a single column span lines that could also be rows of their own.
     is_doubtful: bool = False
 
 
 def find_delimiter(start: bytes, usual: str) -> str:
-    """Return the delimiter of the column names: another only where the usual one is not there."""
+    """Return the delimiter of the column names: the usual one, unless it does not occur."""
     first_line = next(iter(start.lstrip(b"\r\n").splitlines()), b"")
     header = re.sub(rb'"[^"]*"', b"", first_line).decode(errors="replace")
     if usual in header:
         return usual
-    most = max(_OTHER_DELIMITERS, key=header.count)
-    return most if most in header else usual
+    most_frequent = max(_OTHER_DELIMITERS, key=header.count)
+    return most_frequent if most_frequent in header else usual
 
 
 def check_delimiter(delimiter: str | None) -> str | None:
-    r"""Return a delimiter as it is in files; people type ``\t`` and "tab" for one."""
+    r"""Return a delimiter as it appears in files; people type ``\t`` or "tab" for a tab."""
     if delimiter in ("\\t", "tab"):
         return "\t"
     if delimiter is not None and not (re.fullmatch(r"[\t -~]", delimiter) and delimiter != '"'):
         raise ValueError(
-            f"delimiter={delimiter!r} cannot stand between values. Name one character, such as "
-            "';', or tab."
+            f"delimiter={delimiter!r} cannot separate values. Name one character, such as ';', or "
+            "'tab'."
         )
     return delimiter
 
 
 def find_layout(read: Callable[[], Iterable[bytes]], delimiter: str, path: Path) -> Layout:
-    """Find the meaning of quotation marks that fits a whole file, which `read` gives in UTF-8.
+    """Choose how to interpret quotation marks, by scanning a whole file.
 
-    Where a value begins with a quotation mark and does not end with one, the file was written
-    without quoting: each line is a row, if all have a value for each column. Arrow and pandas
-    read such a value to the next quotation mark, and merge rows in silence.
+    `read` opens the file from its start, in UTF-8. If a value begins with a quotation mark but does
+    not end with one, the file was written without quoting: each line is a row, provided that every
+    line has a value for each column. Arrow and pandas would read such a value up to the next
+    quotation mark, and silently merge rows.
     """
     header, parts, spans_at, fault_at = _scan(read(), delimiter)
     if not header and not fault_at:
@@ -71,11 +72,11 @@ def find_layout(read: Callable[[], Iterable[bytes]], delimiter: str, path: Path)
     if not (spans_at or fault_at):
         return Layout(header, names, parts)
 
-    # A comma before a space is one of a text, where that can be.
-    of_text = b"" if fault_at or len(names) == 1 else b", "
+    # In a well-formed file of several columns, a comma followed by a space may be part of a text.
+    prose_comma = b"" if fault_at or len(names) == 1 else b", "
     lines = (line for block in whole_lines(read()) for line in block.splitlines() if line)
     is_line_a_row = b'"' not in header and all(
-        line.replace(of_text, b"").count(delimiter.encode()) == len(names) - 1 for line in lines
+        line.replace(prose_comma, b"").count(delimiter.encode()) == len(names) - 1 for line in lines
     )
 
     if fault_at:
@@ -90,19 +91,19 @@ def find_layout(read: Callable[[], Iterable[bytes]], delimiter: str, path: Path)
         raise ValueError(
             f"Line {spans_at} of {path} begins a value in quotation marks that continues on the "
             f"next line, but each line by itself has {len(names)} values too. Write the file so "
-            'that it says which is meant (docs: files, "Quotation marks").'
+            'that it is unambiguous (docs: files, "Quotation marks").'
         )
     return Layout(header, names, parts, is_doubtful=is_line_a_row)
 
 
 def _scan(blocks: Iterable[bytes], delimiter: str) -> tuple[bytes, list[int], int, int]:
-    """Find the header and the lengths of parts of whole rows.
+    """Return the header, the lengths of parts that end with a row, and two line numbers.
 
-    Return too the first line in which a value in quotation marks continues on the next one, where
-    the header has none, and the line of a row that is not well-formed; 0 if there is none.
+    They are those of the first quoted value that spans lines (not searched for if the header has
+    quotation marks), and of the first malformed row; 0 if there is none.
     """
     d = re.escape(delimiter.encode())
-    # A quotation mark is a character like others in a value that begins with another one.
+    # In a value that does not begin with one, quotation marks are ordinary characters.
     value = rb'(?:"[^"]*+(?:""[^"]*+)*+"|[^"%b\r\n][^%b\r\n]*+|)' % (d, d)
     row = rb"%b(?:%b%b)*+(?:\r*\n|\r+(?=[^\r\n]))" % (value, d, value)
     first_row, rows = re.compile(rb"[\r\n]*+%b" % row), re.compile(rb"(?:%b)*+" % row)
@@ -115,8 +116,8 @@ def _scan(blocks: Iterable[bytes], delimiter: str) -> tuple[bytes, list[int], in
         rest += block
         if not block and rest and not rest.endswith(b"\n"):
             rest += b"\n"
-        if not header and (found := first_row.match(rest)):
-            header = found[0]
+        if not header and (match := first_row.match(rest)):
+            header = match[0]
 
         end = rest.rfind(b"\n") + 1
         if (not end or b'"' in rest) and (whole := rows.match(rest)):
@@ -135,14 +136,14 @@ def _scan(blocks: Iterable[bytes], delimiter: str) -> tuple[bytes, list[int], in
 def csv_batches(
     blocks: Iterable[bytes], layout: Layout, delimiter: str, path: Path
 ) -> Iterator[pa.RecordBatch]:
-    """Read the rows of a file; one of too many values or too few is a ValueError that names it."""
+    """Read the rows of a file; a row with too many or too few values raises a ValueError."""
     first_row = 1
     to_skip = len(layout.header)
     for part in whole_lines(blocks) if layout.parts is None else _cut(blocks, layout.parts):
         rows = part[to_skip:]
         to_skip = max(to_skip - len(part), 0)
         if layout.header.endswith(b"\r\r\n"):
-            # Written as text on Windows when it had ends of lines of Windows already.
+            # Text that already had Windows line ends was written in Windows' text mode.
             rows = rows.replace(b"\r\r\n", b"\r\n")
 
         if rows:
@@ -163,36 +164,36 @@ def _cut(blocks: Iterable[bytes], lengths: list[int]) -> Iterator[bytes]:
 def _parse(
     part: bytes, layout: Layout, delimiter: str, first_row: int, path: Path
 ) -> pa.RecordBatch:
-    # Of equal names Arrow would take one.
-    numbers = [str(i) for i in range(len(layout.names))]
-    wrong: list[pacsv.InvalidRow] = []
+    # Columns may have equal names, of which Arrow would keep one.
+    placeholders = [str(i) for i in range(len(layout.names))]
+    invalid: list[pacsv.InvalidRow] = []
 
-    def note(row: pacsv.InvalidRow) -> str:
-        wrong.append(row)
+    def handle_invalid(row: pacsv.InvalidRow) -> str:
+        invalid.append(row)
         return "error"
 
     try:
         table = pacsv.read_csv(
             pa.BufferReader(part),
             read_options=pacsv.ReadOptions(
-                column_names=numbers, block_size=len(part) + 1, use_threads=False
+                column_names=placeholders, block_size=len(part) + 1, use_threads=False
             ),
             parse_options=pacsv.ParseOptions(
                 delimiter=delimiter,
                 quote_char=False if layout.parts is None else '"',
                 newlines_in_values=True,
-                # Of a single column, an empty line is a row with an empty text.
-                ignore_empty_lines=len(numbers) > 1,
-                invalid_row_handler=note,
+                # In a single column, an empty line is an empty text.
+                ignore_empty_lines=len(placeholders) > 1,
+                invalid_row_handler=handle_invalid,
             ),
             convert_options=pacsv.ConvertOptions(
-                column_types=dict.fromkeys(numbers, pa.string()), strings_can_be_null=False
+                column_types=dict.fromkeys(placeholders, pa.string()), strings_can_be_null=False
             ),
         )
     except pa.ArrowInvalid as error:
-        if not wrong:
+        if not invalid:
             raise
-        row = wrong[0]
+        row = invalid[0]
         raise ValueError(
             f"Row {first_row + row.number - 1} of {path} (the first is 1) should have "
             f"{row.expected_columns} values, but has {row.actual_columns}: {row.text[:80]!r}. Put "

@@ -1,4 +1,4 @@
-"""The kinds of files that are read and written, by their extensions."""
+"""The file formats that are read and written, by their extensions."""
 
 import os
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 @dataclass(frozen=True)
 class Format:
-    """What an extension says of a file; `name` is for messages."""
+    """What an extension says about a file; `name` is for messages."""
 
     extension: str
     kind: Literal["csv", "parquet", "lines", "json"]
@@ -42,31 +42,31 @@ _FORMATS = [
 def find_format(path: Path) -> Format | None:
     """Return the format of a file by its name, None if the extension is unknown."""
     name = path.name.lower()
-    return next((known for known in _FORMATS if name.endswith(known.extension)), None)
+    return next((format_ for format_ in _FORMATS if name.endswith(format_.extension)), None)
 
 
 def file_format(path: Path) -> Format:
-    """Return the format of a file by its name, and refuse an unknown extension."""
-    if (known := find_format(path)) is None:
+    """Return the format of a file by its name, and reject an unknown extension."""
+    if (format_ := find_format(path)) is None:
         raise ValueError(
-            f"{path} has an unknown extension. Supported are .csv, .tsv, .jsonl and .txt, each "
-            "also with .gz or .zst, and .parquet: convert or rename the file "
+            f"{path} has an unknown extension. Convert or rename the file to .csv, .tsv, .jsonl or "
+            ".txt, each also with .gz or .zst, or to .parquet "
             '(docs: files, "What is read and written").'
         )
-    return known
+    return format_
 
 
 def table_format(path: Path) -> Format:
-    """Return the format of a file with columns as `file_format` does, and refuse lines too."""
-    known = file_format(path)
-    if not known.is_table:
+    """Return the format of a file with columns; reject lines and JSON Lines."""
+    format_ = file_format(path)
+    if not format_.is_table:
         raise ValueError(
-            f"{path} holds {known.name}, not a table. Give a .csv, .tsv (also with .gz or .zst) "
+            f"{path} holds {format_.name}, not a table. Name a .csv, .tsv (also with .gz or .zst) "
             "or .parquet file."
         )
-    return known
+    return format_
 
 
 def open_file(path: Path, mode: Literal["rb", "wb"] = "rb") -> pa.NativeFile:
-    """Open a file for Arrow, which takes no str that is not UTF-8, whatever its name is."""
+    """Open a file for Arrow, which accepts names that are not UTF-8 only as bytes."""
     return pa.OSFile(os.fsencode(path), mode)

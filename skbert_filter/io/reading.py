@@ -1,7 +1,4 @@
-"""Tables and lines, read in bounded memory. Knows nothing of models.
-
-A line of a text or JSON Lines file is kept as it is, next to the text in it.
-"""
+"""Reads tables and lines in bounded memory. Nothing here depends on models."""
 
 import sys
 from collections.abc import Iterator
@@ -16,44 +13,44 @@ import pyarrow.parquet as pq
 
 from skbert_filter.io.atomic import explain_full_disk
 from skbert_filter.io.columns import plain_schema
-from skbert_filter.io.decoding import blocks_of, is_utf8, utf8_blocks
+from skbert_filter.io.decoding import is_utf8, read_blocks, utf8_blocks
 from skbert_filter.io.delimited import check_delimiter, csv_batches, find_delimiter, find_layout
 from skbert_filter.io.formats import LINES, Format, file_format, open_file, table_format
 from skbert_filter.io.lines import LINES_SCHEMA, json_batches, line_batches
 from skbert_filter.io.remote import RemotePath
 
-# Rows with the share of the file that has been read with them, NaN where that is unknown.
+# Rows, and the fraction of the file read so far: NaN if unknown.
 Batches: TypeAlias = Iterator[tuple[pa.RecordBatch, float]]
 
-# A batch of Parquet has this many rows, or fewer where they are large. Repeats within a batch are
-# found by Arrow, several times faster than those of an earlier batch.
+# Limits of a Parquet batch. Batches are large because Arrow finds repeats within one several times
+# faster than repeats of earlier batches are found.
 _BATCH_ROWS = 1 << 18
 _BATCH_BYTES = 1 << 26
 _PARQUET_BUFFER_BYTES = 1 << 18
 
-# Standard input or output.
+# Stands for standard input or output.
 STANDARD = Path("-")
 
 
 @dataclass(frozen=True)
 class TableReader:
-    """An open table, with its columns as stored; views of strings in `batches` are strings."""
+    """An open table. `schema` is as stored; in `batches`, string views have become strings."""
 
     path: Path
     format: Format
     schema: pa.Schema
     batches: Batches
-    # What a text file was decoded from, None for UTF-8; and what stands between its values.
+    # The encoding of a text file, None for UTF-8, and the delimiter of a CSV file.
     encoding: str | None = None
     delimiter: str | None = None
-    # The lines of its texts could be rows as well, whatever their quotation marks say.
+    # Whether quoted texts span lines that could also be rows of their own.
     is_doubtful: bool = False
 
 
 def read_table(
     path: Path, *, encoding: str | None = None, delimiter: str | None = None
 ) -> tuple[pa.Table, pa.Schema]:
-    """Return a whole CSV, TSV or Parquet file, and its columns as stored."""
+    """Return a whole CSV, TSV or Parquet file, and its schema as stored."""
     table_format(path)
     with open_rows(path, encoding=encoding, delimiter=delimiter) as reader:
         batches = [batch for batch, _ in reader.batches]
@@ -69,34 +66,34 @@ def open_rows(
     encoding: str | None = None,
     delimiter: str | None = None,
 ) -> Iterator[TableReader]:
-    """Open a table, or a file of lines or JSON Lines, or standard input (``-``).
+    """Open a table, a file of lines or JSON Lines, or standard input (``-``), which has lines.
 
-    The texts of JSON Lines are in the member `text`, and become the column "text".
+    In JSON Lines the texts are read from the member `text`, into the column "text".
     """
     delimiter = check_delimiter(delimiter)
     if path == STANDARD:
-        blocks = utf8_blocks(blocks_of(sys.stdin.buffer), "standard input", encoding=encoding)
+        blocks = utf8_blocks(read_blocks(sys.stdin.buffer), "standard input", encoding=encoding)
         rows = ((batch, float("nan")) for batch in line_batches(blocks))
         yield TableReader(path, LINES, LINES_SCHEMA, rows, encoding)
         return
 
-    known = file_format(path)
+    format_ = file_format(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}. Check the path.")
     with local_copy(path) as local, ExitStack() as files:
-        with _errors_named(path, known):
-            if known.kind == "parquet":
-                table = _open_parquet(path, local, known, files)
+        with _explain_errors(path, format_):
+            if format_.kind == "parquet":
+                table = _open_parquet(path, local, format_, files)
             else:
-                table = _open_text(path, local, known, text, encoding, delimiter, files)
+                table = _open_text(path, local, format_, text, encoding, delimiter, files)
         yield table
 
 
 @contextmanager
 def local_copy(path: Path) -> Iterator[Path]:
-    """Give a file of a bucket as one of this machine, which is gone after the block.
+    """Yield the path of a local file, or of a temporary copy of a file in a bucket.
 
-    Text may be read twice, Parquet from its end: both take longer over a network.
+    Text may be read twice and Parquet is read from its end, both of which are slow on a network.
     """
     if not isinstance(path, RemotePath):
         yield path
@@ -109,18 +106,18 @@ def local_copy(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _errors_named(path: Path, known: Format) -> Iterator[None]:
-    """Turn what goes wrong in reading a file into a ValueError that names it."""
+def _explain_errors(path: Path, format_: Format) -> Iterator[None]:
+    """Turn errors of reading a file into a ValueError that names it."""
     try:
         yield
     except (pa.ArrowException, OSError, EOFError) as error:
-        raise ValueError(f"{path} cannot be read as {known.name}: {error}") from error
+        raise ValueError(f"{path} cannot be read as {format_.name}: {error}") from error
 
 
 def _open_text(
     path: Path,
     local: Path,
-    known: Format,
+    format_: Format,
     text: str,
     encoding: str | None,
     delimiter: str | None,
@@ -131,7 +128,8 @@ def _open_text(
     def blocks() -> Iterator[bytes]:
         nonlocal raw
         raw = files.enter_context(open_file(local))
-        return blocks_of(files.enter_context(pa.input_stream(raw, compression=known.compression)))
+        stream = pa.input_stream(raw, compression=format_.compression)
+        return read_blocks(files.enter_context(stream))
 
     if encoding is not None and is_utf8(blocks(), encoding):
         encoding = None
@@ -140,28 +138,28 @@ def _open_text(
         return utf8_blocks(blocks(), path, encoding=encoding)
 
     schema, is_doubtful = LINES_SCHEMA, False
-    if known.kind == "csv":
-        delimiter = delimiter or find_delimiter(next(read(), b""), known.delimiter)
+    if format_.kind == "csv":
+        delimiter = delimiter or find_delimiter(next(read(), b""), format_.delimiter)
         layout = find_layout(read, delimiter, path)
         schema = pa.schema([(name, pa.string()) for name in layout.names])
         is_doubtful = layout.is_doubtful
         rows = csv_batches(read(), layout, delimiter, path)
-    elif known.kind == "json":
+    elif format_.kind == "json":
         rows = json_batches(line_batches(read()), text, path)
     else:
         rows = line_batches(read())
 
     def batches() -> Batches:
-        with _errors_named(path, known):
+        with _explain_errors(path, format_):
             for batch in rows:
                 yield batch, raw.tell() / max(raw.size(), 1)
 
-    return TableReader(path, known, schema, batches(), encoding, delimiter, is_doubtful)
+    return TableReader(path, format_, schema, batches(), encoding, delimiter, is_doubtful)
 
 
-def _open_parquet(path: Path, local: Path, known: Format, files: ExitStack) -> TableReader:
+def _open_parquet(path: Path, local: Path, format_: Format, files: ExitStack) -> TableReader:
     raw = files.enter_context(open_file(local))
-    # By default Arrow holds the bytes of all row groups that were read until the file is closed.
+    # By default Arrow keeps the bytes of every row group it has read until the file is closed.
     file = pq.ParquetFile(
         raw,
         pre_buffer=False,
@@ -175,16 +173,16 @@ def _open_parquet(path: Path, local: Path, known: Format, files: ExitStack) -> T
 
     def batches() -> Batches:
         rows = 0
-        with _errors_named(path, known):
+        with _explain_errors(path, format_):
             for batch in file.iter_batches(batch_rows):
                 rows += batch.num_rows
                 yield batch.cast(plain) if plain != schema else batch, rows / metadata.num_rows
 
-    return TableReader(path, known, schema, batches())
+    return TableReader(path, format_, schema, batches())
 
 
 def _int96_unit(raw: pa.OSFile) -> str:
-    """Return the unit in which timestamps of the deprecated type INT96 keep their values."""
+    """Return a unit that can represent all timestamps of the deprecated type INT96."""
     columns = pq.ParquetFile(raw).schema
     names = [column.path for column in columns if column.physical_type == "INT96"]
     if not names:
@@ -196,7 +194,7 @@ def _int96_unit(raw: pa.OSFile) -> str:
         for unit in ("ns", "us")
     )
     for fine, coarse in zip(nanoseconds, microseconds, strict=True):
-        # Beyond their range nanoseconds overflow, in Arrow's reader as in this cast.
+        # Out-of-range nanoseconds overflow in Arrow's reader, and in the same way in this cast.
         is_coarse &= coarse.cast(fine.schema, safe=False).equals(fine)
         try:
             coarse.cast(fine.schema)

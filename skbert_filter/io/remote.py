@@ -1,6 +1,6 @@
-"""Files and folders in buckets, by URL: what this package needs of `pathlib.Path`, through fsspec.
+"""Files and folders in buckets: the part of `pathlib.Path` that is needed here, through fsspec.
 
-Knows nothing of tables and jobs. Credentials are the business of fsspec, and in no message.
+Credentials are handled by fsspec, and appear in no message. Nothing here depends on tables or jobs.
 """
 
 import errno
@@ -17,17 +17,17 @@ from threading import Lock
 from types import SimpleNamespace
 from typing import Any
 
-# As Spark and Hadoop name it: readers of folders take no name with "_" for a part of the table.
+# The name that Spark and Hadoop use: readers of folders skip names that begin with "_".
 SUCCESS = "_SUCCESS"
 _COPY_BYTES = 1 << 22
-# What fsspec keeps of a transaction is one for all threads.
+# An fsspec file system has one transaction for all threads.
 _UPLOADING = Lock()
-# "key:secret@" before a host, while in "host:9000/" there is a port.
+# Matches "key:secret@" before a host, but not the port in "host:9000/".
 _USER = re.compile(r"(?<=://)[^/:@]*:(?!\d{1,5}(?:/|$))\S*@")
 
 
 def as_path(place: Any) -> Path:
-    """Return a path of this machine, or what stands for one in a bucket if `place` is a URL."""
+    """Return a `Path`, or a `RemotePath` if `place` is the URL of something in a bucket."""
     if isinstance(place, RemotePath):
         return place  # type: ignore[return-value]
     url = place.as_posix() if isinstance(place, PurePath) else os.fspath(place)
@@ -36,7 +36,7 @@ def as_path(place: Any) -> Path:
     if colon and not rest.startswith("/"):
         from fsspec.registry import known_implementations
 
-        # Path("s3://bucket") is s3:/bucket.
+        # Path("s3://bucket") has become "s3:/bucket".
         url = f"{protocol}://{rest}" if protocol in known_implementations else url
     if "://" not in url:
         return Path(place)
@@ -48,14 +48,14 @@ def as_path(place: Any) -> Path:
 
 
 def files_in(folder: Path) -> set[str]:
-    """Return the names of all files in a folder, none if there is no such folder."""
+    """Return the names of all files in a folder, or none if it does not exist."""
     if isinstance(folder, RemotePath):
         return set(folder.files())
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
 
 
 class RemotePath:
-    """A file or folder in a bucket, with the methods of a path that are called on one here."""
+    """A file or folder in a bucket, with the methods of `Path` that are called in this package."""
 
     def __init__(self, url: str) -> None:
         from fsspec.core import url_to_fs
@@ -66,7 +66,7 @@ class RemotePath:
 
     def __str__(self) -> str:
         shown = _USER.sub("", self._url)
-        # What signs an address is a secret too.
+        # A signature in the query is a secret too.
         return shown.partition("?")[0] if shown.startswith("http") else shown
 
     __repr__ = __str__
@@ -86,42 +86,38 @@ class RemotePath:
 
     @property
     def name(self) -> str:
-        """The last part of the address."""
         return str(self).rpartition("/")[2]
 
     @property
     def suffix(self) -> str:
-        """The extension."""
         return PurePath(self.name).suffix
 
     @property
     def parents(self) -> list["RemotePath"]:
-        """The folders that this lies in, up to the bucket."""
+        """The folders above this one, up to the bucket."""
         parts = self._url.split("/")
         return [RemotePath("/".join(parts[:n])) for n in range(len(parts) - 1, 2, -1)]
 
     def resolve(self) -> "RemotePath":
-        """Return the same: there are no links, and no working folder."""
+        """Return the path itself: a bucket has no links and no working directory."""
         return self
 
     absolute = expanduser = resolve
 
     def samefile(self, other: object) -> bool:
-        """Whether both are one."""
         return self == other
 
     def exists(self) -> bool:
-        """Whether there is such a file or folder now."""
+        """Whether the file or folder exists now, ignoring caches."""
         self._fs.invalidate_cache()
         return self._info() is not None
 
     def is_file(self) -> bool:
-        """Whether this is a file."""
         info = self._info()
         return info is not None and info["type"] == "file"
 
     def is_dir(self) -> bool:
-        """Whether this is a folder; a file that becomes one is not noticed."""
+        """Whether this is a folder; the first answer is kept."""
         return self._is_folder
 
     @cached_property
@@ -130,11 +126,11 @@ class RemotePath:
         return info is not None and info["type"] == "directory"
 
     def stat(self) -> SimpleNamespace:
-        """Return the size of a file, 0 where that is unknown."""
+        """Return the size of a file, 0 if it is unknown."""
         return SimpleNamespace(st_size=(self._info() or {}).get("size") or 0)
 
     def _info(self) -> dict[str, Any] | None:
-        # `exists` of fsspec says False of what may not be seen.
+        # fsspec's `exists` is False where access is denied.
         with self._explained("read"):
             try:
                 return self._fs.info(self._key)
@@ -142,57 +138,58 @@ class RemotePath:
                 return None
 
     def files(self) -> dict[str, int]:
-        """Return the names of the files in a folder, at any depth, and their sizes."""
+        """Return the names and sizes of the files in a folder, at any depth."""
         self._fs.invalidate_cache()
-        # The hub of Hugging Face spells some addresses in another way than they were given.
+        # The Hugging Face hub normalizes some addresses.
         name = (self._info() or {}).get("name", self._key)
         start = len(name.rstrip("/")) + 1
         with self._explained("read"):
-            found = self._fs.find(self._key, detail=True)
-        return {key[start:]: info.get("size") or 0 for key, info in found.items()}
+            files = self._fs.find(self._key, detail=True)
+        return {key[start:]: info.get("size") or 0 for key, info in files.items()}
 
-    def download(self, made: Path) -> None:
+    def download(self, local: Path) -> None:
         """Copy a file to this machine."""
         with self._explained("read"):
-            self._fs.get_file(self._key, str(made))
+            self._fs.get_file(self._key, str(local))
 
-    def upload(self, made: Path) -> None:
-        """Copy a file from this machine: it appears when it is complete."""
+    def upload(self, local: Path) -> None:
+        """Copy a file from this machine; it appears once it is complete."""
         with (
             _UPLOADING,
             self._explained("written"),
             self._fs.transaction,
-            made.open("rb") as source,
+            local.open("rb") as source,
             self._fs.open(self._key, "wb") as target,
         ):
             shutil.copyfileobj(source, target, _COPY_BYTES)
 
-    def upload_part(self, made_in: Path, records: Path, name: str) -> None:
-        """Move a finished file into this folder, unless an interrupted job has uploaded it.
+    def upload_part(self, folder: Path, records: Path, name: str) -> None:
+        """Move a finished file from a local folder to this one, unless it has been uploaded before.
 
-        In the folder `records` this notes what is uploaded.
+        Uploads are recorded in the folder `records`, so that an interrupted job can resume.
         """
-        made, part, record = made_in / name, self / name, records / name
+        local, part, record = folder / name, self / name, records / name
+        # The first upload replaces part of a complete folder, if there is one.
         if not records.exists() and (self / SUCCESS).exists():
             with self._explained("replaced"):
                 self._fs.rm_file((self / SUCCESS)._key)
-        with made.open("rb") as file:
+        with local.open("rb") as file:
             digest = file_digest(file, "sha256").hexdigest()
 
         if not record.exists() or record.read_text() != f"{digest} {part._version()}":
             record.parent.mkdir(parents=True, exist_ok=True)
-            # Before the upload: whatever a killed job leaves there is known to be its own.
+            # Recorded before the upload too, so that a killed job recognizes what it left there.
             record.touch()
-            part.upload(made)
+            part.upload(local)
             record.write_text(f"{digest} {part._version()}")
-        made.unlink()
+        local.unlink()
 
-    def publish(self, made: Path) -> None:
-        """Upload a finished file; or mark a folder, whose files are uploaded, as complete."""
-        if not made.is_dir():
-            self.upload(made)
+    def publish(self, local: Path) -> None:
+        """Upload a finished file, or mark a folder as complete whose files have been uploaded."""
+        if not local.is_dir():
+            self.upload(local)
             return
-        marker = made / SUCCESS
+        marker = local / SUCCESS
         marker.write_text(json.dumps({"files": self.files()}, indent=1))
         (self / SUCCESS).upload(marker)
 
@@ -201,31 +198,31 @@ class RemotePath:
         return f"{info.get('size')} {info.get('ETag')}"
 
     def working_folder(self) -> Path:
-        """Return where on this machine a job prepares what is written here."""
+        """Return the folder on this machine where a job prepares its output."""
         cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
         digest = blake2b(str(self).encode(), digest_size=8).hexdigest()
         return cache / "skbert_filter" / f"{self.name}-{digest}.partial"
 
     @contextmanager
     def _explained(self, done: str) -> Iterator[None]:
-        """Turn what goes wrong in a bucket into an error that names it, without its secrets."""
+        """Turn errors of fsspec into one that names this path, without its secrets."""
         try:
             yield
-        except Exception as error:  # each kind of bucket raises its own
+        except Exception as error:  # each implementation raises its own
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-                raise  # by the disk of this machine
+                raise  # this machine's disk is full
             if isinstance(error, ImportError):
                 raise ImportError(
                     f"{self} needs a package. {_install_hint(self._url, error)}"
                 ) from error
 
-            # A message may cut a secret anywhere, so that it cannot be taken out.
+            # A message may contain any part of a secret, so it cannot be redacted.
             has_secrets = bool(_USER.search(self._url)) or "?" in self._url
             reason = type(error).__name__ + ("" if has_secrets else f": {error}")
-            kinds = (FileNotFoundError, PermissionError, OSError)
-            raise next(kind for kind in kinds if isinstance(error, kind) or kind is OSError)(
-                f"{self} cannot be {done}: {reason}. Check the address, and what fsspec knows of "
-                'your account (docs: files, "My corpus is in a bucket").'
+            kinds = (FileNotFoundError, PermissionError)
+            raise next((kind for kind in kinds if isinstance(error, kind)), OSError)(
+                f"{self} cannot be {done}: {reason}. Check the address, and the credentials that "
+                'fsspec uses (docs: files, "My corpus is in a bucket").'
             ) from (None if has_secrets else error)
 
 

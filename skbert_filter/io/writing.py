@@ -1,7 +1,4 @@
-"""Tables and lines, written in bounded memory. Knows nothing of models.
-
-Values of CSV files are written in quotes.
-"""
+"""Writes tables and lines in bounded memory. Nothing here depends on models."""
 
 import sys
 from base64 import b64encode
@@ -19,23 +16,23 @@ import pyarrow.parquet as pq
 from skbert_filter.io.atomic import atomic_write, check_can_create
 from skbert_filter.io.columns import plain_schema
 from skbert_filter.io.formats import Format, file_format, open_file, table_format
-from skbert_filter.io.lines import LINE, TEXT, joined, with_members
+from skbert_filter.io.lines import LINE, TEXT, line_bytes, with_members
 from skbert_filter.io.remote import RemotePath
 
 Write: TypeAlias = Callable[[pa.RecordBatch], None]
 
-# A row group of Parquet is written with this many rows, or fewer where they are large.
+# Limits of a row group of Parquet.
 _GROUP_ROWS = 1 << 18
 _GROUP_BYTES = 1 << 26
 
 _BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
-# What a spreadsheet computes when it opens a CSV file, be it in quotes; and what may stay a number.
-_FORMULA = r"^[=+\-@\t\r\n＝＋－＠]"
+# Spreadsheets evaluate such values, even if quoted. Those that are plain numbers are harmless.
+_FORMULA = r"^([=+\-@\t\r\n＝＋－＠])"
 _NUMBER = r"^[+\-]?[0-9][0-9.,]*([eE][+\-]?[0-9]+)?$"
 
 
 def write_table(table: pa.Table, path: Path, **options: Any) -> None:
-    """Write a table to a file, with the options of `create_table`."""
+    """Write a table to a file. The options are those of `create_table`."""
     with create_table(path, table.schema, **options) as write:
         for batch in table.to_batches():
             write(batch)
@@ -50,52 +47,53 @@ def create_table(
     escape_formulas: bool = False,
     delimiter: str | None = None,
 ) -> Iterator[Write]:
-    """Give a function that writes record batches; the file is complete when it appears."""
-    known = table_format(path)
-    known = replace(known, delimiter=delimiter or known.delimiter)
+    """Yield a function that writes record batches; the file appears once it is complete."""
+    format_ = table_format(path)
+    format_ = replace(format_, delimiter=delimiter or format_.delimiter)
     check_can_hold(schema, path)
     with (
-        atomic_write(path, overwrite=overwrite) as made,
-        open_writer(made, schema, known, escape_formulas=escape_formulas) as write,
+        atomic_write(path, overwrite=overwrite) as temporary,
+        open_writer(temporary, schema, format_, escape_formulas=escape_formulas) as write,
     ):
         yield write
 
 
 @contextmanager
 def open_writer(
-    path: Path, schema: pa.Schema, known: Format, *, escape_formulas: bool = False
+    path: Path, schema: pa.Schema, format_: Format, *, escape_formulas: bool = False
 ) -> Iterator[Write]:
-    """Give a function that writes record batches to a file, at once and under its name.
+    """Yield a function that writes record batches directly to `path`.
 
-    Of lines only "line" is written; further columns of JSON Lines become members.
+    For lines of text, only the column "line" is written. For JSON Lines, columns other than "line"
+    and "text" become members.
     """
     plain = plain_schema(schema)
     with open_file(path, "wb") as raw:
-        if known.kind == "parquet":
+        if format_.kind == "parquet":
             has_views = plain != schema
             with pq.ParquetWriter(raw, plain, store_schema=not has_views) as writer:
                 with _row_groups(writer, plain) as write:
                     yield write
                 if has_views:
-                    # Arrow cannot write views in lists of structs. The file is the same for
-                    # strings: this is what tells readers to make views of them.
+                    # Arrow cannot write views in lists of structs. They are stored as strings are:
+                    # only this metadata makes readers return views.
                     stored = {"ARROW:schema": b64encode(schema.serialize())}
                     writer.add_key_value_metadata((schema.metadata or {}) | stored)
             return
 
-        with pa.output_stream(raw, compression=known.compression) as stream:
-            if known.kind != "csv":
+        with pa.output_stream(raw, compression=format_.compression) as stream:
+            if format_.kind != "csv":
                 yield _line_writer(stream.write)
                 return
             written = _escaped_schema(plain) if escape_formulas else plain
-            options = pacsv.WriteOptions(delimiter=known.delimiter)
+            options = pacsv.WriteOptions(delimiter=format_.delimiter)
             with pacsv.CSVWriter(stream, written, write_options=options) as writer:
                 yield _csv_writer(writer, written if escape_formulas else None)
 
 
 @contextmanager
 def standard_output() -> Iterator[Write]:
-    """Give a function that writes lines to standard output."""
+    """Yield a function that writes lines to standard output."""
     if sys.stdout is None:
         raise ValueError("Standard output is closed. Name a file.")
     yield _line_writer(sys.stdout.buffer.write)
@@ -103,7 +101,7 @@ def standard_output() -> Iterator[Write]:
 
 
 def check_new_file(path: Path, *, overwrite: bool) -> None:
-    """Refuse a file that cannot be created, before work is spent on it."""
+    """Raise an error, before work is spent, if a file cannot be created."""
     if path.is_dir():
         raise ValueError(f"{path} is a folder. Name a file in it.")
     if path.exists() and not overwrite:
@@ -114,7 +112,7 @@ def check_new_file(path: Path, *, overwrite: bool) -> None:
 
 
 def check_parent(path: Path) -> None:
-    """Refuse a place where nothing can be created; a bucket says so when it is written to."""
+    """Raise an error if nothing can be created next to `path`. Buckets are not checked."""
     if isinstance(path, RemotePath):
         return
     if not path.absolute().parent.is_dir():
@@ -123,16 +121,15 @@ def check_parent(path: Path) -> None:
 
 
 def check_can_hold(schema: pa.Schema, path: Path) -> None:
-    """Refuse a CSV file for columns that it cannot hold, for instance of lists or bytes."""
+    """Reject columns that a CSV file cannot hold, for instance lists or bytes."""
     if file_format(path).kind != "csv":
         return
     for field in plain_schema(schema):
         kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-        # Arrow's writer takes bytes, and fails at the first that are not UTF-8.
-        is_held = not any(is_bytes(kind) for is_bytes in _BYTES)
         with suppress(pa.ArrowInvalid):
             pacsv.write_csv(pa.schema([field]).empty_table(), pa.BufferOutputStream())
-            if is_held:
+            # Arrow's writer accepts bytes, but fails at the first that are not UTF-8.
+            if not any(is_bytes(kind) for is_bytes in _BYTES):
                 continue
         raise ValueError(
             f"CSV cannot hold column {field.name!r} ({field.type}), so {path} cannot be written. "
@@ -159,7 +156,7 @@ def _csv_writer(writer: pacsv.CSVWriter, escaped: pa.Schema | None) -> Write:
 
 
 def _escaped_schema(schema: pa.Schema) -> pa.Schema:
-    """Return a schema with escaped names, and texts in place of codes for them."""
+    """Return a schema with escaped names, and values instead of dictionary codes."""
     names = _without_formulas(pa.array(schema.names, pa.string())).to_pylist()
     types = [t.value_type if pa.types.is_dictionary(t) else t for t in schema.types]
     return pa.schema(list(zip(names, types, strict=True)))
@@ -168,11 +165,8 @@ def _escaped_schema(schema: pa.Schema) -> pa.Schema:
 def _without_formulas(column: pa.Array) -> pa.Array:
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         return column
-    begins = pc.match_substring_regex(column, _FORMULA)
-    is_formula = pc.and_not(begins, pc.match_substring_regex(column, _NUMBER))
-    apostrophe, nothing = pa.scalar("'", column.type), pa.scalar("", column.type)
-    escaped = pc.binary_join_element_wise(apostrophe, column, nothing)
-    return pc.if_else(is_formula, escaped, column)
+    escaped = pc.replace_substring_regex(column, _FORMULA, r"'\1")
+    return pc.if_else(pc.match_substring_regex(column, _NUMBER), column, escaped)
 
 
 @contextmanager
@@ -187,8 +181,8 @@ def _row_groups(writer: pq.ParquetWriter, schema: pa.Schema) -> Iterator[Write]:
     def write(batch: pa.RecordBatch) -> None:
         if batch.num_rows:
             waiting.append(batch)
-        rows = sum(one.num_rows for one in waiting)
-        if rows >= _GROUP_ROWS or sum(one.nbytes for one in waiting) >= _GROUP_BYTES:
+        rows = sum(batch.num_rows for batch in waiting)
+        if rows >= _GROUP_ROWS or sum(batch.nbytes for batch in waiting) >= _GROUP_BYTES:
             flush()
 
     yield write
@@ -202,6 +196,6 @@ def _line_writer(write_bytes: Callable[[pa.Buffer], object]) -> Write:
         added = [name for name in batch.schema.names if name not in (LINE, TEXT)]
         if added:
             lines = with_members(lines, {name: batch.column(name).to_pylist() for name in added})
-        write_bytes(joined(lines))
+        write_bytes(line_bytes(lines))
 
     return write

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from skbert_filter.duplicates.splits import DedupStratifiedKFold
-from skbert_filter.inspection.scores import Answers, score_answers
+from skbert_filter.inspection.scores import Predictions, score_predictions
 from skbert_filter.inspection.significance import (
     LEVEL,
     McNemarTest,
@@ -80,7 +80,7 @@ def choose_model(
     scores, is_right = {}, {}
     for name, p in proba.items():
         predicted = classes[p.argmax(axis=1)]
-        scores[name] = score_answers(Answers(classes, predicted, p, p), y_true)
+        scores[name] = score_predictions(Predictions(classes, predicted, p, p), y_true)
         is_right[name] = predicted == y_true
 
     table = pd.DataFrame(scores).T[["accuracy", "f1", "average_precision"]]

@@ -18,6 +18,7 @@ from skbert_filter.labelling.train import TrainingSummary, train_filter
 from skbert_filter.printing import Report
 
 _LOGGER = logging.getLogger(__name__)
+# Marks the folder of a demo. If this text changes, folders of older demos are not recognized.
 _README = """\
 Written by `skbert-filter demo`, which replaces these files when it is run again:
 
@@ -30,7 +31,7 @@ kept.csv    the lines of corpus.csv that it keeps
 
 @dataclass(frozen=True)
 class DemoSummary(Report):
-    """What `run_demo` did.
+    """The result of `run_demo`.
 
     Attributes
     ----------
@@ -63,21 +64,25 @@ def run_demo(
     Parameters
     ----------
     folder : str or Path, default="skbert-filter-demo"
-        Where to write ``labels.csv``, ``corpus.csv``, ``model/`` and ``kept.csv``. It must be new,
-        empty, or the folder of an earlier demo, whose files are replaced; otherwise a
-        FileExistsError is raised.
+        Where to write ``labels.csv``, ``corpus.csv``, ``model/`` and ``kept.csv``: a new or
+        empty folder, or that of an earlier demo, whose files are replaced.
     n_rows : int, default=200_000
         Rows of the corpus.
     n_snippets : int, default=5600
-        Labelled snippets, including repeats.
+        Labelled snippets, repeats included.
     random_state : int, default=0
-        Seed of the data, the split and the model.
+        The seed of the data, the split and the model.
     callbacks, progress
         As for `train_filter` and `filter_corpus`.
 
     Returns
     -------
     summary : DemoSummary
+
+    Raises
+    ------
+    FileExistsError
+        If the folder holds other files.
 
     Examples
     --------
@@ -118,15 +123,15 @@ def run_demo(
 
 
 def _claim(folder: Path) -> None:
-    """Create the folder of the demo, unless one exists with files of the user's."""
+    """Create the folder, unless it holds files of the user."""
     readme = folder / "README.txt"
     if folder.is_file():
         raise FileExistsError(f"{folder} is a file. Name a folder for the demo.")
-    is_ours = readme.is_file() and readme.read_text("utf-8", errors="replace") == _README
-    if folder.is_dir() and any(folder.iterdir()) and not is_ours:
+    is_of_demo = readme.is_file() and readme.read_text("utf-8", errors="replace") == _README
+    if folder.is_dir() and any(folder.iterdir()) and not is_of_demo:
         raise FileExistsError(
             f"The folder {folder} holds files that no demo wrote. Name another folder."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    with atomic_write(readme, overwrite=True) as made:
-        made.write_text(_README, encoding="utf-8")
+    with atomic_write(readme, overwrite=True) as temporary:
+        temporary.write_text(_README, encoding="utf-8")

@@ -133,7 +133,7 @@ def explore_labels(
     page = _PAGE.substitute(
         title=html.escape(f"{printable(source.name)}: {counted(report.rows, 'label')}"),
         plots="".join(plots),
-        report=report._repr_html_(),
+        report=f"<pre>{html.escape(str(report))}</pre>",
     )
     with atomic_write(destination, overwrite=overwrite) as made:
         made.write_text(page, encoding="utf-8")

@@ -16,7 +16,7 @@ from sklearn.metrics import average_precision_score
 from sklearn.utils import check_random_state
 
 from skbert_filter.duplicates.keys import first_seen
-from skbert_filter.inspection.labelling import most_informative, spread_out
+from skbert_filter.inspection.labelling import diverse_sample, most_informative
 from skbert_filter.inspection.scores import wilson_interval
 from skbert_filter.labelling.answers import Answer, AnswerFile
 from skbert_filter.printing import counted, printable
@@ -310,7 +310,7 @@ class LabellingSession:
         else:
             # Short texts are many and alike; long ones differ.
             weights = np.log2(1 + counts) * np.log2(2 + np.array(list(map(len, texts))))
-            chosen = self._rng.permutation(spread_out(texts, weights, n, self._rng))
+            chosen = self._rng.permutation(diverse_sample(texts, weights, n, self._rng))
         return deque(left[chosen].tolist())
 
     def _learn(self) -> None:

@@ -16,7 +16,7 @@ import pyarrow.json as pajson
 from skbert_filter.corpus.sources import check_apart
 from skbert_filter.io.atomic import atomic_write
 from skbert_filter.io.formats import file_format, find_format, table_format
-from skbert_filter.io.lines import LINE, joined
+from skbert_filter.io.lines import LINE, line_bytes
 from skbert_filter.io.reading import local_copy, open_rows, read_table
 from skbert_filter.io.writing import check_new_file, create_table
 from skbert_filter.printing import shown_text
@@ -227,7 +227,7 @@ def _read_json(source: Path, text: str, encoding: str | None) -> pa.Table:
     # Without a type for the texts, Arrow would read 2020-01-01 as a date.
     options = pajson.ParseOptions(explicit_schema=pa.schema([(text, pa.string())]))
     try:
-        return pajson.read_json(pa.BufferReader(joined(lines)), parse_options=options)
+        return pajson.read_json(pa.BufferReader(line_bytes(lines)), parse_options=options)
     except pa.ArrowException as error:
         raise ValueError(f"{source} cannot be read as JSON Lines: {error}") from error
 

@@ -1,4 +1,4 @@
-"""Checks of what `fit` returns, learns, keeps and forgets, given plain arrays and weights."""
+"""Checks of `fit`: what it returns, learns and keeps, with and without sample weights."""
 
 import warnings
 from inspect import signature
@@ -34,7 +34,7 @@ _N = len(X_BINARY)
 
 @text_check()
 def check_text_tags(subject: Subject) -> None:
-    """Tags that claim texts do not claim tables, which would call for numeric checks."""
+    """Tags that claim texts do not claim tables too, which would enable numeric checks."""
     tags = get_tags(subject.estimator).input_tags
     assert not (tags.string and tags.two_d_array), (
         "input_tags claims string and two_d_array. A column of texts is not a 2-D array: "
@@ -60,14 +60,14 @@ def check_fit_returns_self(subject: Subject) -> None:
 
 @text_check()
 def check_fit_keeps_parameters(subject: Subject) -> None:
-    """`fit` changes no parameter, nor what a parameter holds."""
-    # Clones, so that what inner estimators have learnt does not count.
+    """`fit` changes neither a parameter nor the object that it refers to."""
+    # Cloned, so that attributes learnt by inner estimators do not count.
     before, after = (
         {name: joblib.hash(value) for name, value in clone(model).get_params().items()}
         for model in (subject.new(), subject.binary.model)
     )
     changed = [name for name in before if before[name] != after[name]]
-    assert not changed, f"fit changes the parameters {changed}. Keep what it learns elsewhere."
+    assert not changed, f"fit changes the parameters {changed}. Store what it learns elsewhere."
 
 
 @text_check()
@@ -75,27 +75,27 @@ def check_fit_sets_only_learnt_attributes(subject: Subject) -> None:
     """Attributes that `fit` adds begin or end with an underscore."""
     added = vars(subject.binary.model).keys() - vars(subject.new()).keys()
     public = sorted(name for name in added if name[0] != "_" != name[-1])
-    assert not public, f"fit sets {public}. Names of what is learnt end with an underscore."
+    assert not public, f"fit sets {public}. Names of learnt attributes end with an underscore."
 
 
 @text_check()
 def check_classes(subject: Subject) -> None:
-    """`classes_` holds the labels in order, and `predict` answers with them."""
+    """`classes_` contains the sorted labels, and `predict` returns them."""
     for fit in subject.fits:
         classes = fit.model.classes_
         np.testing.assert_array_equal(
-            classes, np.unique(fit.given["y"]), err_msg="classes_ has to hold the sorted labels."
+            classes, np.unique(fit.data["y"]), err_msg="classes_ has to hold the sorted labels."
         )
 
         predicted = set(fit.model.predict(X_PROBE).tolist())
         assert predicted <= set(classes.tolist()), (
-            f"predict answers {predicted}, but classes_ is {classes}."
+            f"predict returns {predicted}, but classes_ is {classes}."
         )
 
 
 @text_check()
 def check_score_is_accuracy(subject: Subject) -> None:
-    """`score` is the share of texts predicted right."""
+    """`score` is the fraction of texts predicted correctly."""
     model = subject.binary.model
     labels = np.resize(np.unique(Y_BINARY), len(X_PROBE))
     score, expected = model.score(X_PROBE, labels), np.mean(model.predict(X_PROBE) == labels)
@@ -104,7 +104,7 @@ def check_score_is_accuracy(subject: Subject) -> None:
 
 @text_check()
 def check_one_label(subject: Subject) -> None:
-    """A single class, be it left by weights of zero, is refused, or learnt as the only answer."""
+    """A single class, even if only left by weights of zero, is refused, or always predicted."""
     label = Y_BINARY[0]
     fits = {"fit on one class": {"y": np.full_like(Y_BINARY, label)}}
     if "sample_weight" in subject.abilities:
@@ -113,27 +113,27 @@ def check_one_label(subject: Subject) -> None:
 
     for name, data in fits.items():
         with refused(name, match="class", may_pass=True):
-            answers = subject.new().fit(X_BINARY, **data).predict(X_PROBE)
-            assert set(answers.tolist()) == {label}, f"After {name}, predict has to answer with it."
+            predicted = subject.new().fit(X_BINARY, **data).predict(X_PROBE)
+            assert set(predicted.tolist()) == {label}, f"After {name}, predict has to return it."
 
 
 @text_check()
 def check_cross_val_score(subject: Subject) -> None:
     """The estimator works in `cross_val_score`."""
     scores = cross_val_score(subject.new(), X_BINARY, Y_BINARY, cv=2, error_score="raise")
-    assert np.all((scores >= 0) & (scores <= 1)), f"cross_val_score gives {scores}."
+    assert np.all((scores >= 0) & (scores <= 1)), f"cross_val_score returns {scores}."
 
 
 @text_check()
 def check_readonly_data(subject: Subject) -> None:
-    """Arrays that cannot be written to, as joblib's workers get them, are enough."""
-    given = {"X": X_BINARY.copy(), "y": Y_BINARY.copy()}
+    """Read-only arrays, such as joblib's workers receive, are accepted."""
+    data = {"X": X_BINARY.copy(), "y": Y_BINARY.copy()}
     if "sample_weight" in subject.abilities:
-        given["sample_weight"] = WEIGHTS.copy()
+        data["sample_weight"] = WEIGHTS.copy()
 
-    for array in given.values():
+    for array in data.values():
         array.setflags(write=False)
-    subject.new().fit(**given).predict(given["X"])
+    subject.new().fit(**data).predict(data["X"])
 
 
 @text_check("requires_fit")
@@ -153,7 +153,7 @@ def check_is_fitted_agrees(subject: Subject) -> None:
 def check_learns_separable_texts(subject: Subject) -> None:
     """Texts whose classes share no word are learnt."""
     for fit in subject.fits:
-        X, y = fit.given["X"], fit.given["y"]
+        X, y = fit.data["X"], fit.data["y"]
         accuracy = accuracy_score(y, fit.model.predict(X))
         assert accuracy > 0.83, (
             f"The accuracy on {len(X)} training texts whose {len(np.unique(y))} classes share no "
@@ -163,7 +163,7 @@ def check_learns_separable_texts(subject: Subject) -> None:
 
 @text_check("binary_only")
 def check_multiclass_refused(subject: Subject) -> None:
-    """Three classes are refused by an estimator whose tags say that it takes two."""
+    """Three classes are refused by an estimator whose tags say that it is binary."""
     with refused("fit on three classes", match="Only binary classification is supported"):
         subject.new().fit(X_MULTICLASS, Y_MULTICLASS)
 
@@ -191,22 +191,22 @@ def check_refit_forgets(subject: Subject) -> None:
 
 @text_check("repeatable")
 def check_label_types(subject: Subject) -> None:
-    """Labels that are str objects, bool or negative give the same model under other names."""
+    """Labels that are str objects, bool or negative give the same model, apart from their names."""
     expected = outputs(subject.binary.model, X_PROBE)
-    predicted = np.searchsorted(subject.binary.model.classes_, expected["predict"])
-    given = np.searchsorted(np.unique(Y_BINARY), Y_BINARY)
+    predicted_codes = np.searchsorted(subject.binary.model.classes_, expected["predict"])
+    codes = np.searchsorted(np.unique(Y_BINARY), Y_BINARY)
 
     for classes in (np.array(["no", "yes"], object), np.array([False, True]), np.array([-1, 1])):
         labels = classes.tolist()
-        answers = outputs(subject.new().fit(X_BINARY, classes[given]), X_PROBE)
+        actual = outputs(subject.new().fit(X_BINARY, classes[codes]), X_PROBE)
 
-        # NumPy holds True equal to 1, so equality alone would let bool become int.
-        assert {type(label) for label in answers["predict"].tolist()} == {type(labels[0])}, (
-            f"predict answers with {answers['predict'].dtype} where the labels are {labels}."
+        # To NumPy True equals 1, so equality alone would let bool become int.
+        assert {type(label) for label in actual["predict"].tolist()} == {type(labels[0])}, (
+            f"predict returns {actual['predict'].dtype} where the labels are {labels}."
         )
 
-        expected["predict"] = classes[predicted]
-        assert_same_outputs(answers, expected, f"when the labels are {labels}")
+        expected["predict"] = classes[predicted_codes]
+        assert_same_outputs(actual, expected, f"when the labels are {labels}")
 
 
 @text_check("repeatable")
@@ -246,7 +246,7 @@ def check_sample_weight_request(subject: Subject) -> None:
 
 @text_check("sample_weight", "repeatable")
 def check_sample_weight_containers(subject: Subject) -> None:
-    """Weights of one, in a list, are as good as none; those in a Series go by position."""
+    """A list of ones is equivalent to no weights; weights in a Series are matched by position."""
     model = subject.new().fit(X_BINARY, Y_BINARY, sample_weight=[1] * _N)
     assert_same_outputs(model, subject.binary.model, "when each weight is 1")
 
@@ -257,13 +257,13 @@ def check_sample_weight_containers(subject: Subject) -> None:
 
 @text_check("sample_weight", "repeatable")
 def check_sample_weight_zero_removes(subject: Subject) -> None:
-    """A text of weight zero is as good as none."""
+    """A text of weight zero has no effect."""
     model = subject.new().fit(
         np.concatenate([["ripe plum", "rusty saw", "unheard words"], X_BINARY]),
         np.concatenate([["tool", "fruit", "fruit"], Y_BINARY]),
         sample_weight=np.repeat([0.0, 1.0], [3, _N]),
     )
-    situation = "with texts of weight 0, which have to count for nothing"
+    situation = "with texts of weight 0, which must have no effect"
     assert_same_outputs(model, subject.binary.model, situation)
 
 
@@ -278,11 +278,11 @@ def check_sample_weight_is_copies(subject: Subject) -> None:
 
 @text_check("class_weight", "good_score")
 def check_class_weight(subject: Subject) -> None:
-    """A class of overwhelming weight is the answer where words say nothing of the class."""
+    """A class of overwhelming weight is predicted where words say nothing about the class."""
     labels = np.resize(np.repeat(["light", "heavy"], 2), _N)
     model = subject.new(class_weight={"light": 1e-4, "heavy": 1000}).fit(X_BINARY, labels)
     share = np.mean(model.predict(X_BINARY) == "heavy")
     assert share > 0.87, (
-        f"A class of 10 million times the weight is predicted for {share:.0%} of texts whose "
-        "words say nothing of the class. Pass class_weight on to the loss."
+        f"A class with 10 million times the weight is predicted for {share:.0%} of texts whose "
+        "words say nothing about the class. Pass class_weight on to the loss."
     )

@@ -1,4 +1,4 @@
-"""Checks of the containers and texts that a classifier takes, refuses or reads alike."""
+"""Checks of the containers, texts and labels that a classifier accepts or refuses."""
 
 from importlib.util import find_spec
 from typing import Any
@@ -30,23 +30,22 @@ _UNUSUAL = {
 
 
 def _series(values: Any, dtype: Any = None, seed: int = 0) -> pd.Series:
-    """Return a Series in whose shuffled index looking rows up by label misleads."""
+    """Return a Series with a shuffled index, which misleads code that looks rows up by label."""
     index = np.random.default_rng(seed).permutation(len(values))
     return pd.Series(values, index=index, dtype=dtype)
 
 
 @text_check()
 def check_containers(subject: Subject) -> None:
-    """Any container of the same texts gets the same answers; bytes are refused or read as UTF-8."""
+    """Any container of texts gives the same results; bytes are refused or read as UTF-8."""
     containers: dict[str, Any] = {
         "a tuple": tuple(X_PROBE),
         "an array of objects": np.array(X_PROBE, dtype=object),
         "an array of str": np.array(X_PROBE),
         "a pandas Series of objects": _series(X_PROBE, object),
         "a pandas Series of str": _series(X_PROBE, "str"),
+        "a pandas Series in Arrow memory": _series(X_PROBE, "string[pyarrow]"),
     }
-    if find_spec("pyarrow"):
-        containers["a pandas Series in Arrow memory"] = _series(X_PROBE, "string[pyarrow]")
     if find_spec("polars"):
         import polars as pl
 
@@ -57,8 +56,8 @@ def check_containers(subject: Subject) -> None:
         assert_same_outputs(outputs(model, texts), model, f"when X is {name}")
 
     with refused("bytes", may_pass=True):
-        answers = outputs(model, [text.encode() for text in X_PROBE])
-        assert_same_outputs(answers, model, "when X holds bytes")
+        results = outputs(model, [text.encode() for text in X_PROBE])
+        assert_same_outputs(results, model, "when X holds bytes")
 
 
 @text_check("repeatable")
@@ -73,25 +72,25 @@ def check_fit_containers(subject: Subject) -> None:
 
 @text_check()
 def check_unusual_texts(subject: Subject) -> None:
-    """Empty, very long and odd texts are answered as any other, and may be trained on."""
+    """Empty, very long and odd texts are predicted like any other, and may be trained on."""
 
-    def assert_answered(model: Any, text: str, name: str) -> None:
-        for method, answer in outputs(model, [text]).items():
-            assert len(answer) == 1, f"{method} of {name} gives {len(answer)} answers."
+    def assert_predicted(model: Any, text: str, name: str) -> None:
+        for method, result in outputs(model, [text]).items():
+            assert len(result) == 1, f"{method} of {name} returns {len(result)} results."
             if method != "predict":
-                assert np.all(np.isfinite(answer)), f"{method} of {name} is not finite: {answer}"
+                assert np.all(np.isfinite(result)), f"{method} of {name} is not finite: {result}"
 
     for name, text in _UNUSUAL.items():
-        assert_answered(subject.binary.model, text, name)
+        assert_predicted(subject.binary.model, text, name)
 
     texts = [*X_BINARY.tolist(), *_UNUSUAL.values()]
     model = subject.new().fit(texts, np.resize(Y_BINARY, len(texts)))
-    assert_answered(model, X_PROBE[0], "a text, after odd ones were fitted,")
+    assert_predicted(model, X_PROBE[0], "a text, after odd ones were fitted,")
 
 
 @text_check()
 def check_empty_data(subject: Subject) -> None:
-    """No texts are refused by `fit`; prediction refuses them too, or answers with no rows."""
+    """`fit` refuses an empty container; prediction refuses it too, or returns no rows."""
     with refused("fit on no texts"):
         subject.new().fit([], [])
 
@@ -99,18 +98,18 @@ def check_empty_data(subject: Subject) -> None:
     for model, empty in ((fit.model, empty) for fit in subject.fits for empty in empties):
         expected = outputs(model, X_PROBE)
         with refused("prediction of no texts", may_pass=True):
-            for method, answer in outputs(model, empty).items():
-                assert answer.shape == (0, *expected[method].shape[1:]), (
-                    f"{method} of no texts has the shape {answer.shape}."
+            for method, result in outputs(model, empty).items():
+                assert result.shape == (0, *expected[method].shape[1:]), (
+                    f"{method} of no texts has the shape {result.shape}."
                 )
-                assert answer.dtype.kind == expected[method].dtype.kind, (
-                    f"{method} of no texts has the dtype {answer.dtype}."
+                assert result.dtype.kind == expected[method].dtype.kind, (
+                    f"{method} of no texts has the dtype {result.dtype}."
                 )
 
 
 @text_check()
 def check_bare_text_refused(subject: Subject) -> None:
-    """A bare str, which is a sequence of letters, is not taken for a container of texts."""
+    """A bare str is refused, although it is a sequence of str."""
     with refused("fit on a bare str"):
         subject.new().fit("ab", ["tool", "fruit"])
     with refused("predict of a bare str"):
@@ -119,7 +118,7 @@ def check_bare_text_refused(subject: Subject) -> None:
 
 @text_check()
 def check_non_text_refused(subject: Subject) -> None:
-    """Whatever is not a str among the texts is refused: None, NaN, a number, a list."""
+    """Anything among the texts that is not a str is refused: None, NaN, a number, a list."""
     model = subject.binary.model
     for value in (None, np.nan, 3, ["ripe plum"]):
         with refused(f"fit on texts with {value!r} among them"):
@@ -133,13 +132,13 @@ def check_non_text_refused(subject: Subject) -> None:
 
 @text_check()
 def check_tables(subject: Subject) -> None:
-    """Tables are refused; one of a single column may be read as the texts in it instead."""
+    """Tables are refused; one with a single column may be read as texts instead."""
     model = subject.binary.model
     with refused("a table of one column", may_pass=True):
-        answers = outputs(model, pd.DataFrame({"text": X_PROBE}))
-        n = len(answers["predict"])
-        assert n == len(X_PROBE), f"predict of one column of {len(X_PROBE)} rows gives {n} answers."
-        assert_same_outputs(answers, model, "when X is a table of one column")
+        results = outputs(model, pd.DataFrame({"text": X_PROBE}))
+        n = len(results["predict"])
+        assert n == len(X_PROBE), f"predict of {len(X_PROBE)} rows of a table returns {n} results."
+        assert_same_outputs(results, model, "when X is a table of one column")
 
     texts = X_BINARY.reshape(-1, 2)
     tables: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Checks of what a fitted model answers, leaves alone, and answers after a copy."""
+"""Checks of prediction: its outputs, its side effects, and copies of a model."""
 
 import copy
 import pickle
@@ -24,7 +24,7 @@ from skbert_filter.testing.subject import (
 
 @text_check()
 def check_output_shapes(subject: Subject) -> None:
-    """Each answer is an array of shape (n,), or (n, k) for k classes; so it is for one text."""
+    """Each output is an array of shape (n,), or (n, k) for k classes, also for a single text."""
     for fit in subject.fits:
         k = len(fit.model.classes_)
         for texts in (X_PROBE, X_PROBE[:1]):
@@ -34,12 +34,12 @@ def check_output_shapes(subject: Subject) -> None:
                 "predict_proba": (n, k),
                 "decision_function": (n,) if k == 2 else (n, k),
             }
-            for method, answer in outputs(fit.model, texts).items():
-                assert isinstance(answer, np.ndarray), (
-                    f"{method} has to return an array, not {type(answer).__name__}."
+            for method, result in outputs(fit.model, texts).items():
+                assert isinstance(result, np.ndarray), (
+                    f"{method} has to return an array, not {type(result).__name__}."
                 )
-                assert answer.shape == shapes[method], (
-                    f"{method} of {n} texts and {k} classes has the shape {answer.shape}, "
+                assert result.shape == shapes[method], (
+                    f"{method} of {n} texts and {k} classes has the shape {result.shape}, "
                     f"not {shapes[method]}."
                 )
 
@@ -55,7 +55,7 @@ def check_predict_keeps_model(subject: Subject) -> None:
     assert not changed, f"Prediction sets the attributes {changed}."
 
     size = len(pickle.dumps(model))
-    # Strings that became one object, or two, shift a pickle by a few bytes.
+    # A pickle changes by a few bytes when equal strings become one object, or two.
     assert size <= size_before * 1.01 + 50, (
         f"The pickle grows from {size_before} to {size} bytes by prediction. "
         "Drop in __getstate__ what can be derived."
@@ -69,16 +69,16 @@ def check_keeps_data(subject: Subject) -> None:
     outputs(subject.binary.model, texts)
     np.testing.assert_array_equal(texts, X_PROBE, err_msg="Prediction changes X in place.")
 
-    weighted = "sample_weight" in subject.abilities
-    given = (subject.weighted if weighted else subject.binary).given
-    kept = {"X": X_BINARY, "y": Y_BINARY, "sample_weight": WEIGHTS}
-    for name, data in given.items():
-        np.testing.assert_array_equal(data, kept[name], err_msg=f"fit changes {name} in place.")
+    fit = subject.weighted if "sample_weight" in subject.abilities else subject.binary
+    original = {"X": X_BINARY, "y": Y_BINARY, "sample_weight": WEIGHTS}
+    for name, array in fit.data.items():
+        message = f"fit changes {name} in place."
+        np.testing.assert_array_equal(array, original[name], err_msg=message)
 
 
 @text_check()
 def check_warns_of_nothing(subject: Subject) -> None:
-    """Neither `fit` nor prediction gives a warning on good data."""
+    """Neither `fit` nor prediction warns on good data."""
     fit = subject.binary
     assert not fit.warnings, f"fit on good data warns: {fit.warnings}"
     _, shown, _ = watch(lambda: outputs(fit.model, X_PROBE))
@@ -97,7 +97,7 @@ def check_keeps_global_random_state(subject: Subject) -> None:
 
 @text_check("repeatable")
 def check_copies(subject: Subject) -> None:
-    """A pickled, copied or memory-mapped model answers as before; an unfitted one pickles."""
+    """A pickled, copied or memory-mapped model predicts as before; an unfitted one pickles."""
     pickle.loads(pickle.dumps(subject.new()))
     for model in (fit.model for fit in subject.fits):
         assert_same_outputs(pickle.loads(pickle.dumps(model)), model, "after pickle")
@@ -113,20 +113,20 @@ def check_copies(subject: Subject) -> None:
 
 @text_check("repeatable")
 def check_subset_invariance(subject: Subject) -> None:
-    """Texts get the same answers one by one, all at once, and in another order."""
+    """Predictions are the same one by one, all at once, and in another order."""
     for model in (fit.model for fit in subject.fits):
         backwards = outputs(model, X_PROBE[::-1])
-        answers = {name: values[::-1] for name, values in backwards.items()}
-        assert_same_outputs(answers, model, "with the order of the texts")
+        reordered = {method: values[::-1] for method, values in backwards.items()}
+        assert_same_outputs(reordered, model, "with the order of the texts")
 
-        singly = [outputs(model, [text]) for text in X_PROBE]
-        joined = {name: np.concatenate([each[name] for each in singly]) for name in singly[0]}
+        singles = [outputs(model, [text]) for text in X_PROBE]
+        joined = {m: np.concatenate([single[m] for single in singles]) for m in singles[0]}
         assert_same_outputs(joined, model, "when texts come one by one")
 
 
 @text_check("predict_proba")
 def check_predict_proba(subject: Subject) -> None:
-    """Probabilities add up to 1, are largest for the class predicted, and fit their logarithms."""
+    """Probabilities add up to 1, are largest for the predicted class, and match the logarithms."""
     for model in (fit.model for fit in subject.fits):
         proba = model.predict_proba(X_PROBE)
         assert np.all((proba >= 0) & (proba <= 1)), (
@@ -152,7 +152,7 @@ def check_predict_proba(subject: Subject) -> None:
 
 @text_check("decision_function")
 def check_decision_function(subject: Subject) -> None:
-    """`predict` follows `decision_function`; of two classes, so does the probability."""
+    """`predict` follows `decision_function`; with two classes, so does the probability."""
     for model in (fit.model for fit in subject.fits):
         decision = model.decision_function(X_PROBE)
         columns = (decision > 0).astype(int) if decision.ndim == 1 else decision.argmax(axis=1)

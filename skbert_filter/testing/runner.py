@@ -1,8 +1,8 @@
-"""Choose the checks that apply to an estimator, and run them or hand them to pytest."""
+"""Choose the checks that apply to an estimator, and run them or pass them to pytest."""
 
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from types import FunctionType
 from typing import Any, Literal
@@ -11,14 +11,14 @@ from sklearn import config_context
 from sklearn.exceptions import EstimatorCheckFailedWarning
 from sklearn.utils import get_tags
 
-# Each enters its checks into the table.
+# Importing these registers their checks.
 from skbert_filter.testing import fit_checks, input_checks, predict_checks  # noqa: F401
 from skbert_filter.testing.subject import CHECKS, Check, Subject, text_check
 
 
-def _enter_check_of_scikit_learn(name: str, *needs: str) -> None:
+def _register_scikit_learn_check(name: str, *needs: str) -> None:
     def check(subject: Subject) -> None:
-        # This module imports pytest where it is installed.
+        # This module imports pytest if it is installed.
         from sklearn.utils import estimator_checks
 
         getattr(estimator_checks, name)(type(subject.estimator).__name__, subject.estimator)
@@ -27,7 +27,7 @@ def _enter_check_of_scikit_learn(name: str, *needs: str) -> None:
     text_check(*needs)(check)
 
 
-# These fit nothing, so they serve text classifiers as they stand.
+# These fit nothing, so they apply to text classifiers unchanged.
 for _name in (
     "check_estimator_cloneable",
     "check_estimator_tags_renamed",
@@ -40,12 +40,12 @@ for _name in (
     "check_get_params_invariance",
     "check_set_params",
 ):
-    _enter_check_of_scikit_learn(_name)
-_enter_check_of_scikit_learn("check_estimators_unfitted", "requires_fit")
+    _register_scikit_learn_check(_name)
+_register_scikit_learn_check("check_estimators_unfitted", "requires_fit")
 
 
 def _bound(check: Check, subject: Subject) -> Callable[[Any], None]:
-    """Return a check to be called with an estimator, which shares the fits of its subject."""
+    """Return a check that takes an estimator, and shares the fits of `subject`."""
 
     @wraps(check)
     def bound(estimator: Any) -> None:
@@ -54,8 +54,8 @@ def _bound(check: Check, subject: Subject) -> Callable[[Any], None]:
     return bound
 
 
-def text_checks_generator(estimator: Any) -> Iterator[tuple[Any, Callable[[Any], None]]]:
-    """Yield each check that applies to an unfitted text classifier; they share a few fits."""
+def applicable_checks(estimator: Any) -> dict[str, Callable[[Any], None]]:
+    """Return the checks that apply to an unfitted text classifier, by name; they share fits."""
     if isinstance(estimator, type):
         raise TypeError(
             f"{estimator.__name__} is a class. Pass an instance: {estimator.__name__}()."
@@ -68,9 +68,11 @@ def text_checks_generator(estimator: Any) -> Iterator[tuple[Any, Callable[[Any],
         )
 
     subject = Subject(estimator)
-    for check, needs in CHECKS.values():
-        if needs <= subject.abilities:
-            yield estimator, _bound(check, subject)
+    return {
+        name: _bound(check, subject)
+        for name, (check, needs) in CHECKS.items()
+        if needs <= subject.abilities
+    }
 
 
 def check_text_classifier(
@@ -79,23 +81,23 @@ def check_text_classifier(
     expected_failed_checks: Mapping[str, str] | None = None,
     on_fail: Literal["raise", "warn"] | None = "raise",
 ) -> list[dict[str, Any]]:
-    """Check that a text classifier keeps scikit-learn's conventions.
+    """Check that a text classifier follows scikit-learn's conventions.
 
     Parameters
     ----------
     estimator : estimator object
-        An unfitted classifier whose `X` is one text a row. It is cloned, and fitted some 20 times
-        on a few dozen short texts.
+        An unfitted classifier of texts. It is cloned, and fitted some 20 times on a few dozen short
+        texts.
     expected_failed_checks : dict of str to str, default=None
-        For the name of each check that is expected to fail, the reason.
+        The checks that are expected to fail, by name, with the reasons.
     on_fail : {"raise", "warn"} or None, default="raise"
-        For an unexpected failure: raise the error and run no further check, give an
-        :class:`~sklearn.exceptions.EstimatorCheckFailedWarning`, or only note it in the result.
+        At an unexpected failure: raise the error and stop, issue an
+        :class:`~sklearn.exceptions.EstimatorCheckFailedWarning`, or only record it in the result.
 
     Returns
     -------
     results : list of dict
-        One for each check, in the form of scikit-learn's `check_estimator`;
+        One for each check, with the keys of scikit-learn's `check_estimator`;
         `pandas.DataFrame(results)` is a table.
 
     Raises
@@ -108,13 +110,13 @@ def check_text_classifier(
 
     Notes
     -----
-    As in scikit-learn, tags, parameters and methods decide what applies: checks of `sample_weight`
-    need the argument in `fit`; that of `class_weight` needs the parameter; those that compare two
-    fits are skipped if the tag `non_deterministic` is set, that of the accuracy if `poor_score` is.
+    As in scikit-learn, tags, parameters and methods decide which checks apply: those of weights
+    need the argument `sample_weight` of `fit` or the parameter `class_weight`; those that compare
+    two fits are skipped with the tag `non_deterministic`, that of the accuracy with `poor_score`.
 
     Examples
     --------
-    A bare pipeline passes all checks but two, which need a look at the container:
+    A plain pipeline passes all checks but two, for which it would have to inspect the container:
 
     >>> from sklearn.feature_extraction.text import TfidfVectorizer
     >>> from sklearn.linear_model import LogisticRegression
@@ -132,12 +134,11 @@ def check_text_classifier(
     """
     if on_fail not in ("raise", "warn", None):
         raise ValueError(f"on_fail is {on_fail!r}; it must be 'raise', 'warn' or None.")
-    checks = list(text_checks_generator(estimator))
+    checks = applicable_checks(estimator)
     expected = _check_names(expected_failed_checks)
 
     results = []
-    for _, check in checks:
-        name = check.__name__
+    for name, check in checks.items():
         exception = None
         try:
             check(estimator)
@@ -166,15 +167,15 @@ def parametrize_with_text_checks(
     *,
     expected_failed_checks: Callable[[Any], Mapping[str, str] | None] | None = None,
 ) -> Any:
-    """Turn each check for each estimator into a test of pytest.
+    """Turn each check for each estimator into a pytest test.
 
     Parameters
     ----------
     estimators : iterable of estimator objects
-        Unfitted classifiers whose `X` is one text a row.
+        Unfitted classifiers of texts.
     expected_failed_checks : callable, default=None
-        Given an estimator, it returns a dict from the names of checks that are expected to fail to
-        the reasons, or None. These tests are marked with xfail.
+        Called with an estimator, it returns the checks that are expected to fail, by name, with the
+        reasons, or None. These tests are marked as xfail.
 
     Returns
     -------
@@ -203,8 +204,8 @@ def parametrize_with_text_checks(
     parameters = []
     for estimator in estimators:
         reasons = _check_names(expected_failed_checks and expected_failed_checks(estimator))
-        for _, check in text_checks_generator(estimator):
-            reason = reasons.get(check.__name__)
+        for name, check in applicable_checks(estimator).items():
+            reason = reasons.get(name)
             marks = () if reason is None else pytest.mark.xfail(reason=reason)
             parameters.append(pytest.param(estimator, check, marks=marks))
     return pytest.mark.parametrize(("estimator", "check"), parameters, ids=_test_id)
@@ -214,7 +215,7 @@ def _check_names(reasons: Mapping[str, str] | None) -> dict[str, str]:
     if unknown := sorted(set(reasons or {}) - set(CHECKS)):
         raise ValueError(
             f"expected_failed_checks names {', '.join(unknown)}, which is not a text check. "
-            "check_text_classifier(estimator, on_fail=None) lists the checks there are."
+            "check_text_classifier(estimator, on_fail=None) lists all checks."
         )
     return dict(reasons or {})
 

@@ -1,7 +1,6 @@
-"""What the checks share: their table, toy data, an estimator's recorded fits, and comparisons.
+"""What the checks share: their registry, toy data, an estimator's recorded fits, and comparisons.
 
-A neural classifier takes seconds to fit, so checks that only look at a model, or at what its fit
-did, look at one and the same.
+A neural classifier takes seconds to fit, so checks that only inspect a model or its fit share one.
 """
 
 import random
@@ -22,7 +21,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 _OUTPUTS = ("predict", "predict_proba", "decision_function")
 
-# float32 arithmetic in another order, as of another batch, differs by this much.
+# float32 arithmetic in another order, such as in another batch, differs by this much.
 _RTOL, ATOL = 1e-4, 1e-5
 
 
@@ -37,32 +36,32 @@ def _toy_data(classes: dict[Any, str]) -> tuple[np.ndarray, np.ndarray]:
     return np.array(X, dtype=object), np.array(y)
 
 
-# The classes differ in size: between equal ones, rounding would decide on unknown words.
+# The classes differ in size: if they were equal, rounding would decide the class of unknown words.
 _TOOLS = "rusty heavy blunt sharp / hammer saw chisel"
 _FRUIT = "ripe sweet juicy sour / plum pear"
 _WEATHER = "windy mild cold rainy foggy / morning evening"
 
-# The label seen first is not the first in order, which finds out an estimator that numbers the
-# labels as they come.
+# The first label is not the first in sorted order, which exposes an estimator that numbers labels
+# in order of appearance.
 X_BINARY, Y_BINARY = _toy_data({"tool": _TOOLS, "fruit": _FRUIT})
 X_MULTICLASS, Y_MULTICLASS = _toy_data({7: _TOOLS, -3: _FRUIT, 2: _WEATHER})
 
 # A few texts of the training data, and some of no clear class.
 X_PROBE = [*X_MULTICLASS[:7].tolist(), "ripe hammer", "sharp pear", "cold plum", "unheard words"]
 
-# Whole numbers, so that they serve as a count of copies too.
+# Whole numbers, so that they can be numbers of copies too.
 WEIGHTS = np.resize([1.0, 3.0, 2.0, 1.0, 2.0], len(X_BINARY))
 
 
 class Subject:
-    """The estimator under check, which is only ever cloned."""
+    """The estimator to check, which is cloned and never fitted itself."""
 
     def __init__(self, estimator: Any) -> None:
         self.estimator = estimator
 
     @cached_property
     def abilities(self) -> frozenset[str]:
-        """What its tags, parameters and methods say, in the words of the table of checks."""
+        """What it can do according to its tags, parameters and methods."""
         tags = get_tags(self.estimator)
         parameters = self.estimator.get_params()
         methods = ("predict_proba", "predict_log_proba", "decision_function")
@@ -106,31 +105,31 @@ class Subject:
 
 @dataclass(frozen=True)
 class RecordedFit:
-    """A fitted model, what its fit was given and returned, and what a user noticed of it."""
+    """A fitted model, the arguments and result of its fit, and the side effects."""
 
     model: Any
-    given: dict[str, np.ndarray]
+    data: dict[str, np.ndarray]
     returned: Any
     warnings: list[str]
     moved_random_state: bool
 
 
 def _record_fit(model: Any, **data: np.ndarray) -> RecordedFit:
-    given = {name: array.copy() for name, array in data.items()}
-    return RecordedFit(model, given, *watch(lambda: model.fit(**given)))
+    data = {name: array.copy() for name, array in data.items()}
+    return RecordedFit(model, data, *watch(lambda: model.fit(**data)))
 
 
 def watch(call: Callable[[], Any]) -> tuple[Any, list[str], bool]:
-    """Return the result of a call, its warnings, and whether it moved a global random state."""
+    """Return the result of a call, its warnings, and whether it changed a global random state."""
     before = _global_random_state()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        # Python shows these to developers only, and importing an engine draws them.
+        # Python shows these only to developers, and importing a backend issues some.
         for category in (DeprecationWarning, PendingDeprecationWarning, ImportWarning):
             warnings.simplefilter("ignore", category)
         result = call()
 
-    shown = [f"{each.category.__name__}: {each.message}" for each in caught]
+    shown = [f"{warning.category.__name__}: {warning.message}" for warning in caught]
     return result, shown, _global_random_state() != before
 
 
@@ -141,30 +140,32 @@ def _global_random_state() -> str:
 
 Check = Callable[[Subject], None]
 
-# By its name, each check with what it needs of an estimator, in the order in which they run.
+# Each check, by name, with the abilities that an estimator needs for it, in the order they run.
 CHECKS: dict[str, tuple[Check, frozenset[str]]] = {}
 
 
 def text_check(*needs: str) -> Callable[[Check], Check]:
-    """Enter a check into the table, for estimators with these abilities."""
+    """Register a check for estimators with these abilities."""
 
-    def enter(check: Check) -> Check:
+    def register(check: Check) -> Check:
         CHECKS[check.__name__] = check, frozenset(needs)
         return check
 
-    return enter
+    return register
 
 
 def outputs(model: Any, X: Any) -> dict[str, np.ndarray]:
-    """Return what each prediction method of `model` answers."""
+    """Return the output of each prediction method that `model` has."""
     return {method: getattr(model, method)(X) for method in _OUTPUTS if hasattr(model, method)}
 
 
 def assert_same_outputs(actual: Any, expected: Any, situation: str) -> None:
-    """Compare outputs, or those of two models for `X_PROBE`: labels exactly, numbers as float32."""
-    actual, expected = (
-        each if isinstance(each, dict) else outputs(each, X_PROBE) for each in (actual, expected)
-    )
+    """Compare outputs, or those of models for `X_PROBE`: labels exactly, numbers within float32."""
+    if not isinstance(actual, dict):
+        actual = outputs(actual, X_PROBE)
+    if not isinstance(expected, dict):
+        expected = outputs(expected, X_PROBE)
+
     for method, values in expected.items():
         message = f"{method} changes {situation}."
         if method == "predict":
@@ -190,7 +191,7 @@ def refused(what: str, *, match: str = "", may_pass: bool = False) -> Iterator[N
             ) from error
         if not re.search(match, str(error), flags=re.IGNORECASE):
             raise AssertionError(
-                f"The message that refuses {what} has to match {match!r}, but says: {error}"
+                f"The error for {what} has to match {match!r}, but says: {error}"
             ) from error
     else:
         assert may_pass, f"{what} is accepted; refuse it with a TypeError or ValueError."

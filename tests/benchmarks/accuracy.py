@@ -1,14 +1,14 @@
-"""How good and how fast the filter is, next to what people would pick instead.
+"""How good and how fast the filter is, compared with the alternatives.
 
     python tests/benchmarks/accuracy.py DATA --teacher FOLDER   # under 20 minutes on two cores
     python tests/benchmarks/accuracy.py DATA --quick            # under 3 minutes
     python tests/benchmarks/accuracy.py DATA --split random     # folds that share no text
     python tests/benchmarks/accuracy.py DATA --others           # SMS, Banking77, CLINC150
 
-DATA is the folder of the labelled sets; rivals.py says what FOLDER is. A rival that is not
-installed is skipped, and named. Every distinct text counts once. Each fit adds a line to the
-results file, and one that is in it is not repeated, so that a run that was stopped, by you or after
-``--minutes``, resumes. ``--docs docs`` writes the tables and the picture of the documentation.
+DATA is the folder of the labelled sets; rivals.py says what FOLDER is. Rivals that are not
+installed are skipped and listed. Every distinct text counts once. Each fit adds a line to the
+results file and is not repeated, so a run that was stopped, by you or after ``--minutes``, resumes.
+``--docs docs`` writes the tables and the plot of the documentation.
 """
 
 import argparse
@@ -47,7 +47,7 @@ OWN: dict[str, Callable[[], Any]] = {
     "filter": lambda: SmallBertTextFilter(random_state=0),
 }
 
-# Of those that are not given 1,000 labels only.
+# How many labels these models get; all others get 1,000.
 LABELS = {
     "word-count rule": (100, 1000, ALL),
     "TF-IDF": (100, 1000, ALL),
@@ -57,13 +57,13 @@ LABELS = {
     "trafilatura, text only": (0,),
     "setfit": (100,),
 }
-# The speed is measured in so many rounds, of so many texts where 2,000 take too long.
+# Rounds of the speed test, and the number of texts for models that 2,000 would take too long.
 ROUNDS = 11
 TEXTS = {"MiniLM, frozen": 50, "MiniLM, fine-tuned": 50, "setfit": 50}
 
 
 def main() -> None:
-    """Run from the command line: each model in a process of its own."""
+    """Run from the command line, with a process for each model."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -95,7 +95,7 @@ def main() -> None:
 
 
 def what_is_missing(name: str, arguments: argparse.Namespace) -> str:
-    """Say why a model cannot run, or nothing."""
+    """Return why a model cannot run, or nothing."""
     if name in OWN:
         return ""
     if arguments.others or arguments.split == "random":
@@ -109,7 +109,7 @@ def what_is_missing(name: str, arguments: argparse.Namespace) -> str:
 
 
 def run(arguments: argparse.Namespace, name: str) -> None:
-    """Compute what the results file does not have yet of one model."""
+    """Compute the results of one model that are not in the results file yet."""
     known = set()
     if arguments.results.exists():
         known = set(map(tuple, pd.read_json(arguments.results, lines=True)[list(KEYS)].to_numpy()))
@@ -124,7 +124,7 @@ Tasks = Iterator[tuple[tuple[str, int, str, int], Callable[[], dict[str, float]]
 
 
 def web_snippets(arguments: argparse.Namespace, name: str) -> Tasks:
-    """Fits from few labels to all, on five folds; and the speed."""
+    """Fit with few to all labels, on five folds, and measure the speed."""
     table = pd.read_csv(arguments.data / "web_snippets.csv.gz", keep_default_na=False)
     distinct = table.drop_duplicates("text").reset_index(drop=True)
     X, y = distinct.text.to_numpy(object), distinct.label.to_numpy()
@@ -151,7 +151,7 @@ def web_snippets(arguments: argparse.Namespace, name: str) -> Tasks:
 
 
 def others(arguments: argparse.Namespace, name: str) -> Tasks:
-    """Fits of all labels of other tasks: five folds, or the official split."""
+    """Fit with all labels of other tasks, on five folds or the official split."""
     for file in ("sms_spam", "banking77", "clinc150"):
         table = pd.read_csv(arguments.data / f"{file}.csv.gz", keep_default_na=False)
         table = table.drop_duplicates("text").reset_index(drop=True)
@@ -173,7 +173,7 @@ def others(arguments: argparse.Namespace, name: str) -> Tasks:
 def scores(
     make: Callable[[], Any], X: np.ndarray, y: np.ndarray, train: np.ndarray, test: np.ndarray
 ) -> dict[str, float]:
-    """Fit a model and score it; without training texts, score what knows the web already."""
+    """Fit a model and score it; without training texts, score one that needs no labels."""
     start = time.perf_counter()
     model = fitted(make, X[train], y[train])
     seconds = time.perf_counter() - start
@@ -193,7 +193,7 @@ def scores(
 
 
 def fitted(make: Callable[[], Any], X: np.ndarray, y: np.ndarray) -> Any:
-    """Return a fitted model; without training texts, what knows the web already."""
+    """Return a fitted model; without training texts, one that needs no labels."""
     model = make()
     if len(X):
         return model.fit(X, y)
@@ -204,9 +204,9 @@ def fitted(make: Callable[[], Any], X: np.ndarray, y: np.ndarray) -> Any:
 def speed(
     make: Callable[[], Any], X: np.ndarray, y: np.ndarray, rows: np.ndarray, data: Path, n: int
 ) -> dict[str, float]:
-    """Return distinct texts a second of one core, in turns with TF-IDF; and megabytes.
+    """Return distinct texts per second on one core, in turns with TF-IDF, and megabytes.
 
-    Processor time is counted, in one thread, so that other work on the machine says little.
+    CPU time is counted, in one thread, so that other work on the machine matters little.
     """
     corpus = pd.read_parquet(data / "web_corpus.parquet", columns=["text"]).text
     texts = corpus.drop_duplicates().sample(ROUNDS * 2_000, random_state=0).to_numpy(object)

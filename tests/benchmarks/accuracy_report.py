@@ -1,4 +1,4 @@
-"""The tables and the picture of docs/benchmarks.rst, made of what accuracy.py measured."""
+"""The tables and the plot of docs/benchmarks.rst, from the results of accuracy.py."""
 
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -13,7 +13,7 @@ WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 390, 330, 40, 14, 14, 44
 
 
 def report(results: pd.DataFrame, docs: Path | None) -> None:
-    """Print all tables, and write them and the picture into the documentation."""
+    """Print all tables, and write them and the plot into the documentation."""
     columns = ["average_precision", "ece", "texts_per_second", "ratio", "mb"]
     results = results.reindex(columns=results.columns.union(columns))
     tables = {}
@@ -90,7 +90,7 @@ def scores_table(results: pd.DataFrame, keys: list[str]) -> list[list[str]]:
 
 
 def rst(rows: list[list[str]]) -> str:
-    """Return a simple table of reStructuredText, the first row being its header."""
+    """Return a simple table of reStructuredText, with the first row as its header."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rule = "  ".join("=" * width for width in widths)
     lines = [
@@ -111,7 +111,7 @@ def short(value: float) -> str:
 
 
 def picture(rivals: pd.DataFrame) -> str:
-    """Return average precision against speed, as SVG that is dark where the reader's screen is."""
+    """Return average precision against speed, as SVG with light and dark colours."""
     shown = rivals.dropna(subset=["ratio"])[["model", "labels", "ratio", "average_precision"]]
     shown = shown[shown.labels > 0]
     low, high = np.log10(shown.ratio.min()) - 0.2, np.log10(shown.ratio.max()) + 0.2
@@ -138,7 +138,7 @@ def picture(rivals: pd.DataFrame) -> str:
     )
     parts.append(_text(LEFT + 6, TOP + 12, "average precision on new pages", "start"))
 
-    # A label stands to the right of its point, or to the left, or else the nearest free place.
+    # A label goes to the right of its point, or to the left, or else to the nearest free place.
     points = [(x_of(p.ratio), y_of(p.average_precision), p) for p in shown.itertuples()]
     taken = [(x - 5, x + 5, y, 10) for x, y, _ in points]
     for x, y, point in points:

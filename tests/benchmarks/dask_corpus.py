@@ -1,16 +1,16 @@
-"""What filtering on Dask costs: both ways of computing a text once, and a model of their cost.
+"""What filtering on Dask costs: with and without shuffling, and a model of the costs.
 
     python tests/benchmarks/dask_corpus.py PATH/web_corpus.parquet
     python tests/benchmarks/dask_corpus.py PATH/web_corpus.parquet --rows 50e6 --way shuffled
 
-The corpus is repeated with new singletons: a text of several rows comes again in each repeat,
-a text of one row is another one. The classifier counts words, so that what is measured is all
-but the scoring, which costs the same wherever it is done. Seconds of CPU are those of the
-workers; they hold on a machine that does other things beside, seconds of the clock do not.
+The corpus is repeated with new singletons: a text of several rows occurs again in each repeat,
+a text of one row is replaced by another. The classifier counts words, so that everything is
+measured except scoring, which costs the same anywhere. CPU seconds are those of the workers; unlike
+wall time they are reliable on a machine that does other work.
 
-First comes, without any cluster, how many texts so many workers compute; then the runs; then
-the cost of a row, a distinct text and an entry, solved from the runs of the fewest rows, and
-what that predicts of the others.
+First it counts, without a cluster, the texts that so many workers compute; then come the runs; then
+the cost of a row, a distinct text and an entry, solved from the runs with the fewest rows, and
+what these costs predict for the others.
 """
 
 import argparse
@@ -34,7 +34,7 @@ _PARTS = 2
 
 
 def growth(corpus: Path) -> pd.DataFrame:
-    """Count the distinct texts that each of some workers sees, of a corpus that they share."""
+    """Count the distinct texts that each worker sees when several share a corpus."""
     codes = pd.factorize(pd.read_parquet(corpus).text)[0]
     rows = {}
     for workers in (1, 2, 4, 8, 16, 32, 64, 128, 256):
@@ -46,7 +46,7 @@ def growth(corpus: Path) -> pd.DataFrame:
 
 
 def write_repeats(corpus: Path, folder: Path, n_rows: int) -> dict[str, float]:
-    """Write a corpus of some rows as files, and return what is in it."""
+    """Write a corpus of some rows as files, and return its counts."""
     texts = pq.read_table(corpus).column("text").combine_chunks().dictionary_encode()
     codes, distinct = texts.indices.to_numpy(), texts.dictionary.to_pandas()
     once = np.bincount(codes) == 1
@@ -68,13 +68,13 @@ def write_repeats(corpus: Path, folder: Path, n_rows: int) -> dict[str, float]:
         "distinct, about": len(distinct) + (n_repeats - 1) * int(once.sum()),
         "partitions": n_repeats * _PARTS,
         "entries": entries,
-        # key, place and origin beside the text; back key, place, label and probability
+        # key, partition and origin with the text; key, partition, label and probability back
         "MB shuffled": (n_bytes + entries * (32 + 36)) / 1e6,
     }
 
 
 class Counting(WordCountRule):
-    """A rule that puts down how many texts it was asked for."""
+    """A rule that notes how many texts it was asked for."""
 
     folder: str
 
@@ -85,7 +85,7 @@ class Counting(WordCountRule):
 
 
 def peak_megabytes() -> float:
-    """Return the most memory that this process has held."""
+    """Return the peak memory of this process."""
     return int(re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
 
 

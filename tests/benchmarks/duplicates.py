@@ -2,8 +2,8 @@
 
     python tests/benchmarks/duplicates.py PATH/web_corpus.parquet PATH/web_snippets.csv.gz
 
-Each line is measured in a process of its own, so that peak memory is its own. Seconds are
-medians of several runs, of which the first is not counted.
+Each line is measured in its own process, for its own peak memory. Seconds are medians of several
+runs, not counting the first.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from skbert_filter.inspection.baselines import tfidf_baseline
 
 
 class Constant(ClassifierMixin, BaseEstimator):
-    """Does nothing, so that what is left is the overhead."""
+    """Does nothing, so that only the overhead is measured."""
 
     def fit(self, X=None, y=None):
         self.classes_ = np.array([0, 1])
@@ -49,7 +49,7 @@ def timed(function: Callable[[], Any]) -> float:
 
 
 def median(function: Callable[[], Any], runs: int = 5) -> float:
-    """Return the median seconds of several calls after one that warms up."""
+    """Return the median seconds of several calls, after a warm-up."""
     function()
     return statistics.median(timed(function) for _ in range(runs))
 
@@ -63,7 +63,7 @@ def read(corpus: str, container: str) -> Any:
 
 
 def factorize(corpus: str) -> dict[str, float]:
-    """Measure pandas.factorize, to which the key pass is compared."""
+    """Measure pandas.factorize, for comparison with the key pass."""
     texts = read(corpus, "pandas").to_numpy(dtype=object)
     return {"seconds": median(lambda: pd.factorize(texts))}
 
@@ -75,7 +75,7 @@ def keys(corpus: str, container: str, key: str) -> dict[str, float]:
 
 
 def stored(corpus: str, how: str) -> dict[str, float]:
-    """Measure a first and a second run, and one with a row more, of ways to remember."""
+    """Measure a first run, a second one, and one with a new row, for each way to remember."""
     texts = read(corpus, "list")
     with tempfile.TemporaryDirectory() as folder:
         if how == "dict":
@@ -123,7 +123,7 @@ FUNCTIONS = {function.__name__: function for function in (factorize, keys, store
 
 
 def main() -> None:
-    """Run from the command line; a process of its own passes --job."""
+    """Run from the command line; subprocesses pass --job."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("corpus")
     parser.add_argument("snippets")

@@ -1,11 +1,11 @@
-"""From files to files: rows a second, peak memory, and what an interruption costs.
+"""From files to files: rows per second, peak memory, and the cost of an interruption.
 
     python tests/benchmarks/files.py --data FOLDER [--rows N] [--scratch FOLDER]
 
 FOLDER holds web_corpus.parquet and web_snippets.csv.gz. The corpus is written as Parquet, CSV and
 1,142 text files, and cleaned by `filter_corpus` and by a straight script (pandas, a dict and the
-same model), each in a fresh process. Then jobs are killed in the middle and run again, and their
-output is compared byte by byte with that of a job that was left alone.
+same model), each in a fresh process. Then jobs are killed halfway and run again, and their output
+is compared byte by byte with that of an uninterrupted job.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def prepare(data: str, folder: str, n_rows: int | None) -> dict[str, Any]:
     pq.write_table(table, Path(folder, "corpus.parquet"))
     texts = table.to_pandas()
     texts.to_csv(Path(folder, "corpus.csv"), index=False)
-    # A line of a text file is a row, so a text cannot hold a line feed there.
+    # Each line of a text file is a row, so its texts cannot contain line feeds.
     lines = texts["text"].str.replace("\n", " ").to_numpy()
     Path(folder, "corpus").mkdir()
     for i, part in enumerate(np.array_split(lines, N_FILES)):
@@ -59,7 +59,7 @@ def job(folder: str, source: str, destination: str, store: str | None) -> dict[s
 
 
 def straight(folder: str, source: str, destination: str) -> dict[str, Any]:
-    """Clean the corpus as a careful script would: all in memory, a dict of what is known."""
+    """Clean the corpus as a careful script would: all in memory, with a dict of known texts."""
     import pandas as pd
 
     from skbert_filter import SmallBertTextFilter
@@ -96,7 +96,7 @@ JOBS: dict[str, Any] = {function.__name__: function for function in (prepare, jo
 
 
 def peak_mb() -> float:
-    """Highest memory of this process; getrusage would count the one it was forked from."""
+    """Return the peak memory of this process; getrusage would count its parent's."""
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
 
 
@@ -107,7 +107,7 @@ def start(*arguments: Any) -> subprocess.Popen[str]:
 
 
 def run(*arguments: Any) -> dict[str, Any]:
-    """Run one to its end."""
+    """Run it to its end."""
     output, _ = (process := start(*arguments)).communicate()
     if process.returncode:
         raise SystemExit(f"{arguments} ended with {process.returncode}.")

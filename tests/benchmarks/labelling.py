@@ -1,9 +1,9 @@
-"""What 200 answers teach, by the order in which a labelling session asks.
+"""What 200 answers are worth, by the order in which a labelling session asks.
 
     python tests/benchmarks/labelling.py DATA
 
-The true labels of web_snippets are the answers. What is left of the corpus, and was not held out,
-is scored by a filter that is fitted on all answers that were not held out.
+The true labels of web_snippets are the answers. A filter fitted on all answers that were not held
+out scores the rest of the corpus.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def main() -> None:
 def answered(
     texts: list[str], path: Path, truth: dict[str, str], order: str, n: int, seed: int
 ) -> dict[str, float]:
-    """Answer, and score what was learnt on the texts that were not asked for."""
+    """Answer, and score the filter on the texts that were not asked about."""
     session = LabellingSession(texts, path, order=order, background=False, random_state=seed)
     while len(session.answers) < n and session.question is not None:
         session.answer(truth[session.question.text])

@@ -3,7 +3,7 @@
     python tests/benchmarks/labels.py PATH/web_snippets.csv.gz PATH/sms_spam.csv.gz
 
 Settings were chosen with `--half 0` (half of the pages, half of the messages); the figures in
-the documentation are of the other half.
+the documentation are for the other half.
 """
 
 import argparse
@@ -77,7 +77,7 @@ def find_flips(name: str, data: pd.DataFrame, model: Any, what: str, seed: int) 
 
 
 def tfidf_of(texts: pd.Series) -> Callable[[], Any]:
-    """Return a maker of the baseline whose vectors are computed once, for all rounds.
+    """Return a factory of the baseline that computes its vectors once for all rounds.
 
     So TF-IDF is learnt from all texts of the set; labels play no part in that.
     """
@@ -88,7 +88,7 @@ def tfidf_of(texts: pd.Series) -> Callable[[], Any]:
 
 
 def by_uncertainty(model: Any, left: pd.DataFrame, rows: bool) -> np.ndarray:
-    """Return the texts with the highest uncertainty, weighted by rows if asked for."""
+    """Return the texts with the highest uncertainty, weighted by rows on request."""
     doubt = 1 - np.abs(2 * model.predict_proba(left["text"])[:, 1] - 1)
     score = doubt * np.log2(1 + left["rows"]) if rows else doubt
     return left["text"].to_numpy()[np.argsort(-score, kind="stable")[:ROUND]]
@@ -116,7 +116,7 @@ def label_in_rounds(data: pd.DataFrame, make: Callable[[], Any], choice: str, se
     """Label 100 random texts, then 100 more a round, and score each model.
 
     A quarter of the pages is held out, and a quarter of the distinct texts of the others.
-    Accuracy on the rows of a held-out page counts those too whose text is on other pages.
+    Accuracy on the rows of a held-out page includes texts that are on other pages too.
     """
     rng = np.random.RandomState(seed)
     pages = rng.permutation(data["page"].unique())

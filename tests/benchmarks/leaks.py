@@ -1,4 +1,4 @@
-"""What copies of a text on both sides of a split do to a score, on real labelled rows.
+"""How copies of a text on both sides of a split affect a score, on real labelled rows.
 
     python tests/benchmarks/leaks.py PATH/web_snippets.csv.gz
 

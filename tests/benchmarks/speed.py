@@ -1,15 +1,14 @@
-"""How fast everything is, next to what else does the work: the tables of docs/speed.rst.
+"""How fast everything is, compared with alternatives: the tables of docs/speed.rst.
 
     python tests/benchmarks/speed.py DATA --quick        # under 3 minutes on two cores
     python tests/benchmarks/speed.py DATA --docs docs    # under 20, and writes docs/measured
     PYTHONPATH=PEERS python tests/benchmarks/speed.py DATA --teacher FOLDER
 
-DATA holds web_snippets.csv.gz and web_corpus.parquet. Rivals are measured as far as they are
-installed, best in a folder of their own (``pip install --target PEERS torch model2vec fasttext
+DATA contains web_snippets.csv.gz and web_corpus.parquet. Rivals are measured if they are installed,
+preferably in a separate folder (``pip install --target PEERS torch model2vec fasttext
 sentence-transformers``); rivals.py says what FOLDER is. Each line is measured in a fresh process,
-one after the other, and then all come again in a next round; tables show medians over the rounds.
-A line that takes longer than 5 minutes is given up, and none begins after ``--minutes``. Runs on
-Linux.
+one after the other, once per round; tables show medians over the rounds. A line that takes longer
+than 5 minutes is abandoned, and none starts after ``--minutes``. Runs on Linux.
 """
 
 import argparse
@@ -55,7 +54,7 @@ class Line:
 
 
 def lines_of(arguments: argparse.Namespace, folder: Path) -> dict[str, Line]:
-    """Name all that is measured, in the order in which it needs each other."""
+    """Return everything to measure, in order of dependence."""
     data, quick = arguments.data, arguments.quick
     snippets, source = str(data / "web_snippets.csv.gz"), str(data / "web_corpus.parquet")
     corpus, texts, saved = (str(folder / n) for n in ("corpus.parquet", "texts.json", "model"))
@@ -101,7 +100,7 @@ def lines_of(arguments: argparse.Namespace, folder: Path) -> dict[str, Line]:
 
 
 def run(line: Line) -> dict[str, Any] | None:
-    """Measure a line in a process of its own; None if it took too long."""
+    """Measure a line in its own process; None if it takes too long."""
     job = json.dumps([line.job, *line.arguments])
     cores = sorted(os.sched_getaffinity(0))[: line.cores]
     try:
@@ -120,7 +119,7 @@ def run(line: Line) -> dict[str, Any] | None:
 
 
 def measure(arguments: argparse.Namespace, folder: Path) -> Results:
-    """Measure what the folder does not hold yet, and keep it there."""
+    """Measure what is not in the folder yet, and save it there."""
     kept = folder / "results.json"
     results: Results = json.loads(kept.read_text()) if kept.exists() else {}
     deadline = time.time() + 60 * (2.5 if arguments.quick else arguments.minutes)
@@ -147,12 +146,12 @@ def of(results: Results, line: str, field: str) -> float:
 
 
 def number(value: float) -> str:
-    """Write three significant digits, with commas at the thousands."""
+    """Format three significant digits, with commas at the thousands."""
     return f"{float(f'{value:.3g}'):,.3f}".rstrip("0").rstrip(".")
 
 
 def corpus_table(results: Results) -> Rows:
-    """How long for my corpus."""
+    """How long will my corpus take?"""
     yield ["rows", "distinct texts", "seconds", "again, from a store", "peak memory"]
     lines = [f"{n} rows" for n in GROWTH if f"{n} rows" in results] + ["corpus"]
     for line in sorted(lines, key=lambda line: of(results, line, "rows")):
@@ -182,7 +181,7 @@ def predict_table(results: Results) -> Rows:
 
 
 def paths_table(results: Results) -> Rows:
-    """Whole processes, each next to what it cannot do without."""
+    """Whole processes, each next to the work it cannot avoid."""
     yield ["job", "seconds", "processor", "next to", "seconds", "processor"]
     tensorflow = {"s": of(results, "import TensorFlow", "s")}
     tensorflow["cpu"] = of(results, "import TensorFlow", "cpu")
@@ -209,7 +208,7 @@ def paths_table(results: Results) -> Rows:
 
 
 def tokens_table(results: Results) -> Rows:
-    """Texts a second by their length."""
+    """Texts per second by their length."""
     yield ["tokens a text", "texts/s"]
     for n in TOKENS:
         if f"{n} tokens" in results:
@@ -228,7 +227,7 @@ def profile_table(results: Results) -> Rows:
 
 
 def machine_table(results: Results) -> Rows:
-    """On what machine."""
+    """The machine."""
     yield ["this machine", ""]
     for name, value in results["machine"][0].items():
         yield [name, value if isinstance(value, str) else number(value)]
@@ -253,7 +252,7 @@ def rst(rows: Rows) -> str:
     return "\n".join([rule, line(cells[0]), rule, *map(line, cells[1:]), rule]) + "\n"
 
 
-# With the lines that each is made of.
+# With the lines that make up each.
 TABLES = {
     "corpus": (corpus_table, ("corpus", "store")),
     "predict": (predict_table, ("predict",)),

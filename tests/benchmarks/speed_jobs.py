@@ -1,4 +1,4 @@
-"""What speed.py measures, each in a fresh process: imports, tracing and memory are its own.
+"""What speed.py measures, each in a fresh process with its own imports, tracing and memory.
 
     python speed_jobs.py JOB STARTED
 
@@ -22,7 +22,7 @@ from unittest import mock
 
 import numpy as np
 
-# Texts that are predicted, and rivals that take too long for as many.
+# How many texts are predicted, fewer for rivals that would take too long.
 N_TEXTS = 40_000
 TEXTS = {
     "MiniLM, frozen": 500,
@@ -35,14 +35,14 @@ LOW_PRECISION = ("avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16
 
 
 def clock(call: Callable[[], Any]) -> dict[str, float]:
-    """Time a call: by the clock, and of the processor in all threads."""
+    """Return the wall time of a call, and its CPU time in all threads."""
     start, cpu = time.perf_counter(), time.process_time()
     call()
     return {"s": time.perf_counter() - start, "cpu": time.process_time() - cpu}
 
 
 def peak_mb() -> float:
-    """Return the highest memory so far; getrusage would count the process forked from."""
+    """Return the peak memory so far; getrusage would count the parent process."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
@@ -56,7 +56,7 @@ def snippets(file: str, n: int = 4000) -> Any:
 
 
 def load(folder: str) -> Any:
-    """Load a filter, its session made."""
+    """Load a filter, and create its session."""
     from skbert_filter import SmallBertTextFilter
 
     model = SmallBertTextFilter.from_pretrained(folder)
@@ -65,7 +65,7 @@ def load(folder: str) -> Any:
 
 
 def prepare(source: str, n_rows: int | None, corpus: str, texts: str) -> dict[str, Any]:
-    """Take the first rows of the corpus, and draw distinct texts of it."""
+    """Return the first rows of the corpus, and a sample of its distinct texts."""
     import pyarrow.parquet as pq
 
     table = pq.read_table(source, columns=["text"]).slice(0, n_rows)
@@ -103,7 +103,7 @@ def machine() -> dict[str, Any]:
 
 
 def fit(file: str, folder: str) -> dict[str, float]:
-    """Fit 4,000 snippets from the start of the process; then again, as a next fit would; save."""
+    """Fit 4,000 snippets from the start of the process, then again as a later fit would; save."""
     from skbert_filter import SmallBertTextFilter
     from skbert_filter.bert.engine import import_keras
 
@@ -120,7 +120,7 @@ def fit(file: str, folder: str) -> dict[str, float]:
 
 
 def torch_loop(file: str, folder: str) -> dict[str, float]:
-    """Train the same model, on the same batches, in PyTorch without anything around it."""
+    """Train the same model on the same batches in a bare PyTorch loop."""
     import torch
     from transformers import BertForSequenceClassification
 
@@ -150,7 +150,7 @@ def torch_loop(file: str, folder: str) -> dict[str, float]:
 
 
 def script(code: str) -> dict[str, float]:
-    """Run a script five times, and take the median of the whole process."""
+    """Run a script five times, and return the median of the whole process."""
     taken, cpu = [], []
     for _ in range(5):
         before = os.times()
@@ -162,7 +162,7 @@ def script(code: str) -> dict[str, float]:
 
 
 def predict(name: str, file: str, folder: str, texts_file: str, teacher: str) -> dict[str, float]:
-    """Turn distinct texts into probabilities, tokenizing included, after a warm-up."""
+    """Turn distinct texts into probabilities, including tokenization, after a warm-up."""
     texts = json.loads(Path(texts_file).read_text())[: TEXTS.get(name, N_TEXTS)]
     call = _predictor(name, file, folder, teacher)
     call(texts[:300])
@@ -231,7 +231,7 @@ def corpus_job(folder: str, corpus: str, repeat: bool) -> dict[str, float]:
 
 
 def grow(corpus: str, target: str, n_rows: int) -> dict[str, float]:
-    """Write the corpus cut or repeated to so many rows, with new texts in each repetition."""
+    """Write the corpus, cut or repeated to so many rows, with new texts in each repetition."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -304,7 +304,7 @@ def int8(folder: str, texts_file: str) -> dict[str, float]:
 
 
 def _batches(folder: str, texts_file: str) -> tuple[dict[str, float], Any, list[Any]]:
-    """Return the seconds that texts took to become batches, the filter, and the batches."""
+    """Return the seconds it took to form the batches, the filter, and the batches."""
     from skbert_filter.bert.batching import prediction_batches
     from skbert_filter.bert.checkpoint import load_filter
     from skbert_filter.bert.inference import OnnxModel

@@ -1,4 +1,4 @@
-"""Plots of labels, texts and fitted classifiers, in the form of scikit-learn's displays.
+"""Plots of labels, texts and fitted classifiers, in the style of scikit-learn's displays.
 
-matplotlib (the extra `plots`) is imported by the first of them.
+matplotlib (the extra `plots`) is imported when the first of them is drawn.
 """

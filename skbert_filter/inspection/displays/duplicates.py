@@ -14,7 +14,7 @@ from skbert_filter.inspection.displays.shared import STYLES, column_axes, legend
 class DuplicateFrequencyDisplay:
     """How often the most frequent texts occur, and the share of rows that they cover.
 
-    It is made, drawn and returned by `from_report`.
+    Create it with `from_report`.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ class DuplicateFrequencyDisplay:
     Attributes
     ----------
     ax_, coverage_ax_ : matplotlib Axes
-        Those of the occurrences, and those of the share of rows, on the right.
+        The axes of the occurrences, and those of the share of rows, on the right.
     figure_ : matplotlib Figure
     line_, coverage_line_ : matplotlib Line2D
 
@@ -53,14 +53,14 @@ class DuplicateFrequencyDisplay:
         if curve.empty:
             raise ValueError("There are 0 rows: nothing repeats. Pass at least one text.")
 
-        # Texts between two ranks of the table are equally frequent: a step for the occurrences, and
-        # a straight line, on a linear scale, for what they cover.
+        # Texts between two ranks of the table are equally frequent: the occurrences are constant
+        # there, and the coverage grows linearly, which is a curve on a logarithmic axis.
         last, most = curve["top_texts"].iloc[-1], curve["occurrences"].max()
         ranks = np.concatenate([[1], curve["top_texts"].iloc[:-1] + 1, [last]])
         occurrences = np.append(curve["occurrences"], curve["occurrences"].iloc[-1])
         covered_to = np.unique(np.geomspace(1, last, 200).round())
         points = np.append(0, curve["top_texts"]), np.append(0, curve["coverage"])
-        # The only text is a point, which a line alone does not show.
+        # A single text is a point, which a line does not show.
         marker = "o" if last == 1 else ""
 
         with column_axes(self, ax) as ax:
@@ -72,38 +72,40 @@ class DuplicateFrequencyDisplay:
                 drawstyle="steps-post",
                 color=STYLES[0]["color"],
                 marker=marker,
-                label="rows with the text (left)",
+                label="occurrences (left)",
             )
-            dashed = {name: STYLES[1][name] for name in ("color", "linestyle")}
             self.coverage_ax_ = ax.twinx()
             [self.coverage_line_] = self.coverage_ax_.plot(
-                covered_to, np.interp(covered_to, *points), marker=marker, **dashed
+                covered_to,
+                np.interp(covered_to, *points),
+                color=STYLES[1]["color"],
+                linestyle=STYLES[1]["linestyle"],
+                marker=marker,
+                label="cumulative share of rows (right)",
             )
-            # For the legend of the left axes, which names both lines.
-            ax.plot([], [], label="share of all rows, to this rank (right)", **dashed)
-            legend_above(ax)
+            legend_above(ax, [self.line_, self.coverage_line_])
 
             ax.set(
                 xscale="log",
                 yscale="log",
-                # There is no rank and no row below 1.
+                # No rank and no count is below 1.
                 xlim=(0.91, 1.1 * max(last, 2)),
                 ylim=(0.91, 1.1 * max(most, 2)),
                 xlabel="rank of the text, most frequent first",
-                ylabel="rows with the text",
+                ylabel="occurrences",
             )
             for axis in (ax.xaxis, ax.yaxis):
                 axis.set_major_formatter("{x:,.0f}")
-                # Numbers between the powers of ten, where these are too few.
+                # Labels between the powers of ten, where those are too few.
                 axis.set_minor_formatter(LogFormatter())
-            self.coverage_ax_.set(ylim=(0, 1.03), ylabel="share of all rows")
+            self.coverage_ax_.set(ylim=(0, 1.03), ylabel="cumulative share of rows")
             self.coverage_ax_.yaxis.set_major_formatter("{x:.0%}")
             self.coverage_ax_.spines["right"].set_visible(True)
         return self
 
     @classmethod
     def from_report(cls, report: DuplicateReport, *, ax: Any = None) -> "DuplicateFrequencyDisplay":
-        """Draw what a report has counted.
+        """Draw the frequencies in a report.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Plots of the probabilities that a fitted classifier gives."""
+"""A plot of the probabilities that a fitted classifier predicts."""
 
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
@@ -10,27 +10,26 @@ from sklearn.utils._optional_dependencies import check_matplotlib_support
 from skbert_filter.inspection.displays.shared import (
     column_axes,
     distinct_texts,
+    draw_outlines,
     label_name,
     largest_classes,
-    legend_above,
-    outline,
     threshold_line,
 )
 
 
 @dataclass(eq=False, repr=False)
 class ScoreDistributionDisplay:
-    """The probabilities that the texts of each class were given, with the threshold.
+    """The distribution of the predicted probability in each class, with the threshold.
 
-    `from_estimator` makes and draws it; of probabilities that you have, make it and call `plot`.
+    Create it with `from_estimator`, or from probabilities that you have, and then call `plot`.
 
     Parameters
     ----------
     y_true, y_prob : ndarray of shape (n_samples,)
-        The labels, and the probabilities of `pos_label`.
+        The true labels, and the predicted probabilities of `pos_label`.
     pos_label : label
     threshold : float, default=0.5
-        The probability from which on a text is kept.
+        The lowest probability at which a text is kept.
 
     Attributes
     ----------
@@ -74,25 +73,21 @@ class ScoreDistributionDisplay:
         groups = largest_classes(sizes, always=self.pos_label)
         edges = np.linspace(0, 1, n_bins + 1)
 
-        with column_axes(self, ax, height=2.1 + 0.16 * len(groups)) as ax:
-            self.stairs_ = []
-            for number, (who, labels) in enumerate(groups):
-                given = self.y_prob[np.isin(self.y_true, labels)]
-                counts, _ = np.histogram(given, edges)
-                share = np.mean(given >= self.threshold)
-                name = f"{who}: {share:.1%} of {len(given):,} kept"
-                shares = counts / counts.sum()
-                self.stairs_.append(outline(ax, shares, edges, name=name, number=number))
+        histograms = []
+        for name, labels in groups:
+            proba = self.y_prob[np.isin(self.y_true, labels)]
+            counts, _ = np.histogram(proba, edges)
+            kept = np.mean(proba >= self.threshold)
+            name = f"{name}: {kept:.1%} of {len(proba):,} kept"
+            histograms.append((name, counts / counts.sum()))
 
+        with column_axes(self, ax, height=2.1 + 0.16 * len(groups)) as ax:
+            self.stairs_ = draw_outlines(ax, histograms, edges)
             ax.set(
                 xlim=(-0.01, 1.01),
-                xlabel=f"probability given to {label_name(self.pos_label)}",
-                ylabel="share of the label's texts",
+                xlabel=f"probability of {label_name(self.pos_label)}",
             )
-            note = f"kept from\n{self.threshold:.3g} on"
-            self.line_ = threshold_line(ax, self.threshold, note)
-            ax.yaxis.set_major_formatter("{x:.0%}")
-            legend_above(ax)
+            self.line_ = threshold_line(ax, self.threshold, f"kept if\n≥ {self.threshold:.3g}")
         return self
 
     @classmethod
@@ -107,38 +102,29 @@ class ScoreDistributionDisplay:
         n_bins: int = 20,
         ax: Any = None,
     ) -> "ScoreDistributionDisplay":
-        """Ask a fitted classifier about labelled texts, and draw what it answers.
+        """Draw the probabilities that a fitted classifier predicts for labelled texts.
 
         Parameters
         ----------
         estimator : classifier
             With `predict_proba`.
         X, y : container of str and array-like, of length n_samples
-            Texts that it has not seen; each distinct one counts once, with its most frequent label.
+            Held-out texts; each distinct one counts once, with its most frequent label.
         threshold : float, default=0.5
         pos_label : label, default=None
-            The class whose probability it is. None: of two classes the second.
+            The class whose probability is drawn; None for the second of two classes.
         n_bins, ax
             As for `plot`.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         texts, labels = distinct_texts(X, y)
-        pos_label, column = _positive_class(estimator.classes_, pos_label)
-        proba = np.asarray(estimator.predict_proba(texts))[:, column]
+
+        classes = np.asarray(estimator.classes_).tolist()
+        if pos_label is None and len(classes) == 2:
+            pos_label = classes[1]
+        if pos_label not in classes:
+            raise ValueError(
+                f"pos_label is {pos_label!r}. It must be one of the classes {classes[:10]}."
+            )
+        proba = np.asarray(estimator.predict_proba(texts))[:, classes.index(pos_label)]
         return cls(labels, proba, pos_label=pos_label, threshold=threshold).plot(ax, n_bins=n_bins)
-
-
-def _positive_class(classes: Any, pos_label: Any) -> tuple[Any, int]:
-    """Return the class that a plot is about, of two the second by default, and its column."""
-    known = np.asarray(classes).tolist()
-    if pos_label is None and len(known) != 2:
-        raise ValueError(
-            f"There are {len(known)} classes, {known[:10]}. Name the one to show as pos_label."
-        )
-    if pos_label is not None and pos_label not in known:
-        raise ValueError(
-            f"pos_label is {pos_label!r}, which is not one of the classes {known[:10]}. Pass one "
-            "of them."
-        )
-    column = 1 if pos_label is None else known.index(pos_label)
-    return known[column], column

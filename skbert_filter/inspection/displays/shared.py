@@ -1,4 +1,4 @@
-"""What the displays share: axes of one look, names that fit, and the outlines of classes."""
+"""What the displays share: the look of their axes, short names, and outlines of histograms."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,9 +33,12 @@ STYLES: tuple[dict[str, Any], ...] = tuple(
     )
 )
 
-# Inches: a column of a paper with two. Letters of a name that leave room for a plot of this width.
+# The width in inches of a column in a two-column paper.
 _COLUMN = 3.3
-_LETTERS = 18
+# The longest name, in characters, that leaves enough room for the plot in such a column.
+_NAME_LENGTH = 18
+# Inches from the y axis to its label.
+_LABEL_OFFSET = -0.4
 
 _SMALL = 7.5
 _LOOK: Any = {
@@ -50,9 +53,9 @@ _LOOK: Any = {
 
 @contextmanager
 def column_axes(display: Any, ax: Any, height: float = 2.4) -> Iterator[Any]:
-    """Give the axes to draw on, and leave them in `display` as `ax_` and `figure_`.
+    """Yield the axes to draw on, then store them and their figure in the display.
 
-    New ones are as wide as a column, in the look of this package. Axes of the user keep theirs.
+    A new figure is one column wide and has the look of this package; the user's axes keep theirs.
     """
     check_matplotlib_support(f"{type(display).__name__}.plot")
     from matplotlib import pyplot as plt
@@ -60,55 +63,66 @@ def column_axes(display: Any, ax: Any, height: float = 2.4) -> Iterator[Any]:
     if ax is not None:
         yield ax
     else:
-        # The first figure loads the backend, which sets that of notebooks to show every figure: not
-        # within the context, which would take that back at its end.
+        # The first figure loads the backend. In a notebook, that makes matplotlib interactive;
+        # rc_context would undo it, so the figure is created before.
         figure = plt.figure(figsize=(_COLUMN, height), layout="constrained")
         with plt.rc_context(_LOOK):
             ax = figure.add_subplot()
             yield ax
-        # Some ticks are made when a figure is drawn, where this look is no longer set.
-        for each in ax.figure.axes:
-            each.tick_params(which="both", labelsize=_SMALL)
+        # Ticks that are created only when the figure is drawn would not have this look.
+        for axes in ax.figure.axes:
+            axes.tick_params(which="both", labelsize=_SMALL)
     display.ax_, display.figure_ = ax, ax.figure
 
 
 def short_name(name: Any) -> str:
-    """Return a label, term or name of the user as there is room for it, without mathematics."""
-    return printable(name, _LETTERS).replace("$", r"\$")
+    """Return a user's label or term, shortened to fit, in which "$" does not start a formula."""
+    return printable(name, _NAME_LENGTH).replace("$", r"\$")
 
 
 def label_name(label: Any) -> str:
-    """Return what to call a class in a plot."""
+    """Return how plots refer to a class."""
     return f"label {short_name(label)}"
 
 
-def legend_above(ax: Any) -> None:
-    """Draw the legend where it hides nothing: from the label of the y axis on, for long names."""
+def legend_above(ax: Any, handles: list[Any]) -> None:
+    """Draw the legend above the plot. It starts at the label of the y axis: names may be long."""
+    from matplotlib.transforms import ScaledTranslation
+
+    to_label = ScaledTranslation(_LABEL_OFFSET, 0, ax.figure.dpi_scale_trans)
     ax.legend(
+        handles=handles,
         loc="lower left",
-        bbox_to_anchor=(-0.17, 1),
+        bbox_to_anchor=(0, 1),
+        bbox_transform=ax.transAxes + to_label,
         borderaxespad=0.2,
         frameon=False,
         handlelength=2.8,
     )
 
 
-def outline(ax: Any, shares: Any, edges: Any, *, name: str, number: int) -> Any:
-    """Draw the outline of a histogram, the first on grey, and return it."""
-    if number == 0:
-        ax.stairs(shares, edges, fill=True, color="0.88")
-    style = {part: STYLES[number][part] for part in ("color", "linestyle", "linewidth")}
-    return ax.stairs(shares, edges, label=name, **style)
+def draw_outlines(ax: Any, histograms: list[tuple[str, Any]], edges: Any) -> list[Any]:
+    """Draw the outline of each named histogram, the first one filled, and return the outlines."""
+    ax.stairs(histograms[0][1], edges, fill=True, color="0.88")
+    outlines = []
+    for (name, shares), style in zip(histograms, STYLES, strict=False):
+        line = {part: style[part] for part in ("color", "linestyle", "linewidth")}
+        outlines.append(ax.stairs(shares, edges, label=name, **line))
+
+    ax.set_ylabel("share of each label's texts")
+    ax.yaxis.set_major_formatter("{x:.0%}")
+    legend_above(ax, outlines)
+    return outlines
 
 
-def threshold_line(ax: Any, place: float, note: str) -> Any:
-    """Draw a threshold with a note next to its upper end, where there is room; return the line."""
+def threshold_line(ax: Any, x: float, note: str) -> Any:
+    """Draw a threshold, with a note at its upper end on the wider side, and return the line."""
     from matplotlib import rcParams
 
-    on_the_left = place > sum(ax.get_xlim()) / 2
+    on_the_left = x > sum(ax.get_xlim()) / 2
     ax.annotate(
         note,
-        (place, 0.98),
+        (x, 0.98),
         (-4 if on_the_left else 4, 0),
         xycoords=ax.get_xaxis_transform(),
         textcoords="offset points",
@@ -117,11 +131,11 @@ def threshold_line(ax: Any, place: float, note: str) -> Any:
         fontsize=rcParams["legend.fontsize"],
         bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1},
     )
-    return ax.axvline(place, color="black", linestyle=":", linewidth=1.2)
+    return ax.axvline(x, color="black", linestyle=":", linewidth=1.2)
 
 
 def distinct_texts(X: Any, y: Any) -> tuple[list[str], np.ndarray]:
-    """Return each distinct text once, with its most frequent label; ties are dropped."""
+    """Return the distinct texts with their most frequent labels; ties are dropped."""
     texts = check_texts(X)
     rows, labels = merge_repeats(texts, check_labels(y, len(texts)))
     if not rows.texts:
@@ -133,9 +147,9 @@ def distinct_texts(X: Any, y: Any) -> tuple[list[str], np.ndarray]:
 
 
 def largest_classes(sizes: pd.Series, always: Any = None) -> list[tuple[str, list[Any]]]:
-    """Return the name and the classes of each outline, the last one for all that are too many.
+    """Group the classes for one outline each, and name the groups; there is a style for each.
 
-    The largest classes, and `always`, have their own.
+    If there are too many classes, the last group is all but the largest ones and `always`.
     """
     n_own = len(STYLES) if len(sizes) <= len(STYLES) else len(STYLES) - 1
     classes = sizes.index.tolist()

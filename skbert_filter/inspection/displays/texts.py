@@ -1,4 +1,4 @@
-"""Plots of labelled texts: how long they are, and which terms distinguish the classes."""
+"""Plots of labelled texts: their lengths, and the terms that distinguish the classes."""
 
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
@@ -7,17 +7,15 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from skbert_filter.inspection.baselines import WordCountRule
 from skbert_filter.inspection.displays.shared import (
     STYLES,
     column_axes,
     distinct_texts,
+    draw_outlines,
     label_name,
     largest_classes,
-    legend_above,
-    outline,
     short_name,
     threshold_line,
 )
@@ -29,20 +27,20 @@ _BINS = 40
 
 @dataclass(eq=False, repr=False)
 class TextLengthDisplay:
-    """How many words the texts of each class have, with the threshold of the best rule.
+    """The lengths of the texts of each class, in words, with the most accurate threshold.
 
-    It is made, drawn and returned by `from_texts`. A filter has to beat this rule, which is a
-    :class:`~skbert_filter.inspection.WordCountRule`.
+    Create it with `from_texts`. The threshold is that of a
+    :class:`~skbert_filter.inspection.WordCountRule`, which a filter has to beat.
 
     Parameters
     ----------
     counts : DataFrame of shape (n_lengths, n_classes)
-        How many texts of each class (columns) have so many words (index).
+        The number of texts by their number of words (index) and class (columns).
     threshold : int, default=None
-        The number of words from which on a text is taken for `long_class`.
+        The smallest number of words of the texts that the rule assigns to `long_class`.
     long_class : label, default=None
     accuracy : float, default=None
-        The share of these texts on which the rule is right.
+        The accuracy of the rule on these texts.
 
     Attributes
     ----------
@@ -69,65 +67,62 @@ class TextLengthDisplay:
     accuracy: float | None = None
 
     def plot(self, ax: Any = None, *, max_words: int | None = None) -> "TextLengthDisplay":
-        """Draw the share of each class's texts that have so many words.
+        """Draw the share of each class's texts by their number of words.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
             None for a new figure.
         max_words : int, default=None
-            Longer texts are put into the last bin. None: the longest twentieth is.
+            The last bin includes all longer texts. None: chosen so that about 5 % of all are there.
+            The threshold is used instead if it is larger.
         """
         counts = self.counts
         groups = largest_classes(counts.sum())
         if max_words is None:
             share = counts.sum(axis=1).cumsum() / counts.to_numpy().sum()
-            max_words = max(int(share.index[np.searchsorted(share, 0.95)]), self.threshold or 0)
+            max_words = int(share.index[np.searchsorted(share, 0.95)])
+        max_words = max(max_words, self.threshold or 0)
         width = max_words // _BINS + 1
-        bins = np.minimum(counts.index, max_words) // width
-        binned = counts.groupby(bins).sum().reindex(range(max_words // width + 1), fill_value=0)
-        edges = np.arange(len(binned) + 1) * width - 0.5
+        edges = np.arange(max_words // width + 2) * width - 0.5
+        lengths = np.minimum(counts.index, max_words)
+
+        histograms = []
+        for name, labels in groups:
+            texts = counts.loc[:, counts.columns.isin(labels)].sum(axis=1)
+            shares, _ = np.histogram(lengths, edges, weights=texts / texts.sum())
+            histograms.append((f"{name} ({counted(int(texts.sum()), 'text')})", shares))
 
         with column_axes(self, ax, height=2.1 + 0.16 * len(groups)) as ax:
-            self.stairs_ = []
-            for number, (who, labels) in enumerate(groups):
-                texts = binned.loc[:, binned.columns.isin(labels)].sum(axis=1)
-                name = f"{who} ({counted(int(texts.sum()), 'text')})"
-                shares = (texts / texts.sum()).to_numpy()
-                self.stairs_.append(outline(ax, shares, edges, name=name, number=number))
-
+            self.stairs_ = draw_outlines(ax, histograms, edges)
             ax.set(
                 xlim=(edges[0] - 0.3 * width, edges[-1] + 0.3 * width),
-                xlabel=f"words of a text (last bin: {(len(binned) - 1) * width} or more)",
-                ylabel="share of the label's texts",
+                xlabel=f"words per text (last bin: {max_words // width * width} or more)",
             )
+            ax.xaxis.get_major_locator().set_params(integer=True)
             self.line_ = None
             if self.threshold is not None:
                 note = (
                     f"{self.threshold} words or more:\n{label_name(self.long_class)}\n"
-                    f"({self.accuracy:.0%} right)"
+                    f"({self.accuracy:.0%} accuracy)"
                 )
                 self.line_ = threshold_line(ax, self.threshold - 0.5, note)
-            ax.xaxis.get_major_locator().set_params(integer=True)
-            ax.yaxis.set_major_formatter("{x:.0%}")
-            legend_above(ax)
         return self
 
     @classmethod
     def from_texts(
         cls, X: Any, y: Any, *, ax: Any = None, max_words: int | None = None
     ) -> "TextLengthDisplay":
-        """Count the words of labelled texts, and draw how many there are.
+        """Count the words of labelled texts, and draw their distribution.
 
         Parameters
         ----------
         X, y : container of str and array-like, of length n_samples
-            Each distinct text counts once, with its most frequent label. Two classes have a
-            threshold; of more than six the five largest are shown, and the others together.
+            Each distinct text counts once, with its most frequent label. The threshold is drawn for
+            two classes only; of more than six, the five largest and the rest together are drawn.
         ax, max_words
             As for `plot`.
         """
-        check_matplotlib_support(f"{cls.__name__}.from_texts")
         texts, labels = distinct_texts(X, y)
         words = pd.Series(word_counts(texts), name="words")
         display = cls(pd.crosstab(words, pd.Series(labels, name="label")))
@@ -148,23 +143,23 @@ def distinctive_terms(
     X, y : container of str and array-like, of length n_samples
         Texts of two classes or more. Each distinct text counts once, with its most frequent label.
     vectorizer : CountVectorizer, default=None
-        What counts the terms; it is cloned. None: ``CountVectorizer()``.
+        A clone of it counts the terms. None: ``CountVectorizer()``.
     prior_size : float, default=500
-        How many terms, mixed as in all texts, are added to each side. The larger, the more the rare
-        terms are drawn to a log-odds of 0.
+        How many terms, distributed as in all texts, are added to each side. The larger it is, the
+        more the log-odds of rare terms shrink to 0.
 
     Returns
     -------
     terms : DataFrame
-        Of each class the most distinctive terms first: "label", "term", "count" (in texts of the
-        label), "others" (in all other texts), "log_odds" (natural logarithm of the ratio of the
-        odds), "std" (its standard deviation) and "z", ``log_odds / std``.
+        Each class's terms, the most distinctive first: "label", "term", "count" (in texts of the
+        label), "others" (in all other texts), "log_odds" (natural logarithm of the odds ratio),
+        "std" (its standard deviation) and "z", ``log_odds / std``.
 
     Notes
     -----
-    The log-odds ratio with an informative Dirichlet prior of Monroe, Colaresi and Quinn, "Fightin'
-    Words" (Political Analysis 16, 2008); the prior is the frequency of the term in all texts. A
-    term that occurs once has a large log-odds by chance, and a small z.
+    "log_odds" is the log-odds ratio with an informative Dirichlet prior of Monroe, Colaresi and
+    Quinn, "Fightin' Words" (Political Analysis 16, 2008); the prior is the frequency of the term in
+    all texts. A term that occurs once may have large log-odds by chance, but its z is small.
 
     Examples
     --------
@@ -199,8 +194,7 @@ def distinctive_terms(
     for label in classes:
         own = np.asarray(matrix[labels == label].sum(axis=0)).ravel()
         others = in_all - own
-        table = pd.DataFrame({"term": terms, "count": own, "others": others})
-        table.insert(0, "label", label)
+        table = pd.DataFrame({"label": label, "term": terms, "count": own, "others": others})
         table["log_odds"] = log_odds(own) - log_odds(others)
         table["std"] = np.sqrt(1 / (own + prior) + 1 / (others + prior))
         table["z"] = table["log_odds"] / table["std"]
@@ -212,7 +206,7 @@ def distinctive_terms(
 class DistinctiveTermsDisplay:
     """The terms that distinguish the texts of each class, with their log-odds.
 
-    It is made, drawn and returned by `from_texts`.
+    Create it with `from_texts`.
 
     Parameters
     ----------
@@ -243,13 +237,13 @@ class DistinctiveTermsDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            None for a new figure, as high as the terms need.
+            None for a new figure, whose height depends on the number of terms.
         n_terms : int, default=8
-            How many terms of each class.
+            The number of terms of each class.
         """
         sizes = self.terms.groupby("label", sort=False)["count"].sum()
         shown = sizes.index[sizes.index.isin(sizes.nlargest(len(STYLES)).index)]
-        # A line for each class and one for each of its terms.
+        # The labels of the y axis: each class, followed by its terms.
         lines: list[str] = []
         headings = []
 
@@ -274,7 +268,7 @@ class DistinctiveTermsDisplay:
                 ax.get_yticklabels()[heading].set_fontweight("bold")
             ax.tick_params(axis="y", length=0)
             ax.set_ylim(len(lines) - 0.4, -0.6)
-            caption = "log-odds against the other labels (95%)"
+            caption = "log-odds ratio to other labels (95% CI)"
             if len(shown) < len(sizes):
                 caption += f"\n{len(shown)} of {len(sizes)} labels, those with most terms"
             ax.set_xlabel(caption, loc="right")
@@ -296,10 +290,9 @@ class DistinctiveTermsDisplay:
         Parameters
         ----------
         X, y, vectorizer, prior_size
-            As for :func:`distinctive_terms`. Of more classes, the six with most terms are drawn.
+            As for :func:`distinctive_terms`. Only the six classes with most terms are drawn.
         n_terms, ax
             As for `plot`.
         """
-        check_matplotlib_support(f"{cls.__name__}.from_texts")
         terms = distinctive_terms(X, y, vectorizer=vectorizer, prior_size=prior_size)
         return cls(terms).plot(ax, n_terms=n_terms)

@@ -1,4 +1,4 @@
-"""Comet: track a training, register the model, load it anywhere.
+"""Comet: track training runs, register models, load them anywhere.
 
 Importing this module imports neither comet_ml nor Keras.
 """

@@ -1,8 +1,8 @@
-"""Connect to Comet: its settings and API key, checked before anything is trained.
+"""Connect to Comet, after checking its settings and API key.
 
-The one place that imports comet_ml. Comet logs most errors away, prints an API key that its
-server refuses, and raises what requests raises. Here a failure becomes one warning or one
-built-in exception, and never shows a key.
+The only module that imports comet_ml. Comet hides most errors in its log, prints an API key that
+its server refuses, and lets errors of requests through. Here each failure becomes one warning or
+one built-in exception, and never shows a key.
 """
 
 import codecs
@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any
 
 _KEY = "COMET_API_KEY"
-# Where the key is sent, and what protects it on the way.
+# Settings that decide where the key is sent, and how it is protected on the way.
 _SERVER = (
     "COMET_URL_OVERRIDE",
     "COMET_OPTIMIZER_URL",
@@ -28,7 +28,7 @@ _SERVER = (
     "COMET_INTERNAL_CHECK_TLS_CERTIFICATE",
     "COMET_INCLUDE_CUSTOM_CA_BUNDLE",
 )
-# 25 letters and digits today, then perhaps the server's address; or the name of a secret.
+# Today 25 letters and digits, then the server's address or nothing; or the name of a secret.
 _KEY_FORM = re.compile(r"[0-9A-Za-z]{20,64}(\*[0-9A-Za-z+/=_-]*)?|_SECRET_-\S+")
 
 
@@ -40,15 +40,15 @@ def start(
     env_file: str | os.PathLike[str] | None = None,
     **config: Any,
 ) -> Any:
-    """Start a new Comet experiment, after checking all that can go wrong.
+    """Start a new Comet experiment, after checking the settings and the API key.
 
     Parameters
     ----------
     project_name, workspace : str, default=None
         None for ``COMET_PROJECT_NAME`` and ``COMET_WORKSPACE``, or Comet's defaults.
     offline : bool, default=False
-        Whether to write an archive, which ``comet upload`` sends later. It needs no key, and looks
-        nothing up in a network unless ``log_env_details=True``.
+        Whether to write an archive, which ``comet upload`` sends later. This needs no key, and no
+        network unless ``log_env_details=True``.
     env_file : str or path-like, default=None
         A ``.env`` file, or the folder that holds it, such as a mounted drive; its settings take
         precedence over those of the environment. None: the environment, then the ``.env`` of the
@@ -61,14 +61,13 @@ def start(
     Returns
     -------
     experiment : comet_ml.CometExperiment
-        End it with ``experiment.end()``. Where Comet cannot be reached it is an offline one, with a
-        warning.
+        End it with ``experiment.end()``. If Comet cannot be reached, it is offline, with a warning.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        If there is no such file or no key, what is there cannot be one, or a file of the working
-        directory names a server to which a key from elsewhere would be sent; unless `offline`.
+        If `env_file` does not exist; unless `offline`, if the key is missing or malformed, or a
+        file in the working directory names a server to which a key from elsewhere would be sent.
     PermissionError
         If Comet refuses the key.
 
@@ -83,7 +82,7 @@ def start(
     api_key = None
     if offline:
         settings = _read_env_file(env_file)[1]
-        # Nothing is sent now, and a later key must not go where this file says.
+        # Nothing is sent now, and a later key must not go to a server that this file names.
         os.environ.update({n: v for n, v in settings.items() if n not in _SERVER})
     else:
         try:
@@ -104,13 +103,13 @@ def start(
         **config,
     }
     if offline:
-        # Both make look-ups in the network.
+        # Both access the network.
         for argument, setting in {"log_env_details": "env_details", "auto_log_co2": "co2"}.items():
             if comet_ml.get_config(f"comet.auto_log.{setting}") is None:
                 config.setdefault(argument, False)
 
     return comet_ml.start(
-        api_key=None if offline else api_key,
+        api_key=api_key,
         workspace=workspace,
         project_name=project_name,
         # "get_or_create", Comet's default, writes a second training into the running experiment.
@@ -121,9 +120,9 @@ def start(
 
 
 def check_api_key(env_file: str | os.PathLike[str] | None = None) -> str:
-    """Find Comet's API key and return where it is, without connecting and without showing it.
+    """Find Comet's API key and return where it is, without connecting or showing it.
 
-    The settings of the .env file that begin with ``COMET_`` are put into the environment.
+    The ``COMET_`` settings of the .env file are put into the environment.
     """
     path, settings = _read_env_file(env_file)
     if env_file is not None and _KEY not in settings:
@@ -137,10 +136,10 @@ def check_api_key(env_file: str | os.PathLike[str] | None = None) -> str:
     def file_of(name: str) -> Path | None:
         """Return the file that a setting comes from, None if that is the environment."""
         origin = config.get_config_origin(f"comet.{name.removeprefix('COMET_').lower()}")
-        found = path if name in settings else getattr(origin, "path", None)
-        return None if found is None else Path(found)
+        file = path if name in settings else getattr(origin, "path", None)
+        return None if file is None else Path(file)
 
-    # Anybody may have put these into the working directory. Comet reads the last two by itself.
+    # Anyone may have put these into the working directory. Comet itself reads the last two.
     local = {path, Path(".env").absolute(), Path(".comet.config").absolute()}
     local -= {None, file_of(_KEY), Path("~/.comet.config").expanduser()}
     for name in _SERVER:
@@ -156,10 +155,10 @@ def check_api_key(env_file: str | os.PathLike[str] | None = None) -> str:
 
     key = config["comet.api_key"]
     if not key:
-        looked = path or "the nearest one above the working directory"
+        env = path or "the nearest one above the working directory"
         raise ValueError(
             f"There is no Comet API key. Looked for {_KEY} in the environment, in a .env file "
-            f"({looked}), and for api_key in ~/.comet.config. Put a line {_KEY}=... into a .env "
+            f"({env}), and for api_key in ~/.comet.config. Put a line {_KEY}=... into a .env "
             "file. To train or register without a key, pass offline=True (--offline) "
             '(docs: comet, "Where does the API key go?").'
         )
@@ -172,22 +171,22 @@ def check_api_key(env_file: str | os.PathLike[str] | None = None) -> str:
 
 
 def connect(env_file: str | os.PathLike[str] | None = None) -> tuple[str, str]:
-    """Return the API key, which Comet has accepted, and the user's default workspace."""
+    """Return the API key, once Comet has accepted it, and the user's default workspace."""
     where = check_api_key(env_file)
     comet_ml = import_comet()
 
-    # Comet takes the server's address from a key that holds one.
+    # If the key contains the server's address, Comet uses that.
     api_key = comet_ml.get_api_key(None, comet_ml.get_config())
     client = comet_ml.get_rest_api_client("v2", api_key=api_key)
-    # Twelve seconds of retries would be spent on a machine without network.
+    # Without a network, retries would take twelve seconds.
     client.low_level_api_client.default_retry = False
-    with answering(f"your account (key: {where})"):
+    with comet_errors(f"your account (key: {where})"):
         return api_key, client.get_account_details()["defaultWorkspaceName"]
 
 
 @contextmanager
-def answering(what: str) -> Iterator[None]:
-    """Turn Comet's and requests' errors into built-in ones that say what was requested."""
+def comet_errors(what: str) -> Iterator[None]:
+    """Turn errors of Comet and requests into built-in ones that say what was requested."""
     exceptions, requests = import_comet("comet_ml.exceptions"), import_comet("requests")
     try:
         yield
@@ -214,10 +213,10 @@ def answering(what: str) -> Iterator[None]:
 
 @contextmanager
 def logging_to(experiment: Any, what: str) -> Iterator[None]:
-    """Turn any error inside Comet into one warning, and an ended experiment too."""
+    """Turn any error inside Comet into one warning, and warn if the experiment has ended."""
     check_experiment(experiment)
 
-    # Past this function, contextlib's and the one that is logging.
+    # The caller of the function that logs: above this one, contextlib's and that function.
     level = 4
     if not experiment.alive and not experiment.disabled:
         warnings.warn(
@@ -236,16 +235,16 @@ def logging_to(experiment: Any, what: str) -> Iterator[None]:
 
 
 def check_experiment(experiment: Any) -> None:
-    """Refuse anything but an experiment of Comet."""
+    """Refuse anything but a Comet experiment."""
     if not isinstance(experiment, import_comet().CometExperiment):
         raise TypeError(
-            f"experiment must be an experiment of Comet, such as start() returns; got "
+            f"experiment must be a Comet experiment, such as start() returns; got "
             f"{type(experiment).__name__}."
         )
 
 
 def reason(error: BaseException) -> str:
-    """Return what an error says, without the API key that Comet's errors may quote."""
+    """Return an error's message, without the API key that Comet's errors may quote."""
     exceptions = import_comet("comet_ml.exceptions")
     if isinstance(error, exceptions.Unauthorized | exceptions.InvalidAPIKey):
         return "it refuses the API key."
@@ -260,7 +259,7 @@ def import_comet(module: str = "comet_ml") -> ModuleType:
             _prepare_comet()
         return import_module(module)
     except ModuleNotFoundError as error:
-        if error.name not in (root, "everett"):  # which comet_ml brings
+        if error.name not in (root, "everett"):  # everett is installed with comet_ml
             raise
         raise ModuleNotFoundError(
             f"This needs {root}, which is not installed. Run: pip install comet_ml python-dotenv",
@@ -270,12 +269,12 @@ def import_comet(module: str = "comet_ml") -> ModuleType:
 
 @cache
 def _prepare_comet() -> None:
-    """Import comet_ml so that it reports to no third party, and reads any .env file."""
+    """Import comet_ml without its reports to a third party, and able to read any .env file."""
     os.environ.setdefault("COMET_ERROR_TRACKING_ENABLE", "false")
     everett: Any = import_module("everett.manager")
 
     class EnvFile(everett.ConfigEnvFileEnv):
-        # Everett's own raises at `export A=1`, and comet_ml could not even be imported.
+        # Everett's own class raises at `export A=1`, and then comet_ml cannot even be imported.
         def __init__(self, path: str) -> None:
             super().__init__([])
             file = Path(path).absolute()
@@ -296,12 +295,12 @@ def _read_env_file(
 ) -> tuple[Path | None, dict[str, str]]:
     """Return the .env file to use, if there is one, and its settings that take effect."""
     if env_file is None:
-        found = import_comet("dotenv").find_dotenv(usecwd=True)
-        if not found:
+        nearest = import_comet("dotenv").find_dotenv(usecwd=True)
+        if not nearest:
             return None, {}
 
-        settings = _read_settings(Path(found))
-        return Path(found), {n: v for n, v in settings.items() if not os.environ.get(n)}
+        settings = _read_settings(Path(nearest))
+        return Path(nearest), {n: v for n, v in settings.items() if not os.environ.get(n)}
 
     path = Path(env_file).expanduser().absolute()
     if path.is_dir():
@@ -315,9 +314,9 @@ def _read_env_file(
 
 
 def _read_settings(path: Path) -> dict[str, str]:
-    """Read the settings of Comet in a .env file, as other tools write it too."""
+    """Read the Comet settings of a .env file in any of the encodings that editors write."""
     content = path.read_bytes()
-    # Editors of Windows begin a file with a mark, which would become part of the first name.
+    # Windows editors write a byte order mark, which would become part of the first name.
     is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     text = content.decode("utf-16" if is_utf16 else "utf-8-sig", errors="replace")
 

@@ -1,4 +1,4 @@
-"""Send a fitted filter to Comet, complete or not at all; register it; load it by its name."""
+"""Upload a fitted filter to Comet, register it, and load it by name."""
 
 import hashlib
 import re
@@ -15,8 +15,8 @@ from weakref import WeakKeyDictionary
 from sklearn.utils.validation import check_is_fitted
 
 from skbert_filter.integrations.comet.connection import (
-    answering,
     check_experiment,
+    comet_errors,
     connect,
     import_comet,
     start,
@@ -25,45 +25,45 @@ from skbert_filter.integrations.comet.tracking import log_fit
 from skbert_filter.saved_models import load_saved, save_classifier
 
 _URI = re.compile(r"registry://(?P<workspace>[^/:\s]+)/(?P<name>[^/:\s]+)(:(?P<version>[^/:\s]+))?")
-# Comet sends the files in the background.
+# Seconds to wait for Comet, which uploads files in the background.
 _TIMEOUT = 120.0
 
-# The names of the models that each experiment holds, with a hash of what was sent: Comet would
-# add the files of a second model of one name to those of the first.
+# The names of the models in each experiment, with a hash of their files. Comet would add the files
+# of a second model of the same name to those of the first.
 _logged: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
 
 
 def log_model(experiment: Any, estimator: Any, name: str = "model") -> None:
-    """Send a fitted filter to a Comet experiment, after a check that it can be loaded again.
+    """Send a fitted filter to a Comet experiment, after checking that it can be loaded again.
 
     Parameters
     ----------
     experiment : comet_ml.CometExperiment
     estimator : estimator
-        A fitted `SmallBertTextFilter`, a search over one, or another model that `train_filter` has
-        chosen. It is sent as the folder that `save_pretrained` writes.
+        A fitted `SmallBertTextFilter`, a search over one, or another model chosen by
+        `train_filter`. It is sent as the folder that `save_pretrained` writes.
     name : str, default="model"
-        What to call it within the experiment.
+        Its name within the experiment.
 
     Raises
     ------
     TypeError, ValueError
-        If it is another estimator, which ``comet_ml.integration.sklearn.log_model`` takes; the
-        experiment has ended, or holds another model of this name.
+        If it is any other estimator (use ``comet_ml.integration.sklearn.log_model``), or if the
+        experiment has ended or already holds another model of this name.
     RuntimeError
-        If Comet does not take all files: save the model on disk first.
+        If Comet does not accept all files.
     """
     check_experiment(experiment)
     if not experiment.alive:
         raise ValueError(
-            "The Comet experiment has ended, so that no model can be sent to it. Send the model "
+            "The Comet experiment has ended, so no model can be sent to it. Send the model "
             "before experiment.end()."
         )
     check_is_fitted(estimator)
     model = getattr(estimator, "best_estimator_", estimator)
 
-    with TemporaryDirectory() as aside:
-        folder = Path(aside, "model")
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary, "model")
         save_classifier(model, folder)
         load_saved(folder)
 
@@ -79,11 +79,13 @@ def log_model(experiment: Any, estimator: Any, name: str = "model") -> None:
             return
 
         about = {"estimator": type(model).__name__, "skbert_filter": version_of("skbert_filter")}
-        taken = experiment.log_model(name, str(folder), metadata=about, prepend_folder_name=False)
-        if len(taken or ()) != len(files):
+        sent_files = experiment.log_model(
+            name, str(folder), metadata=about, prepend_folder_name=False
+        )
+        if len(sent_files or ()) != len(files):
             raise RuntimeError(
-                f"Comet took {len(taken or ())} of the {len(files)} files of the model {name!r}. "
-                "Its own messages say why."
+                f"Comet accepted {len(sent_files or ())} of the {len(files)} files of the model "
+                f"{name!r}. Its own messages say why."
             )
         sent[name] = digest
 
@@ -98,20 +100,20 @@ def register_model(
     status: str | None = None,
     **details: Any,
 ) -> str:
-    """Send a fitted filter to a Comet experiment, and register it under a version.
+    """Send a fitted filter to a Comet experiment, and register it as a version of a model.
 
     Parameters
     ----------
     experiment, estimator
         As for :func:`log_model`. The registry is that of the experiment's workspace.
     name : str
-        Lower-case letters, digits and dashes. Another one is changed to such a one, with a warning.
+        Lower-case letters, digits and dashes; any other name is adapted, with a warning.
     version : str, default=None
-        A new semantic version. None counts up the second number of the highest version in the
-        registry, from ``"1.0.0"``. Offline it is required.
+        A new semantic version. None: the highest version in the registry with its minor number
+        increased, or ``"1.0.0"``. Offline it is required.
     tags : sequence of str, default=None
     status : str, default=None
-        Such as "Production": one of those that the workspace allows.
+        One that the workspace allows, such as "Production".
     **details : dict
         `description`, `comment`, `metadata` and others of
         ``comet_ml.CometExperiment.register_model``.
@@ -119,17 +121,17 @@ def register_model(
     Returns
     -------
     uri : str
-        ``registry://workspace/name:version``, which :func:`load_model` and the command line take.
-        Offline it is valid after ``comet upload``, with the workspace of whoever uploads.
+        ``registry://workspace/name:version``, for :func:`load_model` and the command line.
+        Offline, it is valid after ``comet upload``, in the uploader's workspace.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is wrong; nothing is sent then. Otherwise as :func:`log_model`.
+        If an argument is wrong, before anything is sent; also as :func:`log_model`.
     PermissionError, ConnectionError
         If Comet refuses the key, or cannot be reached.
     RuntimeError
-        If Comet does not take all files, or does not register them within two minutes.
+        If Comet does not accept all files, or does not register them within two minutes.
 
     Examples
     --------
@@ -144,11 +146,11 @@ def register_model(
 
     workspace = experiment.workspace
     if not offline:
-        api, of_user = _api()
-        workspace = workspace or of_user
+        api, default_workspace = _api()
+        workspace = workspace or default_workspace
         version = next_version(_versions(api, workspace, registered_name), version)
         if status is not None:
-            with answering(f"the workspace {workspace!r}"):
+            with comet_errors(f"the workspace {workspace!r}"):
                 allowed = api.model_registry_allowed_status_values(workspace)
             if status not in allowed:
                 raise ValueError(
@@ -188,7 +190,7 @@ def register_folder(
     project_name: str | None = None,
     **settings: Any,
 ) -> str:
-    """Register a filter that is saved in a folder, from its own experiment.
+    """Register a filter saved in a folder, in an experiment of its own.
 
     Parameters
     ----------
@@ -227,13 +229,13 @@ def load_model(uri: str | PathLike[str]) -> Any:
     Returns
     -------
     estimator : estimator
-        Predicts as the one that was registered. It is read without running any code.
+        It makes the same predictions as the registered one, and is read without running any code.
 
     Raises
     ------
     ValueError
-        If `uri` is not one, there is no API key or no such version, or the model is not a filter
-        of this package, incomplete or damaged.
+        If `uri` is malformed, there is no API key or no such version, or the model is not a filter
+        of this package, is incomplete or damaged.
     FileNotFoundError
         If the registry does not have such a model, or not for this key.
     PermissionError, ConnectionError
@@ -248,7 +250,7 @@ def load_model(uri: str | PathLike[str]) -> Any:
     ValueError: 'my-filter' does not name a registered model. Write
     registry://WORKSPACE/NAME:VERSION.
     """
-    # A Path has one slash where two were written.
+    # A Path collapses the two slashes.
     uri = re.sub(r"^registry:/*", "registry://", Path(uri).as_posix())
     match = _URI.fullmatch(uri)
     if match is None:
@@ -259,7 +261,7 @@ def load_model(uri: str | PathLike[str]) -> Any:
 
     api, _ = _api()
     model = f"the model {name!r} of the workspace {workspace!r}"
-    with answering(model):
+    with comet_errors(model):
         versions = api.get_registry_model_versions(workspace, name)
     if not versions:
         raise FileNotFoundError(f"There is no version of {model} in Comet's registry.")
@@ -271,34 +273,34 @@ def load_model(uri: str | PathLike[str]) -> Any:
             f"There is no version {version} of {name}. There are: {_listed(versions)}."
         )
 
-    with TemporaryDirectory() as aside:
-        with answering(f"version {version} of {model}"):
-            api.get_model(workspace, name).download(version, aside)
+    with TemporaryDirectory() as folder:
+        with comet_errors(f"version {version} of {model}"):
+            api.get_model(workspace, name).download(version, folder)
         try:
-            return load_saved(aside)
+            return load_saved(folder)
         except FileNotFoundError:
             raise ValueError(
                 f"{uri} does not hold a filter of this package. Its files are: "
-                f"{_listed(path.name for path in Path(aside).iterdir())}. Load any other model "
-                "with what has logged it, such as comet_ml.integration.sklearn."
+                f"{_listed(path.name for path in Path(folder).iterdir())}. Load any other model "
+                "with the library that logged it, such as comet_ml.integration.sklearn."
             ) from None
 
 
-def next_version(known: Sequence[str], wanted: str | None) -> str:
-    """Return `wanted`, which must be new, or else the highest version with its minor number + 1."""
-    if wanted in known:
+def next_version(existing: Sequence[str], version: str | None) -> str:
+    """Return `version`, which must be new, or the highest one with its minor number increased."""
+    if version in existing:
         raise ValueError(
-            f"The registry already has a version {wanted}. Omit version to count up. There are: "
-            f"{_listed(known)}."
+            f"The registry already has a version {version}. Omit version to use the next one. "
+            f"There are: {_listed(existing)}."
         )
-    if wanted is None and known:
-        highest = max(map(_parsed, known))
+    if version is None and existing:
+        highest = max(map(_parsed, existing))
         return f"{highest.major}.{highest.minor + 1}.0"
-    return wanted or "1.0.0"
+    return version or "1.0.0"
 
 
 def _check_registration(name: Any, version: Any, tags: Any, *, offline: bool) -> str:
-    """Return the name in the registry; Comet logs a wrong argument, and then registers nothing."""
+    """Check arguments, which Comet would only log as wrong, and return the name to register."""
     if tags is not None and (isinstance(tags, str) or not all(isinstance(t, str) for t in tags)):
         raise TypeError(f"tags must be a list of str, such as ['reviewed']; got {tags!r}.")
 
@@ -306,7 +308,7 @@ def _check_registration(name: Any, version: Any, tags: Any, *, offline: bool) ->
         _parsed(version)
     elif offline:
         raise ValueError(
-            "Offline, the registry cannot be read to count the version up. Pass the version, such "
+            "Offline, the registry cannot be read to find the next version. Pass the version, such "
             "as '1.0.0'."
         )
 
@@ -317,7 +319,7 @@ def _check_registration(name: Any, version: Any, tags: Any, *, offline: bool) ->
         raise ValueError(f"name is {name!r}. Pass one with letters or digits.")
     if proper != name:
         warnings.warn(
-            f"A name in Comet's registry is made of lower-case letters, digits and single dashes: "
+            f"Names in Comet's registry have only lower-case letters, digits and single dashes: "
             f"{name!r} is registered as {proper!r}.",
             stacklevel=3,
         )
@@ -325,20 +327,20 @@ def _check_registration(name: Any, version: Any, tags: Any, *, offline: bool) ->
 
 
 def _api() -> tuple[Any, str]:
-    """Return Comet's client for reading, and the user's default workspace."""
+    """Return Comet's API client, and the user's default workspace."""
     api_key, workspace = connect()
     return import_comet().API(api_key=api_key, cache=False), workspace
 
 
 def _versions(api: Any, workspace: str, name: str) -> list[str]:
-    with answering(f"the workspace {workspace!r}"):
+    with comet_errors(f"the workspace {workspace!r}"):
         if name not in api.get_registry_model_names(workspace):
             return []
         return api.get_registry_model_versions(workspace, name)
 
 
 def _parsed(version: Any) -> Any:
-    """Return a semantic version, which can be compared."""
+    """Parse a semantic version, for comparison."""
     try:
         return import_comet("comet_ml.semantic_version").SemanticVersion.parse(version)
     except (TypeError, ValueError):

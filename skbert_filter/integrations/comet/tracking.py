@@ -1,4 +1,4 @@
-"""Log a fit and the scores of a classifier: what it was given, how it went, how good it is."""
+"""Log a fit and the scores of a classifier to Comet."""
 
 import json
 import math
@@ -28,14 +28,14 @@ def log_fit(experiment: Any, estimator: Any, *, prefix: str = "") -> None:
     estimator : estimator
         A fitted filter, or any other fitted estimator: a pipeline, a `DedupPredictor`, a search.
     prefix : str, default=""
-        What all names begin with, to keep two fits of one experiment apart.
+        A prefix for all names, to distinguish two fits in one experiment.
 
     Notes
     -----
-    Logged are the parameters; of a search its best ones and its table; the `history_` of the filter
-    inside; and, as others, its `training_record_`, fingerprint, labels and decision threshold. To
-    see the epochs while they run, pass ``callbacks=[experiment.get_callback("tf-keras")]`` to
-    `fit`: they are not logged twice.
+    This logs the parameters; for a search, the best ones and the results; the `history_` of the
+    filter inside; and, as "others", its `training_record_`, fingerprint, labels and decision
+    threshold. To follow the epochs live, pass ``callbacks=[experiment.get_callback("tf-keras")]``
+    to `fit`; they are not logged twice.
     """
     check_is_fitted(estimator)
     with logging_to(experiment, "the fit"):
@@ -48,7 +48,7 @@ def log_fit(experiment: Any, estimator: Any, *, prefix: str = "") -> None:
         experiment.log_parameters(parameters, prefix=prefix or None, nested_support=False)
 
         if hasattr(estimator, "cv_results_"):
-            # A search with several scores and refit=False does not have a best one.
+            # A search with several scores and refit=False has no best candidate.
             best = getattr(estimator, "best_params_", {})
             experiment.log_parameters(best, prefix=f"{prefix}best__", nested_support=False)
             if hasattr(estimator, "best_score_"):
@@ -58,7 +58,7 @@ def log_fit(experiment: Any, estimator: Any, *, prefix: str = "") -> None:
 
         if hasattr(inner, "history_"):
             _log_history(experiment, inner, prefix)
-        # By the name itself, since Comet does not put its context before the name of an "other".
+        # The prefix is part of the name, since Comet does not add its context to "others".
         origin = _origin(estimator, inner)
         experiment.log_others({f"{prefix}{name}": value for name, value in origin.items()})
 
@@ -83,9 +83,9 @@ def log_evaluation(
     estimator, X_test, y_test
         As for :func:`~skbert_filter.inspection.evaluate`.
     evaluation : Evaluation, default=None
-        What `evaluate` has returned for these, if it was called already.
+        The result of `evaluate` for these, if you have it already.
     prefix : str, default="test"
-        What all names begin with.
+        A prefix for all names.
     n_errors : int, default=100
         How many of the most confident errors to log. Their texts leave your machine: 0 keeps
         them here.
@@ -98,10 +98,10 @@ def log_evaluation(
 
     Notes
     -----
-    Logged are the scores (``test_accuracy``, with its 95 % interval as ``test_accuracy_low`` and
+    This logs the scores (``test_accuracy``, with its 95 % interval as ``test_accuracy_low`` and
     ``test_accuracy_high``), those of each baseline (``test_accuracy [word-count rule]``), tests
-    and leaks, the confusion matrix, ``test_scores.csv`` and ``test_errors.csv``. A plot is logged
-    by ``experiment.log_figure("calibration", display.figure_)``.
+    and leaks, the confusion matrix, ``test_scores.csv`` and ``test_errors.csv``. To log a plot,
+    call ``experiment.log_figure("calibration", display.figure_)``.
 
     Examples
     --------
@@ -130,13 +130,13 @@ def log_evaluation(
 
 
 def _fitted_inside(estimator: Any) -> Any:
-    """Return the estimator that learnt from the texts: the last one inside of meta-estimators."""
+    """Return the estimator that was trained on the texts, inside any meta-estimators."""
     estimator = last_step(estimator)
     for attribute in ("best_estimator_", "estimator_"):
         if hasattr(estimator, attribute):
             return _fitted_inside(getattr(estimator, attribute))
 
-    # DedupPredictor, and others, may wrap a frozen estimator without a fit of their own.
+    # DedupPredictor, among others, may wrap a frozen estimator without being fitted itself.
     inner = getattr(estimator, "estimator", None)
     return _fitted_inside(inner) if isinstance(inner, FrozenEstimator) else estimator
 
@@ -148,7 +148,7 @@ def _log_csv(experiment: Any, name: str, table: pd.DataFrame) -> None:
 
 def _log_history(experiment: Any, model: Any, prefix: str) -> None:
     history = {f"{prefix}{name}": values for name, values in model.history_.items()}
-    # A callback, or Comet's own logging, was there before.
+    # A callback, or Comet itself, has logged it already.
     if all(experiment.metrics.get(name) == values[-1] for name, values in history.items()):
         return
 
@@ -165,9 +165,9 @@ def _origin(estimator: Any, inner: Any) -> dict[str, Any]:
     """Return where a fitted estimator and its data come from."""
     origin: dict[str, Any] = {"estimator": type(inner).__name__}
     for name, value in getattr(inner, "training_record_", {}).items():
-        for part, each in (value if isinstance(value, dict) else {"": value}).items():
-            if each is not None:
-                origin[f"training/{name}/{part}".rstrip("/")] = each
+        for key, item in (value if isinstance(value, dict) else {"": value}).items():
+            if item is not None:
+                origin[f"training/{name}/{key}".rstrip("/")] = item
 
     origin |= {n: getattr(inner, n) for n in ("n_iter_", "fingerprint_") if hasattr(inner, n)}
 
