@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 # Its info messages become the title of the bar; its warnings are repeated by the summaries.
-_JOBS = logging.getLogger("skbert_filter")
+_LOGGER = logging.getLogger("skbert_filter")
 _DEFAULTS = {"text": "text", "label": "label", "keep": None, "encoding": None, "delimiter": None}
 _FORMATS = {"probability": "{:.2f}", "rows": "{:,}"}
 # How many rows of a list are shown; the file has all of them.
@@ -62,14 +62,14 @@ class Commands(TyperGroup):
         """Return a command, without the names of Python types in its help."""
         command = super().get_command(ctx, cmd_name)
         for parameter in command.get_params(ctx) if command else ():
-            _name_value(parameter)
+            _hide_type(parameter)
         return command
 
     def get_params(self, ctx: Any) -> Any:
         """Return the options of the group, likewise."""
         parameters = super().get_params(ctx)
         for parameter in parameters:
-            _name_value(parameter)
+            _hide_type(parameter)
         return parameters
 
     def invoke(self, ctx: Any) -> Any:
@@ -78,7 +78,7 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
 
 
-def _name_value(parameter: Any) -> None:
+def _hide_type(parameter: Any) -> None:
     """Remove the name of a Python type from the help of an option or argument."""
     if getattr(parameter, "is_flag", False):
         parameter.metavar = ""
@@ -169,9 +169,9 @@ class Work:
         self._begin(title)
         self._bar.start()
 
-        self._handler = _OnInfo(self._begin)
-        _JOBS.addHandler(self._handler)
-        _JOBS.setLevel(logging.INFO)
+        self._handler = _InfoHandler(self._begin)
+        _LOGGER.addHandler(self._handler)
+        _LOGGER.setLevel(logging.INFO)
         self._is_done = threading.Event()
         if self._bar.disable:
             threading.Thread(target=self._print_lines, daemon=True).start()
@@ -179,8 +179,8 @@ class Work:
     def close(self) -> None:
         """Restore the terminal and the logger."""
         self._is_done.set()
-        _JOBS.removeHandler(self._handler)
-        _JOBS.setLevel(logging.NOTSET)
+        _LOGGER.removeHandler(self._handler)
+        _LOGGER.setLevel(logging.NOTSET)
         self._bar.stop()
 
     def corpus_progress(self, share: float, rows: int, distinct: int) -> None:
@@ -249,7 +249,7 @@ class Work:
                 print_line(": ".join(filter(None, parts)), err=True)
 
 
-class _OnInfo(logging.Handler):
+class _InfoHandler(logging.Handler):
     """Pass info messages to a function."""
 
     def __init__(self, do: Callable[[str], None]):
@@ -278,11 +278,11 @@ def _user_errors() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError as error:
-        _give_up_output()
+        _drop_output()
         raise SystemExit(141) from error
     except (Exception, KeyboardInterrupt) as error:
         if _is_interrupt(error):
-            _complain("Interrupted", error, "no output was written.")
+            _print_error("Interrupted", error, "no output was written.")
             raise SystemExit(130) from error
         if hasattr(error, "format_message"):
             # Typer's own errors have no public base class, and quote what the user typed.
@@ -292,14 +292,14 @@ def _user_errors() -> Iterator[None]:
         if not isinstance(error, ValueError | OSError | ImportError):
             raise
 
-        _give_up_output()
+        _drop_output()
         message = str(error)
         if isinstance(error, OSError) and error.strerror:
             # str(error) would begin with the error number.
             message = ": ".join(filter(None, [str(error.filename or ""), error.strerror]))
             if isinstance(error, PermissionError) and error.filename:
                 message += ". Close the program that has it open, or allow access to it."
-        _complain("Error", error, message)
+        _print_error("Error", error, message)
         raise SystemExit(2) from error
 
 
@@ -310,7 +310,7 @@ def _is_interrupt(error: BaseException | None) -> bool:
     return error is not None
 
 
-def _give_up_output() -> None:
+def _drop_output() -> None:
     """Drop what cannot be written, or Python would complain when it flushes at exit."""
     try:
         if sys.stdout is not None:
@@ -319,12 +319,12 @@ def _give_up_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _complain(what: str, error: BaseException, message: str) -> None:
+def _print_error(what: str, error: BaseException, message: str) -> None:
     sentences = [message, *getattr(error, "__notes__", [])]
     with suppress(OSError):
-        print_line(_as_options(" ".join(f"{what}: {' '.join(sentences)}".split())), err=True)
+        print_line(_options_only(" ".join(f"{what}: {' '.join(sentences)}".split())), err=True)
 
 
-def _as_options(message: str) -> str:
+def _options_only(message: str) -> str:
     """Keep the option where a message names the parameter too: overwrite=True (--overwrite)."""
     return re.sub(r"\b\w+=(?:\"[^\"]*\"|[^\s()]*) \((--[^)]+)\)", r"\1", message)

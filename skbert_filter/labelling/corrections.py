@@ -3,6 +3,7 @@
 import codecs
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -70,8 +71,9 @@ def correct_labels(
     source, destination, corrections = map(as_path, (source, destination, corrections))
     check_can_relabel(source, destination, text, label)
     check_place(destination, source, corrections, overwrite=overwrite)
-    table = read_label_table(source, text=text, label=label, encoding=encoding, delimiter=delimiter)
-    whole, _ = read_label_file(source, text, encoding=encoding, delimiter=delimiter)
+    options: dict[str, Any] = {"text": text, "encoding": encoding, "delimiter": delimiter}
+    table = read_label_table(source, label=label, **options)
+    whole, _ = read_label_file(source, **options)
     suspects = _read_corrections(corrections, whole[text].to_pylist(), encoding)
     # Rows of the file become positions among the labelled ones.
     position = {row: i for i, row in enumerate(table.rows.tolist())}
@@ -86,16 +88,7 @@ def correct_labels(
     row_with = dict(zip(table.labels.tolist(), table.rows, strict=True))
     taken_from = np.arange(len(whole))
     taken_from[table.rows[changed]] = [row_with[new] for new in corrected[changed].tolist()]
-    write_relabelled(
-        source,
-        destination,
-        label,
-        taken_from,
-        text=text,
-        encoding=encoding,
-        delimiter=delimiter,
-        overwrite=overwrite,
-    )
+    write_relabelled(source, destination, label, taken_from, overwrite=overwrite, **options)
     return len(changed)
 
 

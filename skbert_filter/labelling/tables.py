@@ -90,22 +90,20 @@ def write_relabelled(
     taken_from: np.ndarray,
     *,
     text: str,
-    encoding: str | None,
-    delimiter: str | None,
     overwrite: bool,
+    **options: str | None,
 ) -> None:
     """Write a table again; row i gets the label of row ``taken_from[i]``, spelled as there."""
-    table, schema = read_label_file(source, text, encoding=encoding, delimiter=delimiter)
+    table, schema = read_label_file(source, text, **options)
     labels = table.column(label).take(pa.array(taken_from))
     if is_edited_by_row(destination):
         changed = np.flatnonzero(taken_from != np.arange(len(taken_from))).tolist()
         edits = {row: {label: labels[row].as_py()} for row in changed}
-        write_edits(source, destination, edits, text, encoding, overwrite)
+        write_edits(source, destination, edits, text, options["encoding"], overwrite)
         return
 
     # The program that wrote a source with semicolons expects them in the result too.
     is_same = find_format(source) == find_format(destination)
-    options = {"encoding": encoding, "delimiter": delimiter}
     delimiter = delimiter_of(source, **options) if is_same else None
     index = schema.get_field_index(label)
     table = table.set_column(index, table.schema.field(index), labels)
