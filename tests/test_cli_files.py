@@ -65,7 +65,7 @@ def test_predict_cleans_a_folder_and_tells_what_it_did(files):
     for part in (
         "4 rows of firms (2 files): 3 distinct texts.",
         "kept has 2 rows (50.0%) with the label 1 with a probability of 0.5 or more; discarded: 2.",
-        "audit.csv has each distinct text and what was decided.",
+        "audit.csv has each distinct text and its decision.",
         "1 distinct text looks mis-decoded",
     ):
         assert part in said
@@ -431,3 +431,13 @@ def test_a_file_as_the_output_of_a_folder_is_refused(tmp_path, monkeypatch):
     assert result.exit_code == 2
     assert "Name a folder, such as x." in result.stderr
     assert not (tmp_path / "x.csv").exists()
+
+
+def test_predict_takes_a_delimiter_and_names_it_in_the_next_command(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("crawl.csv").write_text(f"first, last~text\nAda, L.~{PROSE}\n")
+    arguments = "predict web crawl.csv -o kept.csv --threshold 0 --delimiter ~"
+    result = CliRunner().invoke(app, arguments.split())
+    assert result.exit_code == 0, result.output
+    assert Path("kept.csv").read_text() == f'"first, last"~"text"\n"Ada, L."~"{PROSE}"\n'
+    assert "next-to-label web crawl.csv -o next.csv --delimiter '~'" in result.output

@@ -130,7 +130,7 @@ def test_each_distinct_text_is_computed_once_across_batches(tmp_path, model, mon
 
 
 @pytest.mark.parametrize("n_in_memory", [1, 40, 1 << 20])
-def test_texts_that_are_too_many_for_memory_change_nothing(tmp_path, monkeypatch, n_in_memory):
+def test_more_texts_than_fit_into_memory_change_nothing(tmp_path, monkeypatch, n_in_memory):
     rng = np.random.default_rng(0)
     texts = [f"{'word ' * (n % 60)}{n}" for n in rng.zipf(1.3, 3000) % 150]
     write_rows(tmp_path / "in.parquet", texts)
@@ -158,7 +158,7 @@ def test_texts_that_are_too_many_for_memory_change_nothing(tmp_path, monkeypatch
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no limit on files")
-def test_no_room_for_the_texts_is_told_with_what_to_do(tmp_path):
+def test_no_room_for_the_texts_is_an_error_that_says_what_to_do(tmp_path):
     lines = [f"View {i} {'more ' * 20}\n" for i in range(40_000)]
     (tmp_path / "in.txt").write_text("".join(lines))
     script = """
@@ -178,7 +178,7 @@ filter_corpus(model, sys.argv[1], "-")
     assert "SQLITE_TMPDIR" in result.stderr
 
 
-def test_long_texts_that_differ_at_their_end_are_told_apart(tmp_path, monkeypatch):
+def test_long_texts_that_differ_at_their_end_are_distinct(tmp_path, monkeypatch):
     class EndsInAFullStop(Counting):
         def predict(self, X):
             self.asked_ += X
@@ -212,7 +212,7 @@ def test_long_texts_are_not_held_in_memory(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
 def test_memory_does_not_grow_with_the_number_of_rows(tmp_path):
-    # 64 bytes a row that no compression makes smaller, of rows of which few are kept
+    # 64 incompressible bytes a row; few rows are kept
     rng = np.random.default_rng(0)
     columns = {f"n{i}": rng.integers(2**62, size=100_000) for i in range(8)}
     texts = [f"Pump {i % 5000}" if i % 50 else PROSE for i in range(100_000)]
@@ -221,7 +221,7 @@ def test_memory_does_not_grow_with_the_number_of_rows(tmp_path):
         with pq.ParquetWriter(tmp_path / f"{name}.parquet", part.schema) as writer:
             for _ in range(parts):
                 writer.write_table(part)
-    # Not ru_maxrss: a process begins with that of the one that started it.
+    # Not ru_maxrss, which a process inherits from its parent.
     script = """
 import re, sys
 from pathlib import Path
@@ -250,7 +250,7 @@ for name in "few", "many":
         ((0, 1), 0, 0),
     ],
 )
-def test_the_label_to_keep_may_be_given_as_text(tmp_path, classes, keep, label):
+def test_the_label_to_keep_may_be_passed_as_text(tmp_path, classes, keep, label):
     write_rows(tmp_path / "in.csv", ["View", PROSE])
     model = Counting(classes).fit()
     summary = filter_corpus(model, tmp_path / "in.csv", tmp_path / "out.csv", keep=keep)
@@ -320,7 +320,7 @@ def test_a_model_that_returns_too_few_labels_is_refused(tmp_path):
         filter_corpus(Short().fit(), tmp_path / "in.csv", tmp_path / "out.csv")
 
 
-def test_a_missing_text_column_is_told_with_the_closest_name(tmp_path, model):
+def test_the_error_for_a_missing_text_column_names_the_closest_one(tmp_path, model):
     (tmp_path / "in.csv").write_text("Texts,label\nView,1\n")
     with pytest.raises(ValueError, match=r"no column 'text'. Did you mean 'Texts'\?.*Texts, label"):
         filter_corpus(model, tmp_path / "in.csv", tmp_path / "out.csv")
@@ -349,7 +349,7 @@ def test_a_null_is_counted_from_the_first_row_of_the_file(tmp_path, model, monke
         filter_corpus(model, tmp_path / "in.parquet", tmp_path / "out.parquet")
 
 
-def test_two_columns_of_the_name_are_refused(tmp_path, model):
+def test_two_columns_of_the_same_name_are_refused(tmp_path, model):
     (tmp_path / "in.csv").write_text("text,text\na,b\n")
     with pytest.raises(ValueError, match="several columns 'text'"):
         filter_corpus(model, tmp_path / "in.csv", tmp_path / "out.csv")
@@ -363,7 +363,7 @@ def test_two_columns_of_the_name_are_refused(tmp_path, model):
         ("folder.csv", ValueError, "is a folder"),
     ],
 )
-def test_a_destination_that_cannot_be_is_refused_before_any_work(
+def test_an_impossible_destination_is_refused_before_any_work(
     tmp_path, model, destination, error, message
 ):
     write_rows(tmp_path / "in.csv", [PROSE])
@@ -405,7 +405,7 @@ class ByLength(ClassifierMixin, BaseEstimator):
 
 
 @pytest.mark.parametrize("group_rows", [7, 1 << 17])
-def test_the_summary_shows_what_is_most_frequent_and_what_is_near(
+def test_the_summary_shows_the_most_frequent_texts_and_the_nearest(
     tmp_path, monkeypatch, group_rows
 ):
     rng = np.random.RandomState(0)
@@ -460,7 +460,7 @@ def test_the_useful_label_is_kept_unless_another_is_named(tmp_path, classes, rec
     assert pd.read_csv(tmp_path / "out.csv").text.tolist() == kept
 
 
-def test_a_useful_label_that_cannot_be_known_is_asked_for(tmp_path):
+def test_an_unknown_useful_label_must_be_passed(tmp_path):
     model = Counting(("menu", "prose")).fit()
     write_rows(tmp_path / "in.csv", [PROSE, "Menu"])
     with pytest.raises(ValueError, match=r"\['menu', 'prose'\], none of which .* keep= \(--keep\)"):

@@ -1,4 +1,4 @@
-"""Documents that go out whole: which, from what, and what is refused."""
+"""Documents that are dropped whole: which, from which files, and what is refused."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ PROSE = "We repair pumps for ships"
 
 
 class Counting(WordCountRule):
-    """Keeps prose, and puts down what it is asked."""
+    """Keeps prose, and records the texts that it is asked about."""
 
     stop_at = None
 
@@ -31,7 +31,7 @@ def model():
 
 @pytest.fixture
 def folder(tmp_path):
-    """Return a folder of which 0, 20, 50, 75 and 100 % of the characters are discarded."""
+    """Return a folder of files of which 0, 20, 50, 75 and 100 % of the characters are discarded."""
     source = tmp_path / "in"
     (source / "deep").mkdir(parents=True)
     pages = {
@@ -54,7 +54,7 @@ def written(folder):
     ("share", "gone"),
     [(1, ""), (0.75, "e"), (0.74, "de"), (0.5, "de"), (0.1, "bcde"), (0, "bcde")],
 )
-def test_files_of_which_too_much_is_discarded_go_out_whole(folder, tmp_path, model, share, gone):
+def test_files_of_which_too_much_is_discarded_are_dropped(folder, tmp_path, model, share, gone):
     whole = filter_corpus(model, folder, tmp_path / "whole")
     summary = filter_corpus(model, folder, tmp_path / "out", drop_documents=share)
 
@@ -72,7 +72,24 @@ def test_files_of_which_too_much_is_discarded_go_out_whole(folder, tmp_path, mod
     assert f"{len(gone)} of 5 documents dropped whole, by the share" in str(summary)
 
 
-def test_a_folder_of_which_nothing_is_left_is_empty(tmp_path, model):
+def test_the_second_reading_shows_its_progress(folder, tmp_path, model, caplog, monkeypatch):
+    monkeypatch.setattr("skbert_filter.corpus.rows._GROUP_ROWS", 2)
+    caplog.set_level("INFO", logger="skbert_filter")
+    readings = [], []
+
+    def progress(share, rows, distinct):
+        readings[len(caplog.messages)].append((share, rows, distinct))
+
+    filter_corpus(model, folder, tmp_path / "out", drop_documents=0.5, progress=progress)
+
+    # what is logged becomes the title of the bar
+    assert caplog.messages == ["Dropping documents"]
+    assert all(len(calls) > 1 and calls == sorted(calls) for calls in readings)
+    # d.txt and e.txt, with two rows each, are not read again
+    assert [calls[-1] for calls in readings] == [(1.0, 12, 8), (1.0, 8, 8)]
+
+
+def test_a_folder_whose_files_are_all_dropped_is_empty(tmp_path, model):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.txt").write_text("Menu\n")
     filter_corpus(model, tmp_path / "in", tmp_path / "out", drop_documents=0.5)
@@ -81,10 +98,10 @@ def test_a_folder_of_which_nothing_is_left_is_empty(tmp_path, model):
 
 @pytest.mark.parametrize("kind", ["parquet", "csv", "jsonl"])
 @pytest.mark.parametrize("page", [str, int])
-def test_the_rows_of_a_document_may_stand_anywhere(tmp_path, model, monkeypatch, kind, page):
+def test_the_rows_of_a_document_may_be_anywhere(tmp_path, model, monkeypatch, kind, page):
     monkeypatch.setattr("skbert_filter.io.reading._BATCH_ROWS", 3)
     monkeypatch.setattr("skbert_filter.corpus.rows._GROUP_ROWS", 3)
-    # page 1 loses half, page 2 all but 2 of 20 characters; two rows are on none
+    # page 1 loses half, page 2 all but 2 of 20 characters; two rows are on no page
     texts = ["We mend", "Menu " * 3, "Contact", "We", "Menu", "We see", "Men"]
     pages = [1, 2, 1, 2, None, None, 2]
     rows = pd.DataFrame({"text": texts, "page": pd.array(pages, "Int64")})
@@ -149,7 +166,7 @@ def test_an_interrupted_job_drops_the_same_documents(folder, tmp_path, model, mo
         ({"document": "page"}, r"needs drop_documents= \(--drop-documents\)"),
         ({"drop_documents": 1.5}, "drop_documents == 1.5, must be <= 1"),
         ({"drop_documents": 0.8, "columns": ("a", "b")}, "Omit one of them"),
-        ({"drop_documents": 0.8}, r"in\.csv is one file. Name its column .*--document"),
+        ({"drop_documents": 0.8}, r"in\.csv is one file. Pass the column .*--document"),
         ({"drop_documents": 0.8, "document": "pag"}, "no column 'pag'. Did you mean 'page'"),
         ({"drop_documents": 0.8, "source": "-"}, "Standard input can be read only once"),
         ({"drop_documents": 0.8, "source": "in.txt"}, r"in\.txt is one file"),
@@ -159,7 +176,7 @@ def test_an_interrupted_job_drops_the_same_documents(folder, tmp_path, model, mo
         ),
     ],
 )
-def test_what_has_no_documents_is_refused_before_any_work(tmp_path, model, options, message):
+def test_sources_without_documents_are_refused_before_any_work(tmp_path, model, options, message):
     (tmp_path / "in.csv").write_text(f"text,page\n{PROSE},1\n")
     (tmp_path / "in.txt").write_text(f"{PROSE}\n")
     name = options.get("source", "in.csv")

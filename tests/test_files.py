@@ -1,4 +1,4 @@
-"""From files to files: every kind of file, what is added, and what is refused."""
+"""filter_corpus on every kind of file: what it writes, what it adds, what it refuses."""
 
 import gzip
 import json
@@ -76,7 +76,7 @@ def test_a_folder_gives_the_same_tree_and_names(tmp_path, rule):
     for name, text in texts.items():
         write_bytes(source / name, text.encode())
     write_bytes(source / "t.csv", f"id,text\n007,{PROSE}\n".encode())
-    # A name with "=" is that of a partition, whatever it begins with.
+    # A name with "=" is a partition, whatever it begins with.
     write_bytes(source / "_year=2020/f.txt", b"")
     left_out = (
         "_SUCCESS",
@@ -107,7 +107,7 @@ def test_a_folder_gives_the_same_tree_and_names(tmp_path, rule):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["firms", "kept"]
 
 
-def test_texts_of_small_files_are_given_to_the_model_together(tmp_path):
+def test_texts_of_small_files_go_to_the_model_together(tmp_path):
     calls = []
 
     class Recording(Topics):
@@ -121,7 +121,7 @@ def test_texts_of_small_files_are_given_to_the_model_together(tmp_path):
     assert calls == [["about 0", "menu", *(f"about {i}" for i in range(1, 20))]]
 
 
-def test_texts_whose_lines_could_be_rows_are_told(tmp_path, rule):
+def test_texts_whose_lines_could_be_rows_are_reported(tmp_path, rule):
     write_bytes(tmp_path / "in/a.tsv", b'text\n"We began in 1990.\nMenu\nWe never stopped."\n')
     write_bytes(tmp_path / "in/b.csv", b'"text"\n"We sell tea\nand coffee"\n')
     summary = filter_corpus(rule, tmp_path / "in", tmp_path / "out")
@@ -153,6 +153,31 @@ def test_tsv_and_zstd_are_tables_like_others(tmp_path, rule):
     )
 
 
+@pytest.mark.parametrize("delimiter", [";", "|", "\t"])
+def test_a_delimiter_is_found_and_kept_if_the_format_stays(tmp_path, rule, delimiter):
+    content = f"id,text\n007,{PROSE}\n8,View\n".replace(",", delimiter)
+    expected = f'"id","text"\n"007","{PROSE}"\n'
+    write_bytes(tmp_path / "in/a.csv", content.encode())
+    for name, written in {"a.csv": delimiter, "a.csv.gz": delimiter, "a.tsv": "\t"}.items():
+        filter_corpus(rule, tmp_path / "in/a.csv", tmp_path / name)
+        assert read_bytes(tmp_path / name).decode() == expected.replace(",", written)
+    filter_corpus(rule, tmp_path / "in", tmp_path / "out")
+    assert (tmp_path / "out/a.csv").read_text() == expected.replace(",", delimiter)
+
+
+@pytest.mark.parametrize(("delimiter", "between"), [("~", "~"), ("tab", "\t"), ("\\t", "\t")])
+def test_a_delimiter_is_named_where_none_is_found(tmp_path, rule, delimiter, between):
+    content = f"first, last{between}text\nAda, L.{between}{PROSE}\n"
+    write_bytes(tmp_path / "in.csv", content.encode())
+    with pytest.raises(ValueError, match="no column 'text'"):
+        filter_corpus(rule, tmp_path / "in.csv", tmp_path / "out.csv")
+    audit = tmp_path / "audit.csv"
+    filter_corpus(rule, tmp_path / "in.csv", tmp_path / "out.csv", delimiter=delimiter, audit=audit)
+    expected = f'"first, last"{between}"text"\n"Ada, L."{between}"{PROSE}"\n'
+    assert (tmp_path / "out.csv").read_text() == expected
+    assert pd.read_csv(audit)["text"].tolist() == [PROSE]
+
+
 JSON_LINES = [
     '{"id": 1e400, "text": "We repair pumps", "more": {"a": [1, 2.50]}}',
     ' {"text":"View","id":"2020-01-01"} ',
@@ -160,7 +185,7 @@ JSON_LINES = [
 ]
 
 
-def test_json_lines_are_kept_as_they_are(tmp_path, rule):
+def test_json_lines_are_kept_byte_for_byte(tmp_path, rule):
     write_bytes(tmp_path / "in.jsonl.gz", ("\r\n".join(JSON_LINES) + "\n\n").encode())
     summary = filter_corpus(rule, tmp_path / "in.jsonl.gz", tmp_path / "out.jsonl")
     assert (tmp_path / "out.jsonl").read_bytes().decode() == (
@@ -169,7 +194,7 @@ def test_json_lines_are_kept_as_they_are(tmp_path, rule):
     assert (summary.rows, summary.kept) == (3, 2)
 
 
-def test_json_lines_that_are_hard_to_read_are_kept_as_they_are(tmp_path, rule):
+def test_json_lines_that_are_hard_to_parse_are_kept_unchanged(tmp_path, rule):
     deep, long = "[" * 5000 + "]" * 5000, "1" * 5000
     lines = [
         f'{{"text": "{PROSE}", "deep": {deep}, "long": {long}}}',
@@ -203,7 +228,7 @@ def test_columns_are_added_to_json_objects(tmp_path, rule):
         filter_corpus(rule, tmp_path / "in.jsonl", tmp_path / "o.jsonl", columns=("id", "p"))
 
 
-def test_columns_are_added_to_tables_and_no_row_is_left_out(tmp_path, rule):
+def test_columns_are_added_to_tables_and_no_row_is_dropped(tmp_path, rule):
     pq.write_table(pa.table({"text": [PROSE, "View"], "n": [1, 2]}), tmp_path / "in.parquet")
     summary = filter_corpus(
         rule, tmp_path / "in.parquet", tmp_path / "out.parquet", columns=("label", "probability")
@@ -216,7 +241,9 @@ def test_columns_are_added_to_tables_and_no_row_is_left_out(tmp_path, rule):
         == rule.predict_proba([PROSE, "View"])[:, 1].tolist()
     )
     assert (summary.kept, summary.discarded, summary.written) == (1, 1, 2)
-    assert "out.parquet has all, with the columns 'label' and 'probability': 1 row" in str(summary)
+    assert "out.parquet has all rows, with the columns 'label' and 'probability': 1 row" in str(
+        summary
+    )
 
 
 def test_lines_become_a_table_with_columns(tmp_path, rule):
@@ -233,7 +260,7 @@ def test_lines_become_a_table_with_columns(tmp_path, rule):
 @pytest.mark.parametrize(
     ("threshold", "kept"), [(None, ["menu 1"]), (0.3, ["about", "menu 1"]), (0.6, [])]
 )
-def test_the_threshold_is_one_of_the_label_to_keep(tmp_path, threshold, kept):
+def test_the_threshold_applies_to_the_label_to_keep(tmp_path, threshold, kept):
     write_bytes(tmp_path / "in.txt", b"about\nmenu 1\npage\n")
     summary = filter_corpus(
         Topics().fit(),
@@ -248,7 +275,7 @@ def test_the_threshold_is_one_of_the_label_to_keep(tmp_path, threshold, kept):
     audit = pd.read_parquet(tmp_path / "audit.parquet")
     assert audit["probability"].tolist() == [0.3, 0.5, 0.2]
     assert audit["keep"].tolist() == ["menu"] * 3
-    # What is not kept has the most probable of the other labels.
+    # Texts that are not kept get the most probable of the other labels.
     labels = {
         None: ["about", "menu", "prose"],
         0.3: ["menu", "menu", "prose"],
@@ -257,7 +284,7 @@ def test_the_threshold_is_one_of_the_label_to_keep(tmp_path, threshold, kept):
     assert audit["label"].tolist() == labels[threshold]
 
 
-def test_a_tuned_threshold_decides_unless_another_is_given(tmp_path, rule):
+def test_a_tuned_threshold_decides_unless_another_is_passed(tmp_path, rule):
     write_bytes(tmp_path / "in.txt", b"We make\nWe make it of wood\n")
     strict = FixedThresholdClassifier(FrozenEstimator(rule), threshold=0.999999)
     model = strict.fit(["a", "b c d"], [0, 1])
@@ -428,7 +455,7 @@ def test_text_with_a_byte_order_mark_is_utf8(tmp_path, rule, name):
         ("a.jsonl", b'{"text": null}\n', r"Row 1 of .* has no value in column 'text'"),
     ],
 )
-def test_what_cannot_be_read_is_named_with_its_place(tmp_path, rule, name, content, message):
+def test_errors_name_the_place_that_cannot_be_read(tmp_path, rule, name, content, message):
     if name == "a.txt.gz":
         (tmp_path / name).write_bytes(gzip.compress(b"Tea\n" * 1000)[:-12])
     else:
@@ -439,14 +466,14 @@ def test_what_cannot_be_read_is_named_with_its_place(tmp_path, rule, name, conte
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-def test_parquet_with_bytes_that_are_no_text_names_the_row(tmp_path, rule):
+def test_the_error_for_parquet_bytes_that_are_not_text_names_the_row(tmp_path, rule):
     broken = pa.array([b"Tea", b"caf\xe9"]).view(pa.string())
     pq.write_table(pa.table({"text": broken}), tmp_path / "in.parquet")
     with pytest.raises(ValueError, match=r"Row 2 of .*in\.parquet .* is not UTF-8 in column"):
         filter_corpus(rule, tmp_path / "in.parquet", tmp_path / "out.parquet")
 
 
-def test_only_files_that_are_not_utf8_are_decoded_otherwise(tmp_path, rule):
+def test_only_files_that_are_not_utf8_are_decoded_from_the_encoding(tmp_path, rule):
     texts = {"u.txt": "Wir bauen schöne Möbel\n", "l.txt": "Café à la carte “now”\n"}
     write_bytes(tmp_path / "in/u.txt", texts["u.txt"].encode())
     write_bytes(tmp_path / "in/l.txt", texts["l.txt"].encode("cp1252"))
@@ -478,9 +505,7 @@ def test_only_files_that_are_not_utf8_are_decoded_otherwise(tmp_path, rule):
         ("cp932", "We build 会社 boats"),
     ],
 )
-def test_an_encoding_that_is_named_is_decoded_also_where_bytes_are_valid_utf8(
-    tmp_path, rule, encoding, text
-):
+def test_a_named_encoding_is_used_even_where_bytes_are_valid_utf8(tmp_path, rule, encoding, text):
     write_bytes(tmp_path / "in/a.csv", f"text\n{text}\nView\n".encode(encoding))
     write_bytes(tmp_path / "in/b.txt", f"{text}\nView\n".encode(encoding))
     write_bytes(tmp_path / "in/ascii.txt", f"{PROSE}\n".encode())
@@ -496,7 +521,7 @@ def test_an_encoding_that_is_named_is_decoded_also_where_bytes_are_valid_utf8(
     assert summary.decoded == 2
 
 
-def test_bytes_that_an_encoding_does_not_have_are_refused(tmp_path, rule):
+def test_bytes_that_are_invalid_in_the_encoding_are_refused(tmp_path, rule):
     write_bytes(tmp_path / "a.txt", PROSE.encode("utf-16-le"))
     with pytest.raises(
         ValueError, match=r"not start with BOM\. Name its encoding, such as 'utf-16-"
@@ -507,7 +532,7 @@ def test_bytes_that_an_encoding_does_not_have_are_refused(tmp_path, rule):
         filter_corpus(rule, tmp_path / "a.txt", tmp_path / "out.txt", encoding="utf-7")
 
 
-def test_double_encoding_is_told_and_left_as_it_is(tmp_path, rule):
+def test_double_encoding_is_reported_and_left_unchanged(tmp_path, rule):
     content = "We donâ€™t sell tables\nItâ€™s new\nItâ€™s new\nCafé\n"
     write_bytes(tmp_path / "in.txt", content.encode())
     summary = filter_corpus(rule, tmp_path / "in.txt", tmp_path / "out.txt")
@@ -524,7 +549,7 @@ def test_double_encoding_is_told_and_left_as_it_is(tmp_path, rule):
         ("in", "alias", ValueError, "is the source"),
         ("in/a.txt", "in", ValueError, "holds the source"),
         ("in/deep", "in", ValueError, "holds the source"),
-        ("in", "file.txt", FileExistsError, "is a file, but the source a folder"),
+        ("in", "file.txt", FileExistsError, "is a file, but the source is a folder"),
         ("in", "full", FileExistsError, "holds files. Name another"),
         ("in", "no/out", FileNotFoundError, "no folder .*no for out"),
         ("in/a.txt", "out.jsonl", ValueError, "cannot be written as JSON Lines"),
@@ -535,7 +560,7 @@ def test_double_encoding_is_told_and_left_as_it_is(tmp_path, rule):
         ("nothing.txt", "out.txt", FileNotFoundError, r"no file .*nothing\.txt"),
     ],
 )
-def test_paths_that_cannot_be_are_refused(tmp_path, rule, source, destination, error, message):
+def test_impossible_paths_are_refused(tmp_path, rule, source, destination, error, message):
     for name in ("in/a.txt", "in/deep/b.txt", "file.txt", "full/x.txt", "odd/x.pdf", "odd/y.doc"):
         write_bytes(tmp_path / name, b"Tea\n")
     write_bytes(tmp_path / "t.csv", b"text\nTea\n")
@@ -549,7 +574,7 @@ def test_paths_that_cannot_be_are_refused(tmp_path, rule, source, destination, e
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_folder_is_replaced_only_by_its_like(tmp_path, rule):
+def test_a_folder_is_replaced_only_by_one_with_the_same_files(tmp_path, rule):
     write_bytes(tmp_path / "in/a.txt", PROSE.encode())
     write_bytes(tmp_path / "out/a.txt", b"of before")
     filter_corpus(rule, tmp_path / "in", tmp_path / "out", overwrite=True)
@@ -567,6 +592,7 @@ def test_a_folder_is_replaced_only_by_its_like(tmp_path, rule):
         ({"threshold": 1.5}, "threshold == 1.5, must be <= 1"),
         ({"columns": "label"}, "columns is 'label'. Give two names"),
         ({"columns": ("id", "p")}, "has a column 'id' already"),
+        ({"delimiter": "ab"}, "delimiter='ab' cannot separate values"),
         ({"audit": "audit.txt"}, "audit.txt holds lines of UTF-8 text, not a table"),
         ({"audit": "out.csv"}, r"The audit file out\.csv is the destination"),
     ],
@@ -664,7 +690,7 @@ def test_no_other_file_of_the_job_is_replaced(tmp_path, rule, monkeypatch, store
 
 
 @pytest.mark.parametrize("store", ["in/s.sqlite", "out/s.sqlite", "out"])
-def test_a_store_lies_neither_in_the_source_nor_in_the_output(tmp_path, rule, monkeypatch, store):
+def test_a_store_may_be_neither_in_the_source_nor_in_the_output(tmp_path, rule, monkeypatch, store):
     monkeypatch.chdir(tmp_path)
     for name in ("in", "out"):
         Path(name).mkdir()
@@ -736,5 +762,5 @@ def test_formulas_are_written_with_an_apostrophe_on_request(tmp_path, name):
     assert table.columns.tolist() == ["text", "'=n", "d", "label", "probability"]
     audit = pd.read_csv(tmp_path / "audit.csv", **CELLS)["text"].tolist()
     assert audit == [f"'{text}" if text in FORMULAS else text for text in audit_before]
-    # other formats are no spreadsheets
+    # spreadsheets do not open other formats
     assert run("escaped.parquet", **escaped)["text"].tolist() == texts

@@ -1,4 +1,4 @@
-"""Jobs that do not end well: what is left, what is computed again, and what is refused."""
+"""Interrupted jobs: what they leave, what is computed again, and what is refused."""
 
 import signal
 import subprocess
@@ -18,7 +18,7 @@ PROSE = "We repair pumps for ships"
 
 
 class Stopping(WordCountRule):
-    """Counts what it is asked, raises at one call, and cannot know what chunks come."""
+    """Records its calls, and raises an error at one of them."""
 
     def __init__(self, name="v1"):
         self.name = name
@@ -32,7 +32,7 @@ class Stopping(WordCountRule):
         if len(self.calls) in self.error:
             raise self.error.pop(len(self.calls))
         self.calls.append(list(X))
-        # As with a real model, the last bits depend on what is in the batch.
+        # As with a real model, the last bits depend on the batch.
         return super().predict_proba(X) * np.nextafter(1, 2 - len(X) % 2)
 
     def predict(self, X):
@@ -80,7 +80,7 @@ def contents(path):
 
 @pytest.mark.parametrize("make", [make_parquet, make_lines, make_csv])
 @pytest.mark.parametrize("at", [1, 9])
-def test_an_interrupted_job_goes_on_and_gives_the_same_bytes(tmp_path, make, at):
+def test_an_interrupted_job_resumes_and_writes_the_same_bytes(tmp_path, make, at):
     source, destination, options = make(tmp_path)
     whole = tmp_path / f"whole{''.join(destination.suffixes)}"
     uninterrupted = fitted()
@@ -120,7 +120,7 @@ def test_nothing_is_left_of_a_job_that_computed_nothing(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="temporary files have names")
-def test_the_texts_of_an_audit_are_in_no_file_that_a_kill_could_leave(tmp_path):
+def test_a_kill_leaves_no_file_with_the_texts_of_an_audit(tmp_path):
     seen = set()
 
     class Looking(Stopping):
@@ -156,7 +156,7 @@ def interrupted(tmp_path):
         ({"row": "more\n"}, "its sources differed"),
     ],
 )
-def test_another_job_is_refused_unless_it_may_take_over(interrupted, change, message):
+def test_another_job_is_refused_unless_it_may_overwrite(interrupted, change, message):
     source, destination = interrupted
     model = fitted(change.pop("name", "v1"))
     if "row" in change:
@@ -174,8 +174,16 @@ def test_another_job_is_refused_unless_it_may_take_over(interrupted, change, mes
     assert not destination.with_name("out.csv.gz.partial").exists()
 
 
+def test_another_delimiter_is_another_job(interrupted):
+    source, destination = interrupted
+    with pytest.raises(FileExistsError, match="its delimiter was None, not ';'"):
+        filter_corpus(fitted(), source, destination, delimiter=";")
+    summary = filter_corpus(fitted(), source, destination, delimiter=";", overwrite=True)
+    assert summary.recovered == 14
+
+
 @pytest.mark.parametrize("kind", ["file", "folder"])
-def test_what_else_is_in_the_place_is_left_alone(tmp_path, kind):
+def test_other_things_in_the_place_of_the_partial_folder_are_left_alone(tmp_path, kind):
     source, destination, _ = make_csv(tmp_path)
     partial = tmp_path / "out.csv.gz.partial"
     precious = partial
@@ -188,7 +196,7 @@ def test_what_else_is_in_the_place_is_left_alone(tmp_path, kind):
     assert precious.read_text() == "precious"
 
 
-def test_a_model_that_cannot_be_told_from_others_is_asked_again(tmp_path):
+def test_a_model_without_a_fingerprint_computes_everything_again(tmp_path):
     source, destination, _ = make_csv(tmp_path)
     for attempt in range(2):
         model = fitted()
@@ -259,7 +267,7 @@ def start(script, *arguments):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL")
 @pytest.mark.parametrize("make", [make_parquet, make_lines, make_csv])
-def test_a_killed_job_goes_on_in_another_process(tmp_path, script, make):
+def test_a_killed_job_resumes_in_another_process(tmp_path, script, make):
     source, destination, _ = make(tmp_path)
     killed = start(script, "kill", source, destination)
     assert killed.communicate() == ("", "")
@@ -271,7 +279,7 @@ def test_a_killed_job_goes_on_in_another_process(tmp_path, script, make):
     uninterrupted = fitted()
     filter_corpus(uninterrupted, source, whole)
     finished = start(script, "finish", source, destination)
-    # The chunks of the calls that came back before the kill.
+    # The chunks of the calls that returned before the kill.
     n_recovered = sum(map(len, uninterrupted.calls[:3]))
     assert finished.communicate() == (f"{n_recovered}\n", "")
     assert contents(destination) == contents(whole)
@@ -289,7 +297,7 @@ rule = WordCountRule().fit(["View All", "We make steel tools"], [0, 1])
 
 
 def run(job):
-    "Run a job in a process of its own; return its exit code."
+    "Run a job in its own process; return the exit code."
     if child := os.fork():
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     job()
@@ -327,7 +335,7 @@ for step in range(100):
     if (code := run(kill)) == 0:
         break
     assert code == -signal.SIGKILL
-    # what is under the final name is complete, and another job may follow once it is moved away
+    # output under the final name is complete, and another job may follow once it is moved away
     if output.exists():
         output.rename(place / "moved")
         (place / "audit.csv").rename(place / "moved.csv")
@@ -345,7 +353,7 @@ print(step)
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL")
 @pytest.mark.parametrize("make", [make_lines, make_parquet])
-def test_a_job_that_is_killed_at_its_very_end_blocks_no_other(tmp_path, make):
+def test_a_job_killed_at_its_very_end_blocks_no_other(tmp_path, make):
     source, _, _ = make(tmp_path)
     (tmp_path / "killed").mkdir()
     script = tmp_path / "script.py"
@@ -357,7 +365,7 @@ def test_a_job_that_is_killed_at_its_very_end_blocks_no_other(tmp_path, make):
 
 
 @pytest.mark.parametrize("left", [[], ["lock"], ["lock", "manifest.new"]])
-def test_what_a_job_left_that_was_killed_when_it_began_blocks_no_other(tmp_path, left):
+def test_the_leftovers_of_a_job_killed_at_its_start_block_no_other(tmp_path, left):
     source, destination, _ = make_csv(tmp_path)
     partial = tmp_path / "out.csv.gz.partial"
     partial.mkdir()
@@ -368,7 +376,7 @@ def test_what_a_job_left_that_was_killed_when_it_began_blocks_no_other(tmp_path,
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL")
-def test_a_job_keeps_others_out_for_as_long_as_it_lives(tmp_path, script):
+def test_a_job_locks_others_out_for_as_long_as_it_lives(tmp_path, script):
     source, destination, _ = make_csv(tmp_path)
     living = start(script, "wait", source, destination)
     try:
@@ -383,7 +391,7 @@ def test_a_job_keeps_others_out_for_as_long_as_it_lives(tmp_path, script):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no limit on files")
-def test_a_full_disk_is_told_and_what_was_computed_is_kept(tmp_path, script):
+def test_a_full_disk_is_an_error_and_results_are_kept(tmp_path, script):
     texts = [f"{PROSE} {i % 40} {'x' * 500}" for i in range(2000)]
     pd.DataFrame({"text": texts}).to_csv(tmp_path / "in.csv", index=False)
     full = start(script, "full", tmp_path / "in.csv", tmp_path / "out.csv")

@@ -188,7 +188,7 @@ def test_nothing_is_replaced_unless_it_may_be(bucket):
         ("memory://b/in", "memory://b/in/deeper", ValueError, "lies in the source"),
         ("memory://b/in", "memory://b", ValueError, "holds the source"),
         ("memory://b/in", "memory://b/out.csv.gz", ValueError, r"such as memory://b/out\."),
-        ("memory://b/in", "memory://b/one.csv", FileExistsError, "is a file, but the source a"),
+        ("memory://b/in", "memory://b/one.csv", FileExistsError, "is a file, but the source is"),
         ("memory://b/no", "memory://b/x", FileNotFoundError, "no file memory://b/no"),
     ]
     for source, destination, error, message in refused:
@@ -196,7 +196,7 @@ def test_nothing_is_replaced_unless_it_may_be(bucket):
             filter_corpus(fitted(), source, destination)
     with pytest.raises(ValueError, match="filter_dataframe"):
         filter_corpus(fitted(), "memory://b/in", "memory://b/new", engine="dask")
-    with pytest.raises(ValueError, match="must be a file of this machine"):
+    with pytest.raises(ValueError, match="must be a file on this machine"):
         filter_corpus(fitted(), "memory://b/in", "memory://b/new", store="memory://b/store.sqlite")
     assert contents(memory, "/b") == before
 
@@ -360,5 +360,5 @@ def test_files_of_dropped_documents_are_not_uploaded(tmp_path, cache):
     filter_corpus(fitted(), tmp_path / "in", "memory://b/out", **options)
     assert as_path("memory://b/out").files().keys() == {"kept.txt", "_SUCCESS"}
     # a folder of a bucket is replaced file by file: what is dropped now would stay
-    with pytest.raises(ValueError, match="Delete it before, and omit overwrite"):
+    with pytest.raises(ValueError, match="Delete it first, and omit overwrite"):
         filter_corpus(fitted(), tmp_path / "in", "memory://b/out", **options, overwrite=True)

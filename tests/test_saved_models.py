@@ -205,9 +205,9 @@ def test_a_threshold_is_chosen_by_recall_or_precision_on_texts_out_of_fold(train
 @pytest.mark.parametrize(
     ("model", "options", "message"),
     [
-        ("web", {"recall": 0.9}, "remembers no probabilities"),
+        ("web", {"recall": 0.9}, "has no out-of-fold probabilities"),
         (None, {"recall": 0.9, "threshold": 0.5}, "threshold and recall were passed"),
-        (None, {"recall": 0.9, "keep": "discard"}, "those of the label 'keep', and keep is 'disc"),
+        (None, {"recall": 0.9, "keep": "discard"}, "those of the label 'keep', but keep is 'disc"),
         (None, {"recall": 2}, "recall == 2"),
     ],
 )

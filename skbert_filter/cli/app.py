@@ -374,12 +374,13 @@ def predict(
         ),
     ] = None,
     document: Annotated[
-        str | None, Option(metavar="COLUMN", help="The column that names each row's document.")
+        str | None, Option(metavar="COLUMN", help="The column that names the document of a row.")
     ] = None,
     nulls: Annotated[
         opt.Nulls, Option(metavar="error|discard|keep", help="What to do with rows without a text.")
     ] = "error",
     encoding: opt.Encoding = None,
+    delimiter: opt.Delimiter = None,
     audit: Annotated[
         Path | None,
         Option(
@@ -427,6 +428,7 @@ def predict(
             document=document,
             nulls=nulls,
             encoding=encoding,
+            delimiter=delimiter,
             audit=audit,
             store=store,
             engine="local" if dask is None else "dask",
@@ -439,9 +441,12 @@ def predict(
     # Standard output may be the destination.
     print_result(summary, summary.to_dict() if as_json else None, err=output == "-")
     if not (quiet or as_json or trust or "-" in (texts, output)):
-        words = ("next-to-label", model, texts, "-o", "next.csv")
         print_next(
-            "Choose texts whose labels would teach it most:", *words, text=text, encoding=encoding
+            "Choose texts whose labels would teach it most:",
+            *("next-to-label", model, texts, "-o", "next.csv"),
+            text=text,
+            encoding=encoding,
+            delimiter=delimiter,
         )
 
 

@@ -1,4 +1,4 @@
-"""The classifier of a job: loaded from where it is kept, and checked."""
+"""Loads the classifier of a job from where it is saved, and checks it."""
 
 import os
 from os import PathLike
@@ -12,7 +12,7 @@ from skbert_filter.duplicates.distinct import check_classifier
 
 
 def load_classifier(model: Any, *, trust: bool = False) -> Any:
-    """Return a fitted classifier, read from a folder or file if it is the path of one.
+    """Return a fitted classifier, loaded if it is passed as the place where it is saved.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def load_classifier(model: Any, *, trust: bool = False) -> Any:
         `SmallBertTextFilter.save_pretrained`; ``registry://workspace/name:version`` of Comet's
         model registry; or a file written by joblib or pickle.
     trust : bool, default=False
-        Whether to load a file of joblib or pickle, which runs the code that is in it.
+        Whether to load a file written by joblib or pickle, which runs the code in it.
 
     Returns
     -------
@@ -32,7 +32,7 @@ def load_classifier(model: Any, *, trust: bool = False) -> Any:
     FileNotFoundError
         If there is no such folder or file.
     ValueError
-        If it is not a classifier, is a pickle and `trust` is False, or cannot be read.
+        If it is not a classifier, if it is a pickle and `trust` is False, or if it cannot be read.
     """
     name = model_name(model)
     if isinstance(model, str | PathLike):
@@ -46,7 +46,7 @@ def load_classifier(model: Any, *, trust: bool = False) -> Any:
 
 
 def model_name(model: Any) -> str:
-    """Return what to call a model in messages: its path, or its class."""
+    """Return how messages refer to a model: by its path or its class."""
     return f"The model {model if isinstance(model, str | PathLike) else type(model).__name__}"
 
 
@@ -62,13 +62,13 @@ def _load(path: Path, *, trust: bool) -> Any:
         )
     if not trust:
         raise ValueError(
-            f"{path} is a file, not a folder of save_pretrained, and loading it would run the code "
-            "in it. If you trust who wrote it, pass trust=True (--trust)."
+            f"{path} is a file, not a folder written by save_pretrained, and loading it would run "
+            "the code in it. If you trust its author, pass trust=True (--trust)."
         )
 
     try:
         model = joblib.load(path)
-    except Exception as error:  # any may come: this runs what is in the file
+    except Exception as error:  # the code in the file may raise anything
         raise ValueError(
             f"{path} cannot be loaded by joblib: {type(error).__name__}: {error}."
         ) from error

@@ -1,6 +1,6 @@
-"""The corpus job on a Dask cluster: each file is the work of one worker.
+"""The corpus job on a Dask cluster: each file is filtered by one worker.
 
-Knows nothing of the formats of files, which are read and written as on one machine.
+Knows nothing of file formats: files are read and written as on one machine.
 """
 
 import tempfile
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from skbert_filter.corpus.job import Job
-from skbert_filter.corpus.resume import Partial
+from skbert_filter.corpus.resume import PartialFolder
 from skbert_filter.corpus.rows import Outcome, Progress, filter_rows
 from skbert_filter.corpus.sources import SourceFile
 from skbert_filter.duplicates.distinct import TextMemory
@@ -29,54 +29,55 @@ except ImportError as error:
     ) from error
 
 _COUNTS = ("rows", "distinct", "kept", "nulls", "written", "decoded", "doubtful", "documents")
-# Sets of hashes that are joined by one task.
+# How many sets of hashes one task merges.
 _FAN_IN = 8
 
 
-def filter_files(job: Job, partial: Partial, progress: Progress | None) -> Outcome:
-    """Filter the files of a job on the workers of the client that is open, which see its folders.
+def filter_files(job: Job, folder: PartialFolder, progress: Progress | None) -> Outcome:
+    """Filter the files of a job on the workers of the open client.
 
-    Progress counts a text as often as there are files with it.
+    Progress counts a text once for each file that has it.
     """
     client = _client()
     # Workers have their own working directories.
-    output, records = partial.output.absolute(), partial.records.absolute()
-    for folder in (output, records):
-        folder.mkdir(exist_ok=True)
+    output, records = folder.output.absolute(), folder.records.absolute()
+    for place in (output, records):
+        place.mkdir(exist_ok=True)
     files = [replace(file, path=file.path.absolute()) for file in job.files]
 
-    # A task, not an argument of all others: a worker makes or receives its result once.
+    # As the result of a task, the model reaches each worker once, and not with each file.
     shared = delayed(_shared, pure=False)(replace(job, source=job.source.absolute(), files=()))
     run = delayed(_filter_file, nout=2, pure=False)
-    done = [run(shared, file, output, records) for file in files]
+    tasks = [run(shared, file, output, records) for file in files]
 
-    hashes = [found for _, found in done]
+    hashes = [file_hashes for _, file_hashes in tasks]
     while len(hashes) > 1:
         groups = (hashes[first : first + _FAN_IN] for first in range(0, len(hashes), _FAN_IN))
         hashes = [delayed(_union)(group) for group in groups]
-    of_all = delayed(_count)(hashes[0])
-    *counts_of_files, counts_of_all = futures = client.compute([*(n for n, _ in done), of_all])
+    counts = [file_counts for file_counts, _ in tasks]
+    *file_futures, text_future = futures = client.compute([*counts, delayed(_count)(hashes[0])])
 
-    total: dict[str, Any] = dict.fromkeys(_COUNTS, 0)
-    n_bytes = {future.key: file.bytes for future, file in zip(counts_of_files, files, strict=True)}
-    done_bytes = 0
+    totals: dict[str, Any] = dict.fromkeys(_COUNTS, 0)
+    n_bytes = {future.key: file.bytes for future, file in zip(file_futures, files, strict=True)}
+    bytes_done = 0
     try:
-        for future, counts in as_completed(counts_of_files, with_results=True):
-            total = {name: total[name] + counts[name] for name in _COUNTS}
-            done_bytes += n_bytes[future.key]
+        for future, file_counts in as_completed(file_futures, with_results=True):
+            totals = {name: totals[name] + file_counts[name] for name in _COUNTS}
+            bytes_done += n_bytes[future.key]
             if progress:
-                share = done_bytes / max(sum(n_bytes.values()), 1)
-                progress(share, total["rows"], total["distinct"])
-        distinct, misdecoded = counts_of_all.result()
+                share = bytes_done / max(sum(n_bytes.values()), 1)
+                progress(share, totals["rows"], totals["distinct"])
+        distinct, misdecoded = text_future.result()
     finally:
-        # After an error nothing more is to be written.
+        # After an error, workers must not go on writing.
         client.cancel(futures)
-    counts = {name: total[name].tolist() for name in _COUNTS}
-    return Outcome(**counts | {"distinct": distinct, "misdecoded": misdecoded})
+
+    totals = {name: total.tolist() for name, total in totals.items()}
+    return Outcome(**totals | {"distinct": distinct, "misdecoded": misdecoded})
 
 
 def connect(address: str) -> Client:
-    """Return an open client of the scheduler at an address, which a ``with`` closes."""
+    """Connect to the scheduler at an address; the client is a context manager."""
     try:
         return Client(address)
     except OSError as error:
@@ -91,8 +92,8 @@ def _client() -> Client:
         return default_client()
     except ValueError as error:
         raise ValueError(
-            'engine="dask" needs a cluster to be connected with: call '
-            'client = distributed.Client("tcp://...") before, or Client() for this machine.'
+            'engine="dask" needs a cluster to run on: call '
+            'client = distributed.Client("tcp://...") first, or Client() for this machine.'
         ) from error
 
 
@@ -103,47 +104,43 @@ def _shared(job: Job) -> tuple[Job, TextMemory]:
 def _filter_file(
     shared: tuple[Job, TextMemory], file: SourceFile, output: Path, records: Path
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Filter a file, and return the counts and the hashes of its distinct texts.
+    """Filter a file, and return its counts and the hashes of its distinct texts.
 
-    Of a file that is finished they are in its record: it may have been filtered before the
-    job was interrupted, or by a worker that was lost with its results.
+    For a finished file they are read from its record: it may have been filtered before the job was
+    interrupted, or by a worker that was lost with its results.
     """
     record, modified = records / f"{file.name}.npz", file.path.stat().st_mtime_ns
     if record.exists():
-        with np.load(record) as known:
-            if known["modified"] == modified:
-                return {name: known[name] for name in _COUNTS}, known["digests"]
+        with np.load(record) as saved:
+            if saved["modified"] == modified:
+                return {name: saved[name] for name in _COUNTS}, saved["digests"]
 
-    job, of_worker = shared
+    job, worker_memory = shared
     hashes = [np.empty(0, np.uint64)]
 
     def note(texts: list[str], records: np.ndarray, is_new: np.ndarray) -> None:
         hashes.append(_hashes(list(compress(texts, is_new))))
 
-    # In a folder of its own: a worker that is given up for lost may still be writing.
+    # In its own folder, since a worker that was given up for lost may still be writing.
     with tempfile.TemporaryDirectory(prefix="worker-", dir=output.parent) as folder:
-        made, new_record = Path(folder, "output"), Path(folder, "record.npz")
-        outcome = filter_rows(
-            replace(job, files=(file,)),
-            TextMemory(of_worker),
-            made,
-            on_texts=[note],
-        )
+        new_output, new_record = Path(folder, "output"), Path(folder, "record.npz")
+        file_job, memory = replace(job, files=(file,)), TextMemory(worker_memory)
+        outcome = filter_rows(file_job, memory, new_output, on_texts=[note])
 
         counts = {name: np.asarray(getattr(outcome, name)) for name in _COUNTS}
-        found = np.concatenate(hashes)
-        arrays: dict[str, Any] = counts | {"modified": modified, "digests": found}
+        digests = np.concatenate(hashes)
+        arrays: dict[str, Any] = counts | {"modified": modified, "digests": digests}
         np.savez(new_record, **arrays)
-        for new, target in ((made / file.name, output / file.name), (new_record, record)):
-            # A document may have been dropped.
+        for new, target in ((new_output / file.name, output / file.name), (new_record, record)):
+            # A dropped document has no output.
             if new.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 publish(new, target, overwrite=True)
-    return counts, found
+    return counts, digests
 
 
 def _hashes(texts: list[str]) -> np.ndarray:
-    """Return 63 bits that tell a text from others, and one for whether it looks mis-decoded."""
+    """Return 63 bits of a hash of each text, and one for whether it looks mis-decoded."""
     hashes = np.frombuffer(b"".join(stable_hashes(texts)), np.uint64)[::2]
     flags = np.fromiter(map(looks_misdecoded, texts), np.uint64, len(texts))
     return hashes & ~np.uint64(1) | flags

@@ -1,4 +1,4 @@
-"""Documents of which most is discarded: how much of each is, and which go out whole."""
+"""Documents to drop whole: how much of each is discarded."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -15,62 +15,62 @@ _TENTHS = 10
 
 
 class Documents:
-    """How many characters of each document there are, and how many of them are discarded.
+    """How many characters each document has, and how many of them are discarded.
 
-    A document is a file, or the rows with one value of a column, wherever they are. Rows without a
-    value are in none. Characters, since menus are many short rows: of 710 articles of the web, as
-    people have marked them, a quarter is more than four fifths garbage by rows, 1 in 40 by those.
+    A document is a file, or the rows with one value of a column, wherever they are; rows without a
+    value belong to none. Characters are counted and not rows, since menus are many short rows: of
+    710 web articles annotated by people, a quarter are more than four fifths garbage by rows, and
+    1 in 40 by characters.
     """
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._numbers: dict[Any, int] = {}
-        # of each document: characters, and those discarded
+        self._codes: dict[Any, int] = {}
+        # for each document: its characters, and those of them that are discarded
         self._characters = np.zeros((0, 2), np.int64)
 
-    def of(self, piece: Any) -> pa.DictionaryArray:
-        """Return the document of each row of a piece of a file."""
-        if self._job.document is None:
-            codes = np.zeros(piece.rows.num_rows, np.int32)
-            return pa.DictionaryArray.from_arrays(codes, [piece.file.name])
-        if piece.table.format.kind == "json":
-            return values_of_member(piece.rows.column(LINE), self._job.document).dictionary_encode()
-        return piece.rows.column(self._job.document).dictionary_encode()
+    def count(self, batch: Any) -> None:
+        """Count the characters of a batch of rows, once it is known which are kept."""
+        codes = self._row_codes(batch, lambda name: self._codes.setdefault(name, len(self._codes)))
+        self._characters.resize((len(self._codes), 2), refcheck=False)
 
-    def count(self, names: pa.DictionaryArray, texts: pa.Array, is_kept: pa.Array) -> None:
-        """Take rows with their documents, and whether their texts are kept."""
-        numbers = _of_rows(names, lambda name: self._numbers.setdefault(name, len(self._numbers)))
-        self._characters.resize((len(self._numbers), 2), refcheck=False)
+        lengths = pc.utf8_length(batch.texts).fill_null(0).to_numpy()
+        is_discarded = ~batch.is_kept.fill_null(False).to_numpy(zero_copy_only=False)
+        for column, is_counted in enumerate((codes >= 0, (codes >= 0) & is_discarded)):
+            np.add.at(self._characters[:, column], codes[is_counted], lengths[is_counted])
 
-        characters = pc.utf8_length(texts).fill_null(0).to_numpy()
-        is_discarded = ~is_kept.fill_null(False).to_numpy(zero_copy_only=False)
-        for column, counted in enumerate((numbers >= 0, (numbers >= 0) & is_discarded)):
-            np.add.at(self._characters[:, column], numbers[counted], characters[counted])
-
-    def are_dropped(self, names: pa.DictionaryArray) -> np.ndarray:
-        """Return which rows are in a document that goes out whole."""
-        return self._dropped[_of_rows(names, lambda name: self._numbers.get(name, -1))]
+    def are_dropped(self, batch: Any) -> np.ndarray:
+        """Return which rows of a batch are in a document that is dropped."""
+        return self._is_dropped[self._row_codes(batch, lambda name: self._codes.get(name, -1))]
 
     def drops_file(self, name: str) -> bool:
-        """Return whether a file is a document that goes out whole; an empty one is not counted."""
-        return self._job.document is None and bool(self._dropped[self._numbers.get(name, -1)])
+        """Whether a file is a document that is dropped; one without rows never is."""
+        return self._job.document is None and bool(self._is_dropped[self._codes.get(name, -1)])
 
     def by_tenth(self) -> np.ndarray:
-        """Return the numbers of documents and of those dropped, by tenths of what is discarded."""
+        """Return the counts of documents and dropped ones, by tenths of the share discarded."""
         characters, discarded = self._characters.T
         tenths = np.minimum(_TENTHS * discarded // np.maximum(characters, 1), _TENTHS - 1)
-        counts = [np.bincount(t, minlength=_TENTHS) for t in (tenths, tenths[self._dropped[:-1]])]
-        return np.stack(counts, axis=1)
+        dropped_tenths = tenths[self._is_dropped[:-1]]
+        return np.stack([np.bincount(t, minlength=_TENTHS) for t in (tenths, dropped_tenths)], 1)
 
     @cached_property
-    def _dropped(self) -> np.ndarray:
-        """Whether each goes out, once all are counted; the last is for rows in none."""
+    def _is_dropped(self) -> np.ndarray:
+        """Which documents are dropped, once all are counted; the last entry is for no document."""
         characters, discarded = self._characters.T
         return np.append(discarded > (self._job.drop_documents or 0) * characters, False)
 
+    def _row_codes(self, batch: Any, code_of: Callable[[Any], int]) -> np.ndarray:
+        """Return the code of the document of each row, -1 for rows without one."""
+        column = self._job.document
+        if column is None:
+            return np.full(batch.rows.num_rows, code_of(batch.file.name), np.intp)
 
-def _of_rows(names: pa.DictionaryArray, number_of: Callable[[Any], int]) -> np.ndarray:
-    """Return the number of the document of each row, -1 where it has none."""
-    # CSV has no other way to say that there is none.
-    numbers = [-1 if name == "" else number_of(name) for name in names.dictionary.to_pylist()]
-    return np.append(numbers, -1).astype(np.intp)[names.indices.cast(pa.int64()).fill_null(-1)]
+        if batch.table.format.kind == "json":
+            values = values_of_member(batch.rows.column(LINE), column)
+        else:
+            values = batch.rows.column(column)
+        values = values.dictionary_encode()
+        # An empty value is CSV's only way to leave one out.
+        codes = [-1 if name == "" else code_of(name) for name in values.dictionary.to_pylist()]
+        return np.append(codes, -1).astype(np.intp)[values.indices.cast(pa.int64()).fill_null(-1)]

@@ -1,6 +1,7 @@
-"""From files to files: `filter_corpus`, from its arguments to its summary."""
+"""`filter_corpus`: check its arguments, run the job, and summarize it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import partial
 from numbers import Real
@@ -8,13 +9,14 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_scalar
 
 from skbert_filter.corpus.classifiers import load_classifier
 from skbert_filter.corpus.job import Job, check_outputs, check_paths
-from skbert_filter.corpus.resume import Journal, Partial, partial_folder, partial_output
+from skbert_filter.corpus.resume import PartialFolder, open_partial, partial_folder
 from skbert_filter.corpus.rows import Examples, Outcome, Progress, audited, filter_rows
 from skbert_filter.corpus.sources import STANDARD, list_sources
 from skbert_filter.corpus.summary import FilterSummary
@@ -30,6 +32,7 @@ from skbert_filter.duplicates.distinct import (
 )
 from skbert_filter.io.atomic import explain_full_disk
 from skbert_filter.io.decoding import check_encoding
+from skbert_filter.io.delimited import check_delimiter
 from skbert_filter.io.remote import RemotePath, as_path
 
 
@@ -48,6 +51,7 @@ def filter_corpus(
     document: str | None = None,
     nulls: Nulls = "error",
     encoding: str | None = None,
+    delimiter: str | None = None,
     audit: str | Path | None = None,
     store: str | Path | None = None,
     trust: bool = False,
@@ -57,79 +61,83 @@ def filter_corpus(
     n_examples: int = 8,
     progress: Progress | None = None,
 ) -> FilterSummary:
-    """Write the rows of a corpus whose text a classifier gives one label.
+    """Filter a corpus: write the rows whose text gets one label from a classifier.
 
     Rows keep their order, and all columns their values and types; lines of text and of JSON
-    are written byte for byte as they were. Each distinct text is computed once. Memory is bounded,
-    whatever the number of rows and of texts: about a million texts are in it, and what is decided
-    about more is in a temporary file of 60 bytes each (in the folder that the environment variable
-    ``SQLITE_TMPDIR`` names, or the system's).
+    are written byte for byte as they were. Each distinct text is computed once. Memory is bounded
+    whatever the number of rows and texts: decisions about the latest million texts or so are in
+    memory, and older ones in a temporary file, 60 bytes each, in the folder that the environment
+    variable ``SQLITE_TMPDIR`` names or the system's.
 
     Parameters
     ----------
     model : classifier or str or Path
-        Any fitted text classifier, or where one is kept, as for
+        Any fitted text classifier, or where one is saved, as for
         :func:`~skbert_filter.corpus.load_classifier`.
     source : str or Path
         A ``.parquet``, ``.csv``, ``.tsv``, ``.jsonl`` or ``.txt`` file, all but the first also
         with ``.gz`` or ``.zst``; a folder of such files, at any depth; or ``"-"`` for lines on
-        standard input. Each line of a ``.txt`` file is a row. Values of CSV files are taken as
-        they are written: ``NA`` is a text of two letters. File and folder may be URLs that
-        fsspec reads, such as ``s3://bucket/crawl``, ``gs://`` or ``hf://``.
+        standard input. Each line of a ``.txt`` file is a row. Values in CSV files are text as
+        written: ``NA`` is a text of two letters. A file or folder may be a URL that fsspec reads,
+        such as ``s3://bucket/crawl``, ``gs://`` or ``hf://``.
     destination : str or Path
-        The file to write: a table as any table, lines as lines (or as a table), JSON Lines as
-        such. For a folder, a folder with files of the same names. ``"-"`` for lines on
-        standard output. It appears when it is complete; a folder at a URL is complete when it has
-        the file ``_SUCCESS``.
+        The file to write: a table for a table, lines (or a table) for lines, JSON Lines for JSON
+        Lines. For a folder, a folder with files of the same names. ``"-"`` for lines on standard
+        output. It appears once it is complete; a folder at a URL is complete once it has the file
+        ``_SUCCESS``.
     text : str, default="text"
-        The column, or the member of JSON objects, with the texts. Lines need none.
+        The column, or the member of JSON objects, with the texts. Not used for lines.
     keep : label, default=None
-        The label to keep: one of ``model.classes_``, or its text form. None: what `train_filter`
-        was told, or the one with a usual name, such as 1, True, "keep" or "yes".
+        The label to keep: one of ``model.classes_``, or its text form. None: the one that
+        `train_filter` was given, or the one with a usual name, such as 1, True, "keep" or "yes".
     threshold : float, default=None
-        Keep texts for which the probability of `keep` is this or more. None: those for which
-        ``model.predict`` gives it.
+        Keep texts whose probability of `keep` is at least this. None: those for which
+        ``model.predict`` returns `keep`.
     recall, precision : float, default=None
-        In place of `threshold`: the highest that keeps this share of the useful texts, or the
-        lowest at which this share of what is kept is useful, on labelled texts out of fold, whose
-        probabilities `train_filter` saves with the model.
+        Instead of `threshold`: choose the highest threshold that keeps this share of the useful
+        texts, or the lowest at which this share of the kept texts is useful. It is chosen on the
+        out-of-fold probabilities that `train_filter` saves with the model.
     columns : (str, str), default=None
-        The names of two columns (or members) to add to all rows, instead of keeping some: the
-        label and the probability of `keep`, such as ``("label", "probability")``.
+        Keep all rows, and add two columns (or members) of these names: the label and the
+        probability of `keep`, such as ``("label", "probability")``.
     drop_documents : float, default=None
-        Drop a document whole if more than this share of its characters is discarded. The source
-        is read twice; memory grows with the number of documents, too.
+        Drop a whole document if more than this share of its characters is discarded. The source
+        is read twice, and memory grows with the number of documents.
     document : str, default=None
-        The column, or the member of JSON objects, that says of which document a row is, wherever
-        it stands; rows without a value are in none. None: each file of a folder is a document.
+        The column, or the member of JSON objects, that names the document of a row. The rows of a
+        document may be anywhere; rows without a value belong to none. None: each file of a folder
+        is a document.
     nulls : {"error", "discard", "keep"}, default="error"
         What to do with rows that have no text.
     encoding : str, default=None
-        What to decode text files from that are not UTF-8, such as "cp1252". None: they are
-        refused, naming line and byte. Output is UTF-8.
+        The encoding of text files that are not UTF-8, such as "cp1252". None: such files are
+        rejected, naming line and byte. Output is UTF-8.
+    delimiter : str, default=None
+        The delimiter of CSV and TSV files, such as ";" or "tab". None: it is found in the header
+        of each file. Output has the delimiter of its source if both are .csv files, or both .tsv.
     audit : str or Path, default=None
         A CSV or Parquet file to write, or its URL: each distinct text with its label,
-        probability, number of rows and the decision, and what was decided by.
+        probability, number of rows and decision, and the label and threshold it is based on.
     store : str or Path, default=None
         A file that remembers results for later jobs; see `DedupPredictor`.
     trust : bool, default=False
-        Whether to load a `model` that is a pickle, as a file or registered: it runs the code in it.
+        Whether to load a `model` that is a pickle, from a file or a registry: this runs the code
+        in it.
     overwrite : bool, default=False
-        Whether to replace a `destination` that exists, and to take over what an interrupted
-        job of other options left. A folder is replaced only if this job writes all its files
-        again.
+        Whether to replace an existing `destination`, and to take over what an interrupted job
+        with other options left. A folder is replaced only if this job writes all its files again.
     escape_formulas : bool, default=False
         Whether to put an apostrophe before texts in CSV that a spreadsheet would take for a
         formula, such as ``=1+1`` or ``@SUM``, in the output and in the audit file.
     engine : {"local", "dask"}, default="local"
-        "dask": the files of a folder are filtered by the workers of the
-        ``distributed.Client`` that is open, which must see both folders.
+        "dask": the files of a folder are filtered by the workers of the open
+        ``distributed.Client``. They must see both folders.
     n_examples : int, default=8
         How many texts of each kind the summary shows; 0 for none.
     progress : callable, default=None
-        Called now and then as ``progress(share, rows, distinct)``: the share of the work
-        that is done, between 0 and 1 (NaN of standard input), and the rows and distinct texts
-        seen.
+        Called now and then as ``progress(share, rows, distinct)``: the share of the source read
+        so far, between 0 and 1 (NaN for standard input), and the rows and distinct texts in it.
+        With `drop_documents` the share rises to 1 twice, once in each reading.
 
     Returns
     -------
@@ -140,13 +148,13 @@ def filter_corpus(
     FileNotFoundError
         If `source`, a model folder or the folder of `destination` does not exist.
     FileExistsError
-        If `destination` exists and `overwrite` is False, or an interrupted job of other
+        If `destination` exists and `overwrite` is False, or an interrupted job with other
         options, model or sources left something.
     BlockingIOError
         If another job on this machine is writing `destination`.
     ValueError
-        If an argument is not what is allowed, or a file cannot be read: its text column is missing,
-        a text is null, it is damaged or not UTF-8.
+        If an argument is not allowed, or a file cannot be read: its text column is missing, a
+        text is null, or it is damaged or not UTF-8.
     ImportError
         If a URL needs a package that is not installed, such as s3fs.
     OSError
@@ -154,20 +162,20 @@ def filter_corpus(
 
     Notes
     -----
-    Until the output is complete it is in the folder ``<destination>.partial``, with the
-    results of the model, which are safe as soon as they are computed. A job that was
-    interrupted, killed even, is finished by calling it again: it reads the source again,
-    computes only what is missing, and writes what an uninterrupted run would have written, to
-    the last byte. Lines on standard output come as they are decided.
+    Until the output is complete it is in the folder ``<destination>.partial``, with the results
+    of the model, which are saved as soon as they are computed. To finish a job that was
+    interrupted, even killed, call it again: it reads the source again, computes only what is
+    missing, and writes the same bytes as an uninterrupted run. Lines on standard output are
+    written as they are decided.
 
-    Of a `destination` with a URL, this folder lies on this machine, in ``~/.cache/skbert_filter``
-    or ``$XDG_CACHE_HOME/skbert_filter``, and each file is uploaded as soon as it is written.
-    Files of a `source` with a URL are copied to a temporary folder, one at a time.
+    For a `destination` at a URL, this folder is on this machine, in ``~/.cache/skbert_filter`` or
+    ``$XDG_CACHE_HOME/skbert_filter``, and each file is uploaded as soon as it is written. Files of
+    a `source` at a URL are copied to a temporary folder, one at a time.
 
-    With ``engine="dask"`` a file is the work of one worker, and each worker remembers the texts
-    that it has computed. The output is the same. A worker that is lost is survived; an
-    interrupted job resumes with the files that were not finished. `audit` and `store` are for
-    one machine.
+    With ``engine="dask"`` each file is filtered by one worker, and each worker remembers the texts
+    that it has computed. The output is the same. The job survives the loss of a worker, and an
+    interrupted one resumes with the files that are not finished. `audit`, `store` and `document`
+    work on one machine only.
 
     Examples
     --------
@@ -190,26 +198,25 @@ def filter_corpus(
     start = perf_counter()
     source, destination = as_path(source), as_path(destination)
     audit = None if audit is None else as_path(audit)
-    names = check_options(threshold, columns, nulls)
-    _check_aims(threshold, recall, precision)
+    columns = check_options(threshold, columns, nulls)
+    aim = _checked_aim(threshold=threshold, recall=recall, precision=precision)
     check_encoding(encoding)
+    delimiter = check_delimiter(delimiter)
     files = list_sources(source)
-    check_paths(source, destination, audit, {"model": model, "store": store})
-    _check_engine(
-        engine, source, destination, {"audit": audit, "store": store, "document": document}
-    )
+    check_paths(source, destination, audit, model, store)
+    _check_engine(engine, source, destination, audit=audit, store=store, document=document)
     _check_documents(drop_documents, document, columns, source, destination, overwrite)
 
+    # Loading the model takes longest, so all that can fail is checked before.
     check = partial(check_outputs, source, destination, files, audit, overwrite=overwrite)
-    # all that can fail before the model, since to load it takes longest
-    check(resumed=destination != STANDARD and partial_folder(destination).exists())
+    check(destination != STANDARD and partial_folder(destination).exists())
 
     classifier = load_classifier(model, trust=trust)
     if keep is None:
         keep = label_to_keep(classifier)
     chosen = None
-    if recall is not None or precision is not None:
-        chosen = choose_threshold(classifier, keep, recall=recall, precision=precision)
+    if aim is not None and aim[0] != "threshold":
+        chosen = choose_threshold(classifier, keep, *aim)
         threshold = chosen.threshold
     if store is not None:
         if isinstance(classifier, DedupPredictor):
@@ -219,18 +226,21 @@ def filter_corpus(
             )
         classifier = DedupPredictor(FrozenEstimator(classifier), store=str(store))
 
-    is_free = bool(n_examples) and predicts_most_probable_class(classifier)
-    wanted = names is not None or audit is not None or is_free
-    decider = Decider(classifier, keep, threshold, with_probabilities=wanted)
+    with_probabilities = columns is not None or audit is not None
+    if n_examples and predicts_most_probable_class(classifier):
+        # For the examples alone, probabilities must cost nothing more.
+        with_probabilities = True
+    decider = Decider(classifier, keep, threshold, with_probabilities=with_probabilities)
     job = Job(
         source=source,
         destination=destination,
         files=files,
         text=text,
         decider=decider,
-        columns=names,
+        columns=columns,
         nulls=nulls,
         encoding=encoding,
+        delimiter=delimiter,
         audit=audit,
         escape_formulas=escape_formulas,
         n_examples=n_examples,
@@ -238,24 +248,22 @@ def filter_corpus(
         document=document,
     )
 
-    with explain_full_disk("standard output" if destination == STANDARD else destination):
-        if destination == STANDARD:
-            outcome = _run(job, None, overwrite, progress)
+    work_folder: AbstractContextManager[PartialFolder | None] = nullcontext()
+    if destination != STANDARD:
+        keep_files = engine == "dask" or isinstance(destination, RemotePath)
+        work_folder = open_partial(
+            destination, job.manifest(), check, overwrite=overwrite, keep_files=keep_files
+        )
+    output_name = "standard output" if destination == STANDARD else destination
+    with explain_full_disk(output_name), work_folder as folder:
+        if folder is not None and engine == "dask":
+            from skbert_filter.corpus.dask_engine import filter_files
+
+            outcome = filter_files(job, folder, progress)
         else:
-            with partial_output(
-                destination,
-                job.manifest(),
-                lambda resumed: check(resumed=resumed),
-                overwrite=overwrite,
-                keep_files=engine == "dask" or isinstance(destination, RemotePath),
-            ) as place:
-                if engine == "dask":
-                    from skbert_filter.corpus.dask_engine import filter_files
+            outcome = _run(job, folder, overwrite, progress)
 
-                    outcome = filter_files(job, place, progress)
-                else:
-                    outcome = _run(job, place, overwrite or place.resumed, progress)
-
+    documents = None if drop_documents is None else _documents_table(outcome.documents)
     return FilterSummary(
         source=str(source),
         destination=str(destination),
@@ -263,27 +271,22 @@ def filter_corpus(
         keep=decider.keep,
         threshold=threshold,
         chosen=chosen,
-        columns=names,
+        columns=columns,
         files=len(files),
-        **asdict(outcome) | {"documents": None if drop_documents is None else _by_tenth(outcome)},
+        **asdict(outcome) | {"documents": documents},
         discarded=outcome.rows - outcome.nulls - outcome.kept,
         seconds=perf_counter() - start,
     )
 
 
-def _check_aims(threshold: float | None, recall: float | None, precision: float | None) -> None:
-    given = {"threshold": threshold, "recall": recall, "precision": precision}
-    named = [name for name, value in given.items() if value is not None]
-    if len(named) > 1:
-        raise ValueError(f"{named[0]} and {named[1]} were passed. Pass one of them.")
-    for name in named:
-        check_scalar(given[name], name, Real, min_val=0, max_val=1)
-
-
-def _by_tenth(outcome: Outcome) -> pd.DataFrame:
-    tenths = [f"{tenth} to {tenth + 10} %" for tenth in range(0, 100, 10)]
-    table = pd.DataFrame(outcome.documents, columns=["documents", "dropped"])
-    return table.assign(discarded=tenths)
+def _checked_aim(**aims: float | None) -> tuple[str, float] | None:
+    """Return the name and value of the one that was passed, of which there may be at most one."""
+    passed = [(name, value) for name, value in aims.items() if value is not None]
+    if len(passed) > 1:
+        raise ValueError(f"{passed[0][0]} and {passed[1][0]} were passed. Pass one of them.")
+    for name, value in passed:
+        check_scalar(value, name, Real, min_val=0, max_val=1)
+    return passed[0] if passed else None
 
 
 def _check_documents(
@@ -294,7 +297,7 @@ def _check_documents(
     destination: Path,
     overwrite: bool,
 ) -> None:
-    """Refuse documents that nobody can tell, and that could not be dropped."""
+    """Reject options under which documents could not be identified or dropped."""
     if drop_documents is None:
         if document is not None:
             raise ValueError(
@@ -302,6 +305,7 @@ def _check_documents(
                 "neither."
             )
         return
+
     check_scalar(drop_documents, "drop_documents", Real, min_val=0, max_val=1)
     if columns is not None:
         raise ValueError(
@@ -310,25 +314,23 @@ def _check_documents(
         )
     if source == STANDARD:
         raise ValueError(
-            "Standard input can be read only once, and drop_documents= (--drop-documents) reads "
-            "twice. Write it to a file."
+            "Standard input can be read only once, but drop_documents= (--drop-documents) reads "
+            "the source twice. Write it to a file first."
         )
     if document is None and not source.is_dir():
         raise ValueError(
-            f"{source} is one file. Name its column that says of which document a row is, as "
-            "document= (--document), or pass a folder, each file of which is a document."
+            f"{source} is one file. Pass the column that identifies the document of each row as "
+            "document= (--document), or a folder, each file of which is a document."
         )
     if document is None and overwrite and isinstance(destination, RemotePath):
         raise ValueError(
-            f"{destination} is replaced file by file, so that those of dropped documents would "
-            "stay. Delete it before, and omit overwrite (--overwrite)."
+            f"{destination} is replaced file by file, so the files of dropped documents would "
+            "stay. Delete it first, and omit overwrite= (--overwrite)."
         )
 
 
-def _check_engine(
-    engine: str, source: Path, destination: Path, of_one_machine: dict[str, Any]
-) -> None:
-    """Refuse an engine that does not exist, and what the workers of a cluster cannot do."""
+def _check_engine(engine: str, source: Path, destination: Path, **local_only: Any) -> None:
+    """Reject an unknown engine, and what the workers of a cluster cannot do."""
     if engine == "local":
         return
     if engine != "dask":
@@ -342,26 +344,38 @@ def _check_engine(
     if not source.is_dir() or destination == STANDARD:
         raise ValueError(
             f'engine="dask" is for a folder of files, each of which is the work of one worker, but '
-            f"{source} is not one. Cut it into files, or omit the engine (--dask) "
+            f"{source} is not one. Split it into files, or omit the engine (--dask) "
             '(docs: cluster, "A folder of files").'
         )
-    for name, given in of_one_machine.items():
-        if given is not None:
+    for name, value in local_only.items():
+        if value is not None:
             raise ValueError(f'{name} is for one machine. Omit it, or engine="dask" (--dask).')
 
 
-def _run(job: Job, place: Partial | None, overwrite: bool, progress: Progress | None) -> Outcome:
+def _run(
+    job: Job, folder: PartialFolder | None, overwrite: bool, progress: Progress | None
+) -> Outcome:
     """Do a job in this process, and write its output and audit file."""
-    journal = None if place is None else Journal(job.decider, place)
-    memory = TextMemory(journal or job.decider)
-    output = None if place is None else place.output
-    examples = Examples(job)
-    finish = None
-    if place is not None and isinstance(job.destination, RemotePath) and job.of_folder:
-        finish = partial(job.destination.upload_part, place.output, place.records)
+    decide: Callable[[list[str]], np.ndarray] = job.decider
+    output = finish = None
+    if folder is not None:
+        decide, output = partial(folder.decisions, decide), folder.output
+        # A resumed job may have written its audit file already.
+        overwrite = overwrite or folder.resumed
+        if isinstance(job.destination, RemotePath) and job.is_folder:
+            finish = partial(job.destination.upload_part, output, folder.records)
+
+    memory, examples = TextMemory(decide), Examples(job)
     with audited(job, memory, overwrite=overwrite) as on_texts:
-        noted = [*on_texts, examples.note] if job.n_examples else on_texts
-        outcome = filter_rows(job, memory, output, noted, progress, finish)
-    outcome.recovered = journal.recovered if journal else 0
+        if job.n_examples:
+            on_texts = [*on_texts, examples.note]
+        outcome = filter_rows(job, memory, output, on_texts, progress, finish)
+
+    outcome.recovered = 0 if folder is None else folder.recovered
     outcome.examples = examples.to_frame()
     return outcome
+
+
+def _documents_table(counts: np.ndarray) -> pd.DataFrame:
+    tenths = [f"{tenth} to {tenth + 10} %" for tenth in range(0, 100, 10)]
+    return pd.DataFrame(counts, columns=["documents", "dropped"]).assign(discarded=tenths)

@@ -1,7 +1,6 @@
-"""What a job is asked to do, and whether it may."""
+"""A corpus job: its options, and the checks of what it reads and where it writes."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -29,7 +28,7 @@ from skbert_filter.io.writing import check_can_hold, check_new_file
 
 @dataclass(frozen=True)
 class Job:
-    """A checked job: the arguments of `filter_corpus`, with the files and the classifier."""
+    """The checked arguments of `filter_corpus`, with the source files and the classifier."""
 
     source: Path
     destination: Path
@@ -39,6 +38,7 @@ class Job:
     columns: tuple[str, str] | None
     nulls: Nulls
     encoding: str | None
+    delimiter: str | None
     audit: Path | None
     escape_formulas: bool
     n_examples: int
@@ -46,25 +46,29 @@ class Job:
     document: str | None
 
     @property
-    def of_folder(self) -> bool:
-        """Whether the source is a folder, and the destination will be one."""
+    def is_folder(self) -> bool:
+        """Whether the source is a folder, and therefore the destination too."""
         return self.source.is_dir()
 
     @property
     def labels(self) -> list[Any]:
-        """The labels, in one type that Arrow knows."""
+        """The labels in order, as text where they are of several types."""
         labels = self.decider.classes
         return labels if len(set(map(type, labels))) == 1 else list(map(str, labels))
 
-    def format_of(self, read: Format) -> Format:
-        """Return the format to write what is read in another."""
+    def output_format(self, table: TableReader) -> Format:
+        """Return the format to write the rows of a table in: CSV keeps its delimiter."""
         if self.destination == STANDARD:
             return LINES
-        return read if self.of_folder else file_format(self.destination)
+        read = table.format
+        written = read if self.is_folder else file_format(self.destination)
+        if read.kind == written.kind == "csv" and read.delimiter == written.delimiter:
+            written = replace(written, delimiter=table.delimiter or written.delimiter)
+        return written
 
     def schema_of(self, table: TableReader) -> pa.Schema:
-        """Return the schema to write, and refuse a table that cannot be read or written so."""
-        read, write = table.format, self.format_of(table.format)
+        """Return the schema of the output; reject a table that cannot be read or written."""
+        read, write = table.format, self.output_format(table)
         check_text_column(table.schema, text_column(table, self.text), table.path)
         if not (read.kind == write.kind or (write.is_table and read.kind != "json")):
             raise ValueError(
@@ -75,9 +79,9 @@ class Job:
         if self.document is not None:
             if read.kind == "lines":
                 raise ValueError(
-                    f"{table.path} holds lines, which have no column {self.document!r} that says "
-                    "of which document they are. Omit document (--document): the files of a folder "
-                    "are documents."
+                    f"{table.path} holds lines, which have no column {self.document!r} to "
+                    "identify their document. Omit document= (--document): then each file of a "
+                    "folder is one."
                 )
             if read.is_table:
                 check_column(table.schema, self.document, table.path)
@@ -99,21 +103,21 @@ class Job:
                     )
                 schema = schema.append(pa.field(name, kind))
 
-        if not self.of_folder and self.destination != STANDARD:
+        if not self.is_folder and self.destination != STANDARD:
             check_can_hold(schema, self.destination)
         return schema
 
     def manifest(self) -> dict[str, Any]:
-        """Return what tells this job from another, ready for JSON."""
+        """Return what distinguishes this job from others, ready for JSON."""
         try:
-            of_model = fingerprint(self.decider.model)
+            model = fingerprint(self.decider.model)
         except TypeError:
-            # Nothing of an interrupted run can be used again.
-            of_model = f"unknown {uuid4()}"
+            # A model that cannot be compared cannot reuse the results of an interrupted run.
+            model = f"unknown {uuid4()}"
 
         return {
             "skbert_filter": __version__,
-            "model": of_model,
+            "model": model,
             "decision": {
                 "keep": self.decider.keep,
                 "threshold": self.decider.threshold,
@@ -121,10 +125,11 @@ class Job:
             },
             "options": {
                 "text": self.text,
-                "columns": None if self.columns is None else list(self.columns),
+                "columns": self.columns,
                 "nulls": self.nulls,
                 "encoding": self.encoding,
-                "audit": None if self.audit is None else str(self.audit.absolute()),
+                "delimiter": self.delimiter,
+                "audit": self.audit and str(self.audit.absolute()),
                 "escape_formulas": self.escape_formulas,
                 "drop_documents": self.drop_documents,
                 "document": self.document,
@@ -134,36 +139,30 @@ class Job:
 
 
 def check_paths(
-    source: Path, destination: Path, audit: Path | None, others: Mapping[str, Any]
+    source: Path, destination: Path, audit: Path | None, model: Any, store: Any
 ) -> None:
-    """Refuse outputs that lie in each other, in the source, or in a file that the job needs."""
+    """Reject outputs that overlap one another, the source, or a model or store that is a file."""
     check_apart(source, destination)
-    partial = partial_folder(destination)
-    outputs = {
-        "destination": destination,
-        "audit file": audit,
-        "folder of the unfinished job": partial,
-    }
-
-    for what, path in others.items():
-        if what == "store" and path is not None and isinstance(as_path(path), RemotePath):
-            raise ValueError(f"The store {as_path(path)} must be a file of this machine. Name one.")
-        if isinstance(path, str | Path):
-            forbidden = outputs if what == "model" else {"source": source, **outputs}
-            for name, other in forbidden.items():
-                if other not in (None, STANDARD) and _is_in(Path(path), other):
-                    raise ValueError(
-                        f"The {what} {path} is the {name} {other} or lies in it. Name another "
-                        "place."
-                    )
-
     if audit is not None:
         table_format(audit)
-        check_apart(source, audit)
-        if _is_in(audit, destination) or _is_in(audit, partial):
-            raise ValueError(
-                f"The audit file {audit} is the destination or lies in it. Name another place."
-            )
+    if store is not None and isinstance(as_path(store), RemotePath):
+        raise ValueError(f"The store {as_path(store)} must be a file on this machine. Name one.")
+
+    outputs = {
+        "destination": destination,
+        "folder of the unfinished job": partial_folder(destination),
+        "audit file": audit,
+    }
+    for kind, path in {"model": model, "store": store, "audit file": audit}.items():
+        if not isinstance(path, str | Path | RemotePath):
+            continue
+        # A model is only read, so it may lie in the source.
+        others = outputs if kind == "model" else {"source": source, **outputs}
+        for name, other in others.items():
+            if name != kind and other not in (None, STANDARD) and _is_in(path, other):
+                raise ValueError(
+                    f"The {kind} {path} is the {name} {other} or lies in it. Name another place."
+                )
 
 
 def check_outputs(
@@ -171,14 +170,14 @@ def check_outputs(
     destination: Path,
     files: tuple[SourceFile, ...],
     audit: Path | None,
+    resumed: bool,
     *,
     overwrite: bool,
-    resumed: bool,
 ) -> None:
-    """Refuse to replace an output that exists.
+    """Reject an output that exists.
 
-    An interrupted run that is `resumed` may have written the audit file, which is complete before
-    the destination.
+    The audit file is complete before the destination, so an interrupted run that is `resumed` may
+    have written it.
     """
     if source.is_dir():
         names = [file.name for file in files]
@@ -192,8 +191,9 @@ def check_outputs(
         check_new_file(audit, overwrite=overwrite or resumed)
 
 
-def _is_in(path: Path, other: Path) -> bool:
-    """Whether a path is another one, by whatever name, or lies in it."""
+def _is_in(path: str | Path | RemotePath, other: Path) -> bool:
+    """Whether a path is another one, under any name, or lies in it."""
+    path = Path(path) if isinstance(path, str) else path
     if type(path) is not type(other):
         return False
     real = path.expanduser().resolve()

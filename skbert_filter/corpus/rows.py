@@ -1,13 +1,13 @@
-"""The rows of a job: read, decided and written, one file after the other.
+"""Reads, decides and writes the rows of a job, one file after the other.
 
-Knows nothing of where a job may write, and of what an interrupted one has left.
+Knows nothing of where a job may write, or of what an interrupted job has left.
 """
 
+import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
-from itertools import chain, compress, islice
+from itertools import compress, islice
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -27,21 +27,23 @@ from skbert_filter.io.reading import TableReader, open_rows
 from skbert_filter.io.remote import RemotePath
 from skbert_filter.io.writing import Write, create_table, open_writer, standard_output
 
-# Batches of a corpus are decided together, so that small files make no small calls of the model.
+_LOGGER = logging.getLogger(__name__)
+
+# Batches are decided in groups this large, so that small files do not mean small model calls.
 _GROUP_ROWS = 1 << 17
 _GROUP_BYTES = 1 << 23
-# Letters of an example.
-_SHOWN = 200
+# Characters shown of an example.
+_EXAMPLE_LENGTH = 200
 EXAMPLE_COLUMNS = ("kind", "text", "rows", "probability")
 
 Progress = Callable[[float, int, int], None]
-# Takes the distinct texts of a group, their records, and which of them are new.
+# Called with the distinct texts of a group, their records, and which of them are new.
 OnTexts = Callable[[list[str], np.ndarray, np.ndarray], None]
 
 
 @dataclass
 class Outcome:
-    """What an engine has counted; see `FilterSummary`."""
+    """The counts of a job; see `FilterSummary`."""
 
     rows: int = 0
     distinct: int = 0
@@ -52,14 +54,14 @@ class Outcome:
     decoded: int = 0
     doubtful: int = 0
     recovered: int = 0
-    # of each tenth of what is discarded: how many, and how many were dropped
+    # documents, and dropped ones, in each tenth of the share that is discarded
     documents: Any = 0
     examples: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=EXAMPLE_COLUMNS))
 
 
 @dataclass
-class _Piece:
-    """Some rows of a file, or its end if there are none."""
+class _Batch:
+    """Some rows of a file, or its end if `rows` is None."""
 
     file: SourceFile
     table: TableReader
@@ -79,42 +81,47 @@ def filter_rows(
     progress: Progress | None = None,
     finish: Callable[[str], None] | None = None,
 ) -> Outcome:
-    """Read the files of a job, and write what is to be written of each; None is standard output.
+    """Read the files of a job, and write their rows to `output`; None is standard output.
 
-    `finish` is called with the name of each file of a folder that is written.
+    `finish` is called with the name of each file of a folder once it is written.
     """
     outcome = Outcome()
-    if job.of_folder and output is not None:
-        # It may be that no file is kept.
+    if job.is_folder and output is not None:
+        # The folder exists even if every file is dropped.
         output.mkdir(exist_ok=True)
 
-    groups, documents = _decided(job, memory, outcome, on_texts, progress), None
+    documents = None
+    decided = _decided(job, memory, outcome, on_texts, progress)
     if job.drop_documents is not None:
-        # A document may end anywhere: all is read twice, and decided once.
+        # A document may end anywhere, so all rows are decided before the first is written.
         documents = Documents(job)
-        for piece in chain.from_iterable(groups):
-            if piece.rows is not None:
-                documents.count(documents.of(piece), piece.texts, piece.is_kept)
+        for batch in decided:
+            if batch.rows is not None:
+                documents.count(batch)
         outcome.documents = documents.by_tenth()
-        files = tuple(file for file in job.files if not documents.drops_file(file.name))
-        groups = _decided(replace(job, files=files), memory, None)
 
-    written: SourceFile | None = None
+        files = tuple(file for file in job.files if not documents.drops_file(file.name))
+        job = replace(job, files=files)
+        decided = _decided(job, memory, Outcome(), (), progress, is_again=True)
+        if progress is not None:
+            _LOGGER.info("Dropping documents")
+
+    open_file: SourceFile | None = None
     write: Any = None
-    with closing(groups), ExitStack() as writer:
-        for piece in chain.from_iterable(groups):
-            if written is not piece.file:
-                written = piece.file
-                write = writer.enter_context(_open_writer(job, piece, output))
-            if piece.rows is None:
+    with closing(decided), ExitStack() as writer:
+        for batch in decided:
+            if open_file is not batch.file:
+                open_file = batch.file
+                write = writer.enter_context(_open_writer(job, batch, output))
+            if batch.rows is None:
                 writer.close()
                 if finish is not None:
-                    finish(piece.file.name)
+                    finish(batch.file.name)
             else:
-                is_written = _is_written(job, piece, documents)
-                outcome.kept += pc.and_(piece.is_kept, is_written).true_count
+                is_written = _is_written(job, batch, documents)
+                outcome.kept += pc.and_(batch.is_kept, is_written).true_count
                 outcome.written += is_written.true_count
-                write(_to_write(piece).filter(is_written))
+                write(_output_rows(batch).filter(is_written))
 
     outcome.distinct = len(memory)
     return outcome
@@ -123,91 +130,92 @@ def filter_rows(
 def _decided(
     job: Job,
     memory: TextMemory,
-    outcome: Outcome | None,
-    on_texts: Sequence[OnTexts] = (),
-    progress: Progress | None = None,
-) -> Generator[list[_Piece]]:
-    """Read the files of a job, and give what is decided about their rows.
+    outcome: Outcome,
+    on_texts: Sequence[OnTexts],
+    progress: Progress | None,
+    *,
+    is_again: bool = False,
+) -> Generator[_Batch]:
+    """Read the files of a job, and yield their batches once the rows are decided.
 
-    Without an `outcome` they have been counted before.
+    With `is_again`, `memory` has already counted the rows.
     """
-    share_before = 0.0
+    start = stop = 0.0
 
-    def advance(start: float, stop: float, share: float) -> None:
-        if progress is not None and outcome is not None:
+    def advance(share: float) -> None:
+        if progress is not None:
             progress(start + share * (stop - start), outcome.rows, len(memory))
 
-    # An error leaves files open until it is forgotten, and here the copy of one from a bucket.
-    with closing(_pieces(job)) as pieces:
-        for group in _groups(pieces):
-            share = group[-1].share
-            _decide(job, group, memory, outcome, on_texts, partial(advance, share_before, share))
-            share_before = share
-            yield group
-            # Not kept while the next one is read.
+    # Closed at once: after an error the traceback would keep files open, and copies of remote ones.
+    with closing(_batches(job)) as batches:
+        for group in _grouped(batches):
+            start, stop = stop, group[-1].share
+            _decide(job, group, memory, outcome, on_texts, advance, is_again=is_again)
+            yield from group
+            # Free its memory before the next group is read.
             group.clear()
 
 
-def _pieces(job: Job) -> Generator[_Piece]:
-    total = max(sum(file.bytes for file in job.files), 1)
-    done = 0
+def _batches(job: Job) -> Generator[_Batch]:
+    total_bytes = max(sum(file.bytes for file in job.files), 1)
+    bytes_before = 0
     for file in job.files:
-        with open_rows(file.path, job.text, encoding=job.encoding) as table:
+        options = {"encoding": job.encoding, "delimiter": job.delimiter}
+        with open_rows(file.path, job.text, **options) as table:
             schema = job.schema_of(table)
-            batches = checked_batches(table, job.text, nulls=job.nulls != "error")
-            for batch, share, texts in batches:
-                share = (done + share * file.bytes) / total
-                yield _Piece(file, table, schema, share, batch, texts)
-            done += file.bytes
-            yield _Piece(file, table, schema, done / total)
+            checked = checked_batches(table, job.text, nulls=job.nulls != "error")
+            for rows, share, texts in checked:
+                share = (bytes_before + share * file.bytes) / total_bytes
+                yield _Batch(file, table, schema, share, rows, texts)
+            bytes_before += file.bytes
+            yield _Batch(file, table, schema, bytes_before / total_bytes)
 
 
-def _groups(pieces: Iterator[_Piece]) -> Iterator[list[_Piece]]:
-    group: list[_Piece] = []
-    rows = n_bytes = 0
-    for piece in pieces:
-        group.append(piece)
-        if piece.rows is not None:
-            rows += piece.rows.num_rows
-            n_bytes += piece.rows.nbytes
-        if rows >= _GROUP_ROWS or n_bytes >= _GROUP_BYTES:
+def _grouped(batches: Iterator[_Batch]) -> Iterator[list[_Batch]]:
+    group: list[_Batch] = []
+    n_rows = n_bytes = 0
+    for batch in batches:
+        group.append(batch)
+        if batch.rows is not None:
+            n_rows += batch.rows.num_rows
+            n_bytes += batch.rows.nbytes
+        if n_rows >= _GROUP_ROWS or n_bytes >= _GROUP_BYTES:
             yield group
-            group, rows, n_bytes = [], 0, 0
+            group, n_rows, n_bytes = [], 0, 0
     if group:
         yield group
 
 
 def _decide(
     job: Job,
-    group: list[_Piece],
+    group: list[_Batch],
     memory: TextMemory,
-    outcome: Outcome | None,
+    outcome: Outcome,
     on_texts: Sequence[OnTexts],
     advance: Callable[[float], None],
+    *,
+    is_again: bool,
 ) -> None:
-    """Set of each piece which rows are kept, and what is added to them."""
-    filled = [piece for piece in group if piece.rows is not None]
-    if outcome is not None:
-        finished = [piece.table for piece in group if piece.rows is None]
-        outcome.decoded += sum(table.encoding is not None for table in finished)
-        outcome.doubtful += sum(table.is_doubtful for table in finished)
-    if not filled:
+    """Set which rows of each batch are kept, and the values of the columns to add."""
+    finished = [batch.table for batch in group if batch.rows is None]
+    outcome.decoded += sum(table.encoding is not None for table in finished)
+    outcome.doubtful += sum(table.is_doubtful for table in finished)
+    with_rows = [batch for batch in group if batch.rows is not None]
+    if not with_rows:
         return
 
-    column = pa.concat_arrays([piece.texts for piece in filled]).dictionary_encode()
+    column = pa.concat_arrays([batch.texts for batch in with_rows]).dictionary_encode()
     codes, texts = column.indices, column.dictionary.to_pylist()
+    outcome.rows += len(codes)
+    outcome.nulls += codes.null_count
+
+    counts = np.bincount(codes.drop_null().to_numpy(), minlength=len(texts))
     n_known = len(memory)
-    if outcome is None:
-        records = memory.look_up(texts)
-    else:
-        outcome.rows += len(codes)
-        outcome.nulls += codes.null_count
-        rows = np.bincount(codes.drop_null().to_numpy(), minlength=len(texts))
-        records = memory.look_up(texts, rows, advance)
-        is_new = records["number"] >= n_known
-        outcome.misdecoded += sum(map(looks_misdecoded, compress(texts, is_new)))
-        for note in on_texts:
-            note(texts, records, is_new)
+    records = memory.look_up(texts, 0 if is_again else counts, advance)
+    is_new = records["number"] >= n_known
+    outcome.misdecoded += sum(map(looks_misdecoded, compress(texts, is_new)))
+    for note in on_texts:
+        note(texts, records, is_new)
 
     decisions = records["decision"]
     labels = pa.array(np.ascontiguousarray(decisions["label"]))
@@ -218,128 +226,125 @@ def _decide(
         values = (pa.array(job.labels).take(labels).take(codes), probabilities.take(codes))
         added = dict(zip(job.columns, values, strict=True))
 
-    start = 0
-    for piece in filled:
-        n_rows = piece.rows.num_rows
-        piece.is_kept = is_kept.slice(start, n_rows)
-        piece.added = {name: values.slice(start, n_rows) for name, values in added.items()}
-        start += n_rows
+    first = 0
+    for batch in with_rows:
+        n_rows = batch.rows.num_rows
+        batch.is_kept = is_kept.slice(first, n_rows)
+        batch.added = {name: values.slice(first, n_rows) for name, values in added.items()}
+        first += n_rows
 
 
-def _is_written(job: Job, piece: _Piece, documents: Documents | None) -> pa.BooleanArray:
-    """Return which rows are written: those kept, or all with columns, but no dropped document."""
+def _is_written(job: Job, batch: _Batch, documents: Documents | None) -> pa.BooleanArray:
+    """Return which rows are written: with added columns all of them, otherwise those kept."""
     if job.columns is not None:
-        return pc.or_(piece.is_kept.is_valid(), job.nulls == "keep")
-    is_written = piece.is_kept.fill_null(job.nulls == "keep")
+        return pc.or_(batch.is_kept.is_valid(), job.nulls == "keep")
+    is_written = batch.is_kept.fill_null(job.nulls == "keep")
     if documents is None:
         return is_written
-    return pc.and_not(is_written, pa.array(documents.are_dropped(documents.of(piece))))
+    return pc.and_not(is_written, pa.array(documents.are_dropped(batch)))
 
 
-def _to_write(piece: _Piece) -> pa.RecordBatch:
-    """Return the rows with the columns that are written."""
-    # By their places: several columns may have one name.
-    names = set(piece.schema.names).difference(piece.added)
-    places = [i for i, name in enumerate(piece.rows.schema.names) if name in names]
-    result = piece.rows.select(places)
-    for name, values in piece.added.items():
+def _output_rows(batch: _Batch) -> pa.RecordBatch:
+    """Return the rows of a batch with the columns of the output."""
+    # Selected by position, since several columns may share a name.
+    names = set(batch.schema.names).difference(batch.added)
+    result = batch.rows.select([i for i, n in enumerate(batch.rows.schema.names) if n in names])
+    for name, values in batch.added.items():
         result = result.append_column(name, values)
     return result
 
 
-def _open_writer(job: Job, piece: _Piece, output: Path | None) -> AbstractContextManager[Write]:
+def _open_writer(job: Job, batch: _Batch, output: Path | None) -> AbstractContextManager[Write]:
     if output is None:
         return standard_output()
-    if job.of_folder:
-        output = output / piece.file.name
+    if job.is_folder:
+        output = output / batch.file.name
         output.parent.mkdir(parents=True, exist_ok=True)
-    return open_writer(
-        output,
-        piece.schema,
-        job.format_of(piece.table.format),
-        escape_formulas=job.escape_formulas,
-    )
+    known = job.output_format(batch.table)
+    return open_writer(output, batch.schema, known, escape_formulas=job.escape_formulas)
 
 
 @contextmanager
 def audited(job: Job, memory: TextMemory, *, overwrite: bool) -> Iterator[list[OnTexts]]:
-    """Give what notes texts and counts while a job runs, and write its audit file at the end."""
+    """Yield the callbacks that an audit needs while a job runs, then write its file."""
     if job.audit is None:
         yield []
         return
 
-    # Distinct texts are too many for memory. A file without a name is gone even after a kill.
+    # Distinct texts may not fit into memory. A nameless file leaves nothing, even after a kill.
     schema = pa.schema({"text": pa.large_string()})
     is_local = not isinstance(job.audit, RemotePath)
     with TemporaryFile(dir=job.audit.absolute().parent if is_local else None) as file:
         with pa.ipc.new_stream(file, schema) as stream:
 
             def note(texts: list[str], records: np.ndarray, is_new: np.ndarray) -> None:
-                new = list(compress(texts, is_new))
-                stream.write_batch(pa.record_batch([new], schema=schema))
+                new_texts = list(compress(texts, is_new))
+                stream.write_batch(pa.record_batch([new_texts], schema=schema))
 
             yield [note]
 
         file.seek(0)
         if overwrite and is_local:
-            # A run of this job may have been killed while it wrote this.
+            # An earlier run of this job may have been killed while it wrote the audit file.
             remove_leftovers(job.audit)
         records = memory.in_order()
         empty = _audit_rows(job, pa.array([], pa.large_string()), np.empty(0, RECORD))
+        options: dict[str, Any] = {"overwrite": overwrite, "escape_formulas": job.escape_formulas}
         with (
             pa.ipc.open_stream(file) as batches,
-            create_table(
-                job.audit,
-                empty.schema,
-                overwrite=overwrite,
-                escape_formulas=job.escape_formulas,
-            ) as write,
+            create_table(job.audit, empty.schema, **options) as write,
         ):
             for batch in batches:
-                of_batch = b"".join(islice(records, len(batch)))
-                write(_audit_rows(job, batch.column(0), np.frombuffer(of_batch, RECORD)))
+                in_batch = b"".join(islice(records, len(batch)))
+                write(_audit_rows(job, batch.column(0), np.frombuffer(in_batch, RECORD)))
 
 
 class Examples:
-    """The most frequent texts that are kept and discarded, and those nearest to the threshold.
+    """The most frequent texts among kept and discarded ones, and those nearest to the threshold.
 
-    Exact in bounded memory: of a text that is not among the most frequent so far only the number
-    of rows is remembered, and should it become one of them, it comes by again.
+    Exact in bounded memory: of all other texts only the row count is remembered, and a text whose
+    count rises is seen again at that moment.
     """
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        # By number: how a text is ranked, its beginning and its record.
-        self._found: dict[str, dict[int, tuple]] = {"kept": {}, "discarded": {}, "near": {}}
+        # by kind and number of the text: its rank, its beginning and its record
+        self._best: dict[str, dict[int, tuple]] = {"kept": {}, "discarded": {}, "near": {}}
 
     def note(self, texts: list[str], records: np.ndarray, is_new: np.ndarray) -> None:
-        """Take the texts of a group."""
+        """Consider the texts of a group."""
         threshold = self._job.decider.threshold
         decisions = records["decision"]
         distance = np.abs(decisions["probability"] - (0.5 if threshold is None else threshold))
         is_kept = decisions["label"] == self._job.decider.keep_number
-        self._choose("kept", texts, records, is_kept, -records["rows"])
-        self._choose("discarded", texts, records, ~is_kept, -records["rows"])
-        self._choose("near", texts, records, is_new & ~np.isnan(distance), distance)
+        self._consider("kept", texts, records, is_kept, -records["rows"])
+        self._consider("discarded", texts, records, ~is_kept, -records["rows"])
+        self._consider("near", texts, records, is_new & ~np.isnan(distance), distance)
 
-    def _choose(
-        self, kind: str, texts: list[str], records: np.ndarray, is_one: np.ndarray, rank: np.ndarray
+    def _consider(
+        self,
+        kind: str,
+        texts: list[str],
+        records: np.ndarray,
+        is_eligible: np.ndarray,
+        rank: np.ndarray,
     ) -> None:
-        places = np.flatnonzero(is_one)
-        best = places[np.argsort(rank[places], kind="stable")[: self._job.n_examples]]
-        # What is known of a text that comes by again is out of date.
-        found = self._found[kind] | {
-            int(records["number"][i]): (rank[i], texts[i][:_SHOWN], records[i]) for i in best
+        eligible = np.flatnonzero(is_eligible)
+        first = eligible[np.argsort(rank[eligible], kind="stable")[: self._job.n_examples]]
+        # A text that is seen again replaces its outdated entry.
+        entries = self._best[kind] | {
+            int(records["number"][i]): (rank[i], texts[i][:_EXAMPLE_LENGTH], records[i])
+            for i in first
         }
-        in_order = sorted(found.items(), key=lambda item: item[1][0])
-        self._found[kind] = dict(in_order[: self._job.n_examples])
+        in_order = sorted(entries.items(), key=lambda entry: entry[1][0])
+        self._best[kind] = dict(in_order[: self._job.n_examples])
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the examples, those of each kind in order."""
+        """Return the examples of each kind, best first."""
         rows = [
             (kind, text, record["rows"], record["decision"]["probability"])
-            for kind, found in self._found.items()
-            for _, text, record in found.values()
+            for kind, entries in self._best.items()
+            for _, text, record in entries.values()
         ]
         return pd.DataFrame(rows, columns=EXAMPLE_COLUMNS)
 

@@ -1,4 +1,4 @@
-"""The files of a corpus and their texts, and where output may go. Knows nothing of models."""
+"""The files of a corpus, their texts, and where output may go. Knows nothing of models."""
 
 import os
 import sys
@@ -19,7 +19,7 @@ from skbert_filter.io.writing import check_parent
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file to read, and its path within the source folder."""
+    """A file to read; `name` is its path within the source folder."""
 
     path: Path
     name: str
@@ -27,10 +27,10 @@ class SourceFile:
 
 
 def list_sources(source: Path) -> tuple[SourceFile, ...]:
-    """Return the files of a folder in the order of their names, or the one file.
+    """Return the files of a folder sorted by name, or the one file.
 
-    Skipped are names that begin with a dot, and what other programs leave: folders such as
-    ``_temporary`` and files such as ``_SUCCESS``.
+    Names that begin with a dot are skipped, and so are the leftovers of other programs: folders
+    such as ``_temporary`` and files such as ``_SUCCESS``.
     """
     if source == STANDARD:
         if sys.stdin is None:
@@ -53,8 +53,8 @@ def list_sources(source: Path) -> tuple[SourceFile, ...]:
         more = f" and {len(foreign) - 1:,} more" if len(foreign) > 1 else ""
         raise ValueError(
             f"{min(foreign)}{more} in the folder {source} cannot be read: supported are .txt, "
-            ".csv, .tsv and .jsonl (also with .gz or .zst) and .parquet. Move files elsewhere that "
-            "are not part of the corpus."
+            ".csv, .tsv and .jsonl (also with .gz or .zst) and .parquet. Move files that are not "
+            "part of the corpus elsewhere."
         )
     if not files:
         raise ValueError(f"The folder {source} holds no files to read. Check the path.")
@@ -62,12 +62,11 @@ def list_sources(source: Path) -> tuple[SourceFile, ...]:
 
 
 def _walk(source: Path) -> Iterator[SourceFile]:
-    def refuse(error: OSError) -> None:
+    def fail(error: OSError) -> None:
         raise error
 
-    for folder, folders, names in os.walk(source, onerror=refuse):
+    for folder, folders, names in os.walk(source, onerror=fail):
         folders[:] = [name for name in folders if not _is_skipped(name)]
-
         for name in folders:
             if Path(folder, name).is_symlink():
                 raise ValueError(
@@ -88,7 +87,7 @@ def _walk_bucket(source: RemotePath) -> Iterator[SourceFile]:
 
 
 def _is_skipped(folder: str) -> bool:
-    # A writer leaves folders such as _temporary; _year=2020 is part of a table.
+    # Spark leaves folders such as _temporary, while _year=2020 is a partition of a table.
     return folder.startswith(".") or (folder.startswith("_") and "=" not in folder)
 
 
@@ -99,7 +98,7 @@ def text_arrays(
     encoding: str | None = None,
     delimiter: str | None = None,
 ) -> Iterator[pa.Array]:
-    """Read the texts of a corpus batch by batch; a missing or damaged text is an error."""
+    """Yield the texts of a corpus batch by batch; a missing or damaged text is an error."""
     check_encoding(encoding)
     for file in list_sources(as_path(source)):
         with open_rows(file.path, text, encoding=encoding, delimiter=delimiter) as table:
@@ -108,14 +107,14 @@ def text_arrays(
 
 
 def text_column(table: TableReader, text: str) -> str:
-    """Return the name of the column with the texts: lines have one of their own."""
+    """Return the name of the column with the texts, which for lines is fixed."""
     return text if table.format.is_table else TEXT
 
 
 def checked_batches(
     table: TableReader, text: str, *, nulls: bool = False
 ) -> Iterator[tuple[pa.RecordBatch, float, pa.Array]]:
-    """Give the batches of a table with the share that is read, and their texts as UTF-8."""
+    """Yield the batches of a table, the share of it read so far, and their texts as UTF-8."""
     name, path = text_column(table, text), table.path
     first_row = 1
     for batch, share in table.batches:
@@ -127,7 +126,7 @@ def checked_batches(
 
 
 def check_apart(source: Path, written: Path) -> None:
-    """Refuse an output that is the source, holds it or lies in it."""
+    """Reject an output that is the source, holds it or lies in it."""
     if STANDARD in (source, written) or type(source) is not type(written):
         return
     real, real_written = source.resolve(), written.resolve()
@@ -135,8 +134,8 @@ def check_apart(source: Path, written: Path) -> None:
         raise ValueError(f"The destination {written} is the source. Name another file.")
     if real in real_written.parents:
         raise ValueError(
-            f"The destination {written} lies in the source {source}, and would become a part of "
-            "it. Name a place outside."
+            f"The destination {written} lies in the source {source}, and would become part of it. "
+            "Name a place outside."
         )
     if real_written in real.parents:
         raise ValueError(
@@ -147,30 +146,30 @@ def check_apart(source: Path, written: Path) -> None:
 def check_folder(
     folder: Path, names: Iterable[str], *, overwrite: bool, uploaded: Collection[str]
 ) -> None:
-    """Refuse a folder that cannot be written, or holds other files than a job would replace.
+    """Reject a folder that cannot be written, or that holds files which the job does not replace.
 
-    In a bucket, a job that was interrupted may have `uploaded` some already.
+    An interrupted job may have `uploaded` some of its files already.
     """
     if folder.exists() and not folder.is_dir():
-        raise FileExistsError(f"{folder} is a file, but the source a folder. Name a folder.")
+        raise FileExistsError(f"{folder} is a file, but the source is a folder. Name a folder.")
     if (named := find_format(folder)) is not None:
         raise ValueError(
-            f"The source is a folder, and the output is another with files of the same names, but "
+            "The source is a folder, so the output is a folder with files of the same names, but "
             f"{folder} is the name of a file. Name a folder, such as "
             f"{str(folder).removesuffix(named.extension)}."
         )
 
-    held = files_in(folder)
-    if SUCCESS not in held:
-        held.difference_update(uploaded)
-    if held and not overwrite:
+    existing = files_in(folder)
+    if SUCCESS not in existing:
+        existing.difference_update(uploaded)
+    if existing and not overwrite:
         raise FileExistsError(
             f"The folder {folder} holds files. Name another, or pass overwrite=True (--overwrite)."
         )
-    if other := sorted(held.difference(names)):
+    if others := sorted(existing.difference(names)):
         raise FileExistsError(
-            f"The folder {folder} holds {other[0]}, which this job would not write again, so it is "
-            "not replaced. Name another folder."
+            f"The folder {folder} holds {others[0]}, which this job would not write again, so it "
+            "is not replaced. Name another folder."
         )
 
     check_parent(folder)

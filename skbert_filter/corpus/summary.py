@@ -1,4 +1,4 @@
-"""What a corpus job has done, as it is printed."""
+"""The summary of a corpus job, and how it is printed."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -17,41 +17,41 @@ class FilterSummary(Report):
     Attributes
     ----------
     source, destination : str
-        What was read and written; "-" for standard input or output.
+        The paths that were read and written; "-" for standard input or output.
     audit : str or None
-        The file with what was decided for each distinct text.
+        The file with the decision for each distinct text.
     keep : label
         The label whose rows were kept.
     threshold : float or None
-        The probability from which on a text has this label; None: `predict` decides.
+        The lowest probability of a text with this label; None: `predict` decided.
     columns : tuple of str or None
-        The columns that were added, with all rows written; None: rows were kept.
+        The columns that were added to all rows; None: only rows that were kept are written.
     files, rows, distinct : int
-        Files and rows read, and how many different texts the rows hold.
+        How many files and rows were read, and how many distinct texts.
     kept, discarded : int
-        Rows with a text of the label to keep, and of the others.
+        Rows whose text has the label to keep, and rows whose text has another.
     nulls, written : int
-        Rows without a text, which count in neither, and rows written.
+        Rows without a text, which count as neither, and rows written.
     documents : DataFrame or None
         With `drop_documents`: how many "documents" there are, and how many were "dropped", by the
         share of their characters that is "discarded", from "0 to 10 %" to "90 to 100 %".
     misdecoded : int
         Distinct texts that look mis-decoded ("â€™").
     decoded : int
-        Files that were not UTF-8, and were read in the encoding that was named.
+        Files that were not UTF-8, and were decoded from `encoding`.
     doubtful : int
-        CSV files of one column whose texts span lines that could be rows as well.
+        CSV files of one column whose texts span lines that could also be rows.
     recovered : int
         Distinct texts that an interrupted run had computed; 0 on a cluster, where finished files
         are kept.
     seconds : float
         Time from opening the source to the finished destination.
     chosen : ChosenThreshold or None
-        How the threshold was chosen by `recall` or `precision`, and what it does.
+        The threshold that was chosen for `recall` or `precision`, with its scores.
     examples : DataFrame
         The most frequent texts of the "kind" "kept" and "discarded", and those whose probability
-        is "near" the threshold: "text", its first 200 letters, "rows" and "probability". Empty on
-        a cluster.
+        is "near" the threshold: the first 200 characters of the "text", its "rows" and its
+        "probability". Empty on a cluster.
     """
 
     source: str
@@ -78,40 +78,40 @@ class FilterSummary(Report):
 
     @property
     def rows_per_second(self) -> float:
-        """Rows read in a second, on average."""
+        """Rows read per second, on average."""
         return self.rows / self.seconds
 
     @property
     def decision(self) -> str:
-        """What was decided by, in words."""
+        """The condition for keeping a row, in words."""
         if self.threshold is None:
             return f"the label {self.keep!r}"
         return f"the label {self.keep!r} with a probability of {self.threshold:.3g} or more"
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What else a user should know, a sentence each."""
+        """Further remarks for the user, one sentence each."""
         notes = []
         if self.misdecoded:
             notes.append(
                 f"{counted(self.misdecoded, 'distinct text looks', 'distinct texts look')} "
-                "mis-decoded (such as “â€™” for ’): what made the corpus has read UTF-8 as another "
-                "encoding. Nothing of it was changed."
+                "mis-decoded (such as “â€™” for ’): UTF-8 was read as another encoding when the "
+                "corpus was made. They are unchanged."
             )
 
         if self.nulls:
-            of_texts = self.kept if self.columns is None else self.kept + self.discarded
-            done = "kept" if self.written > of_texts else "discarded"
+            with_text = self.kept if self.columns is None else self.kept + self.discarded
+            done = "kept" if self.written > with_text else "discarded"
             notes.append(f"{counted(self.nulls, 'row')} without a text: {done}.")
 
         if self.decoded:
             files = counted(self.decoded, "file is", "files are")
-            notes.append(f"{files} not UTF-8: decoded as you said.")
+            notes.append(f"{files} not UTF-8: decoded as requested.")
 
         if self.doubtful:
             notes.append(
                 f"{counted(self.doubtful, 'CSV file has', 'CSV files have')} texts in quotation "
-                "marks that span lines, each of which could be a row as well: see that they are "
+                "marks that span lines, each of which could also be a row: check that they are "
                 'whole (docs: files, "Quotation marks").'
             )
 
@@ -127,25 +127,23 @@ class FilterSummary(Report):
         destination = "Standard output" if self.destination == "-" else self.destination
         files = f" ({self.files:,} files)" if self.files > 1 else ""
         share = self.kept / max(self.rows, 1)
-        found = f"{counted(self.kept, 'row')} ({share:.1%}) with {self.decision}"
+        kept = f"{counted(self.kept, 'row')} ({share:.1%}) with {self.decision}"
 
         if self.columns is None:
-            done = f"{destination} has {found}; discarded: {self.discarded:,}."
+            done = f"{destination} has {kept}; discarded: {self.discarded:,}."
         else:
             added = " and ".join(map(repr, self.columns))
-            done = f"{destination} has all, with the columns {added}: {found}."
+            done = f"{destination} has all rows, with the columns {added}: {kept}."
 
         lines = [
             f"{counted(self.rows, 'row')} of {source}{files}: "
             f"{counted(self.distinct, 'distinct text')}.",
             done,
+            *([f"{self.audit} has each distinct text and its decision."] if self.audit else []),
             *([str(self.chosen)] if self.chosen else []),
             *self.notes,
             f"{self.seconds:.1f} seconds, {self.rows_per_second:,.0f} rows per second.",
         ]
-
-        if self.audit is not None:
-            lines.insert(2, f"{self.audit} has each distinct text and what was decided.")
         return "\n".join([*map(printable, lines), *self._tables()])
 
     def _tables(self) -> Iterator[str]:
@@ -168,14 +166,14 @@ class FilterSummary(Report):
             table = self.examples[self.examples["kind"] == kind]
             if not len(table):
                 continue
-            numbers = {"rows": (",", table["rows"])}
+            columns = {"rows": (",", table["rows"])}
             if table["probability"].notna().all():
-                numbers["probability"] = (".2f", table["probability"])
+                columns["probability"] = (".2f", table["probability"])
             yield f"\n{title}"
-            yield aligned(numbers, {"text": map(shown_text, table["text"])})
+            yield aligned(columns, {"text": map(shown_text, table["text"])})
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the figures and examples, ready for JSON."""
+        """Return all attributes and `rows_per_second`, ready for JSON."""
         tables = {"examples": self.examples.astype({"probability": object}).to_dict("records")}
         if self.documents is not None:
             tables["documents"] = self.documents.to_dict("records")

@@ -1,7 +1,7 @@
-"""The threshold by which a wanted share of the useful texts is found, or of the kept is useful.
+"""Chooses the threshold for a recall or precision.
 
-Chosen on the probabilities that models gave to labelled texts that they had not learnt, as
-`train_filter` saves them with the model.
+It is chosen on the out-of-fold probabilities of labelled texts, which `train_filter` saves with the
+model.
 """
 
 from dataclasses import dataclass
@@ -9,23 +9,24 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
+from sklearn.metrics import precision_recall_curve
 
 
 @dataclass(frozen=True)
 class ChosenThreshold:
-    """A probability to keep texts from, and what it does on labelled texts out of fold.
+    """The lowest probability of texts to keep, and its scores on labelled texts out of fold.
 
     Attributes
     ----------
     threshold : float
     aim : {"recall", "precision"}
-        What was asked for.
+        The score that was requested.
     achieved, low, high : float
-        The recall or precision there, and its 95 % interval (Wilson).
+        The value of that score, and its 95 % interval (Wilson).
     recall, precision : float
-        Both.
+        The values of both.
     n_texts : int
-        The labelled texts.
+        The number of labelled texts.
     """
 
     threshold: float
@@ -47,53 +48,44 @@ class ChosenThreshold:
 
 
 def as_record(probability: np.ndarray, is_useful: np.ndarray) -> dict[str, str]:
-    """Return probabilities and labels as short strings for JSON: 16 bits and one for each text."""
-    numbers = np.round(probability * 65535).astype(">u2")
-    return {"probability": numbers.tobytes().hex(), "useful": "".join(map(str, is_useful * 1))}
+    """Return probabilities, rounded to 16 bits, and labels as short strings for JSON."""
+    rounded = np.round(probability * 65535).astype(">u2")
+    return {"probability": rounded.tobytes().hex(), "useful": "".join(map(str, is_useful * 1))}
 
 
-def choose_threshold(
-    model: Any, keep: Any, *, recall: float | None = None, precision: float | None = None
-) -> ChosenThreshold:
-    """Return the highest threshold of a recall, or the lowest of a precision."""
-    facts = getattr(model, "training_record_", {})
-    record = facts.get("out_of_fold")
-    if record is not None and str(keep) != str(facts["keep"]):
-        raise ValueError(
-            f"recall and precision are those of the label {facts['keep']!r}, and keep is {keep!r}. "
-            "Pass a threshold instead."
-        )
+def choose_threshold(model: Any, keep: Any, aim: str, wanted: float) -> ChosenThreshold:
+    """Return the highest threshold with a recall, or the lowest one with a precision."""
+    training = getattr(model, "training_record_", {})
+    record = training.get("out_of_fold")
     if record is None:
         raise ValueError(
-            "The model remembers no probabilities of texts that it had not learnt, from which a "
-            "threshold could be chosen. Train it with train_filter (skbert-filter train), or pass "
-            "threshold= (--threshold)."
+            "The model has no out-of-fold probabilities to choose a threshold from. Train it with "
+            "train_filter (skbert-filter train), or pass threshold= (--threshold)."
+        )
+    if str(keep) != str(training["keep"]):
+        raise ValueError(
+            f"recall and precision are those of the label {training['keep']!r}, but keep is "
+            f"{keep!r}. Pass a threshold instead."
         )
     probability = np.frombuffer(bytes.fromhex(record["probability"]), ">u2") / 65535
     is_useful = np.array(list(record["useful"])) == "1"
 
-    # Of equal probabilities all are kept or none.
-    order = np.argsort(-probability, kind="stable")
-    thresholds, useful = probability[order], np.cumsum(is_useful[order])
-    last = np.append(thresholds[1:] != thresholds[:-1], True)
-    thresholds, useful, kept = thresholds[last], useful[last], np.flatnonzero(last) + 1
-    recalls, precisions = useful / max(is_useful.sum(), 1), useful / kept
-
-    if recall is not None:
-        aim, values, totals = "recall", recalls, np.full(len(kept), is_useful.sum())
-        reached = np.flatnonzero(recalls >= recall)
-        i = reached[0] if len(reached) else -1
-    else:
-        aim, values, totals = "precision", precisions, kept
-        reached = np.flatnonzero(precisions >= precision)
-        i = reached[-1] if len(reached) else -1
-    if i < 0:
+    # The last point of the curve has no threshold. Recall falls as the threshold rises.
+    *scores, thresholds = precision_recall_curve(is_useful, probability)
+    precisions, recalls = (values[:-1] for values in scores)
+    values = recalls if aim == "recall" else precisions
+    reached = np.flatnonzero(values >= wanted)
+    if not len(reached):
         raise ValueError(
-            f"No threshold has a {aim} of {recall if precision is None else precision:g}: the "
-            f"highest on {len(probability):,} labelled texts is {values.max():.3f}. Ask for less, "
-            "or label more."
+            f"No threshold has a {aim} of {wanted:g}: the highest on {len(probability):,} labelled "
+            f"texts is {values.max():.3f}. Ask for less, or label more."
         )
-    interval = binomtest(int(useful[i]), int(totals[i])).proportion_ci(method="wilson")
+    i = reached[-1 if aim == "recall" else 0]
+
+    is_kept = probability >= thresholds[i]
+    n_right = int((is_kept & is_useful).sum())
+    n_total = int((is_useful if aim == "recall" else is_kept).sum())
+    interval = binomtest(n_right, n_total).proportion_ci(method="wilson")
     return ChosenThreshold(
         threshold=float(thresholds[i]),
         aim=aim,
