@@ -23,7 +23,7 @@ _WEBSITE = tomllib.loads(files("skbert_filter").joinpath("website.toml").read_te
 _BOILERPLATE = _WEBSITE["boilerplate"]
 _KINDS = _WEBSITE["kinds"]
 
-# The options of each slot: words of the file, and plurals and numbers.
+# What can fill each slot: words from the file, their plurals, and numbers.
 _SLOTS: dict[str, list[str]] = {
     **_WEBSITE["slots"],
     "products": [
@@ -49,7 +49,7 @@ _SLOT = re.compile(r"\{(\w+)\}")
 
 
 class _Writer:
-    """Writes texts from templates, with random numbers of one seeded stream."""
+    """Writes texts from templates, with random numbers from one seeded stream."""
 
     def __init__(self, rng: RandomState, ambiguous: float) -> None:
         self._uniform = _uniform(rng)
@@ -197,8 +197,8 @@ def make_website_snippets(
     -----
     One row in five is boilerplate with Zipf-like frequencies. The other rows follow the growth
     process of H. A. Simon, "On a class of skew distribution functions", Biometrika 42, 1955, with
-    ever fewer new texts as the data grow. No model can be right about more than roughly 97 % of
-    the distinct texts.
+    a share of new texts that falls as the data grow. No model can be right about more than roughly
+    97 % of the distinct texts.
 
     Examples
     --------

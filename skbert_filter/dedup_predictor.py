@@ -1,11 +1,10 @@
 """Predict each distinct input once, with any estimator.
 
-Knows nothing of text models: what it wraps is used through scikit-learn's
-interface alone.
+Knows nothing of text models: it uses what it wraps through scikit-learn's interface alone.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from copy import deepcopy
 from datetime import timedelta
 from numbers import Integral
@@ -58,7 +57,7 @@ from skbert_filter.printing import DocLinkMixin
 
 
 def _of_distinct(name: str, result: str) -> Any:
-    """Return a method that calls that of the wrapped estimator on the distinct inputs."""
+    """Return a method that calls the estimator's method on the distinct inputs."""
 
     def method(self: "DedupPredictor", X: Any) -> Any:
         return self._compute_distinct(name, X)
@@ -75,45 +74,45 @@ def _of_distinct(name: str, result: str) -> Any:
 
 
 class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
-    """Meta-estimator that computes each distinct input once, and remembers it if requested.
+    """Meta-estimator that computes each distinct input once, and can remember the results.
 
     Most rows of scraped text are repeats. This predicts the distinct ones and copies the results to
-    all rows. It works for any estimator whose results depend on one row at a time, of texts or of
-    the rows of an array or table.
+    all rows. It works for texts and for rows of an array or table, with any estimator whose result
+    for a row does not depend on other rows.
 
     Parameters
     ----------
     estimator : estimator
-        `fit` fits a clone. A fitted estimator is wrapped as
-        ``DedupPredictor(FrozenEstimator(model))`` and may predict at once.
+        `fit` fits a clone. Wrap an estimator that is already fitted as
+        ``DedupPredictor(FrozenEstimator(model))``, which can predict without `fit`.
     key : {"exact", "whitespace", "casefold"} or callable, default="exact"
         When two texts count as one; see :func:`~skbert_filter.duplicates.keys.text_keys`. With any
-        key but "exact" the estimator predicts from the key itself, so that no result depends on
-        which variant came first. It is fitted on the texts as they are.
+        key but "exact" the estimator predicts from the key itself, so that results do not depend on
+        which variant came first. It is fitted on the unchanged texts.
     store : {"memory"} or path, default=None
         Where results are kept for later calls. None: nowhere. "memory": in this object, until it is
-        fitted again. A path: in an SQLite file that is created if needed, and that processes may
-        share; a run that was killed resumes after its last chunk.
+        fitted again. A path: in an SQLite file, which is created if needed and can be shared by
+        processes; a run that was killed resumes after its last chunk.
     items_limit : int or None, default=None
-        How many results the store may hold; the oldest make room.
+        The maximum number of results in the store; the oldest are removed to make room.
     fingerprint : str or None, default=None
-        What results are filed under in the store. None: a hash of all that the wrapped estimator is
-        (its class, parameters, what it has learnt, and the code of your own functions in it), so
-        that a refit, a `set_params` or another model never gets an old result. An estimator that
-        cannot be hashed is refused; name it then, such as "v1", and change that with every change
-        of the model.
+        The name under which results are stored. None: a hash of the wrapped estimator (its class,
+        parameters and learnt attributes, and the code of your own functions in it), so that you
+        never get a stale result after a refit, a `set_params` or a change of model. An estimator
+        that cannot be hashed is rejected; then pass a name such as "v1", and change it with every
+        change of the model.
     chunk_size : int, default=65_536
-        How many distinct inputs the estimator gets at a time: the bound of its memory, and the step
-        of the progress bar and of what is written to the store.
+        How many distinct inputs the estimator gets at a time. This bounds its memory; after each
+        chunk results are stored and the progress bar advances.
     verbose : int, default=0
         1 shows a progress bar of the distinct inputs on standard error.
 
     Attributes
     ----------
     estimator_ : estimator
-        The fitted clone. Not there when a frozen estimator predicts without `fit`.
+        The fitted clone. It does not exist if a frozen estimator predicts without `fit`.
     classes_, n_features_in_, offset_ and so on
-        What the wrapped estimator has learnt.
+        The learnt attributes of the wrapped estimator.
 
     See Also
     --------
@@ -121,21 +120,21 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
 
     Notes
     -----
-    Methods of prediction exist where the wrapped estimator has them. `fit_transform` is `fit`, then
-    `transform`, and `fit_predict` likewise: do not wrap an estimator in which the two differ, such
-    as :class:`~sklearn.preprocessing.TargetEncoder`.
+    Methods for prediction exist if the wrapped estimator has them. `fit_transform` calls `fit`,
+    then `transform`, and `fit_predict` likewise: do not wrap an estimator where the two differ,
+    such as :class:`~sklearn.preprocessing.TargetEncoder`.
 
     With a store, `predict` of a classifier whose class sets ``predicts_most_probable_class = True``
-    (`SmallBertTextFilter` does) takes the most probable class of `predict_proba`, so that one entry
+    (`SmallBertTextFilter` does) is the most probable class of `predict_proba`, so that one entry
     serves both.
 
-    NaN counts as equal to NaN, and -0.0 to 0.0. What cannot be compared (sparse matrices, lists of
-    lists) is passed on as it is. Folded texts reach the estimator as a list where `X` is neither of
-    NumPy nor of pandas.
+    NaN counts as equal to NaN, and -0.0 to 0.0. Inputs that cannot be compared (sparse matrices,
+    lists of lists) are passed on unchanged. Texts that `key` has changed reach the estimator in
+    their container if that is from NumPy or pandas, otherwise as a list.
 
-    A store keeps arrays of numbers, times and str, never pickles; other results are refused with
-    one. Its keys are hashes of 128 bits of the input; texts are not in it. It does not see what
-    lies outside the estimator: a file or a service that it reads.
+    A store contains arrays of numbers, times and str, never pickles; other results are rejected.
+    Its keys are 128-bit hashes of the inputs; it does not contain the texts. Changes outside the
+    estimator, such as in a file or service that it reads, go unnoticed.
 
     Examples
     --------
@@ -210,9 +209,9 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         estimator = clone(self.estimator)
 
         task = context.subcontext(task_name="fit-estimator")
-        # A frozen estimator is shared by all its clones, and fits nothing to report.
-        frozen = isinstance(estimator, FrozenEstimator)
-        with nullcontext() if frozen else task.propagate_callback_context(estimator):
+        # Clones share a frozen estimator, which has no fit to report.
+        is_frozen = isinstance(estimator, FrozenEstimator)
+        with nullcontext() if is_frozen else task.propagate_callback_context(estimator):
             task.call_on_fit_task_begin(estimator=self, X=X, y=y)
             estimator.fit(X, y, **params)
         task.call_on_fit_task_end(estimator=self, X=X, y=y)
@@ -296,7 +295,9 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         self._check_ready()
         if _routing_enabled():
             params = process_routing(self, "score", **params).estimator.score
-        if (score := _default_score(self._wrapped)) is not None:
+
+        score = getattr(type(last_step(self._wrapped)), "score", None)
+        if score in (ClassifierMixin.score, RegressorMixin.score):
             return score(self, X, y, **params)
         if self.key != "exact" and (factorized := factorize(X, self.key)) is not None:
             codes, distinct = factorized
@@ -337,7 +338,7 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         return self._wrapped.get_feature_names_out(input_features)
 
     def cache_info(self) -> CacheInfo:
-        """Return how many rows were computed since `fit`, and what the store holds.
+        """Return how many rows were computed since `fit`, and the size of the store.
 
         Returns
         -------
@@ -347,7 +348,7 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         return self._cache().info(self.store)
 
     def cache_clear(self) -> None:
-        """Remove all results of the store, those of other estimators too, and the counts."""
+        """Remove all results from the store, of other estimators too, and reset the counts."""
         self._validate_params()
         with self._cache().open(self.store, create=False) as store:
             if store is not None:
@@ -361,13 +362,13 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         items_limit: int | None = None,
         age_limit: timedelta | None = None,
     ) -> None:
-        """Remove the oldest results of the store, until all limits given are kept.
+        """Remove the oldest results from the store until it is within the limits.
 
         Parameters
         ----------
         bytes_limit, items_limit, age_limit : int, int and timedelta, default=None
             As for :meth:`joblib.Memory.reduce_size`: the size of the store, its number of results
-            of all estimators, and the time since a result was computed.
+            of all estimators, and the age of a result.
         """
         self._validate_params()
         for name, limit in {"bytes_limit": bytes_limit, "items_limit": items_limit}.items():
@@ -381,12 +382,12 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
                 store.prune(bytes_limit=bytes_limit, items_limit=items_limit, age_limit=age_limit)
 
     def __getattr__(self, name: str) -> Any:
-        # `fingerprint_` is that of results, which depend on `key` too.
+        # Not the wrapped `fingerprint_`: results of this object also depend on `key`.
         is_learnt = name.endswith("_") and not name.startswith("_")
         if not is_learnt or name in ("estimator_", "fingerprint_") or "estimator" not in vars(self):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         if not self.__sklearn_is_fitted__():
-            raise AttributeError(f"{name} is there only after fit.")
+            raise AttributeError(f"{name} exists only after fit.")
         return getattr(self._wrapped, name)
 
     def get_metadata_routing(self) -> MetadataRouter:
@@ -399,7 +400,7 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        # Counts and results in the memory of this process stay; a file keeps its results.
+        # Counts, and results in memory, belong to this process.
         return {k: v for k, v in super().__getstate__().items() if k != "_remembered"}
 
     def __sklearn_tags__(self) -> Tags:
@@ -408,12 +409,12 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
     def __sklearn_is_fitted__(self) -> bool:
         if hasattr(self, "estimator_"):
             return True
-        frozen = isinstance(self.estimator, FrozenEstimator)
-        return frozen and self.estimator.__sklearn_is_fitted__()
+        is_frozen = isinstance(self.estimator, FrozenEstimator)
+        return is_frozen and self.estimator.__sklearn_is_fitted__()
 
     @property
     def predicts_most_probable_class(self) -> bool:
-        """Whether `predict` is the argmax of `predict_proba`, as the wrapped estimator says."""
+        """Whether `predict` is the argmax of `predict_proba` in the wrapped estimator."""
         return predicts_most_probable_class(self._wrapped)
 
     @property
@@ -448,8 +449,8 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
         if store is not None:
             texts = isinstance(distinct[0], str)
             ids = stable_hashes(distinct if texts else take_rows(X, rows))
-            found = self._fingerprint(cache)
-            space = f"{found} {method} {self._container(method)} of {kind_of(X)}"
+            model = self._fingerprint(cache)
+            space = f"{model} {method} {self._container(method)} of {kind_of(X)}"
             missing, parts, places = _recall(store, space, ids)
 
         def compute(chunk: np.ndarray) -> Any:
@@ -458,52 +459,46 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
                 inputs = _with_texts(inputs, [distinct[i] for i in chunk])
             return function(inputs)
 
-        n_known = len(rows) - len(missing)
-        with _progress_bar(method, len(rows), n_known, self.verbose) as advance:
+        with _progress_bar(disable=not self.verbose) as bar:
+            task = bar.add_task(method, total=len(rows), completed=len(rows) - len(missing))
             for chunk, part in compute_missing(compute, missing, self.chunk_size, method):
                 if store is not None:
                     if self.fingerprint is None:
-                        check_unchanged(self._wrapped, found, method)
+                        check_unchanged(self._wrapped, model, method)
                     layout, values = to_bytes(part, method)
                     keys = [ids[i] for i in chunk]
                     store.put(space, layout, keys, values, items_limit=self.items_limit)
                 parts.append(part)
                 places.append(chunk)
-                advance(len(chunk))
+                bar.advance(task, len(chunk))
 
         cache.count(rows=len(codes), distinct=len(rows), computed=len(missing))
         return spread(parts, places, codes, X, method)
 
     def _cache(self) -> Cache:
-        # Of two threads that come first, both get the same.
+        # Atomic, so that two threads get the same cache.
         return self.__dict__.setdefault("_remembered", Cache())
 
     def _fingerprint(self, cache: Cache) -> str:
         if self.fingerprint is not None:
             return f"given: {self.fingerprint}"
-        found = fingerprint(self._wrapped)
-        if found not in cache.trusted:
+        computed = fingerprint(self._wrapped)
+        if computed not in cache.trusted:
             check_fingerprint(self._wrapped)
-            cache.trusted.add(found)
-        return found
+            cache.trusted.add(computed)
+        return computed
 
     def _container(self, method: str) -> str:
-        """Return the container that `set_output` or the global configuration chooses."""
+        """Return the output container that `set_output` or the global configuration sets."""
         if method != "transform":
             return "as returned"
         return _get_output_config("transform", last_step(self._wrapped))["dense"]
 
 
-def _default_score(estimator: Any) -> Any:
-    """Return accuracy or R² where that is the score of `estimator`, else None."""
-    score = getattr(type(last_step(estimator)), "score", None)
-    return score if score in (ClassifierMixin.score, RegressorMixin.score) else None
-
-
 def _recall(
     store: Store, space: str, ids: list[bytes]
 ) -> tuple[np.ndarray, list[Any], list[np.ndarray]]:
-    """Return which results are not in the store, those that are, and whose they are."""
+    """Return which inputs are not in the store, the results of the others, and their places."""
     parts, places = [], []
     missing = np.ones(len(ids), dtype=bool)
     for layout, values in store.get(space, ids).items():
@@ -513,31 +508,23 @@ def _recall(
         missing[place] = False
 
     if missing.any():
-        # before hours of work that could not be kept
+        # Fails now rather than after hours of work that could not be stored.
         store.begin_writing()
     return np.flatnonzero(missing), parts, places
 
 
-@contextmanager
-def _progress_bar(
-    method: str, total: int, known: int, verbose: int
-) -> Iterator[Callable[[int], None]]:
-    if not verbose:
-        yield lambda n_inputs: None
-        return
+def _progress_bar(*, disable: bool) -> Progress:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.completed:,.0f} of {task.total:,.0f} distinct inputs"),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(method, total=total, completed=known)
-        yield lambda n_inputs: bar.advance(task, n_inputs)
+    return Progress(*columns, console=Console(stderr=True), disable=disable)
 
 
 def _with_texts(rows: Any, texts: Sequence[Any]) -> Any:
-    """Return `texts` in the container that `rows` is, with its index and names."""
+    """Return `texts` in the container of `rows`, with its index and names."""
     if isinstance(rows, pd.Series):
         return pd.Series(texts, index=rows.index, name=rows.name, dtype=object)
     if isinstance(rows, pd.DataFrame):

@@ -379,10 +379,10 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         model.classes_ = self.classes_
         model.history_, model.n_iter_ = self.history_, self.n_iter_
         model.training_record_ = self.training_record_
-        model._state = BertState.of(
+        model._state = BertState(
             replace(task.architecture, n_logits=1 if n_classes == 2 else n_classes),
             {**self.encoder_.weights, **task.classifier(weights)},
-            task.tokenizer,
+            task.tokenizer.to_str(),
             max_length=self.max_length,
         )
         return model

@@ -1,4 +1,4 @@
-"""How results, estimators and texts are shown: in a terminal, a notebook and on the site."""
+"""How results, estimators and texts are shown in a terminal and a notebook."""
 
 import html
 import os
@@ -42,12 +42,12 @@ def printable(value: object, letters: int | None = None) -> str:
 
 
 def shown_text(text: Any) -> str:
-    """Return the start of a text with unprintable characters escaped, or a short repr of a row."""
+    """Return a quoted start of a text, or a short repr of a row."""
     return repr(text[:_WIDTH]) if isinstance(text, str) else short_repr(text)
 
 
 class Report:
-    """Base of frozen dataclasses that notebooks show as printed, and that compare tables too."""
+    """A result, as a frozen dataclass: notebooks show what `print` does, and == compares tables."""
 
     def to_frame(self) -> "DataFrame":
         """Return the attributes as a table of one row."""

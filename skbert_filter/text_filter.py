@@ -31,10 +31,10 @@ from skbert_filter.validation import PlainParameters, check_labels, check_texts
 
 _AT_LEAST_1 = Interval(Integral, 1, None, closed="left")
 
-# What early stopping holds out of the distinct texts.
+# The fraction of the distinct texts that early stopping holds out.
 _VALIDATION_FRACTION = 0.1
 
-# Parameters of earlier versions, on which no answer depends.
+# Parameters of earlier versions; predictions do not depend on them.
 _DROPPED = {
     "duplicates_key",
     "embedding_learning_rate",
@@ -52,72 +52,71 @@ class SmallBertTextFilter(
 ):
     """A very small BERT that classifies short texts, such as useful snippets and garbage.
 
-    Equal texts are trained on once, and the probabilities are those for which the raw scores
-    minimise the focal loss.
+    Equal texts count once in training, and the probabilities are calibrated for the focal loss.
 
     Parameters
     ----------
     checkpoint : str, path-like, PretrainedEncoder or None, default="auto"
-        What weights, size and tokenizer come from. "web": the bundled encoder, which has read web
-        pages (64/256, 2 layers, 4 heads, a cased vocabulary of 8,000). Otherwise the `encoder_` of
-        a `SmallBertPretrainer`, a folder of `save_pretrained` of this package or of transformers (a
-        BERT in safetensors), or a name on the Hugging Face hub. Size and tokenizer parameters that
-        are set must agree with it. The head is new, unless both it and this fit have two classes:
-        then it is that filter's score, scaled to the training labels. None: random weights. "auto":
-        "web", unless a size or tokenizer parameter is set, `max_length` is more than it has
-        positions, or it cannot read the training texts, which a warning reports.
+        Source of weights, size and tokenizer. "web": the bundled encoder, pretrained on web pages
+        (width 64/256, 2 layers, 4 heads, a cased vocabulary of 8,000). Otherwise the `encoder_` of
+        a `SmallBertPretrainer`, a folder written by `save_pretrained` of this package or of
+        transformers (a BERT in safetensors), or a name on the Hugging Face hub. Size and tokenizer
+        parameters must agree with it if they are set. The head is new, unless the checkpoint is a
+        filter and both have two classes: then training starts from its score, scaled to the labels.
+        None: random weights. "auto": "web", unless a size or tokenizer parameter is set,
+        `max_length` exceeds its positions, or it cannot read the training texts (with a warning).
     tokenizer : "corpus", str, path-like or tokenizer object, default=None
         "corpus": learn WordPiece from the training texts. Otherwise a folder, a name on the Hugging
         Face hub, a `tokenizers.Tokenizer` or a fast tokenizer of transformers. None: that of the
         checkpoint, or "corpus".
     vocab_size : int, default=None
-        Most words in the vocabulary that is learnt from the training texts. None: 8,000.
+        Maximum size of the vocabulary learnt from the training texts. None: 8,000.
     lowercase : bool, default=None
         Whether the learnt vocabulary ignores case and accents. None: it does not.
     max_length : int, default=100
-        Tokens of a text that are read, the two special ones counted.
+        How many tokens of a text are read, including the two special ones.
     padding : {"longest", "max_length"}, default="longest"
-        Pad training texts to about the longest of a batch, or all to `max_length`, with equal
-        results.
+        Whether training texts are padded to about the longest of their batch, or all to
+        `max_length`. The results are equal.
     hidden_size, intermediate_size : int, default=None
-        Width of the encoder, and of the inner layer of its feed-forward parts. None: those of the
-        checkpoint; from random weights 32, and four times the width.
+        Width of the encoder, and of the inner layer of its feed-forward blocks. None: those of the
+        checkpoint; with random weights 32, and four times the width.
     num_hidden_layers, num_attention_heads : int, default=None
         Depth of the encoder, and number of heads, which must divide `hidden_size`. None: those of
-        the checkpoint; from random weights 4.
+        the checkpoint; with random weights 4.
     hidden_dropout_prob, attention_probs_dropout_prob : float or "auto", default="auto"
         "auto": 0.2 with random weights and two classes, else 0.1.
     focal_gamma : float, default=2.0
-        Focusing parameter of the focal loss; 0 gives the cross-entropy.
+        Focusing parameter of the focal loss; 0 is the cross-entropy.
     label_smoothing : float, default=0.2
         Share of each label that is spread over all classes.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes, counted in distinct texts.
+        Weights of the classes; "balanced" counts distinct texts.
     duplicates : {"drop", "weight", "keep"}, default="drop"
-        How equal training texts count: each text once with the mean weight of its copies, once with
-        their sum (so that weight k equals k copies), or as they come.
+        How equal training texts count. "drop": once, with the mean weight of the copies. "weight":
+        once, with their sum, so weight k equals k copies. "keep": as they are.
     conflicts : {"majority", "drop", "soft", "raise"}, default="majority"
-        What happens to equal texts with different labels: the label with more weight wins (a text
-        without one is dropped), the text is dropped, it is learnt as so much of each label as its
-        rows weigh, or a ValueError. Shares come out as probabilities with ``focal_gamma=0,
-        label_smoothing=0``.
+        What to do with equal texts that have different labels. "majority": use the label with most
+        weight, and drop the text in a tie. "drop": drop the text. "soft": learn each label in
+        proportion to its weight; with ``focal_gamma=0, label_smoothing=0`` the probabilities then
+        approach these proportions. "raise": raise a ValueError.
     epochs : int or "auto", default="auto"
-        "auto": as many as make 80 steps for each class, and at least 4. For two classes from a
-        `checkpoint` 80 steps in all; from one that is a filter of two classes, such as "web", 8
-        passes below 1,000 texts, and 4 from there on.
+        "auto": enough for 80 steps per class, and at least 4. For two classes, a `checkpoint` needs
+        80 steps in all; one that is a filter with two classes, such as "web", 8 epochs for fewer
+        than 1,000 texts, else 4.
     batch_size : int, default=64
     learning_rate : float or "auto", default="auto"
-        Peak of Adam's learning rate, which rises over a tenth of the steps and then falls to 0 as a
-        cosine; the embeddings of a `checkpoint` learn at a tenth of it. "auto": 1e-3 for two
-        classes (7e-4 from a filter of two classes), and for more of them that times the square root
-        of half their number, but at most 4e-3.
+        Peak of Adam's learning rate, with a linear warmup over a tenth of the steps and a cosine
+        decay to 0; the embeddings of a `checkpoint` learn at a tenth of it. "auto": 1e-3 for two
+        classes (7e-4 from a filter with two classes); for n classes 1e-3 times the square root of
+        n / 2, and at most 4e-3.
     early_stopping : bool or "auto", default="auto"
-        Whether to hold out a tenth of the distinct texts, stop when their loss has not fallen for a
-        fifth of `epochs` (at least 2), and keep the weights of the best epoch. "auto": yes, unless
-        a class would be without a text on either side, or the fit starts from the score of a
-        filter, such as "web", where a few epochs are right.
+        Whether to hold out a tenth of the distinct texts, stop when their loss has not improved for
+        a fifth of `epochs` (at least 2), and keep the weights of the best epoch. "auto": yes,
+        unless training starts from the score of a filter, such as "web", where a few epochs are
+        best, or one side would lack a class.
     n_jobs : int or None, default=None
-        Threads of prediction. None: what joblib or OMP_NUM_THREADS grants this process.
+        Number of threads for prediction. None: what joblib or OMP_NUM_THREADS grants this process.
     random_state : int, RandomState instance or None, default=None
         Seed of the weights, the order of the texts, dropout and the early-stopping split.
     verbose : int, default=0
@@ -128,10 +127,10 @@ class SmallBertTextFilter(
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
     history_ : dict of str to list of float
-        Of each epoch: loss, accuracy, learning_rate, and ``val_loss`` and ``val_accuracy`` of the
-        early-stopping texts.
+        For each epoch loss, accuracy and learning_rate, and with early stopping ``val_loss`` and
+        ``val_accuracy``.
     n_iter_ : int
-        Epochs that were run.
+        Number of epochs that were run.
     training_record_ : dict
         Where the model comes from: rows, distinct texts, conflicts, class balance, hash of the
         training texts, checkpoint, split, seed, best epoch and versions; JSON-able.
@@ -144,8 +143,8 @@ class SmallBertTextFilter(
 
     Notes
     -----
-    On a GPU the encoder computes in the number format of `keras.config.dtype_policy`, if that is
-    "mixed_float16" or "mixed_bfloat16"; otherwise in float32.
+    On a GPU, computations follow `keras.config.dtype_policy` if that is "mixed_float16" or
+    "mixed_bfloat16"; otherwise they are in float32.
 
     The encoder is that of Devlin et al., "BERT: Pre-training of deep bidirectional transformers",
     NAACL 2019; the loss that of Lin et al., "Focal loss for dense object detection", ICCV 2017.
@@ -161,7 +160,7 @@ class SmallBertTextFilter(
     (2, 2)
     """
 
-    # read by DedupPredictor and by filter_corpus
+    # Read by DedupPredictor and filter_corpus.
     predicts_most_probable_class = True
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -253,9 +252,9 @@ class SmallBertTextFilter(
     @property
     def fingerprint_(self) -> str:
         check_is_fitted(self)
-        # padding and n_jobs leave the results as they are; the word is in saved fingerprints
-        read = [self._state.digest, "posterior", self.classes_.tolist()]
-        return hashlib.sha256(json.dumps(read, default=repr).encode()).hexdigest()
+        # "posterior" was once a parameter, and is part of the fingerprints of saved filters.
+        hashed = [self._state.digest, "posterior", self.classes_.tolist()]
+        return hashlib.sha256(json.dumps(hashed, default=repr).encode()).hexdigest()
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
@@ -267,17 +266,17 @@ class SmallBertTextFilter(
         X : container of str of shape (n_samples,)
             A list, tuple, NumPy array, pandas or polars Series, Arrow array or one-column table.
         y : array-like of shape (n_samples,)
-            Labels of one type, two or more different ones.
+            Labels of one type, with at least two classes.
         sample_weight : array-like of shape (n_samples,), default=None
-            Rows of weight 0 do not count.
+            Weights of the rows; those of weight 0 are ignored.
         groups : array-like of shape (n_samples,), default=None
-            The page, firm or other source of each text: early stopping holds out whole ones, and
-            does not train on the texts that they share with others.
+            Source of each text, such as its page or firm. Early stopping holds out whole groups,
+            and training excludes the texts that they share with others.
         X_val, y_val : container of str and array-like, of length n_val, default=None
-            Texts for early stopping, in place of a share of `X`. A warning says how many of them
-            are training texts too.
+            Texts for early stopping, instead of a part of `X`. A warning reports how many of them
+            are also training texts.
         callbacks : list of keras.callbacks.Callback, default=None
-            Used in this fit only. Callbacks of scikit-learn are set with `set_callbacks`.
+            Callbacks for this fit only. Those of scikit-learn are set with `set_callbacks`.
 
         Returns
         -------
@@ -292,13 +291,13 @@ class SmallBertTextFilter(
         keras_callbacks = _checked_callbacks(callbacks)
         texts = check_texts(X)
         if not texts:
-            raise ValueError("X has 0 rows. Pass at least one text of each of two classes.")
+            raise ValueError("X has 0 rows. Pass at least one text for each of two classes.")
         labels = check_labels(y, len(texts))
         weights = _check_sample_weight(
             sample_weight, texts, dtype=np.float64, ensure_non_negative=True
         )
 
-        # Rows of weight 0 are as if they were not there.
+        # Rows of weight 0 are ignored.
         used = np.flatnonzero(weights)
         used_texts = [texts[i] for i in used]
         classes, codes = np.unique(labels[used], return_inverse=True)
@@ -313,7 +312,7 @@ class SmallBertTextFilter(
         if groups is not None:
             grouped = used_texts, codes, group_codes(groups, len(texts))[0][used]
 
-        # Equal texts become one, with one label.
+        # Merge equal texts, and resolve their labels.
         rows = training_rows(
             used_texts,
             codes,
@@ -322,12 +321,12 @@ class SmallBertTextFilter(
             duplicates=self.duplicates,
             conflicts=self.conflicts,
         )
-        left = rows.shares.sum(axis=0)
-        if not left.all():
+        class_totals = rows.shares.sum(axis=0)
+        if not class_totals.all():
             raise ValueError(
-                f"No text is left of the class {classes[left.argmin()]!r}: all of its texts come "
-                f"with other labels too, and conflicts={self.conflicts!r}. Correct the labels "
-                '(docs: labels, "My labels conflict: what now?").'
+                f"No text is left of the class {classes[class_totals.argmin()]!r}: all of its "
+                f"texts have other labels too, and conflicts={self.conflicts!r}. Correct the "
+                'labels (docs: labels, "My labels conflict: what now?").'
             )
         rows = rows.with_class_weight(self.class_weight, classes)
         validation = self._validation_rows(X_val, y_val, classes, rows)
@@ -335,17 +334,17 @@ class SmallBertTextFilter(
         drawn = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=3)
         seeds = dict(zip(("split", "weights", "training"), drawn.tolist(), strict=True))
 
-        # What the fit starts from, and how long it takes. Construction stays free of the tokenizers
-        # library, as of Keras.
+        # What to start from, and how long to train. Imported here, so that constructing a filter
+        # imports no tokenizers.
         from skbert_filter.bert.initialization import find_encoder, initialize_filter
 
         parameters = self.get_params(deep=False)
         encoder, reading = find_encoder(parameters, rows.texts)
         origin = auto_settings.origin_of(encoder, n_classes=n_classes)
-        # From a score the few epochs there are suffice, and every label is learnt.
+        # From a score, a few epochs on all labels are better than early stopping.
         holds_out = self.early_stopping and (self.early_stopping != "auto" or origin != "score")
         if validation is None and holds_out:
-            rows, validation = self._hold_out(rows, n_classes, seeds["split"], grouped)
+            rows, validation = self._hold_out(rows, seeds["split"], grouped)
 
         config = auto_settings.training_config(
             parameters,
@@ -355,7 +354,6 @@ class SmallBertTextFilter(
             seed=seeds["training"],
         )
 
-        # The training.
         context = self._init_callback_context(max_subtasks=config.epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         rng = np.random.RandomState(seeds["weights"])
@@ -419,8 +417,8 @@ class SmallBertTextFilter(
         Returns
         -------
         probabilities : ndarray of shape (n_samples, n_classes), float64
-            In the order of `classes_`, by the inverse of the loss. Those before it are
-            ``scipy.special.expit(decision_function(X))``, of more than two classes
+            In the order of `classes_`, and calibrated by inverting the loss. Uncalibrated ones are
+            ``scipy.special.expit(decision_function(X))``, or for more than two classes
             ``scipy.special.softmax(decision_function(X), axis=1)``.
         """
         return posterior_probabilities(
@@ -450,7 +448,7 @@ class SmallBertTextFilter(
         Returns
         -------
         logits : ndarray of shape (n_samples,) or (n_samples, n_classes), float32
-            For two classes one number, positive where ``classes_[1]`` is predicted.
+            For two classes a single logit, positive where ``classes_[1]`` is predicted.
         """
         logits = self._logits(X)
         return logits[:, 0] if logits.shape[1] == 1 else logits
@@ -467,8 +465,9 @@ class SmallBertTextFilter(
         if X_val is None and y_val is None:
             return None
         if X_val is None or y_val is None:
-            given, missing = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
-            raise ValueError(f"{given} was passed without {missing}. Pass both or neither.")
+            passed, missing = ("y_val", "X_val") if X_val is None else ("X_val", "y_val")
+            raise ValueError(f"{passed} was passed without {missing}. Pass both or neither.")
+
         texts = check_texts(X_val, name="X_val")
         labels = check_labels(y_val, len(texts), name="y_val", of="X_val")
         if not texts:
@@ -481,18 +480,17 @@ class SmallBertTextFilter(
         if copies := len(set(validation.texts).intersection(rows.texts)):
             warnings.warn(
                 f"{copies} of the {len(validation.texts)} distinct texts of X_val are training "
-                "texts too, so that their loss says little of other texts. Split with "
+                "texts too, so their loss says little about new texts. Split with "
                 "dedup_train_test_split, or pass no X_val and y_val.",
                 stacklevel=2,
             )
         return validation
 
     def _hold_out(
-        self, rows: LabelledTexts, n_classes: int, seed: int, grouped: Any
+        self, rows: LabelledTexts, seed: int, grouped: Any
     ) -> tuple[LabelledTexts, LabelledTexts | None]:
-        """Split off the texts of early stopping, copies of a text on one side."""
         try:
-            return hold_out(rows, _VALIDATION_FRACTION, n_classes, seed, grouped)
+            return hold_out(rows, _VALIDATION_FRACTION, seed, grouped)
         except ValueError as error:
             if self.early_stopping == "auto":
                 return rows, None
@@ -514,17 +512,17 @@ class SmallBertTextFilter(
         Raises
         ------
         FileExistsError, TypeError
-            If the folder holds anything, or a label is not a str, int, float or bool.
+            If the folder is not empty, or a label is not a str, int, float or bool.
 
         Notes
         -----
-        Parameters that JSON cannot hold (an encoder, a tokenizer, a dict of weights, a generator)
-        and `verbose` are at their defaults in the filter that is loaded. Its answers do not depend
-        on them; a new fit does.
+        `verbose` and parameters that JSON cannot represent (an encoder, a tokenizer, a dict of
+        weights, a generator) have their defaults in the loaded filter. Its predictions do not
+        depend on them; a new fit does.
         """
         check_is_fitted(self)
         labels = self._plain_labels()
-        own = {
+        metadata = {
             "classes": labels,
             "classes_dtype": self.classes_.dtype.str,
             "parameters": self._json_parameters(),
@@ -534,10 +532,10 @@ class SmallBertTextFilter(
         }
         from skbert_filter.bert.folder import save_filter
 
-        save_filter(folder, self._state, [str(label) for label in labels], own)
+        save_filter(folder, self._state, [str(label) for label in labels], metadata)
 
     def export_onnx(self, path):
-        """Write the fitted filter as one file that runs in plain ONNX Runtime.
+        """Write the fitted filter as a single file for ONNX Runtime.
 
         Parameters
         ----------
@@ -547,14 +545,14 @@ class SmallBertTextFilter(
         Raises
         ------
         FileExistsError, TypeError
-            If it exists, or a label is not a str, int, float or bool.
+            If the file exists, or a label is not a str, int, float or bool.
 
         Notes
         -----
         The inputs are ``input_ids`` and ``attention_mask``, int64 of shape (n_texts, n_tokens), and
         the output is ``logits``, float32 of shape (n_texts, n_logits): what `decision_function`
         returns. The metadata of the file are text: ``classes`` (JSON), ``gamma`` and
-        ``label_smoothing`` (by which ``skbert_filter.bert.losses`` makes probabilities of logits),
+        ``label_smoothing`` (from which ``skbert_filter.bert.losses`` computes probabilities),
         ``tokenizer`` (the content of a tokenizer.json), ``max_length``, and ``fingerprint``.
         """
         check_is_fitted(self)
@@ -567,13 +565,13 @@ class SmallBertTextFilter(
 
     @classmethod
     def from_pretrained(cls, folder):
-        """Load a filter saved by `save_pretrained`, without running any code of the folder.
+        """Load a filter saved by `save_pretrained`, without running any code from the folder.
 
         Parameters
         ----------
         folder : str or path-like
-            The folder; or "web" for the bundled filter, which separates the main text of web pages
-            (label 1) from the rest (label 0) without any labels of yours.
+            The folder, or "web" for the bundled filter, which separates the main text of web pages
+            (label 1) from the rest (label 0) without labels of your own.
 
         Returns
         -------
@@ -582,37 +580,38 @@ class SmallBertTextFilter(
         Raises
         ------
         FileNotFoundError, ValueError
-            If it is not such a folder, or incomplete, damaged, changed or of a newer format.
+            If it is not such a folder, or is incomplete, damaged, changed or of a newer format.
         """
         from skbert_filter.bert.checkpoint import load_filter
         from skbert_filter.bert.folder import METADATA
 
-        state, own = load_filter(folder)
-        if own["parameters"].get("probabilities") == "sigmoid":
+        state, metadata = load_filter(folder)
+        parameters, labels = metadata["parameters"], metadata["classes"]
+        if parameters.get("probabilities") == "sigmoid":
             raise ValueError(
-                f"{os.fspath(folder)!r} was saved with probabilities='sigmoid', which is gone: "
-                "predict_proba gives the posterior. Fit the filter again, and take "
-                "scipy.special.expit(model.decision_function(X)); or install the version of "
+                f"{os.fspath(folder)!r} was saved with probabilities='sigmoid', which no longer "
+                "exists: predict_proba returns the posterior. Fit the filter again and use "
+                "scipy.special.expit(model.decision_function(X)), or install the version of "
                 "skbert_filter that saved it."
             )
 
         try:
-            model = cls(**{k: v for k, v in own["parameters"].items() if k not in _DROPPED})
+            model = cls(**{k: v for k, v in parameters.items() if k not in _DROPPED})
             model._validate_params()
-            model.classes_ = np.array(own["classes"], dtype=np.dtype(own["classes_dtype"]))
-            model.n_iter_ = len(own["history"]["loss"])
-            if model._plain_labels() != own["classes"]:
-                raise ValueError(f"{own['classes']!r} are not labels of {model.classes_.dtype}.")
+            model.classes_ = np.array(labels, dtype=np.dtype(metadata["classes_dtype"]))
+            model.n_iter_ = len(metadata["history"]["loss"])
+            if model._plain_labels() != labels:
+                raise ValueError(f"{labels!r} are not labels of type {model.classes_.dtype}.")
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"{METADATA} in {os.fspath(folder)!r} is not that of a filter: {error}. "
                 "Copy the folder again from its source, or save the model again."
             ) from error
 
-        model.history_ = own["history"]
-        model.training_record_ = own["training_record"]
+        model.history_ = metadata["history"]
+        model.training_record_ = metadata["training_record"]
         model._state = state
-        if own["fingerprint"] != model.fingerprint_:
+        if metadata["fingerprint"] != model.fingerprint_:
             raise ValueError(
                 f"{os.fspath(folder)!r} is not the filter that was saved: its weights, classes or "
                 "tokenizer have changed since. Copy the folder again from its source."
@@ -623,7 +622,7 @@ class SmallBertTextFilter(
         labels = self.classes_.tolist()
         if not {type(label) for label in labels} <= {str, int, float, bool}:
             raise TypeError(
-                "Labels are saved as JSON, so that they must be str, int, float or bool; got "
+                "Labels are saved as JSON, so they must be str, int, float or bool; got "
                 f"{type(labels[0]).__name__} ({labels[0]!r})."
             )
         return labels

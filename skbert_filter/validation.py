@@ -1,69 +1,63 @@
-"""Every coercion and refusal of text and label input, in one place.
+"""Validation of texts and labels, and all their conversions.
 
-Knows nothing of models, duplicates or files. Containers are recognised by what
-they offer, so that polars need not be installed.
+Knows nothing of models, duplicates or files. Containers are recognized by their methods, so polars
+does not have to be installed.
 """
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from enum import Enum
 from reprlib import repr as short_repr
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import issparse
+from sklearn.base import BaseEstimator
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 _ACCEPTED = (
     "a list, tuple, NumPy array, pandas or polars Series, Arrow array or one-column table of str"
 )
-# The ways to a list of Python objects in polars, Arrow, NumPy and pandas.
+# The methods of polars, Arrow, NumPy and pandas that return a list of Python objects.
 LIST_METHODS = ("to_list", "to_pylist", "tolist")
-# What the label of useful texts is usually called, in any case.
+# Usual names of the label of useful texts, in any case.
 _USEFUL = ("keep", "kept", "useful", "good", "relevant", "main", "yes", "y", "true", "1")
 
 
-class PlainParameters:
-    """Parameters of an estimator as JSON has them: NumPy's scalars, as of a grid, become Python's.
+class PlainParameters(BaseEstimator):
+    """Convert NumPy scalars among an estimator's parameters, e.g. from a grid, to Python's.
 
-    Sizes in eight bits overflow, and JSON has no numbers of NumPy.
+    Sizes as 8-bit integers would overflow, and JSON cannot represent NumPy scalars.
     """
-
-    if TYPE_CHECKING:
-
-        def get_params(self, deep: bool = True) -> dict[str, Any]: ...
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value.item() if isinstance(value, np.generic) else value)
 
     def _json_parameters(self) -> dict[str, Any]:
-        """Return the parameters to save: those not at their defaults, without `verbose`."""
+        """Return the parameters to save: those that differ from their defaults, but `verbose`."""
         defaults = type(self)().get_params(deep=False)
-        plain = {
-            name: os.fspath(value) if isinstance(value, os.PathLike) else value
-            for name, value in self.get_params(deep=False).items()
-            if name != "verbose"
-        }
-        return {
-            name: value
-            for name, value in plain.items()
-            if isinstance(value, str | int | float | None) and value != defaults[name]
-        }
+        parameters = {}
+        for name, value in self.get_params(deep=False).items():
+            plain = os.fspath(value) if isinstance(value, os.PathLike) else value
+            is_plain = isinstance(plain, str | int | float | None)
+            if name != "verbose" and is_plain and plain != defaults[name]:
+                parameters[name] = plain
+        return parameters
 
 
 def check_texts(X: Any, *, name: str = "X") -> list[str]:
-    """Return the texts of any accepted container as a list of str.
+    """Return the texts in a container as a list of str.
 
     Parameters
     ----------
     X : container of str
         A list or tuple, a NumPy array of shape (n_samples,) or (n_samples, 1), a pandas or polars
-        Series, an Arrow array, or a one-column table of one of these libraries. It may be empty,
-        and so may each text.
+        Series, an Arrow array, or a one-column table of one of these libraries. The container and
+        its texts may be empty.
     name : str, default="X"
-        What messages call the input.
+        The name of the input in messages.
 
     Returns
     -------
@@ -73,8 +67,8 @@ def check_texts(X: Any, *, name: str = "X") -> list[str]:
     Raises
     ------
     TypeError, ValueError
-        If `X` is not such a container of one column, or a row is missing or not a str. The row is
-        named, counted from 0.
+        If `X` is not such a container, or a row is missing or not a str. The message names the row,
+        counted from 0.
 
     Examples
     --------
@@ -91,9 +85,9 @@ def check_texts(X: Any, *, name: str = "X") -> list[str]:
 
 
 def find_texts(X: Any, *, name: str = "X") -> list[str] | None:
-    """Return the texts of `X`, or None where it holds no texts and is left to the estimator.
+    """Return the texts of `X`, or None if it holds no texts.
 
-    The rules of `check_texts` apply where a row is a str, or `X` is a bare str or an iterator.
+    The rules of `check_texts` apply if any row is a str, or `X` is a single str or an iterator.
     """
     try:
         values = _as_list(X, name)
@@ -107,18 +101,18 @@ def find_texts(X: Any, *, name: str = "X") -> list[str] | None:
 
 
 def check_labels(y: Any, n_samples: int, *, name: str = "y", of: str = "X") -> np.ndarray:
-    """Return class labels of any container and of one type as a one-dimensional array.
+    """Return the class labels in a container, of one type, as a one-dimensional array.
 
-    Members of a str or int Enum count as their values, and whole decimals as int.
+    Members of a str or int Enum become their values, and integral decimals become int.
     """
     if y is None:
-        # in the words that scikit-learn's checks look for
+        # scikit-learn's estimator checks look for this wording.
         raise ValueError(f"{name} is None: fit requires y to be passed, but the target y is None.")
 
     # NumPy would turn ["a", nan] into ["a", "nan"], and [1, "a"] into ["1", "a"].
     array = np.asarray(y, dtype=object if isinstance(y, list | tuple) else None)
     if array.dtype.kind == "T":
-        # NumPy's StringDType, which neither pandas nor scikit-learn knows
+        # Neither pandas nor scikit-learn supports NumPy's StringDType.
         array = array.astype(object)
     labels = column_or_1d(array, warn=True)
 
@@ -127,11 +121,12 @@ def check_labels(y: Any, n_samples: int, *, name: str = "y", of: str = "X") -> n
             f"{name} has {len(labels)} labels, but {of} has {n_samples} rows. "
             "Pass one label for each row."
         )
+
     missing = np.flatnonzero(pd.isna(labels))
     if len(missing):
         raise ValueError(
-            f"Row {missing[0]} of {name} is missing ({labels[missing[0]]!r}), as are "
-            f"{len(missing) - 1} more. Label such rows, or drop them."
+            f"Row {missing[0]} of {name} is missing ({labels[missing[0]]!r}), "
+            f"{len(missing)} in all. Label such rows, or drop them."
         )
 
     if labels.dtype == object:
@@ -141,11 +136,11 @@ def check_labels(y: Any, n_samples: int, *, name: str = "y", of: str = "X") -> n
 
 
 def _plain_labels(labels: np.ndarray, name: str) -> np.ndarray:
-    """Return labels as plain str, int, bool or float, or refuse them."""
+    """Convert an array of objects to str, int, bool or float, or raise."""
     kind = pd.api.types.infer_dtype(labels, skipna=False)
     types = sorted({type(label).__name__ for label in labels})
     if kind == "string":
-        # not str(): that of an Enum's member is its name
+        # Not str(), which returns the name of an Enum's member.
         return np.array([str.__str__(label) for label in labels], dtype=object)
     if kind == "decimal" and all(
         label.is_finite() and label == label.to_integral_value() for label in labels
@@ -210,13 +205,11 @@ def _as_list(X: Any, name: str) -> list[Any]:
 
 
 def _only_column(X: Any) -> Any:
-    if isinstance(X, np.ndarray):
-        return X[:, 0]
-    if hasattr(X, "iloc"):
+    if hasattr(X, "iloc"):  # pandas
         return X.iloc[:, 0]
-    if hasattr(X, "to_series"):
-        return X.to_series(0)
-    return X.column(0)
+    if hasattr(X, "column"):  # Arrow
+        return X.column(0)
+    return X[:, 0]  # NumPy, polars
 
 
 def _check_rows(values: list[Any], name: str) -> list[str]:
@@ -231,13 +224,17 @@ def _check_rows(values: list[Any], name: str) -> list[str]:
         raise ValueError(
             f'Row {row} of {name} is missing ({value!r}). Drop such rows, or fill them with "".'
         )
-    what = f"Row {row} of {name} is of type {type(value).__name__} ({short_repr(value)}), not str."
+
+    kind = type(value).__name__
+    remedy = "Pass one str for each row."
     if isinstance(value, bytes):
-        raise TypeError(f"{what} Decode first, e.g. [row.decode('utf-8') for row in {name}].")
-    raise TypeError(f"{what} Pass one str for each row.")
+        remedy = f"Decode first, e.g. [row.decode('utf-8') for row in {name}]."
+    raise TypeError(
+        f"Row {row} of {name} is of type {kind} ({short_repr(value)}), not str. {remedy}"
+    )
 
 
 def useful_label(classes: Iterable[Any]) -> Any:
-    """Return the class whose name says that its texts are useful; None if not exactly one does."""
-    found = [known for known in classes if str(known).strip().casefold() in _USEFUL]
-    return found[0] if len(found) == 1 else None
+    """Return the class whose name means useful; None unless there is exactly one."""
+    useful = [label for label in classes if str(label).strip().casefold() in _USEFUL]
+    return useful[0] if len(useful) == 1 else None

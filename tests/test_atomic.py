@@ -1,4 +1,4 @@
-"""An output has its final name when it is complete and on the disk, and no other is lost for it."""
+"""An output gets its name once it is complete and on the disk, and nothing else is lost."""
 
 import os
 import threading
@@ -28,7 +28,7 @@ def read(path):
 
 @pytest.mark.parametrize("of_folder", [False, True])
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_what_came_in_the_meantime_is_replaced_only_on_request(tmp_path, of_folder, overwrite):
+def test_a_target_created_meanwhile_is_replaced_only_on_request(tmp_path, of_folder, overwrite):
     target = tmp_path / "out"
 
     def run():
@@ -46,7 +46,7 @@ def test_what_came_in_the_meantime_is_replaced_only_on_request(tmp_path, of_fold
 
 
 @pytest.mark.parametrize("of_folder", [False, True])
-def test_nothing_is_left_of_what_was_not_finished(tmp_path, of_folder):
+def test_an_interrupted_write_leaves_nothing_behind(tmp_path, of_folder):
     write(tmp_path / "out", "old", of_folder)
 
     def run():
@@ -61,7 +61,7 @@ def test_nothing_is_left_of_what_was_not_finished(tmp_path, of_folder):
 
 
 @pytest.mark.parametrize("of_folder", [False, True])
-def test_of_many_writers_at_once_one_wins(tmp_path, of_folder):
+def test_only_one_of_several_concurrent_writers_wins(tmp_path, of_folder):
     together, refused = threading.Barrier(8), []
 
     def run(number):
@@ -102,7 +102,7 @@ class SlowToLoad(WordCountRule):
         filter_corpus(rule, self.source, self.destination)
 
     def predict(self, X):
-        raise AssertionError("a refused job must not ask its model")
+        raise AssertionError("a rejected job must not call its model")
 
 
 @pytest.mark.parametrize("of_folder", [False, True])
@@ -117,7 +117,7 @@ def test_an_output_that_appears_while_the_model_is_loaded_is_not_replaced(tmp_pa
     assert not destination.with_name(f"{destination.name}.partial").exists()
 
 
-def test_a_list_that_appears_while_it_is_made_is_not_replaced(tmp_path):
+def test_a_list_that_appears_while_it_is_computed_is_not_replaced(tmp_path):
     class Meanwhile(WordCountRule):
         def fit(self, X, y):
             (tmp_path / "suspects.csv").write_text("corrected by hand")
@@ -132,9 +132,9 @@ def test_a_list_that_appears_while_it_is_made_is_not_replaced(tmp_path):
     assert (tmp_path / "suspects.csv").read_text() == "corrected by hand"
 
 
-@pytest.mark.skipif(os.name != "posix", reason="has no sync, and opens no folder")
+@pytest.mark.skipif(os.name != "posix", reason="needs os.sync and folders that can be opened")
 @pytest.mark.parametrize("of_folder", [False, True])
-def test_bytes_are_on_the_disk_before_the_name_and_the_name_before_the_end(
+def test_bytes_are_synced_before_the_rename_and_the_rename_before_the_end(
     tmp_path, monkeypatch, of_folder
 ):
     source, destination = tmp_path / "in.txt", tmp_path / "out.txt"

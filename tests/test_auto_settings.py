@@ -23,25 +23,38 @@ from skbert_filter.bert import auto_settings
 def test_epochs_make_80_steps_for_each_class_and_half_for_two_from_a_checkpoint(
     n_texts, n_classes, batch_size, random, checkpoint, score
 ):
-    asked = {"n_texts": n_texts, "n_classes": n_classes, "batch_size": batch_size}
     expected = {"random": random, "checkpoint": checkpoint, "score": score}
     for origin, n_epochs in expected.items():
         if n_epochs is not None:
-            assert auto_settings.epochs("auto", **asked, origin=origin) == n_epochs
-        assert auto_settings.epochs(3, **asked, origin=origin) == 3
+            assert training(n_texts, n_classes, origin, batch_size=batch_size).epochs == n_epochs
+        assert training(n_texts, n_classes, origin, epochs=3).epochs == 3
 
 
-def test_patience_and_rates():
-    assert [auto_settings.patience(n_epochs) for n_epochs in (1, 4, 12, 35, 44)] == [2, 2, 2, 7, 9]
+@pytest.mark.parametrize(("n_epochs", "patience"), [(1, 2), (4, 2), (12, 2), (35, 7), (44, 9)])
+def test_patience_is_a_fifth_of_the_epochs(n_epochs, patience):
+    assert training(epochs=n_epochs).patience == patience
+    assert training(epochs=n_epochs, early_stopping=False).patience is None
+
+
+@pytest.mark.parametrize(("n_classes", "rate"), [(2, 1e-3), (8, 2e-3), (77, 4e-3)])
+def test_more_classes_learn_at_a_higher_rate(n_classes, rate):
+    assert training(n_classes=n_classes).learning_rate == rate
+    assert training(n_classes=n_classes, learning_rate=5e-5).learning_rate == 5e-5
+    assert training(origin="score").learning_rate == 7e-4
+
+
+def test_dropout():
     assert auto_settings.dropout("auto", n_classes=2, from_checkpoint=False) == 0.2
     assert auto_settings.dropout("auto", n_classes=3, from_checkpoint=False) == 0.1
     assert auto_settings.dropout("auto", n_classes=2, from_checkpoint=True) == 0.1
     assert auto_settings.dropout(0, n_classes=2, from_checkpoint=True) == 0
-    for n_classes, rate in ((2, 1e-3), (8, 2e-3), (77, 4e-3)):
-        asked = {"n_classes": n_classes, "origin": "checkpoint"}
-        assert auto_settings.learning_rate("auto", **asked) == rate
-        assert auto_settings.learning_rate(5e-5, **asked) == 5e-5
-    assert auto_settings.learning_rate("auto", n_classes=2, origin="score") == 7e-4
+
+
+def training(n_texts=300, n_classes=2, origin="checkpoint", **parameters):
+    parameters = SmallBertTextFilter(**parameters).get_params()
+    return auto_settings.training_config(
+        parameters, n_texts=n_texts, n_classes=n_classes, origin=origin, seed=0
+    )
 
 
 @pytest.fixture(scope="module")

@@ -272,8 +272,8 @@ def test_next_to_label_writes_a_list_to_fill(tmp_path):
         ),
         (
             "next-to-label number.joblib texts.csv --trust -o new.csv",
-            "The model number.joblib is not a fitted classifier of one label: it lacks predict or "
-            "a list of classes_. Pass a fitted classifier.",
+            "The model number.joblib is not a fitted classifier with one label per text: it lacks "
+            "predict or a list of classes_. Pass a fitted classifier.",
         ),
         (
             "evaluate lists texts.csv",

@@ -119,6 +119,12 @@ def test_groups_stay_on_one_side(spied):
         assert all(len(set(learnt[page == group])) == 1 for group in range(8))
 
 
+def test_a_text_of_several_groups_is_scored_with_each_of_them(spied):
+    X = ["Menu", *"abc", "Menu", *"def"]
+    compare({"spy": Spy()}, X, [0, 0, 1, 1] * 2, groups=[*"aaaabbbb"], cv=2, n_repeats=1)
+    assert sorted(map(sorted, spied[1::2])) == [["Menu", *"abc"], ["Menu", *"def"]]
+
+
 def test_differences_are_tested_by_the_corrected_t_and_holm(coins):
     X, y = coins
     coin = {"good": Coin(0.9), "fair": Coin(0.5, 1), "same": Coin(0.9), "close": Coin(0.88, 2)}

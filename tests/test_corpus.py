@@ -137,7 +137,7 @@ def test_more_texts_than_fit_into_memory_change_nothing(tmp_path, monkeypatch, n
     monkeypatch.setattr("skbert_filter.io.reading._BATCH_ROWS", 30)
     monkeypatch.setattr("skbert_filter.corpus.rows._GROUP_ROWS", 1)
     monkeypatch.setattr("skbert_filter.duplicates.distinct._MOST_TEXTS", n_in_memory)
-    monkeypatch.setattr("skbert_filter.duplicates.distinct._KEYS_IN_A_QUERY", 7)
+    monkeypatch.setattr("skbert_filter.duplicates.stores._KEYS_IN_A_QUERY", 7)
     model = Counting().fit()
 
     audit = tmp_path / "audit.parquet"
@@ -174,7 +174,7 @@ filter_corpus(model, sys.argv[1], "-")
 """
     command = [sys.executable, "-c", script, str(tmp_path / "in.txt")]
     result = subprocess.run(command, capture_output=True, text=True)
-    assert "too many for memory cannot be kept on disk" in result.stderr
+    assert "too many distinct texts for memory" in result.stderr
     assert "SQLITE_TMPDIR" in result.stderr
 
 
@@ -375,7 +375,7 @@ def test_an_impossible_destination_is_refused_before_any_work(
 
 def test_a_label_that_the_model_lacks_is_refused(tmp_path, model):
     write_rows(tmp_path / "in.csv", [PROSE])
-    with pytest.raises(ValueError, match=r"keep='yes' is not a label .* knows \[0, 1\]"):
+    with pytest.raises(ValueError, match=r"keep='yes' is not a label .* has \[0, 1\]"):
         filter_corpus(model, tmp_path / "in.csv", tmp_path / "out.csv", keep="yes")
 
 
@@ -463,6 +463,6 @@ def test_the_useful_label_is_kept_unless_another_is_named(tmp_path, classes, rec
 def test_an_unknown_useful_label_must_be_passed(tmp_path):
     model = Counting(("menu", "prose")).fit()
     write_rows(tmp_path / "in.csv", [PROSE, "Menu"])
-    with pytest.raises(ValueError, match=r"\['menu', 'prose'\], none of which .* keep= \(--keep\)"):
+    with pytest.raises(ValueError, match=r"\['menu', 'prose'\], and none has .* keep= \(--keep\)"):
         filter_corpus(model, tmp_path / "in.csv", tmp_path / "out.csv")
     assert not (tmp_path / "out.csv").exists()

@@ -253,9 +253,9 @@ def test_a_row_that_is_not_a_text_is_named_with_its_partition(as_given, model, s
     ("options", "error", "message"),
     [
         ({"text": "txt"}, ValueError, r"no column 'txt'\. Did you mean 'text'\?.*text, id"),
-        ({"keep": 7}, ValueError, r"keep=7 is not a label of the model, which knows \[0, 1\]"),
+        ({"keep": 7}, ValueError, r"keep=7 is not a label of the model, which has \[0, 1\]"),
         ({"nulls": "drop"}, ValueError, "nulls is 'drop'. It must be 'error'"),
-        ({"columns": ("label",)}, ValueError, "Give two names"),
+        ({"columns": ("label",)}, ValueError, "Pass two names"),
         ({"columns": ("label", "kind")}, ValueError, "has a column 'kind' already"),
         ({"threshold": 2}, ValueError, "threshold == 2, must be <= 1"),
     ],

@@ -21,7 +21,7 @@ def snippets():
 
 @pytest.fixture(scope="module")
 def distinct(snippets):
-    """Texts once each, with the label of most of their copies."""
+    """Return the distinct texts, with the most frequent label of each."""
     labels = pd.Series(snippets[1]).groupby(snippets[0]).mean().round().astype(int)
     return labels.index.to_numpy(dtype=object), labels.to_numpy()
 
@@ -86,7 +86,7 @@ def test_a_seed_gives_the_same_data_in_every_process_and_version():
     digests = {
         subprocess.run(
             [sys.executable, "-c", _DIGEST],
-            # Sets of str come in another order.
+            # This changes the order of sets of str.
             env={**os.environ, "PYTHONHASHSEED": hash_seed},
             capture_output=True,
             text=True,
@@ -94,7 +94,7 @@ def test_a_seed_gives_the_same_data_in_every_process_and_version():
         ).stdout
         for hash_seed in ("1", "2")
     }
-    # Of 0.1.0: figures in the docs, and what users have pinned, rest on these texts.
+    # As in 0.1.0: numbers in the docs, and results of users, depend on these texts.
     assert digests == {"ac7a23d5fbe37e438d2a107c4d93f9035a166d5871b6e831278b464ee5e5e9b3\n"}
 
 
@@ -113,7 +113,7 @@ def test_one_seed_for_both_does_not_put_the_snippets_into_the_corpus():
     assert len(set(X) & set(corpus)) < len(set(X)) / 2
 
 
-def test_a_random_state_instance_goes_on_where_it_stopped():
+def test_a_random_state_instance_continues_where_it_stopped():
     rng = np.random.RandomState(0)
     first, _ = make_website_snippets(100, random_state=rng)
     second, _ = make_website_snippets(100, random_state=rng)
@@ -157,7 +157,7 @@ def test_corpus_has_a_heavy_tail(corpus):
     ],
     ids=["de", "fr", "es", "it", "pl", "nl", "ru", "zh", "ja"],
 )
-def test_every_language_is_there(corpus, pattern):
+def test_every_language_occurs(corpus, pattern):
     texts = pd.Series(pd.unique(corpus))
     assert texts.str.contains(f"(?i){pattern}").mean() > 0.0005
 
@@ -169,7 +169,7 @@ def test_a_small_share_of_each_class_is_mis_decoded(distinct):
     assert (shares < 0.04).all()
 
 
-def test_word_count_falls_short_of_tfidf_and_both_of_certainty(distinct):
+def test_word_count_is_less_accurate_than_tfidf_and_neither_is_perfect(distinct):
     X, y = distinct
     words = held_out_accuracy(DecisionTreeClassifier(max_depth=1), word_counts(X), y)
     bag = held_out_accuracy(tfidf(), X, y)
@@ -184,7 +184,7 @@ def test_lengths_of_the_classes_overlap(distinct):
     assert (n_words[distinct[1] == 0] >= 12).mean() > 0.08
 
 
-def test_no_single_word_or_mark_decides(distinct):
+def test_no_single_word_or_punctuation_mark_separates_the_classes(distinct):
     X, y = distinct
     has_token = CountVectorizer(
         binary=True, lowercase=False, token_pattern=r"\w+|[^\w\s]", min_df=20
@@ -203,7 +203,7 @@ def test_labels_of_ambiguous_texts_cannot_be_learnt():
         accuracies.append(held_out_accuracy(tfidf(), X, y[first], n_splits=2))
     clear, unclear = accuracies
     assert clear > 0.90
-    # Half of the texts are close to a coin toss: 0.73 to 0.80 is all that anyone can reach.
+    # Half of the labels are close to a coin toss: no model can reach more than 0.73 to 0.80.
     assert unclear < 0.80
 
 

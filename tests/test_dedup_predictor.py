@@ -417,7 +417,7 @@ def test_tags_and_learnt_attributes_are_those_of_the_wrapped_estimator():
 def test_what_an_outlier_detector_and_a_clusterer_have_learnt_is_there():
     X = np.array([[0.0, 0.0], [0.1, 0.0], [5.0, 5.0]] * 4)
     detector = DedupPredictor(OneClassSVM())
-    with pytest.raises(AttributeError, match="offset_ is there only after fit"):
+    with pytest.raises(AttributeError, match="offset_ exists only after fit"):
         detector.offset_  # noqa: B018
     assert detector.fit_predict(X).tolist() == OneClassSVM().fit_predict(X).tolist()
     scores = detector.score_samples(X) - detector.offset_

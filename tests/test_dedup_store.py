@@ -569,7 +569,7 @@ def test_a_file_that_is_no_store_is_refused(tmp_path, text_model):
     path = tmp_path / "labels.csv"
     path.write_text("text,label\n" * 100)
     model = DedupPredictor(FrozenEstimator(text_model), store=path)
-    with pytest.raises(ValueError, match=r"labels\.csv is damaged or not a store"):
+    with pytest.raises(ValueError, match=r"labels\.csv is damaged, or not a store"):
         model.predict(TRAIN)
 
 
@@ -645,6 +645,7 @@ def test_cache_info_counts_rows(store, log):
     assert info.bytes > 0
     assert str(info).startswith("3 of 7 rows (42.9%) were computed; 4 were distinct.\n3 results")
     assert info.to_frame().loc[0, "misses"] == 3
+    assert str(info) in info._repr_html_()
     model.cache_clear()
     info = model.cache_info()
     assert (info.hits, info.misses, info.distinct, info.stored) == (0, 0, 0, 0)

@@ -590,7 +590,7 @@ def test_a_folder_is_replaced_only_by_one_with_the_same_files(tmp_path, rule):
     [
         ({"nulls": "drop"}, "nulls is 'drop'. It must be"),
         ({"threshold": 1.5}, "threshold == 1.5, must be <= 1"),
-        ({"columns": "label"}, "columns is 'label'. Give two names"),
+        ({"columns": "label"}, "columns is 'label'. Pass two names"),
         ({"columns": ("id", "p")}, "has a column 'id' already"),
         ({"delimiter": "ab"}, "delimiter='ab' cannot separate values"),
         ({"audit": "audit.txt"}, "audit.txt holds lines of UTF-8 text, not a table"),

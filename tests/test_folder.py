@@ -111,7 +111,9 @@ def test_dropped_parameters_load_unless_they_change_the_answers(binary, saved, p
     np.testing.assert_array_equal(loaded.predict_proba(probes), binary.predict_proba(probes))
 
     edit_metadata(saved, parameters={"probabilities": "sigmoid"})
-    with pytest.raises(ValueError, match="saved with probabilities='sigmoid', which is gone"):
+    with pytest.raises(
+        ValueError, match="saved with probabilities='sigmoid', which no longer exists"
+    ):
         SmallBertTextFilter.from_pretrained(saved)
 
 
@@ -331,7 +333,10 @@ def test_a_damaged_folder_is_refused(saved, damage, error, message):
         ({"classes": None}, "has no classes, .* an encoder without classes is passed as check"),
         ({"classes": ["one"]}, "has id2label=.*but skbert_filter.json has classes=.'one'."),
         ({"classes": [["a"], ["b"]]}, "is not that of a filter"),
-        ({"classes_dtype": "<U3"}, "is not that of a filter: .*'discard'.* are not labels of <U3"),
+        (
+            {"classes_dtype": "<U3"},
+            "is not that of a filter: .*'discard'.* are not labels of type <U3",
+        ),
         ({"classes_dtype": "no such"}, "is not that of a filter: .*no such"),
         ({"parameters": {"epochs": -1}}, "is not that of a filter: The 'epochs' parameter"),
         ({"parameters": {"new_one": 1}}, "is not that of a filter: .*new_one"),

@@ -46,10 +46,10 @@ def make_state(seed=0, max_length=MAX_LENGTH, precision="float32", **sizes):
         for name, shape in architecture.weight_shapes().items()
     }
     vocab = {token: i for i, token in enumerate([*SPECIAL_TOKENS, *LETTERS])}
-    return BertState.of(
+    return BertState(
         architecture,
         weights,
-        build_wordpiece(vocab, lowercase=False),
+        build_wordpiece(vocab, lowercase=False).to_str(),
         max_length=max_length,
         gamma=2.0,
         label_smoothing=0.2,

@@ -416,7 +416,7 @@ def test_what_is_left_out_is_told_once_for_all_splits(told):
     first = next(DedupStratifiedKFold(2).split(X, y, groups=[0] * 4 + [1] * 5))
     assert as_lists([first]) == [([2, 3], [4, 5, 6, 7, 8])]
     assert told() == [
-        "DedupStratifiedKFold(n_splits=2) drops rows, so that no text is on two sides: "
+        "DedupStratifiedKFold(n_splits=2) drops rows to keep each text on one side: "
         "2 of 4 training rows (1 of 3 distinct texts); 1 of 5 training rows (1 of 4 distinct "
         "texts)."
     ]
@@ -609,7 +609,7 @@ def test_arrays_and_indexes_of_pandas_are_split_as_they_are(texts):
         ([7] * 8, "The number of different groups is 1, but .* needs at least 2"),
         (
             [0, 0, 1, 1, 1, 1, 0, 0],
-            r"set of split 0 would have no text of class [01] to itself, whose 4 .* are in 1 of",
+            r"set of split 0 would be left without a text of class [01], whose 4 .* are in 1 of",
         ),
     ],
     ids=["missing", "short", "wide", "one", "class"],
@@ -631,7 +631,7 @@ def test_groups_that_cannot_be_split_are_refused(split, groups, message):
 def test_a_training_set_without_a_text_of_its_own_is_refused():
     X, y, groups = [*"abcd"] * 2, [0, 0, 1, 1] * 2, [0] * 4 + [1] * 4
     with pytest.raises(
-        ValueError, match="the training set of split 0 would have no text of class 0 to it"
+        ValueError, match="the training set of split 0 would be left without a text of class 0"
     ):
         next(DedupStratifiedKFold(2).split(X, y, groups))
     with pytest.raises(ValueError, match="dedup_train_test_split: the training set"):
@@ -643,7 +643,7 @@ TEXTS_AND_GROUPS = st.lists(
     min_size=8,
     max_size=60,
 )
-REFUSALS = "has too few distinct texts|number of different groups|would have no text of"
+REFUSALS = "has too few distinct texts|number of different groups|would be left without"
 
 
 @given(

@@ -146,7 +146,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path):
     path = tmp_path / "labels.csv"
     path.write_text("text,label\nView All,0\n" * 100)
     before = path.read_bytes()
-    with pytest.raises(ValueError, match=r"labels.csv is damaged or not a store .*not a database"):
+    with pytest.raises(ValueError, match=r"labels.csv is damaged, or not a store .*not a database"):
         Store(path)
     assert path.read_bytes() == before
 
@@ -314,7 +314,7 @@ def test_of_two_that_close_at_once_one_leaves_no_log(file, monkeypatch):
 
 
 def test_a_path_that_would_forget_is_refused():
-    with pytest.raises(ValueError, match=r"would forget everything at once. Use 'memory'"):
+    with pytest.raises(ValueError, match=r"would be lost after each call. Use 'memory'"):
         Store(Path(":memory:"))
 
 

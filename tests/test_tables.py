@@ -75,7 +75,7 @@ def test_an_empty_line_of_a_single_column_is_an_empty_text(tmp_path, content, te
     assert read(tmp_path / "a.csv").column("text").to_pylist() == texts
 
 
-def test_columns_of_equal_names_are_kept_apart(tmp_path):
+def test_columns_with_equal_names_stay_separate(tmp_path):
     (tmp_path / "a.csv").write_bytes(b"text,,\nView,1,2\n")
     table = read(tmp_path / "a.csv")
     assert table.schema.names == ["text", "", ""]
@@ -89,7 +89,7 @@ QUOTATIONS = ['"We began in 1990', "Menu", 'said 5"', '"Best" shop', '"We build 
 @pytest.mark.parametrize(
     ("name", "row"), [("a.tsv", "{}\t1"), ("b.tsv", "1\t{}"), ("a.csv", "{},1"), ("b.tsv", "{}")]
 )
-def test_each_line_is_a_row_of_a_file_without_quoting(tmp_path, name, row, end):
+def test_each_line_of_a_file_without_quoting_is_a_row(tmp_path, name, row, end):
     texts = QUOTATIONS if "1" in row else QUOTATIONS[:2]
     lines = [row.format("text").replace("1", "n"), *map(row.format, texts)]
     (tmp_path / name).write_bytes("".join(line + end for line in lines).encode())
@@ -110,16 +110,14 @@ def test_each_line_is_a_row_of_a_file_without_quoting(tmp_path, name, row, end):
         ("a.csv", '"text,n\nView,1\n', "Line 1 of .* does not end with one"),
     ],
 )
-def test_quotation_marks_that_mean_nothing_or_two_things_are_refused(
-    tmp_path, name, content, message
-):
+def test_malformed_or_ambiguous_quotation_marks_are_rejected(tmp_path, name, content, message):
     (tmp_path / name).write_text(content)
     with pytest.raises(ValueError, match=message):
         read(tmp_path / name)
 
 
 @pytest.mark.parametrize("size", [1, 5, 64])
-def test_rows_and_letters_may_lie_in_two_blocks(tmp_path, monkeypatch, size):
+def test_rows_and_characters_may_span_blocks(tmp_path, monkeypatch, size):
     monkeypatch.setattr("skbert_filter.io.decoding._BLOCK_BYTES", size)
     table = pa.table({"text": HARD_TEXTS, "n": HARD_TEXTS[::-1]})
     write(tmp_path / "a.csv.gz", table)
@@ -145,14 +143,14 @@ FAR = [dt.datetime(9999, 12, 31), dt.datetime(2000, 1, 1), None, dt.datetime(1, 
         pa.array([1234567890123456789, -1, None, 0], pa.timestamp("ns")),
     ],
 )
-def test_timestamps_of_96_bits_keep_their_values(tmp_path, times):
+def test_int96_timestamps_keep_their_values(tmp_path, times):
     table = pa.table({"text": ["a", "b", "c", "d"], "time": times})
     old_type = {"use_deprecated_int96_timestamps": True, "store_schema": False}
     pq.write_table(table, tmp_path / "a.parquet", **old_type)
     assert read(tmp_path / "a.parquet").to_pylist() == table.to_pylist()
 
 
-def test_timestamps_of_96_bits_that_no_type_holds_are_refused(tmp_path):
+def test_int96_timestamps_that_no_type_can_hold_are_rejected(tmp_path):
     columns = {
         "near": pa.array([1, 2], pa.timestamp("ns")),
         "far": pa.array(FAR[:2], pa.timestamp("us")),
@@ -199,7 +197,7 @@ def test_batches_of_large_rows_have_few_rows(tmp_path, monkeypatch):
     assert pa.Table.from_batches(batches) == table
 
 
-def test_a_value_unlike_those_before_it_is_no_problem_in_a_later_block(tmp_path):
+def test_a_later_block_may_have_a_value_that_is_not_a_number(tmp_path):
     rows = 500_000  # more than one block of 4 MiB
     (tmp_path / "a.csv").write_text("id,text\n" + "1,menu row\n" * rows + "n/a,2\n")
     with open_rows(tmp_path / "a.csv") as table:
@@ -235,14 +233,14 @@ def test_a_value_unlike_those_before_it_is_no_problem_in_a_later_block(tmp_path)
         ("a.xlsx", b"", r"unknown extension. Convert or rename the file to \.csv, \.tsv, \.jsonl"),
     ],
 )
-def test_a_damaged_or_foreign_file_is_named(tmp_path, name, content, message):
+def test_the_error_names_a_damaged_or_unsupported_file(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=message) as error:
         read(tmp_path / name)
     assert str(tmp_path / name) in str(error.value)
 
 
-def test_parquet_that_ends_early_is_named(tmp_path):
+def test_the_error_names_a_parquet_file_with_damaged_pages(tmp_path):
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"text": [f"text {i}" for i in range(10_000)]}), path)
     content = bytearray(path.read_bytes())
@@ -286,7 +284,7 @@ def test_a_table_appears_complete_or_not_at_all(tmp_path, name, interruption):
         pa.dictionary(pa.int8(), pa.large_binary()),
     ],
 )
-def test_columns_that_csv_cannot_hold_are_refused_by_name(tmp_path, kind):
+def test_columns_that_csv_cannot_hold_are_rejected_by_name(tmp_path, kind):
     schema = pa.schema({"text": pa.string(), "page": kind})
     with (
         pytest.raises(ValueError, match=r"column 'page' \(.*extension \.parquet"),

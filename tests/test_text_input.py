@@ -185,7 +185,7 @@ def test_a_generator_is_refused_with_the_loop_to_write(binary):
 @pytest.mark.parametrize(
     ("X", "y", "message"),
     [
-        ([], [], "X has 0 rows. Pass at least one text of each of two classes"),
+        ([], [], "X has 0 rows. Pass at least one text for each of two classes"),
         (["View All", "Menu"], None, "requires y to be passed, but the target y is None"),
         (["View All", "Menu"], [0, 0], r"one class only \(0\)"),
         (["View All", "Menu"], [0], "y has 1 labels, but X has 2 rows"),

@@ -260,7 +260,7 @@ def test_labels_keep_the_type_of_their_array():
         ([1, 0, 1], "labels has 3 labels, but X_val has 2 rows"),
         ([1, None], r"Row 1 of labels is missing \(None\)"),
         (["a", float("nan")], r"Row 1 of labels is missing \(nan\)"),
-        (np.array([np.nan, 1.0]), r"Row 0 of labels is missing \(.*nan.*\), as are 0 more"),
+        (np.array([np.nan, 1.0]), r"Row 0 of labels is missing \(.*nan.*\), 1 in all"),
         (pd.Series([1, None], dtype="Int64"), "Row 1 of labels is missing"),
         (pl.Series(["a", None]), "Row 1 of labels is missing"),
         ([1, "a"], "labels mixes labels of the types int, str"),

@@ -4,8 +4,10 @@ Weights are a dict from Hugging Face's names to NumPy arrays in Hugging Face's l
 weight is ``(out, in)``. This module imports no engine.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -140,6 +142,16 @@ def _dense(name: str, n_out: int, n_in: int) -> dict[str, tuple[int, ...]]:
 
 def _layer_norm(name: str, width: int) -> dict[str, tuple[int, ...]]:
     return {f"{name}.weight": (width,), f"{name}.bias": (width,)}
+
+
+def hash_model(architecture: Architecture, weights: Weights, *settings: Any) -> str:
+    """Return the SHA-256 of a model and its JSON-able settings, in their order."""
+    plain = [asdict(architecture), *settings]
+    digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
+    for name in sorted(weights):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(weights[name], np.float32).data)
+    return digest.hexdigest()
 
 
 def random_weights(architecture: Architecture, rng: np.random.RandomState) -> dict[str, np.ndarray]:

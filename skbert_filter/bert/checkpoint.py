@@ -39,10 +39,10 @@ from skbert_filter.bert.tokenizer import load_tokenizer, special_tokens
 _INDEX = "model.safetensors.index.json"
 _TOKENIZERS = ("tokenizer.json", "vocab.txt")
 # The files that are downloaded from the hub.
-_NEEDED = (
+_NEEDED = [
     *("config.json", METADATA, WEIGHTS, _INDEX, "model-*-of-*.safetensors"),
     *(*_TOKENIZERS, "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
-)
+]
 
 _PARTS = ("embeddings.", "encoder.", "pooler.")
 _BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
@@ -91,11 +91,11 @@ def load_filter(folder: str | os.PathLike) -> tuple[BertState, dict[str, Any]]:
         raise FileNotFoundError(
             f"{owner} is not a folder written by save_pretrained: it has no {METADATA}."
         )
-    for name in (METADATA, *FILES):
-        # Installers may put links to the files of a package in its place.
-        is_link = (path / name).is_symlink() and path not in BUNDLED.values()
-        if not (path / name).is_file() or is_link:
-            raise ValueError(f"{owner} is incomplete: {name} is not a regular file.")
+
+    links = [name for name in (METADATA, *FILES) if (path / name).is_symlink()]
+    # Installers may put links into the folder of a package.
+    if links and path not in BUNDLED.values():
+        raise ValueError(f"{owner} is incomplete: {links[0]} is not a regular file.")
     return _read_filter(path, owner)
 
 
@@ -127,10 +127,10 @@ def _read_filter(path: Path, owner: str) -> tuple[BertState, dict[str, Any]]:
         for name in ("classifier.weight", "classifier.bias"):
             weights[name] = weights[name][1:] - weights[name][:1]
 
-    state = BertState.of(
+    state = BertState(
         replace(architecture, n_logits=n_logits),
         weights,
-        _read_tokenizer(path, architecture, owner),
+        _read_tokenizer(path, architecture, owner).to_str(),
         max_length=metadata["max_length"],
         gamma=metadata["gamma"],
         label_smoothing=metadata["label_smoothing"],
@@ -177,9 +177,8 @@ def _downloaded(source: str | os.PathLike, owner: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        if not isinstance(source, str):
-            raise ValueError("a path is not the name of a model")
-        return Path(snapshot_download(source, allow_patterns=list(_NEEDED)))
+        # It rejects a path, which is not the name of a model.
+        return Path(snapshot_download(source, allow_patterns=_NEEDED))  # type: ignore[arg-type]
     # It may come from the hub's client, its HTTP library or the operating system.
     except Exception as error:
         raise FileNotFoundError(
@@ -196,7 +195,7 @@ def _read_config(folder: Path, owner: str) -> tuple[dict[str, Any], Architecture
     config = read_json(folder / "config.json")
     architecture = architecture_of(config, owner)
     n_bytes = sum(file.stat().st_size for file in _weight_files(folder, owner))
-    # This protects memory from absurd sizes; that single tensors are missing is reported later.
+    # A guard against sizes that no memory can hold; single missing tensors are reported later.
     if architecture.n_weights > 8 * n_bytes:
         raise ValueError(
             f"config.json of {owner} describes a BERT with {architecture.n_weights:,} weights, but "
@@ -252,7 +251,7 @@ def _read_weights(
         )
 
     for name, weight in weights.items():
-        # Otherwise every text would get the same label.
+        # With NaN, every text would get the same label.
         if not np.isfinite(weight).all():
             raise ValueError(
                 f"The weights of {owner} are not finite: {name} holds NaN or infinity. Train "

@@ -107,8 +107,8 @@ class BertEncoder(keras.Model):
         """
         n_tokens = ops.shape(ids)[1]
         positions = ops.transpose(w["bert.embeddings.position_embeddings.weight"])[:n_tokens]
-        kind = ops.transpose(w["bert.embeddings.token_type_embeddings.weight"])[0]
-        embedded = ops.take(self.word, ids, axis=0) + positions + kind
+        token_type = ops.transpose(w["bert.embeddings.token_type_embeddings.weight"])[0]
+        embedded = ops.take(self.word, ids, axis=0) + positions + token_type
         x = self._drop(self._norm(embedded, w, "bert.embeddings.LayerNorm"), seeds)
 
         is_token = ops.arange(n_tokens, dtype="int32") < ops.expand_dims(length, 1)
@@ -191,7 +191,7 @@ class BertEncoder(keras.Model):
         return x * (kept * (256 / (256 - dropped)))
 
     def _norm(self, x, w, name):
-        # In half precision the variance is too inexact, and BERT's epsilon of 1e-12 is 0.
+        # Half precision is too coarse for variances; in float16, BERT's epsilon of 1e-12 is 0.
         normalized = ops.layer_normalization(
             ops.cast(x, "float32"),
             gamma=ops.cast(w[f"{name}.weight"], "float32"),

@@ -212,8 +212,8 @@ def _initialize_from_score(
     from skbert_filter.bert.inference import predict_logits
 
     weights = {**encoder.weights, **encoder.head}
-    scorer = BertState.of(
-        initial.architecture, weights, initial.tokenizer, max_length=parameters["max_length"]
+    scorer = BertState(
+        initial.architecture, weights, encoder.tokenizer_json, parameters["max_length"]
     )
     score = predict_logits(scorer, rows.texts, parameters["n_jobs"])
     line = LogisticRegression().fit(

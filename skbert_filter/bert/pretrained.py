@@ -1,14 +1,12 @@
 """A pretrained encoder as plain data: tokenizer, architecture and weights."""
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from skbert_filter.bert.architecture import Architecture, Weights
+from skbert_filter.bert.architecture import Architecture, Weights, hash_model
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -28,18 +26,17 @@ class PretrainedEncoder:
     fingerprint: str = field(init=False)
 
     def __post_init__(self) -> None:
-        hashed = [asdict(self.architecture), self.tokenizer_json]
-        digest = hashlib.sha256(json.dumps(hashed, sort_keys=True).encode())
         for part in ("weights", "head"):
             frozen = {}
             for name, array in sorted(getattr(self, part).items()):
-                weight = np.array(array, np.float32, order="C")
-                weight.setflags(write=False)
-                digest.update(name.encode())
-                digest.update(weight.data)
-                frozen[name] = weight
+                frozen[name] = np.array(array, np.float32, order="C")
+                frozen[name].setflags(write=False)
             object.__setattr__(self, part, MappingProxyType(frozen))
-        object.__setattr__(self, "fingerprint", digest.hexdigest())
+
+        # The names of the head sort after those of the encoder, which begin with "bert.".
+        weights = {**self.weights, **self.head}
+        fingerprint = hash_model(self.architecture, weights, self.tokenizer_json)
+        object.__setattr__(self, "fingerprint", fingerprint)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Through the constructor, since unpickled arrays are writable.

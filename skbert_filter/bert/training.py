@@ -89,10 +89,10 @@ def fit_bert(
         weights = dict(model.weights_by_name(initial.architecture.vocab_size))
         for name in ("classifier.weight", "classifier.bias"):
             weights[name] = weights[name] / np.float32(initial.temperature)
-        return BertState.of(
+        return BertState(
             initial.architecture,
             _with_embeddings(weights, initial.embedding_rate),
-            initial.tokenizer,
+            initial.tokenizer.to_str(),
             max_length=config.max_length,
             gamma=config.gamma,
             label_smoothing=config.label_smoothing,

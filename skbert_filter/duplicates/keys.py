@@ -1,11 +1,10 @@
-"""Keys that tell which rows are the same, in one hashing pass without sorting.
+"""Keys by which equal texts and equal rows are found, in one hashing pass without sorting.
 
-Those of `text_keys` and `row_keys` hold within a call, `stable_hashes` in every process.
+The keys of `text_keys` and `row_keys` are valid within a call, `stable_hashes` in every process.
 Knows nothing of estimators or models.
 """
 
 import unicodedata
-from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from hashlib import blake2b
@@ -17,14 +16,15 @@ import pandas as pd
 import pyarrow as pa
 
 from skbert_filter.duplicates.fingerprints import content_digest
-from skbert_filter.validation import LIST_METHODS, find_texts
+from skbert_filter.duplicates.rows import cells_of, columns_of, dtype_name
+from skbert_filter.validation import find_texts
 
 Key = Literal["exact", "whitespace", "casefold"] | Callable[[str], str]
 _H = TypeVar("_H", bound=Hashable)
 
-# Without long double and object, whose bytes hold padding and addresses.
+# Without long double and object, whose bytes contain padding and addresses.
 _NUMERIC_TYPES = "?bhilqBHILQefdFD"
-# Cells of which equal ones of one type are the same.
+# Types whose values are interchangeable if they are equal.
 _PLAIN_CELLS = {str, bytes, int, float, bool, type(None)}
 
 
@@ -35,10 +35,11 @@ def text_keys(texts: Sequence[str], key: Key = "exact") -> Sequence[str]:
     ----------
     texts : sequence of str
     key : {"exact", "whitespace", "casefold"} or callable, default="exact"
-        "exact": the text itself. "whitespace": runs of Unicode whitespace become one space, none at
-        the ends. "casefold": as "whitespace", and without regard to case or to the composition of
-        accents (the canonical caseless match, definition D145 of the Unicode standard). A callable
-        takes a text and returns its key as a str; it is called once for each distinct text.
+        "exact": the text itself. "whitespace": runs of Unicode whitespace become one space, and
+        whitespace at the ends is removed. "casefold": as "whitespace", ignoring case and the
+        composition of accents (canonical caseless matching, definition D145 of the Unicode
+        standard). A callable takes a text and returns its key as a str; it is called once for each
+        distinct text.
 
     Returns
     -------
@@ -47,7 +48,7 @@ def text_keys(texts: Sequence[str], key: Key = "exact") -> Sequence[str]:
     Raises
     ------
     TypeError, ValueError
-        If `key` is no such policy, or a callable returns something that is not a str.
+        If `key` is not one of these, or the callable returns something other than a str.
 
     Examples
     --------
@@ -64,19 +65,18 @@ def text_keys(texts: Sequence[str], key: Key = "exact") -> Sequence[str]:
 
 
 def first_seen(values: Sequence[_H]) -> tuple[np.ndarray, list[_H]]:
-    """Return codes of values in first-seen order, and the distinct values that they number."""
-    kinds = set(map(type, values))
-    if kinds in ({str}, {bytes}):
-        # Arrow's hash table, as fast as that of pandas; large, as others hold 2 GB in one piece
-        arrow_type = pa.large_string() if kinds == {str} else pa.large_binary()
+    """Factorize values: return integer codes in first-seen order, and the distinct values."""
+    types = set(map(type, values))
+    if types in ({str}, {bytes}):
+        # Arrow's hash table is as fast as that of pandas. The small types are limited to 2 GB.
+        arrow_type = pa.large_string() if types == {str} else pa.large_binary()
         with suppress(UnicodeError, pa.ArrowException):
             return _encode(pa.array(values, arrow_type))
 
-    # all else, and lone surrogates
-    numbers: defaultdict[_H, int] = defaultdict()
-    numbers.default_factory = numbers.__len__
-    codes = np.fromiter(map(numbers.__getitem__, values), np.intp, len(values))
-    return codes, list(numbers)
+    # Everything else, and texts with lone surrogates.
+    code_of = {value: code for code, value in enumerate(dict.fromkeys(values))}
+    codes = np.fromiter(map(code_of.__getitem__, values), np.intp, len(values))
+    return codes, list(code_of)
 
 
 def first_rows(codes: np.ndarray) -> np.ndarray:
@@ -87,11 +87,11 @@ def first_rows(codes: np.ndarray) -> np.ndarray:
 def factorize(X: Any, key: Key = "exact") -> tuple[np.ndarray, list[Any]] | None:
     """Return `first_seen` of the keys of texts, or of the rows of an array or table.
 
-    None where `X` is neither, such as a sparse matrix, or has cells that cannot be hashed.
+    None if `X` is neither, such as a sparse matrix, or has cells that cannot be hashed.
     """
-    if (in_arrow := _arrow_texts(X)) is not None:
-        # Only the distinct ones become Python's str.
-        codes, distinct = _encode(in_arrow)
+    if (arrow_texts := _arrow_texts(X)) is not None:
+        # Only the distinct texts become Python objects.
+        codes, distinct = _encode(arrow_texts)
     elif (texts := find_texts(X)) is not None:
         codes, distinct = first_seen(texts)
     elif _columns(X) is None:
@@ -110,14 +110,14 @@ def factorize(X: Any, key: Key = "exact") -> tuple[np.ndarray, list[Any]] | None
     folded = _fold(distinct, key, codes)
     if folded is distinct:
         return codes, distinct
-    of_distinct, distinct = first_seen(folded)
-    return of_distinct[codes], distinct
+    folded_codes, distinct = first_seen(folded)
+    return folded_codes[codes], distinct
 
 
 def row_keys(X: Any) -> list[bytes]:
     """Return a key for each row of a two-dimensional array or table.
 
-    Cells are equal if they are of one type too; NaN equals NaN, and -0.0 equals 0.0.
+    Cells of different types are never equal; NaN equals NaN, and -0.0 equals 0.0.
     """
     if (numbers := _numbers(X)) is not None:
         return bytes_of_rows(_canonical(numbers))
@@ -134,7 +134,7 @@ def row_keys(X: Any) -> list[bytes]:
 def stable_hashes(X: Any) -> list[bytes]:
     """Return 128 bits for each text of a list, or row of a table, the same in every process.
 
-    They compare inputs of one `kind_of` only.
+    Only the hashes of inputs with the same `kind_of` can be compared.
     """
     if isinstance(X, list):
         contents = [text.encode("utf-8", "surrogatepass") for text in X]
@@ -148,7 +148,7 @@ def stable_hashes(X: Any) -> list[bytes]:
 
 
 def kind_of(X: Any) -> str:
-    """Return what an estimator can see of an input besides the contents of its rows.
+    """Describe what an estimator sees of an input besides the contents of its rows.
 
     For arrays and tables these are the types, names and categories of the columns.
     """
@@ -161,7 +161,7 @@ def kind_of(X: Any) -> str:
 
     names = list(X.columns) if hasattr(X, "dtypes") else X.column_names
     if numbers is None:
-        types = [f"{_type_of(column)}{_categories(column)}" for column in columns]
+        types = [f"{dtype_name(column)}{_categories(column)}" for column in columns]
     else:
         types = [str(numbers.dtype)] * len(names)
     library = type(X).__module__.split(".")[0]
@@ -169,13 +169,13 @@ def kind_of(X: Any) -> str:
 
 
 def _encode(values: Any) -> tuple[np.ndarray, list[Any]]:
-    """Number the distinct values of an Arrow array of str or bytes."""
+    """Factorize an Arrow array of str or bytes."""
     encoded = values.dictionary_encode()
     return encoded.indices.to_numpy().astype(np.intp), encoded.dictionary.to_pylist()
 
 
 def _arrow_texts(X: Any) -> Any:
-    """Return texts that are in Arrow's memory already, None for anything else."""
+    """Return texts that are already in Arrow's memory, None for anything else."""
     if hasattr(X, "columns") or not (hasattr(X, "__arrow_c_stream__") or isinstance(X, pa.Array)):
         return None
     with suppress(UnicodeError, pa.ArrowException):
@@ -187,7 +187,7 @@ def _arrow_texts(X: Any) -> Any:
 
 
 def _fold(texts: Sequence[str], key: Key, codes: np.ndarray) -> Sequence[str]:
-    """Return the keys of distinct texts, whose rows in the user's input are known by `codes`."""
+    """Return the keys of distinct texts; with `codes` a message can name the user's row."""
     if key == "exact":
         return texts
     if not callable(key) and key not in _FOLDS:
@@ -224,34 +224,27 @@ _FOLDS: dict[str, Callable[[str], str]] = {
 def _columns(X: Any) -> list[Any] | None:
     """Return the columns of a two-dimensional array or table, None for anything else."""
     if isinstance(X, np.ma.MaskedArray):
-        # What is under a mask does not count for some, and does for others.
+        # Some estimators ignore what is under a mask, others do not.
         return None
     if isinstance(X, np.ndarray) and X.ndim == 2:
         return list(X.T)
     if isinstance(X, pd.DataFrame):
         return [X.iloc[:, i] for i in range(X.shape[1])]
-    for method in ("iter_columns", "itercolumns"):
-        if hasattr(X, method):
-            return list(getattr(X, method)())
-    return None
+    return columns_of(X)
 
 
 def _numbers(X: Any) -> np.ndarray | None:
-    """Return an array or table of one type of number as an array, None for anything else."""
+    """Return an array, or a table with one numeric type, as an array; None for anything else."""
     if isinstance(X, pd.DataFrame) and X.shape[1]:
         first = X.dtypes.iloc[0]
-        same = isinstance(first, np.dtype) and bool((X.dtypes == first).all())
-        return X.to_numpy() if same and first.char in _NUMERIC_TYPES else None
+        is_uniform = isinstance(first, np.dtype) and bool((X.dtypes == first).all())
+        return X.to_numpy() if is_uniform and first.char in _NUMERIC_TYPES else None
     is_plain = isinstance(X, np.ndarray) and not isinstance(X, np.ma.MaskedArray)
     return X if is_plain and X.ndim == 2 and X.dtype.char in _NUMERIC_TYPES else None
 
 
-def _type_of(column: Any) -> str:
-    return str(column.dtype if hasattr(column, "dtype") else column.type)
-
-
 def _categories(column: Any) -> str:
-    """Return what a categorical column says of its order, an empty str for any other."""
+    """Describe the categories of a column and their order; "" if it has none."""
     dtype = getattr(column, "dtype", None)
     if isinstance(dtype, pd.CategoricalDtype):
         return f" {dtype.categories.tolist()} {dtype.ordered}"
@@ -300,17 +293,17 @@ def _cell_contents(column: Any) -> np.ndarray:
 
 
 def _cells(column: Any) -> list[Hashable]:
-    values = next(getattr(column, way) for way in LIST_METHODS if hasattr(column, way))()
-    # 1, 1.0 and True are equal to Python, but not to every estimator.
+    values = cells_of(column) or []
+    # 1, 1.0 and True are equal in Python, but not to every estimator.
     cells: list[Hashable] = list(zip(map(type, values), values, strict=True))
 
-    if _type_of(column) == "object":
-        # Nor are equal times of two zones, or Decimals of two precisions.
-        for row, (kind, value) in enumerate(zip(map(type, values), values, strict=True)):
-            if kind not in _PLAIN_CELLS:
-                cells[row] = (kind, content_digest(value))
+    if dtype_name(column) == "object":
+        # So are equal times in two time zones, and Decimals of different precision.
+        for row, value in enumerate(values):
+            if type(value) not in _PLAIN_CELLS:
+                cells[row] = (type(value), content_digest(value))
 
-    # Missing cells of one type are equal, also NaN.
+    # Missing cells of the same type are equal, NaN included.
     for row in np.flatnonzero(pd.Series(values, dtype=object).isna()).tolist():
         cells[row] = type(values[row]).__name__
     return cells

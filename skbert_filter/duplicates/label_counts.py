@@ -1,4 +1,4 @@
-"""How often each distinct text has which label, and which of them prevails."""
+"""How often each distinct text has each label, and which is the most frequent."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,10 @@ from scipy.sparse import csr_array
 
 @dataclass(frozen=True)
 class LabelCounts:
-    """The weight of each class (a column) of each distinct text (a row), and what prevails.
+    """The weight of each class (a column) for each distinct text (a row), and the majorities.
 
-    `majority` is the class of the most weight of each text, the lowest of several, where the text
-    is `tied`; `agreeing` is this weight. A text of more than one class is `conflicting`.
+    `majority` is the class with the most weight, the lowest of them where a text is `tied`;
+    `agreeing` is its weight. A text with more than one class is `conflicting`.
     """
 
     table: csr_array
@@ -21,7 +21,7 @@ class LabelCounts:
     agreeing: np.ndarray
 
     def prevailing(self, names: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the majorities as codes of the classes that prevail anywhere, and their names."""
+        """Return the majorities as codes of the classes that are one anywhere, and their names."""
         present, labels = np.unique(self.majority, return_inverse=True)
         return labels, names[present]
 

@@ -1,7 +1,4 @@
-"""How much of a test set is in the training set.
-
-Knows nothing of estimators or models.
-"""
+"""How much of a test set is also in the training set. Knows nothing of estimators or models."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,20 +20,20 @@ _POLICIES: tuple[Key, ...] = ("exact", "whitespace", "casefold")
 
 @dataclass(frozen=True, eq=False)
 class LeakageReport(Report):
-    """How much of a test set is in the training set, as :func:`leakage_report` finds it.
+    """How much of a test set is also in the training set; returned by :func:`leakage_report`.
 
     Attributes
     ----------
     train_rows, train_distinct, test_rows, test_distinct : int
-        How many rows the sets have, and how many exactly distinct texts.
+        The numbers of rows in the sets, and of exactly distinct texts.
     leaks : DataFrame
         One row for each key: "test_rows" (with a match in the training set under this key),
-        "test_rows_share" (of all test rows), "test_texts" (exactly distinct ones with a match) and
-        "test_texts_share" (of them all).
+        "test_rows_share" (of all test rows), "test_texts" (exactly distinct texts with a match) and
+        "test_texts_share" (of all distinct test texts).
     examples : DataFrame
-        The leaked texts that the test set has most often, up to `n_top` for each key: "key" (the
-        first that finds a match), "text", "match" (the first match in the training set),
-        "test_rows" (with this very text) and "train_rows" (with any match).
+        The leaked texts that are most frequent in the test set, up to `n_top` for each key: "key"
+        (the first that finds a match), "text", "match" (the first match in the training set),
+        "test_rows" (with exactly this text) and "train_rows" (with any match).
     """
 
     train_rows: int
@@ -78,7 +75,7 @@ class LeakageReport(Report):
             "match": map(shown_text, examples["match"]),
         }
         return (
-            f"{lines}\n\nThe most frequent of them, each under the first key that finds a match:\n"
+            f"{lines}\n\nThe most frequent of them, each with the first key that finds a match:\n"
             f"{aligned(numbers, strings)}"
         )
 
@@ -86,17 +83,17 @@ class LeakageReport(Report):
 def leakage_report(
     X_train: Any, X_test: Any, *, key: Callable[[str], str] | None = None, n_top: int = 3
 ) -> LeakageReport:
-    """Report how many test rows have a match in the training set, under each key.
+    """Report how many test rows have a match in the training set, for each key.
 
     Parameters
     ----------
     X_train, X_test : container of str
         As for :func:`~skbert_filter.validation.check_texts`. They may be empty.
     key : callable, default=None
-        Takes a text and returns its key as a str, to be reported after "exact", "whitespace" and
+        A function from a text to its key, a str. It is reported after "exact", "whitespace" and
         "casefold".
     n_top : int, default=3
-        How many examples to list for each key.
+        The number of examples to list for each key.
 
     Returns
     -------
@@ -119,7 +116,7 @@ def leakage_report(
          1   25.0%         1        33.3%  'whitespace'
          3   75.0%         2        66.7%  'casefold'
     <BLANKLINE>
-    The most frequent of them, each under the first key that finds a match:
+    The most frequent of them, each with the first key that finds a match:
       in test  in train  key         text         match
             1         2  'exact'     'View All'   'View All'
             2         2  'casefold'  'view  all'  'View All'
@@ -128,13 +125,20 @@ def leakage_report(
     if key is not None and not callable(key):
         raise TypeError(
             f"key is {key!r}, but the keys 'exact', 'whitespace' and 'casefold' are always "
-            "reported. Leave it out, or pass a function that takes a str and returns a str."
+            "reported. Omit it, or pass a function that takes a str and returns a str."
         )
     train, test = check_texts(X_train, name="X_train"), check_texts(X_test, name="X_test")
+    return find_leaks(train, test, key, n_top)[0]
+
+
+def find_leaks(
+    train: list[str], test: list[str], key: Callable[[str], str] | None = None, n_top: int = 3
+) -> tuple[LeakageReport, set[str]]:
+    """Return the report, and the test texts that have a match in the training set by any key."""
     n_train = len(train)
     codes, texts = first_seen(train + test)
-    keys = _POLICIES if key is None else (*_POLICIES, key)
-    groups = [(key_name(each), first_seen(text_keys(texts, each))[0]) for each in keys]
+    policies = _POLICIES if key is None else (*_POLICIES, key)
+    groups = [(key_name(policy), first_seen(text_keys(texts, policy))[0]) for policy in policies]
     in_train = np.bincount(codes[:n_train], minlength=len(texts))
     in_test = np.bincount(codes[n_train:], minlength=len(texts))
     n_rows, n_texts = int(in_test.sum()), int(np.count_nonzero(in_test))
@@ -150,14 +154,14 @@ def leakage_report(
         new = np.flatnonzero(leaked & unexplained)
         new = new[np.argsort(-in_test[new], kind="stable")][:n_top]
         unexplained &= ~leaked
-        # Training rows are numbered first: the first of a group with a leak is one of them.
+        # Training rows come first, so the first text of a leaked group is one of them.
         first = first_rows(group)[group[new]]
         examples += [
             (name, texts[i], texts[j], in_test[i], matches[i])
             for i, j in zip(new.tolist(), first.tolist(), strict=True)
         ]
 
-    return LeakageReport(
+    report = LeakageReport(
         train_rows=n_train,
         train_distinct=int(np.count_nonzero(in_train)),
         test_rows=n_rows,
@@ -171,3 +175,4 @@ def leakage_report(
             examples, columns=["key", "text", "match", "test_rows", "train_rows"], dtype=object
         ).astype({"test_rows": np.intp, "train_rows": np.intp}),
     )
+    return report, {texts[i] for i in np.flatnonzero((in_test > 0) & ~unexplained)}

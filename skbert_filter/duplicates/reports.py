@@ -1,7 +1,4 @@
-"""What repeats in a corpus, and which labels contradict each other.
-
-Knows nothing of estimators or models.
-"""
+"""What repeats in a corpus, and where labels conflict. Knows nothing of estimators or models."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -23,10 +20,9 @@ from skbert_filter.validation import check_labels, check_texts
 
 @dataclass(frozen=True, eq=False)
 class DuplicateReport(Report):
-    """What repeats among texts, as :func:`duplicate_report` finds it.
+    """What repeats among texts; returned by :func:`duplicate_report`.
 
-    A distinct text stands for all that are equal to it under the key, and is shown as it was first
-    seen.
+    A distinct text represents all texts with the same key, and is shown as it was first seen.
 
     Attributes
     ----------
@@ -36,17 +32,18 @@ class DuplicateReport(Report):
     misdecoded : float
         The share of distinct texts that look mis-decoded ("â€™").
     most_frequent : DataFrame
-        "text", "rows", "share" (of all rows) and, with labels, "rows_<label>" for each.
+        "text", "rows", "share" (of all rows) and, with labels, "rows_<label>" for each label.
     frequencies : DataFrame
-        How many texts occur how often, the most frequent first: "occurrences", "texts" (that occur
-        so often), "rows" (these make), "top_texts" (that occur so often or more) and "coverage"
-        (the share of all rows that those make).
+        How many texts occur how often, the most frequent first: "occurrences", "texts" (with that
+        many occurrences), "rows" (of these texts), "top_texts" (with at least as many occurrences)
+        and "coverage" (the share of all rows that have one of the top texts).
     by_label : DataFrame or None
-        For each label, sorted: "rows", "distinct" (texts that have it, even if they have others),
+        For each label, sorted: "rows", "distinct" (texts with the label, even if they have others),
         "ratio" and "misdecoded" (of these texts). None without labels.
     conflicts : DataFrame or None
         Every text with several labels, the most frequent first: "text", "rows", "rows_<label>" for
-        each, and "majority", the most frequent of its labels, None in a tie. None without labels.
+        each label, and "majority", the most frequent of its labels, None in a tie. None without
+        labels.
     """
 
     key: str
@@ -65,22 +62,22 @@ class DuplicateReport(Report):
 
     @property
     def n_conflicts(self) -> int | None:
-        """How many distinct texts have several labels; None without labels."""
+        """The number of distinct texts with several labels; None without labels."""
         return None if self.conflicts is None else len(self.conflicts)
 
     @property
     def n_conflicting_rows(self) -> int | None:
-        """How many rows have such a text; None without labels."""
+        """The number of rows with such a text; None without labels."""
         return None if self.conflicts is None else int(self.conflicts["rows"].sum())
 
     def coverage(self, n_texts: int) -> float:
-        """Return the share of all rows that the `n_texts` most frequent texts make."""
-        # Texts between two points of the curve are equally frequent: this is exact.
+        """Return the share of all rows that have one of the `n_texts` most frequent texts."""
+        # Exact, because texts between two points of the curve are equally frequent.
         curve = self.frequencies
         return float(np.interp(n_texts, [0, *curve["top_texts"]], [0.0, *curve["coverage"]]))
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the figures as a table of one row, indexed by `key`."""
+        """Return the figures as a table with one row, indexed by `key`."""
         names = ["rows", "distinct", "ratio", "misdecoded", "n_conflicts", "n_conflicting_rows"]
         figures = {name.removeprefix("n_"): getattr(self, name) for name in names}
         return pd.DataFrame([figures], index=pd.Index([self.key], name="key"))
@@ -136,7 +133,7 @@ class DuplicateReport(Report):
 def duplicate_report(
     X: Any, y: Any = None, *, key: Key = "exact", n_top: int = 10
 ) -> DuplicateReport:
-    """Report how much of a corpus is repeats, and where labels contradict each other.
+    """Report how much of a corpus repeats, and where labels contradict each other.
 
     Parameters
     ----------
@@ -147,7 +144,7 @@ def duplicate_report(
     key : {"exact", "whitespace", "casefold"} or callable, default="exact"
         Which texts are equal; see :func:`~skbert_filter.duplicates.keys.text_keys`.
     n_top : int, default=10
-        How many of the most frequent texts to list, and of the conflicts to print.
+        The number of most frequent texts to list, and of conflicts to print.
 
     Returns
     -------
@@ -190,7 +187,7 @@ def duplicate_report(
          3  'drop': 2, 'keep': 1  'drop'    'View All'
     """
     check_scalar(n_top, "n_top", Integral, min_val=0)
-    # What has neither texts nor rows is right if it is empty, and else refused here.
+    # If there is nothing to compare, check_texts accepts an empty container, and rejects others.
     codes, distinct = factorize(X, key) or first_seen(check_texts(X))
     first = first_rows(codes)
     texts = check_texts(take_rows(X, first)) if len(first) else []
@@ -199,8 +196,8 @@ def duplicate_report(
     by_frequency = np.argsort(-occurrences, kind="stable")
 
     def table_of(chosen: np.ndarray) -> pd.DataFrame:
-        shown = _column(texts[i] for i in chosen)
-        return pd.DataFrame({"text": shown, "rows": occurrences[chosen]})
+        column = _object_column(texts[i] for i in chosen)
+        return pd.DataFrame({"text": column, "rows": occurrences[chosen]})
 
     top = by_frequency[:n_top]
     most_frequent = table_of(top).assign(share=occurrences[top] / max(len(codes), 1))
@@ -209,14 +206,16 @@ def duplicate_report(
         classes, labels = pd.factorize(check_labels(y, len(codes)), sort=True)
         counts = count_labels(codes, classes)
         by_label = _label_table(counts, labels, misdecoded)
-        rows_of = counts.table.astype(np.intp)
+        table = counts.table.astype(np.intp)
         names = _count_columns(labels.tolist())
-        most_frequent = most_frequent.join(pd.DataFrame(rows_of[top].toarray(), columns=names))
+        most_frequent = most_frequent.join(pd.DataFrame(table[top].toarray(), columns=names))
 
-        found = by_frequency[counts.conflicting[by_frequency]]
-        conflicts = table_of(found).join(pd.DataFrame(rows_of[found].toarray(), columns=names))
-        majority = zip(labels[counts.majority[found]].tolist(), counts.tied[found], strict=True)
-        conflicts["majority"] = _column(None if tied else label for label, tied in majority)
+        in_conflict = by_frequency[counts.conflicting[by_frequency]]
+        conflicts = table_of(in_conflict)
+        conflicts = conflicts.join(pd.DataFrame(table[in_conflict].toarray(), columns=names))
+        majority = labels[counts.majority[in_conflict]].astype(object)
+        majority[counts.tied[in_conflict]] = None
+        conflicts["majority"] = _object_column(majority)
 
     return DuplicateReport(
         key=key_name(key),
@@ -231,11 +230,11 @@ def duplicate_report(
 
 
 def _frequencies(occurrences: np.ndarray) -> pd.DataFrame:
-    times, texts = (each[::-1] for each in np.unique(occurrences, return_counts=True))
-    rows = times * texts
+    levels, texts = (array[::-1] for array in np.unique(occurrences, return_counts=True))
+    rows = levels * texts
     return pd.DataFrame(
         {
-            "occurrences": times,
+            "occurrences": levels,
             "texts": texts,
             "rows": rows,
             "top_texts": texts.cumsum(),
@@ -262,8 +261,8 @@ def _count_columns(labels: list[Any]) -> list[str]:
     return [f"rows_{label}" for label in labels]
 
 
-def _column(values: Iterable[Any]) -> pd.Series:
-    # pandas would make a column of str of these, and fail on lone surrogates.
+def _object_column(values: Iterable[Any]) -> pd.Series:
+    # By default pandas makes a str column of them, and fails on lone surrogates.
     return pd.Series(list(values), dtype=object)
 
 

@@ -1,5 +1,4 @@
-"""Results of an estimator, one for each distinct input: joined, copied to all rows, and
-written as bytes and back.
+"""Results of an estimator for distinct inputs: copied to all rows, and converted to bytes and back.
 
 Knows nothing of keys or of where the bytes are kept.
 """
@@ -17,23 +16,24 @@ from sklearn.utils import _safe_indexing
 
 from skbert_filter.duplicates.keys import bytes_of_rows
 
-# Arrays of these are their bytes: numbers, times, and text of a fixed width. Objects are not.
+# Arrays that can be stored as their bytes: numbers, times and text of a fixed width.
 _PLAIN_KINDS = "biufcmMSU"
-# With several outputs these methods return a list of arrays, one for each output.
+# For several outputs these methods return a list with an array for each.
 _LISTS_OUTPUTS = ("predict_proba", "predict_log_proba", "decision_function")
 
 
 def has_outputs(result: Any, method: str) -> bool:
-    """Whether a result is a list with an array for each of several outputs."""
+    """Whether a result is a list with one array for each of several outputs."""
     return method in _LISTS_OUTPUTS and isinstance(result, list)
 
 
 def spread(
     parts: list[Any], places: list[np.ndarray], codes: np.ndarray, X: Any, method: str
 ) -> Any:
-    """Join results of distinct inputs, and copy them to all rows; pandas gets the index of `X`.
+    """Join the results of distinct inputs, and copy them to all rows.
 
-    Results come in parts; places are which of the distinct inputs each part is of.
+    `places` contains the positions of the inputs of each part among the distinct inputs. Pandas
+    results get the index of `X`.
     """
     order = np.empty(sum(map(len, places)), dtype=np.intp)
     order[np.concatenate(places)] = np.arange(len(order))
@@ -55,9 +55,9 @@ def _copied(parts: list[Any], rows: np.ndarray, X: Any) -> Any:
 
 
 def to_bytes(result: Any, method: str) -> tuple[str, list[bytes]]:
-    """Return the layout of an array, as JSON that says how to read it, and each row as bytes.
+    """Return the layout of an array as JSON, from which it can be decoded, and each row as bytes.
 
-    Anything but an array of numbers, times or str is refused in the name of `method`.
+    Anything but an array of numbers, times or str is rejected; the message names `method`.
     """
     if not isinstance(result, np.ndarray):
         raise _refusal(method, result)
@@ -78,28 +78,28 @@ def to_bytes(result: Any, method: str) -> tuple[str, list[bytes]]:
 
 
 def from_bytes(layout: str, values: Sequence[bytes]) -> Any:
-    """Return the rows that `to_bytes` has written, as they were but not writable."""
-    how = json.loads(layout)
-    if how["type"] == "str":
+    """Return the rows that `to_bytes` has encoded; the array may be read-only."""
+    encoding = json.loads(layout)
+    if encoding["type"] == "str":
         rows = np.array([json.loads(value) for value in values], dtype=object)
-    elif how["type"] == "array":
-        rows = np.frombuffer(b"".join(values), how["dtype"])
+    elif encoding["type"] == "array":
+        rows = np.frombuffer(b"".join(values), encoding["dtype"])
     else:
         raise ValueError(
-            f"The store holds a result of type {how['type']!r}, which this version of "
-            "skbert_filter does not write. Name another file as the store."
+            f"The store holds a result of type {encoding['type']!r}, which this version of "
+            "skbert_filter cannot read. Name another file as the store."
         )
-    return rows.reshape(len(values), *how["shape"])
+    return rows.reshape(len(values), *encoding["shape"])
 
 
 def _refusal(method: str, result: Any) -> TypeError:
-    what = f"{type(result).__module__}.{type(result).__name__}"
-    dtype = getattr(result, "dtype", None)
+    kind = f"{type(result).__module__}.{type(result).__name__}"
+    if (dtype := getattr(result, "dtype", None)) is not None:
+        kind += f" of dtype {dtype}"
     advice = ", or set_output(transform='default')" if method == "transform" else ""
     return TypeError(
-        f"{method} of the wrapped estimator returned a {what}"
-        f"{'' if dtype is None else f' of dtype {dtype}'}, which a store cannot keep: it takes "
-        f"NumPy arrays of numbers, times or str. Use store=None{advice}."
+        f"{method} of the wrapped estimator returned a {kind}, which a store cannot keep: it "
+        f"accepts NumPy arrays of numbers, times or str. Use store=None{advice}."
     )
 
 

@@ -1,7 +1,7 @@
-"""Splits that keep the copies of a text on one side, for `cv=` and for one cut.
+"""Splits that keep all copies of a text on one side, for `cv=` and for a single split.
 
-Copies are found in the input itself, so that no metadata routing is needed; groups of rows, such as
-pages, may be kept whole as well. Knows nothing of estimators or models.
+Copies are found in the input itself, without metadata routing. Groups of rows, such as pages, can
+be kept whole as well. Knows nothing of estimators or models.
 """
 
 import logging
@@ -23,15 +23,15 @@ from skbert_filter.validation import check_labels
 
 _LOGGER = logging.getLogger("skbert_filter")
 
-# How many random orders of the groups are tried, and the error that is good enough.
+# How many random orders of the groups to try, and the error at which to stop trying.
 _ORDERS = 100
 _TOLERANCE = 0.005
 
 
 class _DedupSplitter:
-    """Makes a splitter of scikit-learn cut the distinct texts, and returns their rows."""
+    """Lets a splitter of scikit-learn split the distinct texts, and returns their rows."""
 
-    # As in scikit-learn's splitters by groups, where they are requested but not required.
+    # As in scikit-learn's group splitters, except that groups are not required.
     __metadata_request__split: ClassVar = {"groups": True}
 
     n_splits: int
@@ -46,11 +46,11 @@ class _DedupSplitter:
         X : container of str, or array or table of shape (n_samples, n_features)
             The texts, or rows to compare.
         y : array-like of shape (n_samples,)
-            A text with several labels counts for the most frequent one, and in a tie for the one
+            A text with several labels counts as its most frequent one, and in a tie as the one
             that sorts first.
         groups : array-like of shape (n_samples,), default=None
             What else to keep together, such as the page of each row. A row of a training group is
-            dropped where its text is in a test group too; the logger ``skbert_filter`` says how
+            dropped if its text is in a test group too; the logger ``skbert_filter`` reports how
             many are.
 
         Yields
@@ -64,8 +64,8 @@ class _DedupSplitter:
         )
         splits = list(self._draw(pairs))
         if groups is not None:
-            # All before the first is used: a late error would waste the fits before it.
-            splits = pairs.settle(splits, ("test", "training"))
+            # All splits before the first is used: a later error would waste the fits before it.
+            splits = pairs.remove_overlap(splits, ("test", "training"))
         for sides in splits:
             yield pairs.rows_of(sides, 1), pairs.rows_of(sides, 0)
 
@@ -73,8 +73,8 @@ class _DedupSplitter:
 class DedupStratifiedKFold(_DedupSplitter, StratifiedKFold):
     """Stratified k-fold cross-validation with all copies of a text in one fold.
 
-    Folds have equal numbers of distinct texts, and equal shares of classes among them; the numbers
-    of rows follow from the repeats. With `groups` given to `split`, folds are made of whole groups.
+    Folds have equal numbers of distinct texts, with equal shares of each class; their numbers of
+    rows depend on the repeats. If `split` gets `groups`, folds consist of whole groups.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class DedupStratifiedKFold(_DedupSplitter, StratifiedKFold):
     -----
     With groups, each row is tested once, in the fold of its group. The folds are those of
     :class:`~sklearn.model_selection.StratifiedGroupKFold`; a text of several groups counts in each
-    of them. That rows are dropped is logged as a warning, which
+    of them. Dropped rows are logged as a warning, which
     ``logging.getLogger("skbert_filter").setLevel("ERROR")`` silences.
 
     Examples
@@ -108,7 +108,7 @@ class DedupStratifiedKFold(_DedupSplitter, StratifiedKFold):
     [1 4] [0 2 3]
     [0 2 3] [1 4]
 
-    With groups each page is tested whole, and "About", which is on both, is not trained on:
+    With groups each page is tested as a whole, and "About", which is on both, is not trained on:
 
     >>> X, y = [*X, "Basket"], [*y, 0]
     >>> page = ["soap", "soap", "tea", "soap", "tea", "tea"]
@@ -135,7 +135,7 @@ class DedupStratifiedKFold(_DedupSplitter, StratifiedKFold):
         splitter = (StratifiedKFold if pairs.groups is None else StratifiedGroupKFold)(
             self.n_splits,
             shuffle=self.shuffle,
-            # Meta-estimators such as StackingClassifier set one, whatever shuffle is.
+            # Meta-estimators such as StackingClassifier set it whether or not shuffle is set.
             random_state=self.random_state if self.shuffle else None,
         )
         for _, test in splitter.split(pairs.texts, pairs.labels[pairs.texts], pairs.groups):
@@ -147,15 +147,15 @@ class DedupStratifiedKFold(_DedupSplitter, StratifiedKFold):
 class DedupStratifiedShuffleSplit(_DedupSplitter, StratifiedShuffleSplit):
     """Stratified random splits with all copies of a text on one side.
 
-    With `groups` given to `split`, both sides are made of whole groups.
+    If `split` gets `groups`, both sides consist of whole groups.
 
     Parameters
     ----------
     n_splits : int, default=10
         The number of splits.
     test_size, train_size : float, int or None, default=None
-        The share or number of distinct texts to test and to train on. None: what the other leaves;
-        without both, a tenth is tested.
+        The share or number of distinct texts to test and to train on. None: what the other leaves.
+        If both are None, a tenth is tested.
     key : {"exact", "whitespace", "casefold"} or callable, default="exact"
         When two texts count as copies; see :func:`~skbert_filter.duplicates.keys.text_keys`.
     random_state : int, RandomState instance or None, default=None
@@ -168,10 +168,10 @@ class DedupStratifiedShuffleSplit(_DedupSplitter, StratifiedShuffleSplit):
 
     Notes
     -----
-    With groups, sizes hold only nearly. The groups are put in a random order and cut where the
-    texts before the cut come nearest to the requested share of each class. The first of 100 orders
-    with an error (root mean square over the classes) of at most half a percentage point is taken,
-    else the best. With `train_size`, the groups left are ordered and cut in the same way.
+    With groups, sizes are approximate. The groups are put in a random order and cut where the texts
+    before the cut are closest to the requested share of each class. Of 100 orders the first with an
+    error (root mean square over the classes) of at most half a percentage point is used, else the
+    best. With `train_size`, the remaining groups are ordered and cut in the same way.
 
     Examples
     --------
@@ -228,14 +228,14 @@ def dedup_train_test_split(
     *arrays : indexables of length n_samples
         What to split alike: weights, pages, or ``range(len(X))`` for the row indices.
     test_size, validation_size, train_size : float, int or None, default=None
-        The share of all distinct texts for each set, or their number. Without `validation_size`
-        there is no validation set; without the others a quarter is tested, and with one of them the
-        other is what is left.
+        The share or number of the distinct texts in each set. Without `validation_size` there is no
+        validation set. If only one of the other two is set, the other set gets the rest; if neither
+        is, a quarter is tested.
     groups : array-like of shape (n_samples,), default=None
-        What else to keep together, such as the page of each row. Sizes hold only nearly then; see
+        What else to keep together, such as the page of each row. Sizes are approximate then; see
         the notes of `DedupStratifiedShuffleSplit`. A text in groups of several sides stays in the
         test set, else in the validation set, and its other rows are dropped; the logger
-        ``skbert_filter`` says how many.
+        ``skbert_filter`` reports how many.
     key : {"exact", "whitespace", "casefold"} or callable, default="exact"
         When two texts count as copies; see :func:`~skbert_filter.duplicates.keys.text_keys`.
     stratify : bool, default=True
@@ -246,7 +246,7 @@ def dedup_train_test_split(
     -------
     parts : list
         ``X_train, X_test, y_train, y_test, …``, or with `validation_size` ``X_train, X_val, X_test,
-        y_train, y_val, y_test, …``, in the containers given.
+        y_train, y_val, y_test, …``, each in the container of its input.
 
     Examples
     --------
@@ -270,7 +270,7 @@ def dedup_train_test_split(
     sizes = _sizes(requested | {"train_size": train_size}, 0.25, len(pairs.labels))
     sides = pairs.draw(sizes, check_random_state(random_state))
     if groups is not None:
-        [sides] = pairs.settle([sides], names)
+        [sides] = pairs.remove_overlap([sides], names)
 
     rows = [pairs.rows_of(sides, side) for side in reversed(range(len(names)))]
     return [take_rows(array, part) for array in (X, y, *arrays) for part in rows]
@@ -278,10 +278,10 @@ def dedup_train_test_split(
 
 @dataclass(frozen=True)
 class _Pairs:
-    """The distinct texts, once for each group that has them, and the name of their splitter.
+    """The pairs of a distinct text and a group that has it, and the name of the splitter.
 
-    `texts` and `groups` are those of each pair, `rows` has the pair of each row, and `labels` the
-    class of each text, all as integer codes.
+    All arrays contain integer codes: `texts` and `groups` the text and the group of each pair,
+    `rows` the pair of each row, and `labels` the class of each text.
     """
 
     splitter: str
@@ -293,37 +293,37 @@ class _Pairs:
 
     @classmethod
     def read(cls, splitter: str, X: Any, y: Any, groups: Any, key: Key) -> "_Pairs":
-        """Find the pairs of the rows; all texts are of one class if `y` is None."""
-        numbered = factorize(X, key)
-        if numbered is None:
+        """Find the pairs in the rows; if `y` is None, all texts belong to one class."""
+        factorized = factorize(X, key)
+        if factorized is None:
             raise TypeError(
                 f"X is of type {type(X).__name__}, without texts or rows to compare. Pass a "
                 "non-empty container of str, or a NumPy array or table with rows and columns."
             )
-        codes, distinct = numbered
+        codes, distinct = factorized
 
         row_labels, names = np.zeros(len(codes), np.intp), np.zeros(1)
         if y is not None:
             row_labels, names = pd.factorize(check_labels(y, len(codes)), sort=True)
         labels, names = count_labels(codes, row_labels).prevailing(names)
 
-        texts, rows, of_pairs = np.arange(len(distinct)), codes, None
+        texts, rows, pair_groups = np.arange(len(distinct)), codes, None
         if groups is not None:
-            of_rows, n_groups = group_codes(groups, len(codes))
-            pairs, rows = np.unique(codes * n_groups + of_rows, return_inverse=True)
-            texts, of_pairs = np.divmod(pairs, n_groups)
-        return cls(splitter, texts, of_pairs, rows, labels, names.tolist())
+            row_groups, n_groups = group_codes(groups, len(codes))
+            pairs, rows = np.unique(codes * n_groups + row_groups, return_inverse=True)
+            texts, pair_groups = np.divmod(pairs, n_groups)
+        return cls(splitter, texts, pair_groups, rows, labels, names.tolist())
 
     def rows_of(self, sides: np.ndarray, side: int) -> np.ndarray:
-        """Return the rows of the pairs of a side."""
+        """Return the rows on one side."""
         return np.flatnonzero((sides == side)[self.rows])
 
     def check(self, least: int) -> None:
-        """Refuse fewer groups than `least`, and classes with fewer texts."""
+        """Reject fewer than `least` groups, and classes with fewer than `least` texts."""
         if self.groups is not None and (n_groups := self.groups.max() + 1) < least:
             raise ValueError(
                 f"The number of different groups is {n_groups}, but {self.splitter} needs at least "
-                f"{least}. Ask for fewer splits, or leave groups out."
+                f"{least}. Use fewer splits, or omit groups."
             )
         self._check_classes(self.labels, least)
 
@@ -334,40 +334,40 @@ class _Pairs:
             raise ValueError(
                 f"Class {self.classes[rarest]!r} has too few distinct texts ({counts[rarest]}): "
                 f"{self.splitter}{when} needs at least {least} of each class. Label more texts of "
-                "it, ask for fewer splits, or leave it out "
+                "it, use fewer splits, or leave the class out "
                 '(docs: scikit_learn, "How do I get an honest score?").'
             )
 
     def draw(self, sizes: list[int], random: Any) -> np.ndarray:
-        """Return the side of each pair: its place in `sizes`, their number if it is on none."""
+        """Return the side of each pair: an index into `sizes`, or ``len(sizes)`` for none."""
         if self.groups is not None:
             self.check(len(sizes))
             return self._cut_groups(sizes, random)
 
         sides = np.full(len(self.labels), len(sizes), np.int8)
-        left = np.arange(len(sides))
+        remaining = np.arange(len(sides))
         for side, size in enumerate(sizes[:-1]):
             later = sum(sizes[side + 1 :])
             when = ", once the test texts are taken," if side else ""
-            self._check_classes(self.labels[left], 2, when)
+            self._check_classes(self.labels[remaining], 2, when)
             if min(size, later) < len(self.classes):
                 raise ValueError(
                     f"{self.splitter}: sets of {', '.join(map(str, sizes))} distinct texts cannot "
-                    f"all hold a text of each of the {len(self.classes)} classes. Ask for larger "
-                    "ones, or leave classes out."
+                    f"all hold a text of each of the {len(self.classes)} classes. Use larger sets, "
+                    "or leave classes out."
                 )
 
             splitter = StratifiedShuffleSplit(
                 1, test_size=size, train_size=later, random_state=random
             )
-            rest, taken = next(splitter.split(left, self.labels[left]))
-            sides[left[taken]] = side
-            left = left[rest]
-        sides[left] = len(sizes) - 1
+            rest, chosen = next(splitter.split(remaining, self.labels[remaining]))
+            sides[remaining[chosen]] = side
+            remaining = remaining[rest]
+        sides[remaining] = len(sizes) - 1
         return sides
 
     def _cut_groups(self, sizes: list[int], random: Any) -> np.ndarray:
-        """Fill one side after the other with the first of the groups left, in random order."""
+        """Put the groups in a random order, and cut it into one run of groups for each side."""
         n_groups, n_classes = self.groups.max() + 1, len(self.classes)
         first_pairs, totals = first_rows(self.texts), np.bincount(self.labels)
         order, cuts = np.arange(n_groups), [0]
@@ -378,54 +378,55 @@ class _Pairs:
             ends = np.arange(start + 1, n_groups - later_sides + 1)
             best = (np.inf, np.inf)
             for _ in range(_ORDERS):
-                tried = np.concatenate([order[:start], random.permutation(order[start:])])
+                candidate = np.concatenate([order[:start], random.permutation(order[start:])])
                 # A text belongs to the first group that has it.
-                ranks = np.minimum.reduceat(np.argsort(tried)[self.groups], first_pairs)
+                ranks = np.minimum.reduceat(np.argsort(candidate)[self.groups], first_pairs)
                 cells = (ranks + 1) * n_classes + self.labels
                 counts = np.bincount(cells, minlength=(n_groups + 1) * n_classes)
                 shares = counts.reshape(n_groups + 1, n_classes).cumsum(axis=0) / totals
                 errors = np.sqrt(np.mean((shares[ends] - wanted) ** 2, axis=1))
 
-                # The last of equals, so that groups without new texts go to a side as well.
+                # The last minimum, so that groups without new texts are on a side too.
                 nearest = len(ends) - 1 - errors[::-1].argmin()
                 end = ends[nearest]
                 absent = (shares[end] == shares[start]) | ((shares[end] == 1) & (later_sides > 0))
-                if (absent.sum(), errors[nearest]) < best:
-                    best = (absent.sum(), errors[nearest])
-                    cut, kept = end, tried
+                score = (absent.sum(), errors[nearest])
+                if score < best:
+                    best, best_order, cut = score, candidate, end
                 if best <= (0, _TOLERANCE):
                     break
+
             cuts.append(cut)
-            order = kept
+            order = best_order
         sides = np.searchsorted(cuts[1:], np.argsort(order), side="right")
         return sides[self.groups].astype(np.int8)
 
-    def settle(self, splits: list[np.ndarray], names: Sequence[str]) -> list[np.ndarray]:
-        """Leave each text to the first side of a split that has it, and log what others lose."""
+    def remove_overlap(self, splits: list[np.ndarray], names: Sequence[str]) -> list[np.ndarray]:
+        """Keep each text on the first side that has it, and log what the other sides lose."""
         first_pairs, n_rows = first_rows(self.texts), np.bincount(self.rows)
-        settled, losses = [], []
+        result, losses = [], []
         for number, sides in enumerate(splits):
             is_first = sides == np.minimum.reduceat(sides, first_pairs)[self.texts]
-            settled.append(np.where(is_first, sides, len(names)))
+            result.append(np.where(is_first, sides, len(names)))
 
             for side, name in enumerate(names):
-                given = sides == side
-                dropped = given & ~is_first
-                self._check_side(given & is_first, f"the {name} set of split {number}")
+                on_side = sides == side
+                dropped = on_side & ~is_first
+                self._check_side(on_side & is_first, f"the {name} set of split {number}")
                 if side > 0:
                     losses.append(
-                        f"{n_rows[dropped].sum():,} of {n_rows[given].sum():,} {name} rows "
+                        f"{n_rows[dropped].sum():,} of {n_rows[on_side].sum():,} {name} rows "
                         f"({len(np.unique(self.texts[dropped])):,} of "
-                        f"{len(np.unique(self.texts[given])):,} distinct texts)"
+                        f"{len(np.unique(self.texts[on_side])):,} distinct texts)"
                     )
 
-        if not np.array_equal(settled, splits):
+        if not np.array_equal(result, splits):
             _LOGGER.warning(
-                "%s drops rows, so that no text is on two sides: %s.",
+                "%s drops rows to keep each text on one side: %s.",
                 self.splitter,
                 "; ".join(losses),
             )
-        return settled
+        return result
 
     def _check_side(self, on_side: np.ndarray, side: str) -> None:
         labels = self.labels[self.texts]
@@ -435,15 +436,15 @@ class _Pairs:
             n_texts = np.count_nonzero(self.labels == absent)
             n_groups = len(np.unique(self.groups[labels == absent]))
             raise ValueError(
-                f"{self.splitter}: {side} would have no text of class {self.classes[absent]!r} to "
-                f"itself, whose {n_texts} distinct texts are in {n_groups} of the groups. Ask for "
-                "fewer splits or other sizes, try another random_state, or leave the class or "
-                "groups out."
+                f"{self.splitter}: {side} would be left without a text of class "
+                f"{self.classes[absent]!r}, whose {n_texts} distinct texts are in {n_groups} of "
+                "the groups. Use fewer splits or other sizes, try another random_state, or leave "
+                "out the class or groups."
             )
 
 
 def _sizes(requested: dict[str, Any], default_test_size: float, n_texts: int) -> list[int]:
-    """Return the requested shares or numbers as numbers of texts, None being the rest."""
+    """Convert the requested shares or numbers to numbers of texts; None gets the rest."""
     if requested["test_size"] is None and requested["train_size"] is None:
         requested = {**requested, "test_size": default_test_size}
 
@@ -452,7 +453,7 @@ def _sizes(requested: dict[str, Any], default_test_size: float, n_texts: int) ->
         if isinstance(size, int | np.integer) and 0 < size < n_texts:
             numbers[name] = int(size)
         elif isinstance(size, float | np.floating) and 0 < size < 1:
-            # As in scikit-learn the test set is rounded up; 0.1 * 70 is above 7.
+            # Like scikit-learn, round the test set up, but not because 0.1 * 70 is above 7.
             exact = round(float(size) * n_texts, 6)
             numbers[name] = ceil(exact) if name == "test_size" else floor(exact)
         elif size is not None:
@@ -464,16 +465,16 @@ def _sizes(requested: dict[str, Any], default_test_size: float, n_texts: int) ->
     rest = n_texts - sum(numbers.values())
     sizes = [numbers.get(name, rest) for name in requested]
     if min(sizes) < 1 or sum(sizes) > n_texts:
-        given = " and ".join(f"{name}={size!r}" for name, size in requested.items())
+        shown = " and ".join(f"{name}={size!r}" for name, size in requested.items())
         raise ValueError(
-            f"{given} make sets of {', '.join(map(str, sizes))} of the {n_texts} distinct texts. "
-            "Each needs at least 1, and together they may not need more than there are."
+            f"{shown} make sets of {', '.join(map(str, sizes))} of the {n_texts} distinct texts. "
+            "Each needs at least 1, and together they cannot have more than there are."
         )
     return sizes
 
 
 def group_codes(groups: Any, n_rows: int) -> tuple[np.ndarray, int]:
-    """Number the groups of rows, and count them; refuse missing ones."""
+    """Return integer codes of the groups of rows, and the number of groups."""
     # NumPy would turn [1, "a"] into ["1", "a"], and [None, "a"] into ["None", "a"].
     if isinstance(groups, list | tuple) and set(map(type, groups)) == {tuple}:
         values = np.fromiter(groups, dtype=object, count=len(groups))
@@ -486,7 +487,7 @@ def group_codes(groups: Any, n_rows: int) -> tuple[np.ndarray, int]:
             "each row."
         )
 
-    # pandas does not know NumPy's StringDType.
+    # pandas does not support NumPy's StringDType.
     values = values.ravel().astype(object if values.dtype.kind == "T" else values.dtype)
     codes, distinct = pd.factorize(values)
     missing = np.flatnonzero(codes < 0)

@@ -1,7 +1,7 @@
-"""Results by key in an SQLite database: a file, or the memory of this process.
+"""Results by key in an SQLite database: in a file, or in memory.
 
-Knows nothing of estimators: a space is a text that names whose results they are, a
-layout a text that says how to read them, keys and values are bytes.
+Knows nothing of estimators. Keys and values are bytes; a space is a str that names what the
+results belong to, a layout a str that describes how to decode them.
 """
 
 import errno
@@ -9,9 +9,9 @@ import sqlite3
 import time
 import weakref
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import repeat
 from os import PathLike
@@ -20,12 +20,10 @@ from threading import Lock, RLock
 from typing import Any, NamedTuple
 from zlib import crc32
 
-import pandas as pd
-
 from skbert_filter.io.atomic import DiskFullError
-from skbert_filter.printing import counted
+from skbert_filter.printing import Report, counted
 
-# "skbf" in the header of the file, where SQLite's documentation wants an application's mark.
+# "skbf", in the field of the file's header that SQLite reserves for the application.
 _APPLICATION_ID = 0x736B6266
 _FORMAT = 1
 _TABLES = """
@@ -36,28 +34,28 @@ CREATE TABLE results (
     checksum INTEGER NOT NULL, stored REAL NOT NULL, PRIMARY KEY (space, key)
 ) WITHOUT ROWID
 """
-# Older builds of SQLite take 999 variables in a statement.
+# Older builds of SQLite allow 999 variables in a statement.
 _KEYS_IN_A_QUERY = 900
-# A row above a quarter of a page would take a page to itself: an embedding should not.
+# A row larger than a quarter of a page gets a page of its own, and embeddings are large.
 _PAGE_BYTES = 16_384
 _CACHE_KIB = 65_536
-# Of waiting for another process, whose transactions are short.
+# How long to wait for another process; its transactions are short.
 _TIMEOUT_SECONDS = 60.0
 _CLOSING_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
-class CacheInfo:
+class CacheInfo(Report):
     """What `DedupPredictor.cache_info` returns. The first three are counts since `fit`.
 
     Attributes
     ----------
     hits : int
-        Rows that were answered without computing them: repeats, and inputs in the store.
+        Rows answered without computing them: repeats, and inputs found in the store.
     misses : int
         Rows that the estimator computed.
     distinct : int
-        Distinct inputs of each call, added up: ``distinct - misses`` came from the store.
+        Distinct inputs of each call, added up; ``distinct - misses`` of them came from the store.
     stored : int
         Results in the store, of all estimators and methods that share it.
     bytes : int
@@ -78,25 +76,21 @@ class CacheInfo:
             f"{counted(self.stored, 'result')} in the store, {self.bytes / 1e6:,.1f} MB."
         )
 
-    def to_frame(self) -> pd.DataFrame:
-        """Return the counts as a table of one row."""
-        return pd.DataFrame([asdict(self)])
-
 
 class StoreSize(NamedTuple):
-    """The number of results of all spaces, and the size of the database."""
+    """The number of results in all spaces, and the size of the database."""
 
     results: int
     bytes: int
 
 
 class Store:
-    """An open store. Threads may share it; processes open the same file each for itself.
+    """An open store. Threads may share it; each process opens the file for itself.
 
-    A file is written in SQLite's write-ahead log where the file system allows it, and put back into
-    one self-contained file by `close`, so that it can be copied, and read where nothing can be
-    written. A checksum over space, layout, key and value makes of a damaged file an error, never a
-    wrong result.
+    While the store is open, SQLite writes to a write-ahead log where the file system allows it.
+    `close` merges the log into one self-contained file, which can be copied, and read where writing
+    is not allowed. Each result has a checksum over space, layout, key and value, so that a damaged
+    file leads to an error, never to a wrong result.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -105,7 +99,7 @@ class Store:
         if path is not None:
             _check_path(path)
 
-        with self._clear_errors():
+        with self._explain_errors():
             self._db = sqlite3.connect(
                 ":memory:" if path is None else path,
                 timeout=_TIMEOUT_SECONDS,
@@ -118,33 +112,26 @@ class Store:
                 self._db.close()
                 raise
 
-        # A store in memory lives as long as its predictor, who does not close it.
+        # Nobody closes a store in memory: it lives as long as its predictor.
         weakref.finalize(self, self._db.close)
 
     def get(self, space: str, keys: Sequence[bytes]) -> dict[str, dict[bytes, bytes]]:
-        """Return the values of the keys that have a result, by layout."""
-        found: dict[str, dict[bytes, bytes]] = {}
-        # Neighbours in the file are read together.
-        ordered = sorted(keys)
+        """Return the stored values of the keys, by layout."""
+        values: dict[str, dict[bytes, bytes]] = {}
+        query = "SELECT layout, key, value, checksum FROM results WHERE space = ? AND key IN"
 
-        with self._lock, self._clear_errors(), self._transaction("DEFERRED"):
-            number = self._one("SELECT id FROM spaces WHERE name = ?", space)
-            if number is None:
-                return found
+        with self._lock, self._explain_errors(), self._transaction("DEFERRED"):
+            space_id = self._one("SELECT id FROM spaces WHERE name = ?", space)
+            if space_id is None:
+                return values
             layouts = dict(self._db.execute("SELECT id, layout FROM layouts"))
 
-            for start in range(0, len(ordered), _KEYS_IN_A_QUERY):
-                wanted = ordered[start : start + _KEYS_IN_A_QUERY]
-                rows = self._db.execute(
-                    "SELECT layout, key, value, checksum FROM results WHERE space = ? AND key IN "
-                    f"({','.join('?' * len(wanted))})",
-                    (number, *wanted),
-                ).fetchall()
+            for rows in select_by_key(self._db, query, keys, space_id):
                 for layout_id in {row[0] for row in rows}:
                     layout = layouts.get(layout_id, "")
                     chosen = [row for row in rows if row[0] == layout_id]
-                    found.setdefault(layout, {}).update(self._checked(chosen, space, layout))
-        return found
+                    values.setdefault(layout, {}).update(self._checked(chosen, space, layout))
+        return values
 
     def put(
         self,
@@ -155,14 +142,14 @@ class Store:
         *,
         items_limit: int | None = None,
     ) -> None:
-        """Add results in one transaction; those that are there already stay.
+        """Add results in one transaction, without replacing those that are there.
 
-        With `items_limit`, the oldest make room.
+        With `items_limit`, the oldest results are removed to make room.
         """
         now = time.time()
         seed = _seed(space, layout)
 
-        with self._lock, self._clear_errors(), self._transaction("IMMEDIATE"):
+        with self._lock, self._explain_errors(), self._transaction("IMMEDIATE"):
             self._db.execute("INSERT OR IGNORE INTO spaces (name) VALUES (?)", (space,))
             self._db.execute("INSERT OR IGNORE INTO layouts (layout) VALUES (?)", (layout,))
             space_id = self._one("SELECT id FROM spaces WHERE name = ?", space)
@@ -179,9 +166,9 @@ class Store:
                 self._keep_newest(items_limit)
 
     def begin_writing(self) -> None:
-        """Choose the way of writing, and raise OSError now where `put` would fail later."""
-        with self._lock, self._clear_errors():
-            # What comes back is what the file system takes; both modes are safe.
+        """Choose the journal mode, and raise OSError now where `put` would fail later."""
+        with self._lock, self._explain_errors():
+            # SQLite answers with the mode that the file system supports; each of them is safe.
             with suppress(sqlite3.OperationalError):
                 if self._one("PRAGMA journal_mode = WAL") == "wal":
                     self._db.execute("PRAGMA synchronous = NORMAL")
@@ -195,8 +182,8 @@ class Store:
         items_limit: int | None = None,
         age_limit: timedelta | None = None,
     ) -> None:
-        """Remove the oldest results, until all limits given are kept."""
-        with self._lock, self._clear_errors():
+        """Remove the oldest results until the store is within the limits."""
+        with self._lock, self._explain_errors():
             with self._transaction("IMMEDIATE"):
                 if age_limit is not None:
                     oldest = time.time() - age_limit.total_seconds()
@@ -217,8 +204,8 @@ class Store:
         self.prune(items_limit=0)
 
     def size(self) -> StoreSize:
-        """Return how much the store holds."""
-        with self._lock, self._clear_errors():
+        """Return the size of the store."""
+        with self._lock, self._explain_errors():
             pages = self._one("PRAGMA page_count")
             return StoreSize(
                 results=self._one("SELECT count(*) FROM results"),
@@ -226,14 +213,14 @@ class Store:
             )
 
     def close(self) -> None:
-        """Leave one self-contained file, unless another process is still at work on it."""
+        """Close the store as one self-contained file, unless another process has it open."""
         with self._lock:
             is_one_file = self._fold_in_log()
             self._db.close()
             if is_one_file or self.path is None:
                 return
 
-            # Of two that close at once, each was in the other's way.
+            # Two processes that close at the same time block each other: try once more.
             with suppress(sqlite3.OperationalError):
                 self._db = sqlite3.connect(
                     self.path, timeout=_CLOSING_SECONDS, isolation_level=None
@@ -242,7 +229,7 @@ class Store:
                 self._db.close()
 
     def _fold_in_log(self) -> bool:
-        """Write the log into the file, and return whether the file needs no log any more."""
+        """Merge the log into the file, and return whether the file is now complete without it."""
         try:
             self._db.execute(f"PRAGMA busy_timeout = {1000 * _CLOSING_SECONDS:.0f}")
             if self._one("PRAGMA journal_mode") != "wal":
@@ -257,7 +244,7 @@ class Store:
         self._db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         if self._is_new():
             with self._transaction("IMMEDIATE"):
-                # Another process may have been faster.
+                # Checked again under the lock: another process may have made the tables.
                 if self._is_new():
                     for statement in _TABLES.split(";"):
                         self._db.execute(statement)
@@ -266,7 +253,7 @@ class Store:
 
         if self._one("PRAGMA application_id") != _APPLICATION_ID:
             raise ValueError(
-                f"{self.path} is a database of another program, and is left as it is. Name "
+                f"{self.path} is a database of another program, and was not changed. Name "
                 "another file as the store."
             )
 
@@ -277,21 +264,21 @@ class Store:
             )
 
     def _checked(self, rows: list[tuple], space: str, layout: str) -> Iterator[tuple[bytes, bytes]]:
-        """Return the key and the value of each row of one layout, if all are whole."""
-        # Column by column, as a loop over rows would take most of the time of a look-up.
+        """Return the keys and values of rows of one layout, after comparing the checksums."""
+        # Column by column: a loop over rows would take most of the time of a look-up.
         _, keys, values, checksums = zip(*rows, strict=True)
         try:
             seeded = map(crc32, keys, repeat(_seed(space, layout)))
-            whole = list(map(crc32, values, seeded)) == list(checksums)
+            are_intact = list(map(crc32, values, seeded)) == list(checksums)
         except TypeError:
-            whole = False
-        if not whole:
-            raise ValueError(_damaged(self.path, "a checksum does not fit"))
+            are_intact = False
+        if not are_intact:
+            raise ValueError(_damaged(self.path, "a checksum does not match"))
         return zip(keys, values, strict=True)
 
     def _is_new(self) -> bool:
-        marked = self._one("PRAGMA application_id")
-        return not marked and not self._one("SELECT count(*) FROM sqlite_master")
+        application_id = self._one("PRAGMA application_id")
+        return not application_id and not self._one("SELECT count(*) FROM sqlite_master")
 
     def _one(self, statement: str, *values: Any) -> Any:
         row = self._db.execute(statement, values).fetchone()
@@ -304,7 +291,7 @@ class Store:
             yield
             self._db.execute("COMMIT")
         except BaseException:
-            # After some errors SQLite has rolled back already.
+            # After some errors SQLite has already rolled back.
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
@@ -319,7 +306,7 @@ class Store:
             )
 
     def _shrink(self) -> None:
-        """Give the room of removed results back."""
+        """Release the space that removed results took."""
         with self._transaction("IMMEDIATE"):
             for table, column in (("spaces", "space"), ("layouts", "layout")):
                 self._db.execute(
@@ -328,16 +315,28 @@ class Store:
         self._db.execute("VACUUM")
 
     @contextmanager
-    def _clear_errors(self) -> Iterator[None]:
+    def _explain_errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            raise _clear(error, self.path) from error
+            raise _explained(error, self.path) from error
+
+
+def select_by_key(
+    database: sqlite3.Connection, query: str, keys: Iterable[bytes], *values: Any
+) -> Iterator[list[tuple]]:
+    """Yield the rows of a query that ends in IN, for as many keys at a time as SQLite allows."""
+    # Sorted, so that neighbours in the file are read together.
+    ordered = sorted(keys)
+    for start in range(0, len(ordered), _KEYS_IN_A_QUERY):
+        part = ordered[start : start + _KEYS_IN_A_QUERY]
+        marks = ",".join("?" * len(part))
+        yield database.execute(f"{query} ({marks})", (*values, *part)).fetchall()
 
 
 def _check_path(path: Path) -> None:
     if path.name == ":memory:":
-        raise ValueError("The store ':memory:' would forget everything at once. Use 'memory'.")
+        raise ValueError("The store ':memory:' would be lost after each call. Use 'memory'.")
     if path.is_dir():
         raise IsADirectoryError(
             f"The store {path} is a folder. Name a file in it, e.g. {path / 'scores.sqlite'}."
@@ -354,14 +353,14 @@ def _seed(space: str, layout: str) -> int:
 
 def _damaged(path: Path | None, why: str) -> str:
     return (
-        f"The store {path} is damaged or not a store of skbert_filter ({why}). Nothing was read "
-        "from it. If it is a store, delete it, or put a copy in its place; results that are "
-        "missing are computed again."
+        f"The store {path} is damaged, or not a store of skbert_filter ({why}). Nothing was read "
+        "from it. If it is a store, delete it or restore a copy; missing results are computed "
+        "again."
     )
 
 
-def _clear(error: sqlite3.DatabaseError, path: Path | None) -> Exception:
-    """Return the error that says what happened to which file, and what to do."""
+def _explained(error: sqlite3.DatabaseError, path: Path | None) -> Exception:
+    """Return an error that names the file, what happened and what to do."""
     code = getattr(error, "sqlite_errorname", "").removeprefix("SQLITE_").split("_")[0]
     where = f"The store {path}"
 
@@ -369,30 +368,30 @@ def _clear(error: sqlite3.DatabaseError, path: Path | None) -> Exception:
         return DiskFullError(
             errno.ENOSPC,
             f"{where} cannot grow, the disk is full. Results of finished chunks are kept. Free "
-            "some room and run again, or name a file on another disk.",
+            "some space and run again, or name a file on another disk.",
         )
     if code in ("BUSY", "LOCKED"):
         return TimeoutError(
             f"{where} has been locked by another process for {_TIMEOUT_SECONDS:.0f} seconds. "
-            "Wait until that has ended, or name another file."
+            "Wait until that process has ended, or name another file."
         )
     if code in ("READONLY", "CANTOPEN", "PERM", "AUTH"):
         return PermissionError(
             f"{where} cannot be opened or written ({error}). Allow writing to the file and its "
-            "folder, or copy it to a place of your own."
+            "folder, or copy the file to a folder you can write to."
         )
     if code == "IOERR":
         return OSError(
-            f"{where} cannot be read or written ({error}): is the disk full, or its quota used "
+            f"{where} cannot be read or written ({error}). Is the disk full, or your quota used "
             "up? Results of finished chunks are kept."
         )
     return ValueError(_damaged(path, str(error)))
 
 
 class Cache:
-    """What one predictor remembers: its counts, and its results where they are kept in memory.
+    """The counts of one predictor, and its results where these are kept in memory.
 
-    `trusted` are fingerprints that were checked in this process.
+    `trusted` are the fingerprints that were checked in this process.
     """
 
     def __init__(self) -> None:
@@ -429,7 +428,7 @@ class Cache:
             self._counts.clear()
 
     def info(self, where: str | PathLike[str] | None) -> CacheInfo:
-        """Return the counts, and what the store holds."""
+        """Return the counts, and the size of the store."""
         with self.open(where, create=False) as store:
             size = StoreSize(0, 0) if store is None else store.size()
         counts = {name: self._counts[name] for name in ("hits", "misses", "distinct")}

@@ -1,7 +1,7 @@
-"""Labelled rows made ready for training: equal texts merged, conflicts settled.
+"""Preparing labelled rows for training: equal texts are merged, conflicting labels resolved.
 
-Equal texts with different labels are settled here alone, for the filter's own fit and for
-any other estimator. Knows nothing of models.
+The only place where conflicts are resolved, for the filter's own fit and for other estimators.
+Knows nothing of models.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ def training_rows(
     duplicates: Duplicates = "drop",
     conflicts: Conflicts = "majority",
 ) -> LabelledTexts:
-    """Merge rows of equal texts, and settle those whose classes, integer codes, differ."""
+    """Merge rows with equal texts, and resolve conflicts between their classes (integer codes)."""
     order = np.array(sorted(range(len(texts)), key=texts.__getitem__), dtype=np.intp)
     texts = [texts[i] for i in order]
     classes, weights = classes[order], weights[order]
@@ -43,7 +43,7 @@ def training_rows(
         examples = first_rows(codes)[counts.conflicting][:3]
         raise _conflict(counts, [texts[i] for i in examples])
 
-    kept = _kept(counts, conflicts)
+    is_kept = _is_kept(counts, conflicts)
     shares = np.zeros((len(distinct), n_classes), np.float32)
     if conflicts == "soft":
         shares[:, : counts.table.shape[1]] = counts.table.toarray()
@@ -52,13 +52,13 @@ def training_rows(
         shares[np.arange(len(distinct)), counts.majority] = 1
 
     if duplicates == "keep":
-        rows = np.flatnonzero(kept[codes])
+        rows = np.flatnonzero(is_kept[codes])
         row_weights = weights[rows]
     else:
-        rows = first_rows(codes)[kept]
-        row_weights = np.bincount(codes, weights, minlength=len(distinct))[kept]
+        rows = first_rows(codes)[is_kept]
+        row_weights = np.bincount(codes, weights)[is_kept]
         if duplicates == "drop":
-            row_weights = row_weights / np.bincount(codes, minlength=len(distinct))[kept]
+            row_weights = row_weights / np.bincount(codes)[is_kept]
 
     return LabelledTexts(
         texts=[texts[i] for i in rows],
@@ -67,14 +67,14 @@ def training_rows(
         weights=row_weights,
         n_distinct=len(distinct),
         n_conflicts=int(counts.conflicting.sum()),
-        n_dropped=int((~kept).sum()),
+        n_dropped=int((~is_kept).sum()),
     )
 
 
 def merge_repeats(
     texts: list[str], y: np.ndarray, duplicates: Duplicates = "drop"
 ) -> tuple[LabelledTexts, np.ndarray]:
-    """Return the texts, repeats merged as requested and conflicts settled, and their labels."""
+    """Return the texts with repeats merged and conflicts resolved, and their labels."""
     classes, codes = np.unique(y, return_inverse=True)
     rows = training_rows(texts, codes, np.ones(len(texts)), len(classes), duplicates=duplicates)
     return rows, classes[rows.classes]
@@ -83,24 +83,23 @@ def merge_repeats(
 def hold_out(
     rows: LabelledTexts,
     test_size: float,
-    n_classes: int,
     seed: int,
     grouped: tuple[Sequence[str], np.ndarray, Any] | None = None,
 ) -> tuple[LabelledTexts, LabelledTexts]:
-    """Split in two, equal texts on one side; a ValueError if a side would lack a class.
+    """Split rows in two, equal texts on one side; a ValueError if a side would lack a class.
 
-    ``grouped`` are the input rows as texts, classes and groups: whole groups are split then, and a
-    text of both sides is on the smaller one.
+    With ``grouped``, the texts, classes and groups of the input rows, whole groups are split, and a
+    text in groups of both sides belongs to the smaller side.
     """
     splitter = DedupStratifiedShuffleSplit(1, test_size=test_size, random_state=seed)
     texts, classes, groups = grouped or (rows.texts, rows.classes, None)
     _, held_out = next(splitter.split(texts, classes, groups))
 
-    of_smaller = {texts[i] for i in held_out}
-    is_out = np.array([text in of_smaller for text in rows.texts])
+    held_out_texts = {texts[i] for i in held_out}
+    is_out = np.array([text in held_out_texts for text in rows.texts])
     larger, smaller = rows.take(np.flatnonzero(~is_out)), rows.take(np.flatnonzero(is_out))
     for side in (larger, smaller):
-        if len(np.unique(side.classes)) < n_classes:
+        if len(np.unique(side.classes)) < rows.shares.shape[1]:
             raise ValueError("a class would be without a text on one side.")
     return larger, smaller
 
@@ -113,9 +112,9 @@ def resolve_conflicts(
     key: Key = "exact",
     sample_weight: Any = None,
 ) -> tuple[Any, Any, np.ndarray]:
-    """Give equal texts one label, or drop those with several.
+    """Give equal texts the same label, or drop texts with several labels.
 
-    `SmallBertTextFilter` does the same in its `fit`. Repeats stay.
+    `SmallBertTextFilter` does this in its `fit`. Repeats are kept.
 
     Parameters
     ----------
@@ -124,17 +123,17 @@ def resolve_conflicts(
     y : array-like of shape (n_samples,)
     conflicts : {"majority", "drop", "soft", "raise"}, default="majority"
         What happens to a text with several labels. "majority": all its rows get its most frequent
-        label; in a tie they are dropped. "drop": they are dropped. "soft": each keeps its label, so
-        that as much of each is learnt. "raise": a ValueError that shows the first ones.
+        label; in a tie they are dropped. "drop": they are dropped. "soft": each row keeps its
+        label, and an estimator learns a mixture. "raise": a ValueError that shows the first ones.
     key : {"exact", "whitespace", "casefold"} or callable, default="exact"
         Which texts are equal; see :func:`~skbert_filter.duplicates.keys.text_keys`.
     sample_weight : array-like of shape (n_samples,), default=None
-        What each row counts in the majority. Rows of weight 0 are dropped.
+        How much each row counts towards the majority. Rows of weight 0 are dropped.
 
     Returns
     -------
-    X_resolved, y_resolved : containers as given
-        The rows that are left, in their order.
+    X_resolved, y_resolved : containers of the same types
+        The remaining rows, in their order.
     rows : ndarray of intp
         Their indices.
 
@@ -152,7 +151,7 @@ def resolve_conflicts(
     if conflicts not in get_args(Conflicts):
         allowed = ", ".join(map(repr, get_args(Conflicts)))
         raise ValueError(f"conflicts is {conflicts!r}. It must be one of {allowed}.")
-    # What has neither texts nor rows is empty, or refused here.
+    # If there is nothing to compare, check_texts accepts an empty container, and rejects others.
     row_codes, _ = factorize(X, key) or first_seen(check_texts(X))
     if not len(row_codes):
         raise ValueError("X has 0 rows. Pass at least one.")
@@ -174,20 +173,20 @@ def resolve_conflicts(
         texts = find_texts(take_rows(X, examples))
         raise _conflict(counts, examples.tolist() if texts is None else texts)
 
-    # A label is taken from another row of the text, so that y keeps its type and container.
-    left = np.flatnonzero(_kept(counts, conflicts)[codes])
+    # Labels are copied from a row with the majority label, so that y keeps its type and container.
+    kept = np.flatnonzero(_is_kept(counts, conflicts)[codes])
     source = np.zeros(len(counts.majority), dtype=np.intp)
     in_majority = np.flatnonzero(classes == counts.majority[codes])
     source[codes[in_majority]] = used[in_majority]
 
-    rows = used[left]
-    y_resolved = take_rows(y, rows if conflicts == "soft" else source[codes[left]])
+    rows = used[kept]
+    y_resolved = take_rows(y, rows if conflicts == "soft" else source[codes[kept]])
     if isinstance(y, pd.Series | pd.DataFrame):
         y_resolved = y_resolved.set_axis(y.index[rows])
     return take_rows(X, rows), y_resolved, rows
 
 
-def _kept(counts: LabelCounts, conflicts: Conflicts) -> np.ndarray:
+def _is_kept(counts: LabelCounts, conflicts: Conflicts) -> np.ndarray:
     if conflicts == "soft":
         return np.ones(len(counts.tied), dtype=bool)
     return ~counts.conflicting if conflicts == "drop" else ~counts.tied

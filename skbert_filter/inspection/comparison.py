@@ -12,6 +12,7 @@ from sklearn.model_selection import cross_validate
 from sklearn.utils import check_random_state, check_scalar
 
 from skbert_filter.duplicates.distinct import last_step
+from skbert_filter.duplicates.keys import first_seen
 from skbert_filter.duplicates.splits import DedupStratifiedKFold
 from skbert_filter.duplicates.training_rows import resolve_conflicts
 from skbert_filter.inspection.baselines import default_baselines
@@ -38,7 +39,7 @@ class Comparison(Report):
     reference : str
         The classifier that the others are compared with.
     scores, lower_is_better : tuple of str
-        The scores, of which the first is tested in `str(comparison)`, and those that are errors.
+        The scores, of which `str(comparison)` tests the first, and those that are errors.
     folds : DataFrame
         One line for each fit: "classifier", "repeat", "fold", "n_train" and "n_test" (distinct
         texts), "seconds" (of the fit), and each score.
@@ -175,7 +176,7 @@ def compare(
     groups : array-like of shape (n_samples,), default=None
         What else to keep together, such as the page of each row.
     cv, n_repeats : int, default=5 and 3
-        The number of folds of `DedupStratifiedKFold`, and how often the texts are split anew.
+        The number of folds of `DedupStratifiedKFold`, and how many times the texts are split.
     scoring : str, callable, list or dict, default=None
         As for scikit-learn's `cross_validate`; higher is better. None: accuracy, F1, average
         precision, Brier score and expected calibration error, as `evaluate` defines them; the last
@@ -284,14 +285,19 @@ def _folds(
     """Return a table of the folds, and their labelled rows, one for each distinct text."""
     check_scalar(n_repeats, "n_repeats", Integral, min_val=1)
     seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=n_repeats)
-    is_repeat = pd.Series(texts, dtype=object)[labelled].duplicated().to_numpy()
-    distinct = labelled[~is_repeat]
+    codes, _ = first_seen(texts)
+
+    def distinct(rows: np.ndarray) -> np.ndarray:
+        # Not chosen once for all folds: a text of several groups is tested with each of them.
+        rows = np.intersect1d(rows, labelled)
+        _, first = np.unique(codes[rows], return_index=True)
+        return rows[np.sort(first)]
 
     positions, splits = [], []
     for repeat, seed in enumerate(seeds.tolist()):
         splitter = DedupStratifiedKFold(cv, shuffle=True, random_state=seed)
-        for fold, (train, test) in enumerate(splitter.split(texts, labels, groups)):
-            train, test = train[np.isin(train, distinct)], test[np.isin(test, distinct)]
+        for fold, sides in enumerate(splitter.split(texts, labels, groups)):
+            train, test = map(distinct, sides)
             positions.append((repeat, fold, len(train), len(test)))
             splits.append((train, test))
     return pd.DataFrame(positions, columns=["repeat", "fold", "n_train", "n_test"]), splits

@@ -15,8 +15,7 @@ from sklearn.metrics import confusion_matrix
 from sklearn.utils import check_scalar
 
 from skbert_filter.duplicates.distinct import last_step
-from skbert_filter.duplicates.keys import text_keys
-from skbert_filter.duplicates.leakage import LeakageReport, leakage_report
+from skbert_filter.duplicates.leakage import LeakageReport, find_leaks
 from skbert_filter.duplicates.training_rows import merge_repeats
 from skbert_filter.inspection.baselines import default_baselines
 from skbert_filter.inspection.scores import SHORT_NAMES, Predictions, Scores, score_predictions
@@ -26,8 +25,8 @@ from skbert_filter.validation import check_labels, check_texts
 
 # The longest label to print, in characters.
 _LABEL_LENGTH = 18
-# With more classes, or labels longer than this in all, the most frequent confusions are listed
-# instead of the confusion matrix.
+# With more classes than this, or more characters in their labels, the most frequent confusions are
+# listed instead of the confusion matrix.
 _MATRIX_CLASSES = 8
 _MATRIX_LENGTH = 36
 _CONFUSIONS_SHOWN = 10
@@ -59,12 +58,13 @@ class Evaluation(Scores):
     leakage : LeakageReport or None
         The test texts that are among the training texts; None without training texts.
     without_leaks : Scores or None
-        The scores on the texts that are not, ignoring case and whitespace. None if these are all or
-        none.
+        The scores on the test texts that are not, ignoring case and whitespace. None if these are
+        all or none.
     n_learnt : int
-        The number of distinct texts that the model was trained on, if `evaluate_filter` knows.
+        The number of distinct test texts that the model was trained on. Only `evaluate_filter`
+        counts them.
     all_learnt : bool
-        Whether the model was trained on all texts, which are scored nevertheless.
+        Whether the model was trained on all test texts, which are scored nevertheless.
     """
 
     n_conflicts: int
@@ -255,8 +255,8 @@ def evaluate(
     baselines : dict of str to classifier, default=None
         The classifiers to compare with, by name; clones are fitted to the training texts. Pass one
         that is already fitted as ``FrozenEstimator(model)``. None, with `y_train`:
-        `tfidf_shape_baseline`, `tfidf_baseline` and, for two classes, the word-count rule, except
-        one with the name of the estimator; without `y_train`, no baselines.
+        `tfidf_shape_baseline`, `tfidf_baseline` and, for two classes, the word-count rule, without
+        the one that has the name of the estimator. None, without `y_train`: no baselines.
     n_errors : int, default=10
         How many errors to list.
     name : str, default=None
@@ -272,9 +272,10 @@ def evaluate(
 
     Notes
     -----
-    A repeated text counts once, also when the baselines are trained;
+    A repeated text counts once, in the training of the baselines too;
     ``estimator.score(X_test, y_test)`` counts rows. P-values are not corrected for their number.
-    Intervals and tests assume independent texts, which those of one page are not quite.
+    Intervals and tests assume that texts are independent, which is not quite true of texts from one
+    page.
 
     Examples
     --------
@@ -331,9 +332,8 @@ def evaluate(
 
     leakage = without_leaks = None
     if train is not None:
-        leakage = leakage_report(train, texts)
-        train_keys = set(text_keys(train, "casefold"))
-        is_new = np.array([key not in train_keys for key in text_keys(test.texts, "casefold")])
+        leakage, leaked = find_leaks(train, texts)
+        is_new = np.array([text not in leaked for text in test.texts])
         if is_new.any() and not is_new.all():
             without_leaks = Scores(**scores(name, predictions, is_new))
 

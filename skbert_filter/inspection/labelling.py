@@ -16,9 +16,9 @@ from sklearn.utils import check_random_state, check_scalar
 from skbert_filter.duplicates.keys import Key, first_rows, first_seen, text_keys
 from skbert_filter.validation import check_texts
 
-# The candidates for each requested text: those with the highest scores.
+# The number of candidates, those with the highest scores, for each requested text.
 _CANDIDATES = 10
-# Texts are compared with each other by their first characters.
+# The number of characters, from the start of each text, that are compared.
 _COMPARED = 1000
 
 
@@ -33,7 +33,7 @@ def next_to_label(
 ) -> pd.DataFrame:
     """Choose the texts whose labels would improve a classifier most.
 
-    They are texts that it is unsure of, that are frequent, and that differ from each other.
+    These are texts that it is unsure of, that are frequent, and that differ from each other.
 
     Parameters
     ----------

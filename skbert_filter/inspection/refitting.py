@@ -7,7 +7,7 @@ from sklearn.frozen import FrozenEstimator
 
 
 def check_not_frozen(estimator: Any) -> None:
-    """Reject an estimator that is or contains a frozen classifier, whose scores may be leaked.
+    """Reject an estimator that is or contains a frozen classifier: its scores could be too high.
 
     A frozen vectorizer is accepted: it was fitted to texts, but not to labels.
     """

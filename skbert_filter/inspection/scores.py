@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, f1_score,
 from skbert_filter.printing import Report
 from skbert_filter.validation import useful_label
 
-# The scores that are printed, by the names that fit above a column.
+# The scores that are printed, and their column headings.
 SHORT_NAMES = {
     "accuracy": "accuracy",
     "f1": "F1",

@@ -27,7 +27,7 @@ class McNemarTest(Report):
     only_first, only_second : int
         The number of texts that only the first, or only the second, gets right.
     p_value : float
-        The probability that these two numbers differ at least as much if both classifiers are
+        The probability that these two numbers differ at least this much if both classifiers are
         equally good.
     """
 
@@ -96,8 +96,8 @@ def holm(p_values: Any) -> np.ndarray:
     """Correct p-values for their number by Holm's method; NaN marks a missing test.
 
     Holm, "A simple sequentially rejective multiple test procedure" (Scandinavian Journal of
-    Statistics 6, 1979): the probability that any difference is called more than chance by mistake
-    is at most 0.05, however the tests depend on each other.
+    Statistics 6, 1979): if differences below 0.05 are called more than chance, the probability that
+    any of them is called so by mistake is at most 0.05, however the tests depend on each other.
     """
     corrected = np.array(p_values, dtype=np.float64)
     # NaN sorts last.

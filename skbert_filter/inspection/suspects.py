@@ -36,7 +36,7 @@ class OutOfFold(Report):
     pred_probs : ndarray of float of shape (n_texts, n_classes)
         Predicted by models that were trained without the text.
     tied : ndarray of bool of shape (n_texts,)
-        Whether several labels are equally frequent.
+        Whether several labels are the most frequent, equally often.
     rows, contradicting, first_row : ndarray of int of shape (n_texts,)
         As in the table of `suspect_labels`.
     """
@@ -120,8 +120,8 @@ def suspect_labels(
         - "score": the higher, the more likely the label is wrong; see Notes;
         - "first_row": the index of the first row with the text.
 
-        Texts with several labels are first, by "contradicting"; the others are ordered by "score",
-        then by "probability".
+        Texts with several labels come first: the order is by "contradicting", then by "score", then
+        by "probability".
 
     See Also
     --------
@@ -130,9 +130,9 @@ def suspect_labels(
 
     Notes
     -----
-    Each distinct text is trained on once, with its most frequent label, except ties. The score
-    is ``log(probability of suggested / probability of label) * log2(1 + rows)``: how much the
-    model disagrees with the label, weighted by the rows that a correction would fix.
+    Each distinct text is trained on once, with its most frequent label; ties are not trained on.
+    The score is ``log(probability of suggested / probability of label) * log2(1 + rows)``: how much
+    the model disagrees with the label, weighted by the rows that a correction would fix.
 
     :func:`~sklearn.model_selection.cross_val_predict` fits the folds and encodes the classes, so a
     `class_weight` by label has to use integers, in sorted order.
@@ -243,8 +243,9 @@ def apply_corrections(X: Any, y: Any, table: pd.DataFrame, *, key: Key = "exact"
     X, y : container of str and array-like, of length n_samples
         The texts and labels that the table was made from.
     table : DataFrame
-        Rows of the table of `suspect_labels`, in any order, with "label" corrected, also if it was
-        saved as a CSV file or a spreadsheet and read again. A row without a label changes nothing.
+        Rows of the table of `suspect_labels`, in any order, with "label" corrected. It may have
+        been saved to a CSV file or a spreadsheet and read again. A row without a label changes
+        nothing.
     key : {"exact", "whitespace", "casefold"} or callable, default="exact"
         As in the call that made the table.
 

@@ -1,6 +1,6 @@
 """Atomic writes: a file or folder gets its name once it is complete and on the disk.
 
-No other module renames an output. Nothing here depends on what is written.
+Every finished output is renamed here. Nothing here depends on what is written.
 """
 
 import errno
@@ -73,7 +73,8 @@ def remove_leftovers(target: Path) -> None:
 def publish(temporary: Path, target: Path, *, overwrite: bool = False) -> None:
     """Rename a finished file or folder; even after a power cut, it is whole or not there.
 
-    `temporary` is alone in a folder on the same disk, where a folder to be replaced is moved first.
+    `temporary` is in a working folder on the same disk, where a folder to be replaced is moved
+    first, with the name "replaced".
     """
     if isinstance(target, RemotePath):
         if temporary.is_file() and not overwrite and target.exists():

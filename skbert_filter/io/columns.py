@@ -47,7 +47,7 @@ def check_text_column(schema: pa.Schema, column: str, path: Path) -> None:
 
 
 def check_no_nulls(values: pa.Array, column: str, path: Path, *, first_row: int) -> None:
-    """Reject missing values; rows are counted from 1, and `first_row` is that of the first."""
+    """Reject missing values, naming the row; `first_row` is that of the first value, from 1."""
     if values.null_count:
         row = first_row + values.is_null().index(True).as_py()
         raise ValueError(

@@ -32,8 +32,8 @@ def check_encoding(encoding: str | None) -> None:
 def is_utf8(blocks: Iterable[bytes], encoding: str) -> bool:
     """Return whether a text is UTF-8 rather than in the other encoding of its corpus.
 
-    Text in the other encoding may be valid UTF-8 by chance: UTF-16 contains NULs then, and a
-    seven-bit encoding such as ISO-2022-JP only ASCII bytes.
+    Text in the other encoding may happen to be valid UTF-8: UTF-16 then contains NULs, and a
+    seven-bit encoding such as ISO-2022-JP consists of ASCII bytes.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
     other = codecs.getincrementaldecoder(encoding)("replace")
@@ -58,7 +58,7 @@ def utf8_blocks(
 ) -> Iterator[bytes]:
     """Convert the blocks of a text to UTF-8 without a byte order mark.
 
-    An error names the line of a byte that cannot be decoded, or of a NUL at the start of the file.
+    An error names the line of a byte that cannot be decoded, or of a NUL in the first 8 KiB.
     """
     decoder = codecs.getincrementaldecoder(encoding or "utf-8")()
     n_bytes, line, line_start = 0, 1, 0

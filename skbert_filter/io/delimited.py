@@ -27,8 +27,8 @@ class Layout:
 
     header: bytes
     names: list[str]
-    # The lengths of parts of the file, each of which ends with a row. If it is None, each line is a
-    # row, and quotation marks are ordinary characters.
+    # The lengths of consecutive parts of the file, each of which consists of whole rows. None: each
+    # line is a row, and quotation marks are ordinary characters.
     parts: list[int] | None
     # Whether quoted texts of a single column span lines that could also be rows of their own.
     is_doubtful: bool = False
@@ -59,10 +59,10 @@ def check_delimiter(delimiter: str | None) -> str | None:
 def find_layout(read: Callable[[], Iterable[bytes]], delimiter: str, path: Path) -> Layout:
     """Choose how to interpret quotation marks, by scanning a whole file.
 
-    `read` opens the file from its start, in UTF-8. If a value begins with a quotation mark but does
-    not end with one, the file was written without quoting: each line is a row, provided that every
-    line has a value for each column. Arrow and pandas would read such a value up to the next
-    quotation mark, and silently merge rows.
+    `read` returns the blocks of the file from its start, as UTF-8. If a value begins with a
+    quotation mark but does not end with one, the file was written without quoting: each line is a
+    row, provided that every line has a value for each column. Arrow and pandas would read such a
+    value up to the next quotation mark, and silently merge rows.
     """
     header, parts, spans_at, fault_at = _scan(read(), delimiter)
     if not header and not fault_at:
@@ -97,10 +97,10 @@ def find_layout(read: Callable[[], Iterable[bytes]], delimiter: str, path: Path)
 
 
 def _scan(blocks: Iterable[bytes], delimiter: str) -> tuple[bytes, list[int], int, int]:
-    """Return the header, the lengths of parts that end with a row, and two line numbers.
+    """Return the header, the lengths of parts of whole rows, and two line numbers.
 
-    They are those of the first quoted value that spans lines (not searched for if the header has
-    quotation marks), and of the first malformed row; 0 if there is none.
+    The first number is the line of the first quoted value that spans lines (not searched for if the
+    header has quotation marks), the second that of a malformed row; 0 if there is none.
     """
     d = re.escape(delimiter.encode())
     # In a value that does not begin with one, quotation marks are ordinary characters.

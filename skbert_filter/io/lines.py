@@ -124,7 +124,7 @@ def with_members(lines: pa.Array, members: dict[str, Sequence[Any]]) -> pa.Array
 
 
 def _parse_texts(lines: pa.Array, member: str) -> pa.Array | None:
-    """Return a member of JSON objects by Arrow; None if a line may not be exactly one object."""
+    """Read a member of JSON objects with Arrow; None if a line may be anything else."""
     trimmed = pc.ascii_trim_whitespace(lines)
     # No JSON value has a brace at the end of one line and another at the start of the next. So if
     # there are as many objects as lines, each line is one object.

@@ -26,6 +26,7 @@ Batches: TypeAlias = Iterator[tuple[pa.RecordBatch, float]]
 # faster than repeats of earlier batches are found.
 _BATCH_ROWS = 1 << 18
 _BATCH_BYTES = 1 << 26
+
 _PARQUET_BUFFER_BYTES = 1 << 18
 
 # Stands for standard input or output.
@@ -66,7 +67,7 @@ def open_rows(
     encoding: str | None = None,
     delimiter: str | None = None,
 ) -> Iterator[TableReader]:
-    """Open a table, a file of lines or JSON Lines, or standard input (``-``), which has lines.
+    """Open a table, a file of lines or JSON Lines, or lines from standard input (``-``).
 
     In JSON Lines the texts are read from the member `text`, into the column "text".
     """
@@ -93,7 +94,7 @@ def open_rows(
 def local_copy(path: Path) -> Iterator[Path]:
     """Yield the path of a local file, or of a temporary copy of a file in a bucket.
 
-    Text may be read twice and Parquet is read from its end, both of which are slow on a network.
+    Text may be read several times, and Parquet is read from its end; both are slow over a network.
     """
     if not isinstance(path, RemotePath):
         yield path

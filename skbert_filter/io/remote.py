@@ -169,7 +169,7 @@ class RemotePath:
         Uploads are recorded in the folder `records`, so that an interrupted job can resume.
         """
         local, part, record = folder / name, self / name, records / name
-        # The first upload replaces part of a complete folder, if there is one.
+        # A complete folder that is replaced is incomplete from the first upload on.
         if not records.exists() and (self / SUCCESS).exists():
             with self._explained("replaced"):
                 self._fs.rm_file((self / SUCCESS)._key)
@@ -185,7 +185,7 @@ class RemotePath:
         local.unlink()
 
     def publish(self, local: Path) -> None:
-        """Upload a finished file, or mark a folder as complete whose files have been uploaded."""
+        """Upload a finished file, or mark a folder of uploaded files as complete."""
         if not local.is_dir():
             self.upload(local)
             return

@@ -21,7 +21,7 @@ from skbert_filter.io.remote import RemotePath
 
 Write: TypeAlias = Callable[[pa.RecordBatch], None]
 
-# Limits of a row group of Parquet.
+# Limits of a Parquet row group.
 _GROUP_ROWS = 1 << 18
 _GROUP_BYTES = 1 << 26
 
@@ -112,7 +112,7 @@ def check_new_file(path: Path, *, overwrite: bool) -> None:
 
 
 def check_parent(path: Path) -> None:
-    """Raise an error if nothing can be created next to `path`. Buckets are not checked."""
+    """Raise an error if `path` cannot be created in its folder. Buckets are not checked."""
     if isinstance(path, RemotePath):
         return
     if not path.absolute().parent.is_dir():

@@ -1,4 +1,4 @@
-"""The whole job on generated data: label, train, score, clean a corpus."""
+"""The whole workflow on generated data: label, train, score, and clean a corpus."""
 
 import logging
 from collections.abc import Sequence
@@ -82,7 +82,7 @@ def run_demo(
     Raises
     ------
     FileExistsError
-        If the folder holds other files.
+        If `folder` is a file, or holds files that no demo wrote.
 
     Examples
     --------
@@ -123,7 +123,7 @@ def run_demo(
 
 
 def _claim(folder: Path) -> None:
-    """Create the folder, unless it holds files of the user."""
+    """Create the folder and its README, unless it holds files that no demo wrote."""
     readme = folder / "README.txt"
     if folder.is_file():
         raise FileExistsError(f"{folder} is a file. Name a folder for the demo.")

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.callback import ProgressBar
-from tokenizers import Tokenizer
 
 from skbert_filter import SmallBertPretrainer
 from skbert_filter.bert.state import BertState
@@ -75,16 +74,7 @@ def texts_and_labels(data: Path) -> tuple[list[str], list[Any]]:
 def in_half_precision(state: BertState) -> BertState:
     """Round the weights to half precision, in which they are then saved."""
     half = {name: weight.astype(np.float16) for name, weight in state.weights.items()}
-    rounded = BertState.of(
-        state.architecture,
-        {name: weight.astype(np.float32) for name, weight in half.items()},
-        Tokenizer.from_str(state.tokenizer_json),
-        max_length=state.max_length,
-        gamma=state.gamma,
-        label_smoothing=state.label_smoothing,
-        precision=state.precision,
-    )
-    return replace(rounded, weights=half)
+    return replace(state, weights=half)
 
 
 if __name__ == "__main__":

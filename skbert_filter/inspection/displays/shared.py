@@ -64,7 +64,7 @@ def column_axes(display: Any, ax: Any, height: float = 2.4) -> Iterator[Any]:
         yield ax
     else:
         # The first figure loads the backend. In a notebook, that makes matplotlib interactive;
-        # rc_context would undo it, so the figure is created before.
+        # rc_context would undo that, so the figure is created outside it.
         figure = plt.figure(figsize=(_COLUMN, height), layout="constrained")
         with plt.rc_context(_LOOK):
             ax = figure.add_subplot()
@@ -86,7 +86,7 @@ def label_name(label: Any) -> str:
 
 
 def legend_above(ax: Any, handles: list[Any]) -> None:
-    """Draw the legend above the plot. It starts at the label of the y axis: names may be long."""
+    """Draw the legend above the plot, from the label of the y axis on: names may be long."""
     from matplotlib.transforms import ScaledTranslation
 
     to_label = ScaledTranslation(_LABEL_OFFSET, 0, ax.figure.dpi_scale_trans)
@@ -147,9 +147,10 @@ def distinct_texts(X: Any, y: Any) -> tuple[list[str], np.ndarray]:
 
 
 def largest_classes(sizes: pd.Series, always: Any = None) -> list[tuple[str, list[Any]]]:
-    """Group the classes for one outline each, and name the groups; there is a style for each.
+    """Return a name and the classes of each outline: as many as there are styles, at most.
 
-    If there are too many classes, the last group is all but the largest ones and `always`.
+    Each class has its own outline; if there are too many, the last outline is for all classes but
+    the largest and `always`.
     """
     n_own = len(STYLES) if len(sizes) <= len(STYLES) else len(STYLES) - 1
     classes = sizes.index.tolist()

@@ -74,8 +74,8 @@ class TextLengthDisplay:
         ax : matplotlib Axes, default=None
             None for a new figure.
         max_words : int, default=None
-            The last bin includes all longer texts. None: chosen so that about 5 % of all are there.
-            The threshold is used instead if it is larger.
+            The last bin includes all longer texts. None: chosen so that about 5 % of the texts are
+            in it. The threshold is used instead if it is larger.
         """
         counts = self.counts
         groups = largest_classes(counts.sum())
@@ -290,7 +290,8 @@ class DistinctiveTermsDisplay:
         Parameters
         ----------
         X, y, vectorizer, prior_size
-            As for :func:`distinctive_terms`. Only the six classes with most terms are drawn.
+            As for :func:`distinctive_terms`. Only the six classes with the most terms are
+            drawn.
         n_terms, ax
             As for `plot`.
         """
