@@ -188,7 +188,7 @@ def test_ctrl_c_leaves_what_the_same_command_goes_on_from(files):
     _, errors = process.communicate()
     assert process.returncode == 130
     assert errors == (
-        "Interrupted: nothing is under the final name. What was computed is kept in "
+        "Interrupted: no output was written. What was computed is kept in "
         "out.txt.partial: the same command resumes from there.\n"
     )
     assert not (files / "out.txt").exists()
@@ -257,8 +257,9 @@ def test_next_to_label_writes_a_list_to_fill(tmp_path):
     [
         (
             "next-to-label margin.joblib texts.csv --trust -o new.csv",
-            "The model margin.joblib lacks predict_proba, which says how sure it is of a text. "
-            "Pass one that has it, such as CalibratedClassifierCV(FrozenEstimator(model)), fitted.",
+            "The model margin.joblib lacks predict_proba, so it cannot report how sure it is of a "
+            "text. Pass a model with it, such as a fitted "
+            "CalibratedClassifierCV(FrozenEstimator(model)).",
         ),
         (
             "predict margin.joblib texts.csv --trust -o new.csv --threshold 0.5",
@@ -285,8 +286,8 @@ def test_next_to_label_writes_a_list_to_fill(tmp_path):
         ),
         (
             "duplicates texts.csv --label label --test texts.csv",
-            "--test compares the texts of one file or folder with it, without labels and by all "
-            "keys. Leave out --label, --key and further files.",
+            "--test compares a test set with one file or folder of texts, without labels and by "
+            "all keys. Omit --label, --key and further files.",
         ),
     ],
 )
@@ -412,7 +413,7 @@ def test_ctrl_c_during_an_import_is_told_in_a_line(files, library):
         text=True,
     )
     assert result.returncode == 130
-    assert result.stderr == "Interrupted: nothing is under the final name.\n"
+    assert result.stderr == "Interrupted: no output was written.\n"
 
 
 def test_the_version_is_printed():

@@ -113,7 +113,7 @@ def test_a_console_of_another_encoding_shows_what_it_can(tmp_path, encoding):
 
 
 def test_without_a_terminal_long_work_writes_lines(tiny, snippets, monkeypatch, capsys):
-    monkeypatch.setattr(console, "_SECONDS_OF_A_LINE", 0.05)
+    monkeypatch.setattr(console, "_LINE_SECONDS", 0.05)
     with console.working("Learning") as work:
         SmallBertTextFilter(**tiny, early_stopping=False).set_callbacks(work).fit(*snippets)
         logging.getLogger("skbert_filter").info("Scoring")

@@ -218,8 +218,8 @@ def test_a_workbook_is_corrected_in_place_of_its_cells(tmp_path, monkeypatch):
         correct_labels("c.csv", "suspects.csv", "d.xlsx")
 
 
-@pytest.mark.parametrize("end", ["", ".gz"])
-def test_json_lines_are_corrected_where_a_label_changes(tmp_path, monkeypatch, end):
+@pytest.mark.parametrize(("end", "new_end"), [("", ""), (".gz", ".gz"), ("", ".zst"), (".gz", "")])
+def test_json_lines_are_corrected_where_a_label_changes(tmp_path, monkeypatch, end, new_end):
     monkeypatch.chdir(tmp_path)
     rows = zip(TEXTS, KEEP, strict=True)
     lines = [json.dumps({"text": t, "label": k, "id": [i]}) for i, (t, k) in enumerate(rows)]
@@ -229,9 +229,9 @@ def test_json_lines_are_corrected_where_a_label_changes(tmp_path, monkeypatch, e
     table = list_suspects(f"a.jsonl{end}", "suspects.parquet", estimator=WordCountRule())
     table.loc[table["text"] == "Home", "label"] = 1
     table.to_parquet("suspects.parquet")
-    assert correct_labels(f"a.jsonl{end}", "suspects.parquet", f"c.jsonl{end}") == 1
+    assert correct_labels(f"a.jsonl{end}", "suspects.parquet", f"c.jsonl{new_end}") == 1
 
-    with pa.input_stream(f"c.jsonl{end}") as stream:
+    with pa.input_stream(f"c.jsonl{new_end}") as stream:
         after = stream.read().decode().split("\n")
     assert json.loads(after[1]) == {"text": "Home", "label": 1, "id": [1]}
     assert [after[0], *after[2:]] == [lines[0], *lines[2:]]

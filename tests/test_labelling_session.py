@@ -1,10 +1,13 @@
 """Labelling in the terminal: what is asked, what is on the disk, what the model learns from."""
 
+import gzip
+import json
 import subprocess
 import sys
 import time
 
 import numpy as np
+import openpyxl
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +17,7 @@ from prompt_toolkit.output import DummyOutput
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from skbert_filter.inspection import WordCountRule, tfidf_baseline
+from skbert_filter.labelling.label_table import read_label_table
 from skbert_filter.labelling.session import LabellingSession
 from skbert_filter.labelling.terminal import answer_keys, label_texts, make_screen, shown
 
@@ -190,11 +194,100 @@ def test_labels_keep_the_type_of_a_parquet_file(tmp_path, values, type_, labels)
     assert table["label"].to_pylist() == [*values, type(values[0])(1)]
 
 
+@pytest.mark.parametrize("name", ["labels.xlsx", "labels.jsonl", "labels.jsonl.gz", "labels.csv"])
+def test_every_kind_of_file_is_continued(tmp_path, name):
+    path, texts = tmp_path / name, ["=1+1", "#N/A", " Łódź\n", '{"a": 1}']
+    for n in range(4):
+        session = start(path, texts)
+        session.answer("keep")
+        assert sum(start(path, texts).status().counts.values()) == n + 1
+        session.undo()
+        assert len(read_label_table(path).texts) == n if n else True
+        session.answer("discard")
+    assert start(path, texts).question is None
+    table = read_label_table(path)
+    assert sorted(table.texts) == sorted(texts)
+    assert table.labels.tolist() == ["discard"] * 4
+
+
+def test_a_workbook_that_is_continued_keeps_all_else(tmp_path):
+    path = tmp_path / "labels.xlsx"
+    book = openpyxl.Workbook()
+    for row in [("page", "text", "label"), (7, 2024, 0), (8, "Menu", None), (9, "=A1", 1)]:
+        book.active.append(row)
+    book.active["B4"].data_type = "s"
+    book.active["A3"].font = openpyxl.styles.Font(bold=True)
+    book.active["C9"].number_format = "0.00"
+    book.active["D2"] = "=A2+1"
+    book.create_sheet("Notes").append(["kept"])
+    book.save(path)
+
+    session = start(path, ["Menu", "Tea"])
+    assert session.question.text == "Menu"
+    session.answer("0")
+    session.answer("1")
+    book = openpyxl.load_workbook(path)
+    rows = list(book.worksheets[0].iter_rows(max_row=5, values_only=True))
+    assert rows[0] == ("page", "text", "label", None, "held_out")
+    assert rows[1] == (7, 2024, 0, "=A2+1", None)
+    assert rows[2:] == [
+        (8, "Menu", 0, None, False),
+        (9, "=A1", 1, None, None),
+        (None, "Tea", 1, None, False),
+    ]
+    assert book.worksheets[0]["A3"].font.bold
+    assert book.worksheets[0]["C9"].number_format == "0.00"
+    assert book["Notes"]["A1"].value == "kept"
+
+
+def test_formulas_that_would_lose_their_values_are_refused(tmp_path):
+    book = openpyxl.Workbook()
+    book.active.append(["text", "label"])
+    book.active.append(['="Menu"', 0])
+    book.save(tmp_path / "labels.xlsx")
+    with pytest.raises(ValueError, match=r"labels\.xlsx has formulas in column 'text'"):
+        start(tmp_path / "labels.xlsx")
+
+
+def test_json_lines_change_where_an_answer_is(tmp_path):
+    path = tmp_path / "labels.jsonl.gz"
+    lines = ['{"text":"Menu", "label": 0, "id": [1]}\r', '{"text": "Tea", "tags": {"a": null}}']
+    path.write_bytes(gzip.compress("\n".join(lines).encode()))
+    session = start(path, ["Menu", "Łódź"], labels=["1", "0"])
+    session.answer("1")
+    session.answer("0")
+    with gzip.open(path, "rt", encoding="utf-8", newline="") as stream:
+        written = stream.read().split("\n")
+    assert written[0] == lines[0]
+    changed = {"text": "Tea", "tags": {"a": None}, "label": 1, "held_out": False}
+    assert json.loads(written[1]) == changed
+    assert written[2:] == ['{"text": "Łódź", "label": 0, "held_out": false}', ""]
+
+
+def test_other_columns_of_a_table_stay_as_they_are(tmp_path):
+    (tmp_path / "a.csv").write_text("n,n,text,label\n1,2,Tea,keep\n")
+    start(tmp_path / "a.csv").answer("keep")
+    assert (tmp_path / "a.csv").read_text().splitlines()[1] == '"1","2","Tea","keep",'
+
+    columns = {"text": ["Tea"], "label": [None], "when": pd.to_datetime(["2026-01-01 00:00:01.5"])}
+    pd.DataFrame(columns).to_parquet(tmp_path / "a.parquet")
+    start(tmp_path / "a.parquet").answer("keep")
+    table = pd.read_parquet(tmp_path / "a.parquet")
+    assert table["label"].tolist() == ["keep"]
+    assert table["when"].equals(pd.Series(columns["when"], name="when"))
+
+    pd.DataFrame({"text": ["Tea", None], "label": ["keep", None]}).to_parquet(
+        tmp_path / "b.parquet"
+    )
+    with pytest.raises(ValueError, match=r"Row 2 of .*b\.parquet .* has no value in column 'text'"):
+        start(tmp_path / "b.parquet")
+
+
 def test_a_file_with_other_labels_is_refused(tmp_path):
     path = tmp_path / "labels.csv"
     content = "text,label\nTea,good\n"
     path.write_text(content)
-    with pytest.raises(ValueError, match=r"labels\.csv holds the label 'good', which is not one"):
+    with pytest.raises(ValueError, match=r"labels\.csv has the label 'good', which is not one"):
         start(path, labels=["keep", "discard"])
     with pytest.raises(ValueError, match="has no column 'note'"):
         start(path, label="note")
@@ -253,6 +346,18 @@ def test_the_screen_takes_keys(tmp_path):
     assert pd.read_csv(path).label.tolist() == ["keep", "discard"]
 
 
+def test_an_answer_that_cannot_be_written_ends_the_screen_with_its_error(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    session = start(folder / "labels.csv")
+    folder.rmdir()
+    with create_pipe_input() as keys:
+        screen = make_screen(session, answer_keys(session.labels), input=keys, output=DummyOutput())
+        keys.send_text("kq")
+        with pytest.raises(FileNotFoundError, match="folder"):
+            screen.run()
+
+
 def test_lines_are_read_where_there_is_no_terminal(tmp_path, capsys, monkeypatch):
     import io
 
@@ -268,7 +373,7 @@ def test_lines_are_read_where_there_is_no_terminal(tmp_path, capsys, monkeypatch
 
 def test_a_long_text_is_folded_until_it_is_opened(tmp_path):
     session = start(tmp_path / "labels.csv", ["word " * 500 + "end 1"])
-    assert "more letters: [o] open" in shown(session.question, opened=False)
+    assert "more characters: [o] open" in shown(session.question, opened=False)
     assert shown(session.question, opened=True).endswith("end 1")
 
 
@@ -295,10 +400,10 @@ def test_an_answer_that_is_taken_back_leaves_the_next_question_held_out(tmp_path
 def test_what_cannot_be_labelled_or_written_is_refused_at_once(tmp_path):
     with pytest.raises(ValueError, match="texts has 0 rows"):
         start(tmp_path / "labels.csv", [])
-    with pytest.raises(
-        ValueError, match=r"labels\.jsonl cannot be written after each answer\. Nam"
-    ):
-        start(tmp_path / "labels.jsonl")
+    with pytest.raises(ValueError, match=r"labels\.txt holds lines of UTF-8 text, not a table"):
+        start(tmp_path / "labels.txt")
+    with pytest.raises(ValueError, match=r"labels\.xlsx cannot hold 'Tea\\r\\n': a cell of a"):
+        start(tmp_path / "labels.xlsx", ["Menu", "Tea\r\n"])
     with pytest.raises(ValueError, match="unknown extension"):
         start(tmp_path / "labels.doc")
     assert not list(tmp_path.iterdir())

@@ -1,7 +1,7 @@
 """The `skbert-filter` command. Each command is one call of a public Python function.
 
-Exit codes: 0 done; 1 an error of the program; 2 something that the user can fix, in one line;
-130 interrupted by Ctrl-C; 141 nobody reads the output any more.
+Exit codes: 0 success; 1 a bug; 2 an error the user can fix, explained in one line; 130 interrupted
+by Ctrl-C; 141 the reader of the output has gone.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -26,7 +26,7 @@ from skbert_filter.cli.labels import duplicates, explore, label, next_to_label, 
 app = Typer(
     name="skbert-filter",
     cls=Commands,
-    epilog="Exit codes: 0 done; 2 something to fix, in one line; 130 interrupted.",
+    epilog="Exit codes: 0 success; 2 an error you can fix, in one line; 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,
@@ -60,9 +60,9 @@ def demo(
 ) -> None:
     """Try the whole job on generated data: train, score, clean a corpus.
 
-    Needs no network and two minutes. In Python: skbert_filter.labelling.demo.run_demo(...)
+    Takes two minutes, and no network. In Python: skbert_filter.labelling.demo.run_demo(...)
     """
-    print_line(f"Making {snippets:,} labelled snippets and a corpus of {rows:,} rows.")
+    print_line(f"Generating {snippets:,} labelled snippets and a corpus of {rows:,} rows.")
     with working("Generating") as work:
         from skbert_filter.labelling.demo import run_demo
 
@@ -88,8 +88,8 @@ def pretrain(
         Path | None,
         Option(
             metavar="FILE",
-            help="A table of labelled texts to learn too, as train reads it. What is saved is then "
-            "a filter that knows these labels.",
+            help="A table of labelled texts, as train reads it, to learn as well. What is saved is "
+            "then a filter for these labels.",
         ),
     ] = None,
     label: opt.Label = "label",
@@ -101,7 +101,13 @@ def pretrain(
         ),
     ] = None,
     teacher_layer: Annotated[
-        int | None, Option(min=1, metavar="N", help="Its layer to learn from; one in the middle.")
+        int | None,
+        Option(
+            min=1,
+            metavar="N",
+            help="The teacher's layer to learn from.",
+            show_default="one in the middle",
+        ),
     ] = None,
     shape: Annotated[
         bool, Option(help="Learn the length, capitals and punctuation of texts.")
@@ -115,22 +121,20 @@ def pretrain(
             min=1,
             metavar="N",
             help="Passes over the distinct texts.",
-            show_default="for 2,000 steps, 1 to 10",
+            show_default="enough for 2,000 steps, 1 to 10",
         ),
     ] = None,
     max_seconds: Annotated[
-        float | None, Option(min=1, metavar="SECONDS", help="Stop after this time, wherever it is.")
+        float | None, Option(min=1, metavar="SECONDS", help="Stop after this time.")
     ] = None,
     checkpoint_dir: Annotated[
         Path | None,
-        Option(
-            metavar="FOLDER", help="Keep the state here, so that a run that is killed can resume."
-        ),
+        Option(metavar="FOLDER", help="Save checkpoints here, so that a killed run can resume."),
     ] = None,
     overwrite: opt.Overwrite = False,
     seed: opt.Seed = 0,
 ) -> None:
-    """Learn from unlabelled texts what a filter can start from.
+    """Pretrain an encoder on unlabelled texts, for filters to start from.
 
     In Python: skbert_filter.pretrain_encoder(...)
     """
@@ -175,26 +179,27 @@ def train(
         str | None,
         Option(
             metavar="COLUMN",
-            help="The column with the page or firm of each text: holds whole ones out.",
+            help="The column with the page or firm of each text: whole ones are held out.",
         ),
     ] = None,
     encoding: opt.Encoding = None,
     delimiter: opt.Delimiter = None,
     labels_as_is: Annotated[
-        bool, Option("--labels-as-is", help="Keep and keep are different labels.")
+        bool, Option("--labels-as-is", help="Treat Keep and keep as different labels.")
     ] = False,
     keep: Annotated[
         str | None,
         Option(
             metavar="LABEL",
-            help="The label of useful texts, where it is not 1, keep, yes, true or the like.",
+            help="The label of useful texts, if it is not 1, keep, yes, true or the like.",
         ),
     ] = None,
     model: Annotated[
         Literal["best", "bert", "tfidf", "vote"],
         Option(
             metavar="best|bert|tfidf|vote",
-            help="What to save: the filter, TF-IDF, the mean of both, or the best by folds.",
+            help="What to save: the filter, TF-IDF, the mean of both, or the best of them by "
+            "cross-validation.",
         ),
     ] = "best",
     checkpoint: Annotated[
@@ -202,7 +207,7 @@ def train(
         Option(
             metavar="NAME",
             help="What to start from: web, the bundled encoder; a folder written by pretrain; or "
-            "auto, which is web where it can read the texts.",
+            "auto, which is web if it can read the texts.",
         ),
     ] = "auto",
     test_size: Annotated[
@@ -214,13 +219,11 @@ def train(
             help="Share of the distinct texts to score the filter on.",
         ),
     ] = 0.2,
-    refit: Annotated[
-        bool, Option(help="After scoring, learn from all labels before saving.")
-    ] = True,
+    refit: Annotated[bool, Option(help="After scoring, fit again on all labels.")] = True,
     overwrite: opt.Overwrite = False,
     seed: opt.Seed = 0,
     comet: Annotated[
-        str | None, Option(metavar="PROJECT[/NAME]", help="Log it to an experiment of Comet.")
+        str | None, Option(metavar="PROJECT[/NAME]", help="Log to an experiment of Comet.")
     ] = None,
     offline: opt.Offline = False,
     env_file: opt.EnvFile = None,
@@ -281,7 +284,7 @@ def evaluate(
     train: Annotated[
         Path | None,
         Option(
-            metavar="FILE", help="The labels it was trained on: adds leaked texts and baselines."
+            metavar="FILE", help="The labels it was trained on: reports leaks and baselines too."
         ),
     ] = None,
     text: opt.Text = "text",
@@ -323,14 +326,14 @@ def predict(
             "--output",
             "-o",
             metavar="PATH",
-            help="A file; of a folder, a folder; the URL of either; or - for standard output.",
+            help="A file; a folder if TEXTS is one; the URL of either; or - for standard output.",
         ),
     ],
     text: opt.Text = "text",
     keep: Annotated[
         str | None,
         Option(
-            metavar="LABEL", help="The label whose rows are kept; without it, that of useful texts."
+            metavar="LABEL", help="The label whose rows are kept; by default, that of useful texts."
         ),
     ] = None,
     threshold: Annotated[
@@ -339,7 +342,7 @@ def predict(
             min=0,
             max=1,
             metavar="X",
-            help="The probability to keep from.",
+            help="Keep texts of at least this probability.",
             show_default="as the filter predicts",
         ),
     ] = None,
@@ -350,12 +353,15 @@ def predict(
     precision: Annotated[
         float | None,
         Option(
-            min=0, max=1, metavar="SHARE", help="Keep so little that this share of it is useful."
+            min=0,
+            max=1,
+            metavar="SHARE",
+            help="Keep as many as possible, this share of them useful.",
         ),
     ] = None,
     columns: Annotated[
         str | None,
-        Option(metavar="LABEL,PROBABILITY", help="Write all rows, and two columns of these names."),
+        Option(metavar="LABEL,PROBABILITY", help="Write all rows, and add columns of these names."),
     ] = None,
     drop_documents: Annotated[
         float | None,
@@ -363,8 +369,8 @@ def predict(
             metavar="SHARE",
             min=0,
             max=1,
-            help="Drop a document whole if more than this share of its characters is discarded. "
-            "A file of a folder is a document.",
+            help="Drop whole documents if more than this share of their characters is discarded. "
+            "In a folder, each file is a document.",
         ),
     ] = None,
     document: Annotated[
@@ -378,7 +384,7 @@ def predict(
     audit: Annotated[
         Path | None,
         Option(
-            metavar="FILE", help="A CSV or Parquet file for each distinct text and its decision."
+            metavar="FILE", help="A CSV or Parquet file of each distinct text and its decision."
         ),
     ] = None,
     store: Annotated[
@@ -386,17 +392,17 @@ def predict(
     ] = None,
     dask: Annotated[
         str | None,
-        Option(metavar="tcp://HOST:PORT", help="Share a folder's files among the workers of Dask."),
+        Option(metavar="tcp://HOST:PORT", help="Share a folder's files among Dask workers."),
     ] = None,
     trust: opt.Trust = False,
     overwrite: opt.Overwrite = False,
     escape_formulas: opt.EscapeFormulas = False,
-    quiet: Annotated[bool, Option("--quiet", help="Show no examples of what was done.")] = False,
+    quiet: Annotated[bool, Option("--quiet", help="Show no examples.")] = False,
     as_json: opt.AsJson = False,
 ) -> None:
     """Write the rows of a corpus whose texts are worth keeping.
 
-    A job that was interrupted resumes when the same command is run again.
+    An interrupted job resumes when the same command is run again.
 
     In Python: skbert_filter.filter_corpus(...)
     """

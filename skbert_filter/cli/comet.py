@@ -1,4 +1,4 @@
-"""The command and the options of `skbert-filter` that reach Comet."""
+"""What `skbert-filter` does with Comet: an experiment for a command, and the registry."""
 
 import os
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from typer import Argument, Option
 from skbert_filter.cli.console import print_line
 from skbert_filter.cli.options import EnvFile, Offline
 
-# What Comet would record of a script: a command has nothing of it to show.
+# Comet records these of a script; for a command they are noise.
 _QUIET: dict[str, Any] = {
     "log_code": False,
     "auto_output_logging": False,
@@ -21,7 +21,7 @@ _QUIET: dict[str, Any] = {
 
 @contextmanager
 def comet_experiment(comet: str | None, offline: bool, env_file: Path | None) -> Iterator[Any]:
-    """Give an experiment that lasts for the block, or None without ``--comet``."""
+    """Yield an experiment that ends with the block, or None without ``--comet``."""
     if comet is None:
         if offline or env_file:
             raise ValueError("--offline and --env-file are for --comet. Add --comet PROJECT.")
@@ -47,7 +47,7 @@ def register(
         Option(
             metavar="VERSION",
             help="Such as 1.2.0.",
-            show_default="the highest, with its second number counted up",
+            show_default="the next minor version",
         ),
     ] = None,
     tag: Annotated[list[str] | None, Option(metavar="TAG", help="A tag; may be repeated.")] = None,
@@ -71,5 +71,5 @@ def register(
 
 
 def _quieten_comet() -> None:
-    # It would watch other packages, and ask to be imported before them.
+    # Otherwise Comet patches other packages, and demands to be imported before them.
     os.environ.setdefault("COMET_DISABLE_AUTO_LOGGING", "1")

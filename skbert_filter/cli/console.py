@@ -1,4 +1,4 @@
-"""What the commands show: results, progress, and errors in one line."""
+"""The output of the commands: results, progress, and errors in one line."""
 
 import io
 import json
@@ -29,25 +29,25 @@ from skbert_filter.printing import counted, printable
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-# What is logged is the title of the bar; warnings are not shown, since summaries say the same.
-_JOBS = logging.getLogger("skbert_filter")
+# Its info messages become the title of the bar; its warnings are repeated by the summaries.
+_LOGGER = logging.getLogger("skbert_filter")
 _DEFAULTS = {"text": "text", "label": "label", "keep": None, "encoding": None, "delimiter": None}
 _FORMATS = {"probability": "{:.2f}", "rows": "{:,}"}
-# Lines of a list that is written to a file.
+# How many rows of a list are shown; the file has all of them.
 _SHOWN = 10
-# How often long work says how far it is, where there is no terminal for a bar.
-_SECONDS_OF_A_LINE = 30
-# Next to the title, for a bar and how far it is.
-_LETTERS_OF_STATE = 44
+# Seconds between lines on the progress of long work, where there is no terminal for a bar.
+_LINE_SECONDS = 30
+# Columns of the terminal next to the title, for the bar and the progress.
+_STATE_WIDTH = 44
 
 
 class Commands(TyperGroup):
-    """The commands, whose output any console can show, and whose errors are one line."""
+    """The commands: output that any console can show, and errors in one line."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run a command, and flush its output while an error can still be reported."""
         if callable(signal.getsignal(signal.SIGINT)):
-            # From now on work can be left in order.
+            # From now on, Ctrl-C is an exception, and work can clean up after itself.
             signal.signal(signal.SIGINT, signal.default_int_handler)
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
@@ -59,27 +59,27 @@ class Commands(TyperGroup):
                     sys.stdout.flush()
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return a command, in whose help values have no names of Python's types."""
+        """Return a command, without the names of Python types in its help."""
         command = super().get_command(ctx, cmd_name)
         for parameter in command.get_params(ctx) if command else ():
-            _name_value(parameter)
+            _hide_type(parameter)
         return command
 
     def get_params(self, ctx: Any) -> Any:
-        """Return the options of all commands, likewise."""
+        """Return the options of the group, likewise."""
         parameters = super().get_params(ctx)
         for parameter in parameters:
-            _name_value(parameter)
+            _hide_type(parameter)
         return parameters
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a command; Typer would report its errors in other words."""
+        """Run a command, and report its errors before Typer does."""
         with _user_errors():
             return super().invoke(ctx)
 
 
-def _name_value(parameter: Any) -> None:
-    """Leave the names of Python's types out of the help: options have words of their own."""
+def _hide_type(parameter: Any) -> None:
+    """Remove the name of a Python type from the help of an option or argument."""
     if getattr(parameter, "is_flag", False):
         parameter.metavar = ""
     elif parameter.param_type_name == "argument":
@@ -88,7 +88,7 @@ def _name_value(parameter: Any) -> None:
 
 
 def print_result(result: object, content: Any = None, *, err: bool = False) -> None:
-    """Print a result, its lines broken between words; or its content, for machines."""
+    """Print a result for people, or its content as JSON."""
     if content is None:
         _print(Text(str(result)), err=err, overflow="fold")
     else:
@@ -139,7 +139,7 @@ def print_texts(title: str, table: "DataFrame", columns: Sequence[str]) -> None:
 
 @contextmanager
 def working(title: str) -> Iterator["Work"]:
-    """Show on standard error, for as long as the block takes, that and how far a command works."""
+    """Show the progress of a command on standard error, for the duration of the block."""
     work = Work(title)
     try:
         yield work
@@ -150,8 +150,8 @@ def working(title: str) -> Iterator["Work"]:
 class Work:
     """A bar that moves from the first second; without a terminal, a line every 30 seconds.
 
-    Its title is what the package logs. It is a callback of scikit-learn that counts the steps of a
-    fit, and its `corpus_progress` is a `progress` of `filter_corpus`.
+    Its title is what the package logs. As a scikit-learn callback it counts the steps of a fit;
+    `corpus_progress` is the `progress` of `filter_corpus`.
     """
 
     def __init__(self, title: str):
@@ -165,23 +165,22 @@ class Work:
             transient=True,
         )
         self._task = self._bar.add_task(title, total=None, state="")
-        # What is counted, and how far that is.
-        self._counts, self._done, self._steps = "", 0, 0
+        self._task_name, self._done, self._steps = "", 0, 0
         self._begin(title)
         self._bar.start()
 
-        self._handler = _OnInfo(self._begin)
-        _JOBS.addHandler(self._handler)
-        _JOBS.setLevel(logging.INFO)
+        self._handler = _InfoHandler(self._begin)
+        _LOGGER.addHandler(self._handler)
+        _LOGGER.setLevel(logging.INFO)
         self._is_done = threading.Event()
         if self._bar.disable:
             threading.Thread(target=self._print_lines, daemon=True).start()
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal and the logger."""
         self._is_done.set()
-        _JOBS.removeHandler(self._handler)
-        _JOBS.setLevel(logging.NOTSET)
+        _LOGGER.removeHandler(self._handler)
+        _LOGGER.setLevel(logging.NOTSET)
         self._bar.stop()
 
     def corpus_progress(self, share: float, rows: int, distinct: int) -> None:
@@ -189,16 +188,16 @@ class Work:
         self._show(f"{rows:,} rows", share, rows)
 
     def setup(self, estimator: Any, context: Any) -> None:
-        """Expect the steps of a fit, the first or a further one."""
+        """Begin to count the steps of a fit."""
         self._fits += 1
         self._restart(self._title if self._fits == 1 else f"{self._title}, fit {self._fits}")
 
     def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
-        """Count the steps to come: those of an epoch, and of those after it."""
+        """Set the number of steps to come: of this epoch and those after it."""
         if context.parent is not None and context.max_subtasks:
-            if context.task_name != self._counts:
+            if context.task_name != self._task_name:
                 self._restart(self._shown)
-                self._counts = context.task_name
+                self._task_name = context.task_name
             tasks = context.parent.max_subtasks - context.task_id
             is_epoch = context.task_name == "epoch"
             self._steps = self._done + context.max_subtasks * (tasks if is_epoch else 1)
@@ -208,12 +207,12 @@ class Work:
         if context.parent is not None and not context.max_subtasks:
             self._done += 1
             if self._done == 1:
-                self._since = monotonic()  # the first step takes seconds to trace
+                self._since = monotonic()  # the first step includes seconds of tracing
             state = f"{self._done:,} of {counted(self._steps, 'step')}"
             self._show(state, self._done / self._steps, self._done)
 
     def teardown(self, estimator: Any, context: Any) -> None:
-        """Wait for what comes next."""
+        """Show that the fit is over."""
         self._restart(self._shown)
 
     def _begin(self, title: str) -> None:
@@ -222,9 +221,9 @@ class Work:
 
     def _restart(self, shown: str) -> None:
         self._shown, self._since = shown, monotonic()
-        self._counts, self._done, self._steps = "", 0, 0
-        room = max(12, self._bar.console.width - _LETTERS_OF_STATE)
-        self._bar.update(self._task, description=printable(shown, room), total=None, state="")
+        self._task_name, self._done, self._steps = "", 0, 0
+        width = max(12, self._bar.console.width - _STATE_WIDTH)
+        self._bar.update(self._task, description=printable(shown, width), total=None, state="")
 
     def _show(self, state: str, share: float, done: int) -> None:
         elapsed = monotonic() - self._since
@@ -243,22 +242,22 @@ class Work:
 
     def _print_lines(self) -> None:
         started = monotonic()
-        while not self._is_done.wait(_SECONDS_OF_A_LINE):
+        while not self._is_done.wait(_LINE_SECONDS):
             elapsed = timedelta(seconds=round(monotonic() - started))
             parts = [f"{elapsed} {self._shown}", self._bar.tasks[0].fields["state"]]
             with suppress(OSError):
                 print_line(": ".join(filter(None, parts)), err=True)
 
 
-class _OnInfo(logging.Handler):
-    """Do something with each message."""
+class _InfoHandler(logging.Handler):
+    """Pass info messages to a function."""
 
     def __init__(self, do: Callable[[str], None]):
         super().__init__(logging.INFO)
         self._do = do
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Hand a message over."""
+        """Pass a message on."""
         if record.levelno == logging.INFO:
             self._do(record.getMessage())
 
@@ -279,40 +278,40 @@ def _user_errors() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError as error:
-        _give_up_output()
+        _drop_output()
         raise SystemExit(141) from error
     except (Exception, KeyboardInterrupt) as error:
         if _is_interrupt(error):
-            _complain("Interrupted", error, "nothing is under the final name.")
+            _print_error("Interrupted", error, "no output was written.")
             raise SystemExit(130) from error
         if hasattr(error, "format_message"):
-            # Typer's own errors, which have no public class in common, repeat what a user typed.
+            # Typer's own errors have no public base class, and quote what the user typed.
             message = printable(error.format_message())
             error.format_message = lambda: message
             raise
         if not isinstance(error, ValueError | OSError | ImportError):
             raise
 
-        _give_up_output()
+        _drop_output()
         message = str(error)
         if isinstance(error, OSError) and error.strerror:
-            # Without the number that Python puts before the system's errors.
+            # str(error) would begin with the error number.
             message = ": ".join(filter(None, [str(error.filename or ""), error.strerror]))
             if isinstance(error, PermissionError) and error.filename:
                 message += ". Close the program that has it open, or allow access to it."
-        _complain("Error", error, message)
+        _print_error("Error", error, message)
         raise SystemExit(2) from error
 
 
 def _is_interrupt(error: BaseException | None) -> bool:
-    """Whether it began with Ctrl-C: an import that is interrupted may end in another error."""
+    """Whether Ctrl-C is the cause: an interrupted import may end in another error."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error is not None
 
 
-def _give_up_output() -> None:
-    """Drop what cannot be written, or Python would complain when it flushes at its end."""
+def _drop_output() -> None:
+    """Drop what cannot be written, or Python would complain when it flushes at exit."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -320,12 +319,12 @@ def _give_up_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _complain(what: str, error: BaseException, message: str) -> None:
+def _print_error(what: str, error: BaseException, message: str) -> None:
     sentences = [message, *getattr(error, "__notes__", [])]
     with suppress(OSError):
-        print_line(_as_options(" ".join(f"{what}: {' '.join(sentences)}".split())), err=True)
+        print_line(_options_only(" ".join(f"{what}: {' '.join(sentences)}".split())), err=True)
 
 
-def _as_options(message: str) -> str:
-    """Name options alone where a message names the parameter too: overwrite=True (--overwrite)."""
+def _options_only(message: str) -> str:
+    """Keep the option where a message names the parameter too: overwrite=True (--overwrite)."""
     return re.sub(r"\b\w+=(?:\"[^\"]*\"|[^\s()]*) \((--[^)]+)\)", r"\1", message)

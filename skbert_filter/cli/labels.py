@@ -21,11 +21,11 @@ def duplicates(
     text: opt.Text = "text",
     label: Annotated[
         str | None,
-        Option(metavar="COLUMN", help="The column with labels: adds those that conflict."),
+        Option(metavar="COLUMN", help="The column with labels: reports conflicts too."),
     ] = None,
     test: Annotated[
         Path | None,
-        Option(metavar="FILE", help="A test set: reports what of it is in TEXTS instead."),
+        Option(metavar="FILE", help="A test set: reports which of its texts are in TEXTS instead."),
     ] = None,
     encoding: opt.Encoding = None,
     delimiter: opt.Delimiter = None,
@@ -35,14 +35,14 @@ def duplicates(
     top: Annotated[int, Option(min=0, metavar="N", help="How many texts to list.")] = 10,
     as_json: opt.AsJson = False,
 ) -> None:
-    """Report what repeats, which labels conflict, or what of a test set is in the training set.
+    """Report repeats and conflicting labels, or which texts of a test set are in a training set.
 
     In Python: skbert_filter.labelling.files.report_duplicates(...), with --test report_leakage(...)
     """
     if test is not None and (label is not None or key != "exact" or len(texts) > 1):
         raise ValueError(
-            "--test compares the texts of one file or folder with it, without labels and by all "
-            "keys. Leave out --label, --key and further files."
+            "--test compares a test set with one file or folder of texts, without labels and by "
+            "all keys. Omit --label, --key and further files."
         )
     columns: dict[str, Any] = {"text": text, "encoding": encoding, "delimiter": delimiter}
     with working("Counting"):
@@ -65,18 +65,22 @@ def label(
             "--output",
             "-o",
             metavar="FILE",
-            help="The .csv, .tsv or .parquet file, continued if it exists.",
+            help="The .csv, .tsv, .jsonl, .parquet or .xlsx file, continued if it exists.",
         ),
     ],
     text: opt.Text = "text",
     label: opt.Label = "label",
     labels: Annotated[
         str | None,
-        Option(metavar="NAME,NAME", help="The labels, the useful one first; else keep,discard."),
+        Option(
+            metavar="NAME,NAME",
+            help="The labels, the useful one first.",
+            show_default="those of the file, or keep,discard",
+        ),
     ] = None,
     order: Annotated[
         Literal["informative", "random"],
-        Option(metavar="informative|random", help="What teaches most comes first, or any text."),
+        Option(metavar="informative|random", help="Ask first what teaches most, or any text."),
     ] = "informative",
     held_out: Annotated[
         float,
@@ -84,7 +88,7 @@ def label(
             min=0,
             max=0.5,
             metavar="SHARE",
-            help="Share of the answers that are for the score alone.",
+            help="Share of the answers that are used for scoring only.",
         ),
     ] = 0.1,
     encoding: opt.Encoding = None,
@@ -154,13 +158,13 @@ def suspects(
     delimiter: opt.Delimiter = None,
     top: Annotated[int, Option(min=1, metavar="N", help="How many texts to write.")] = 200,
     bert: Annotated[
-        bool, Option("--bert", help="Ask filters instead of TF-IDF, which takes longer.")
+        bool, Option("--bert", help="Use the filter instead of TF-IDF; it takes longer.")
     ] = False,
     apply: Annotated[
         Path | None,
         Option(
             metavar="FILE",
-            help="The list, with its column label corrected: writes corrected LABELS.",
+            help="The list, with its column label corrected: writes LABELS with the corrections.",
         ),
     ] = None,
     overwrite: opt.Overwrite = False,
@@ -172,12 +176,8 @@ def suspects(
     In Python: skbert_filter.labelling.files.list_suspects(...), with --apply
     skbert_filter.labelling.corrections.correct_labels(...)
     """
-    columns: dict[str, Any] = {
-        "text": text,
-        "label": label,
-        "encoding": encoding,
-        "delimiter": delimiter,
-    }
+    columns: dict[str, Any] = {"text": text, "label": label}
+    columns |= {"encoding": encoding, "delimiter": delimiter}
     with working("Reading the labels") as work:
         from skbert_filter.labelling.corrections import correct_labels
         from skbert_filter.labelling.files import list_suspects
@@ -220,12 +220,12 @@ def next_to_label(
     n: Annotated[int, Option("--n", "-n", min=1, metavar="N", help="How many texts.")] = 100,
     text: opt.Text = "text",
     label: Annotated[
-        str, Option(metavar="COLUMN", help="The column to fill, as your labels have it.")
+        str, Option(metavar="COLUMN", help="The column to fill in, named as in your labels.")
     ] = "label",
     encoding: opt.Encoding = None,
     delimiter: opt.Delimiter = None,
     labelled: Annotated[
-        Path | None, Option(metavar="FILE", help="What is labelled already, to be excluded.")
+        Path | None, Option(metavar="FILE", help="Texts that have labels already, to exclude.")
     ] = None,
     trust: opt.Trust = False,
     overwrite: opt.Overwrite = False,

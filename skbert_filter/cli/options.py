@@ -23,7 +23,7 @@ Model = Annotated[
     Path,
     Argument(
         help="web, the bundled filter; a folder written by train; "
-        "registry://WORKSPACE/NAME:VERSION; or, with --trust, a file of joblib."
+        "registry://WORKSPACE/NAME:VERSION; or, with --trust, a joblib file."
     ),
 ]
 Text = Annotated[str, Option("--text", metavar="COLUMN", help="The column with the texts.")]
@@ -36,8 +36,8 @@ Delimiter = Annotated[
     str | None,
     Option(
         metavar="CHARACTER",
-        help="What stands between the values of .csv and .tsv, such as ';' or tab.",
-        show_default="found out",
+        help="The delimiter of .csv and .tsv files, such as ';' or tab.",
+        show_default="detected",
     ),
 ]
 
@@ -45,18 +45,18 @@ NewFolder = Annotated[Path, Option("--output", "-o", metavar="FOLDER", help="The
 NewTable = Annotated[
     Path, Option("--output", "-o", metavar="FILE", help="The .csv, .tsv or .parquet file to write.")
 ]
-Overwrite = Annotated[bool, Option("--overwrite", help="Replace what is there.")]
+Overwrite = Annotated[bool, Option("--overwrite", help="Replace existing output.")]
 EscapeFormulas = Annotated[
     bool,
     Option(
         "--escape-formulas",
-        help="Write an apostrophe before texts in CSV that a spreadsheet would compute, as =1+1.",
+        help="Put an apostrophe before texts in CSV that a spreadsheet would compute, as =1+1.",
     ),
 ]
 
-Seed = Annotated[int, Option(metavar="N", help="Seed of everything random.")]
+Seed = Annotated[int, Option(metavar="N", help="Seed of everything that is random.")]
 Trust = Annotated[
-    bool, Option("--trust", help="Load a model that is a pickle, which runs the code in it.")
+    bool, Option("--trust", help="Load a model from a pickle, which runs any code in it.")
 ]
 AsJson = Annotated[bool, Option("--json", help="Print JSON instead of tables.")]
 Offline = Annotated[

@@ -1,4 +1,4 @@
-"""Which classifier to save: the filter, unless another is better by more than chance."""
+"""Which classifier to save: the filter, unless another is more accurate by more than chance."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -25,17 +25,17 @@ _FOLDS = 3
 
 @dataclass(frozen=True, eq=False)
 class ModelChoice(Report):
-    """The classifiers that were compared out of fold, and which of them is saved.
+    """The classifiers that were compared by cross-validation, and the one that is saved.
 
     Attributes
     ----------
     chosen : {"bert", "tfidf", "vote"}
     scores : DataFrame
-        "accuracy", "f1" and "average_precision" of each, where every distinct text counts once.
+        "accuracy", "f1" and "average_precision" of each; every distinct text counts once.
     test : McNemarTest
         The filter against the most accurate of the others.
     out_of_fold : OutOfFold
-        The probabilities of the chosen one.
+        The probabilities of the chosen classifier.
     """
 
     chosen: str
@@ -68,27 +68,24 @@ def choose_model(
     groups: np.ndarray | None = None,
     random_state: int | None = None,
 ) -> ModelChoice:
-    """Compare a filter, TF-IDF and the mean of their probabilities over folds."""
+    """Compare a filter, TF-IDF and the mean of their probabilities by cross-validation."""
     folds = DedupStratifiedKFold(_FOLDS, shuffle=True, random_state=random_state)
     splits = list(folds.split(texts, y, groups))
-    found = {name: out_of_fold(candidates[name], texts, y, cv=splits) for name in (BERT, TFIDF)}
-    # As sklearn's VotingClassifier would do, without fitting both again.
-    proba = {name: each.pred_probs for name, each in found.items()}
-    proba[VOTE] = (proba[BERT] + proba[TFIDF]) / 2
+    bert, tfidf = (out_of_fold(candidates[name], texts, y, cv=splits) for name in (BERT, TFIDF))
+    # The mean is what VotingClassifier would return, without fitting both again.
+    mean = (bert.pred_probs + tfidf.pred_probs) / 2
+    proba = {BERT: bert.pred_probs, TFIDF: tfidf.pred_probs, VOTE: mean}
 
-    answers = found[BERT]
-    truth = answers.classes[answers.labels]
-    scores = {
-        name: score_predictions(
-            Predictions(answers.classes, answers.classes[p.argmax(axis=1)], p, p), truth
-        )
-        for name, p in proba.items()
-    }
+    classes, y_true = bert.classes, bert.classes[bert.labels]
+    scores, is_right = {}, {}
+    for name, p in proba.items():
+        predicted = classes[p.argmax(axis=1)]
+        scores[name] = score_predictions(Predictions(classes, predicted, p, p), y_true)
+        is_right[name] = predicted == y_true
+
     table = pd.DataFrame(scores).T[["accuracy", "f1", "average_precision"]]
-    right = {name: each.argmax(axis=1) == answers.labels for name, each in proba.items()}
     other = str(table["accuracy"].drop(BERT).idxmax())
-    test = mcnemar_test(right[BERT], right[other], names=(NAMES[BERT], NAMES[other]))
-
+    test = mcnemar_test(is_right[BERT], is_right[other], names=(NAMES[BERT], NAMES[other]))
     is_better = test.only_second > test.only_first and test.p_value < LEVEL
     chosen = other if is_better else BERT
-    return ModelChoice(chosen, table, test, replace(answers, pred_probs=proba[chosen]))
+    return ModelChoice(chosen, table, test, replace(bert, pred_probs=proba[chosen]))

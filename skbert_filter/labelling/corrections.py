@@ -1,8 +1,9 @@
-"""A list of likely label errors, corrected in whatever program, back into the table of labels."""
+"""Apply a list of likely label errors, corrected in whatever program, to the table of labels."""
 
 import codecs
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,21 +36,21 @@ def correct_labels(
     delimiter: str | None = None,
     overwrite: bool = False,
 ) -> int:
-    """Write a table of labels with those of `list_suspects` that were corrected.
+    """Write a table of labels again, with the corrections made in a list of `list_suspects`.
 
     Parameters
     ----------
     source, text, label, delimiter
-        The labels, as given to `list_suspects`.
+        As passed to `list_suspects`.
     corrections : str or Path
-        What that wrote, with the column "label" corrected. Lines may be missing. It may have
-        been saved by a spreadsheet, in its encoding and with semicolons, or as ``.xlsx``.
+        The list, with its column "label" corrected. Rows may be missing. A spreadsheet may have
+        saved it in its own encoding, with semicolons, or as ``.xlsx``.
     destination : str or Path
-        The table to write, with all columns of `source`. A workbook keeps its formats and its other
-        sheets, and JSON Lines are changed where a label is.
+        The table to write, with all columns of `source`. A workbook keeps its formats and other
+        sheets, and JSON Lines change only where a label does.
     encoding : str, default=None
-        What to decode a file from that is not UTF-8. None: such a `source` is refused, and
-        `corrections` are taken for Windows-1252.
+        The encoding of files that are not UTF-8. None: such a `source` is rejected, and
+        `corrections` are read as Windows-1252.
     overwrite : bool, default=False
         Whether to replace a `destination` that exists.
 
@@ -61,45 +62,38 @@ def correct_labels(
     Raises
     ------
     FileNotFoundError, FileExistsError, ValueError
-        As `list_suspects`, or if the corrections are not of these labels.
+        As `list_suspects`, or if the corrections do not belong to these labels.
 
     Examples
     --------
     See :func:`~skbert_filter.labelling.files.list_suspects`.
     """
     source, destination, corrections = map(as_path, (source, destination, corrections))
-    check_can_relabel(source, destination)
+    check_can_relabel(source, destination, text, label)
     check_place(destination, source, corrections, overwrite=overwrite)
-    known = read_label_table(source, text=text, label=label, encoding=encoding, delimiter=delimiter)
-    whole, _ = read_label_file(source, text, encoding=encoding, delimiter=delimiter)
-    table = _read_corrections(corrections, whole[text].to_pylist(), encoding)
-    place = {row: i for i, row in enumerate(known.rows.tolist())}
-    table["first_row"] = [place.get(row, -1) for row in table["first_row"]]
+    options: dict[str, Any] = {"text": text, "encoding": encoding, "delimiter": delimiter}
+    table = read_label_table(source, label=label, **options)
+    whole, _ = read_label_file(source, **options)
+    suspects = _read_corrections(corrections, whole[text].to_pylist(), encoding)
+    # Rows of the file become positions among the labelled ones.
+    position = {row: i for i, row in enumerate(table.rows.tolist())}
+    suspects["first_row"] = [position.get(row, -1) for row in suspects["first_row"]]
     try:
-        corrected = apply_corrections(known.texts, known.labels, table)
+        corrected = apply_corrections(table.texts, table.labels, suspects)
     except ValueError as error:
         raise ValueError(f"{error} (The table is {corrections}; its first row is 1.)") from error
 
-    # A label comes from another row that has it: so it is written as there.
-    changed = np.flatnonzero(corrected != known.labels)
-    row_with = dict(zip(known.labels.tolist(), known.rows, strict=True))
+    # A new label is copied from a row that has it, and so spelled as in the file.
+    changed = np.flatnonzero(corrected != table.labels)
+    row_with = dict(zip(table.labels.tolist(), table.rows, strict=True))
     taken_from = np.arange(len(whole))
-    taken_from[known.rows[changed]] = [row_with[new] for new in corrected[changed].tolist()]
-    write_relabelled(
-        source,
-        destination,
-        label,
-        taken_from,
-        text=text,
-        encoding=encoding,
-        delimiter=delimiter,
-        overwrite=overwrite,
-    )
+    taken_from[table.rows[changed]] = [row_with[new] for new in corrected[changed].tolist()]
+    write_relabelled(source, destination, label, taken_from, overwrite=overwrite, **options)
     return len(changed)
 
 
 def _read_corrections(path: Path, texts: list[str], encoding: str | None) -> pd.DataFrame:
-    """Return a list of `list_suspects`, numbered from 1, as whatever program has saved it."""
+    """Return a list of `list_suspects`, its rows numbered from 1, its texts those of the source."""
     table, saved_as = _read_saved(path, encoding)
     for name in ("text", "label", "first_row"):
         check_column(pa.schema([(str(column), pa.null()) for column in table]), name, path)
@@ -115,29 +109,28 @@ def _read_corrections(path: Path, texts: list[str], encoding: str | None) -> pd.
         )
     table = table.assign(first_row=rows.astype(int))
 
-    # A spreadsheet writes "?" for letters that its encoding lacks, and it may have been given texts
-    # with an apostrophe before formulas.
+    # Undo what happens to texts in a spreadsheet: "?" for characters that its encoding lacks, other
+    # white space, and the apostrophe of escaped formulas.
     for line, row in table["first_row"].items():
         original = texts[row] if row < len(texts) else ""
-        as_saved = original.encode(saved_as, "replace").decode(saved_as).split()
-        found = str(table.at[line, "text"])
-        if as_saved in (found.split(), found.removeprefix("'").split()):
+        expected = original.encode(saved_as, "replace").decode(saved_as).split()
+        saved = str(table.at[line, "text"])
+        if expected in (saved.split(), saved.removeprefix("'").split()):
             table.at[line, "text"] = original
     return table
 
 
 def _read_saved(path: Path, encoding: str | None) -> tuple[pd.DataFrame, str]:
-    """Return a table as a spreadsheet may have saved it, and its encoding."""
-    known = find_format(path)
-    if known is None or known.kind != "csv":
-        table, _ = read_label_file(path, "text")
-        if known is not None and known.kind == "parquet":
-            return table.to_pandas(), "utf-8"
-        cells = table.to_pandas().astype(object)
-        return cells.where(cells.notna(), "").map(str), "utf-8"
+    """Return a table in any format that a spreadsheet may have saved, and its encoding."""
+    format_ = find_format(path)
+    if format_ is None or format_.kind != "csv":
+        table = read_label_file(path, "text")[0].to_pandas()
+        if format_ is None or format_.kind != "parquet":
+            table = table.astype(object).where(table.notna(), "").map(str)
+        return table, "utf-8"
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}. Check the path.")
-    with local_copy(path) as local, pa.input_stream(str(local), known.compression) as stream:
+    with local_copy(path) as local, pa.input_stream(str(local), format_.compression) as stream:
         content = stream.read()
 
     saved_as = "utf-8-sig"

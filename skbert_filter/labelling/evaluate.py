@@ -1,4 +1,4 @@
-"""The score of a saved classifier on a table of labels that it has not learnt."""
+"""Score a saved classifier on a table of labels that it has not learnt."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -26,18 +26,18 @@ def evaluate_filter(
     n_errors: int = 10,
     trust: bool = False,
 ) -> Evaluation:
-    """Score a fitted classifier on a table of labelled texts that it has not seen.
+    """Score a fitted classifier on a table of labelled texts it has not seen.
 
     Parameters
     ----------
     model : classifier or str or Path
         As for :func:`~skbert_filter.filter_corpus`.
     source, text, label, encoding, delimiter
-        As for `train_filter`. A label that differs from the model's in type only, as it may in a
-        CSV file, is taken for it.
+        As for `train_filter`. Labels may differ from the model's in type or case, as they do in
+        CSV files.
     train : str or Path, default=None
-        The table that the model was trained on, with the same columns, to find leaked texts and
-        to compare with baselines that learn from it.
+        The table the model was trained on, with the same columns: reveals leaked texts, and trains
+        baselines to compare with.
     n_errors : int, default=10
         How many errors to list.
     trust : bool, default=False
@@ -46,14 +46,14 @@ def evaluate_filter(
     Returns
     -------
     evaluation : Evaluation
-        Of the texts that `train_filter` has not learnt, as the model remembers; of all of them if
-        it has learnt all, which the evaluation says first.
+        Without `train`, on the texts that are not among those the model was trained on, as
+        recorded by `train_filter`. If it has learnt all of them, on all, as the evaluation says.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        If a file or the model is missing or damaged, or a file lacks a column or a value, or
-        holds a label that the model does not know.
+        If a file or the model is missing or damaged, or a file lacks a column or a value, or has
+        a label that the model does not know.
 
     See Also
     --------
@@ -75,49 +75,40 @@ def evaluate_filter(
     """
     model = load_classifier(model, trust=trust)
     record = getattr(model, "training_record_", {})
-    columns: dict[str, Any] = {
-        "text": text,
-        "label": label,
-        "encoding": encoding,
-        "delimiter": delimiter,
-    }
-    test = read_label_table(source, **columns)
-    texts, y = test.texts, _as_known(test, model.classes_)
+    options: dict[str, Any] = {"n_errors": n_errors, "name": record.get("name")}
 
-    if train is not None:
-        learnt = read_label_table(train, **columns)
-        y_train = _as_known(learnt, model.classes_)
-        return evaluate(
-            model,
-            texts,
-            y,
-            X_train=learnt.texts,
-            y_train=y_train,
-            n_errors=n_errors,
-            name=record.get("name"),
+    def read(file: str | Path) -> tuple[list[str], np.ndarray]:
+        table = read_label_table(
+            file, text=text, label=label, encoding=encoding, delimiter=delimiter
         )
+        return table.texts, _labels_of_model(table, model.classes_)
 
-    # Texts that the model has learnt say little of others: they are scored if there are no others.
+    texts, y = read(source)
+    if train is not None:
+        X_train, y_train = read(train)
+        return evaluate(model, texts, y, X_train=X_train, y_train=y_train, **options)
+
+    # Texts that the model has learnt are scored only if there are no others.
     hashes = _split_hashes(record.get("texts", ""))
-    is_known = np.isin(_split_hashes(text_hashes(texts)), hashes)
-    n_known = len({text for text, known in zip(texts, is_known, strict=True) if known})
-    if not is_known.all():
-        texts, y = [texts[i] for i in np.flatnonzero(~is_known)], y[~is_known]
-    evaluation = evaluate(model, texts, y, n_errors=n_errors, name=record.get("name"))
-    return replace(evaluation, n_learnt=n_known, all_learnt=bool(is_known.all()))
+    is_learnt = np.isin(_split_hashes(text_hashes(texts)), hashes)
+    n_learnt = len({text for text, learnt in zip(texts, is_learnt, strict=True) if learnt})
+    if not is_learnt.all():
+        texts, y = [texts[i] for i in np.flatnonzero(~is_learnt)], y[~is_learnt]
+    evaluation = evaluate(model, texts, y, **options)
+    return replace(evaluation, n_learnt=n_learnt, all_learnt=bool(is_learnt.all()))
 
 
 def text_hashes(texts: list[str]) -> str:
     """Return 64 bits of the hash of each text, as one string for JSON."""
-    return "".join(hashed[:8].hex() for hashed in stable_hashes(texts))
+    return "".join(digest[:8].hex() for digest in stable_hashes(texts))
 
 
 def _split_hashes(hashes: str) -> list[str]:
     return [hashes[i : i + 16] for i in range(0, len(hashes), 16)]
 
 
-def _as_known(table: LabelTable, classes: np.ndarray) -> np.ndarray:
-    """Return labels as a model knows them, whose type or case a file may not have."""
+def _labels_of_model(table: LabelTable, classes: np.ndarray) -> np.ndarray:
+    """Return labels in the type and case of a model's classes."""
     known = classes.tolist()
     by_name = {str(label).casefold(): label for label in known}
     by_name |= {label: label for label in known}

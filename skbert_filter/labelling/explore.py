@@ -1,4 +1,4 @@
-"""One page on a table of labels: what repeats, how long the texts are, what sets labels apart."""
+"""One page on a table of labels: what repeats, how long texts are, which terms mark each label."""
 
 import base64
 import html
@@ -60,21 +60,21 @@ def explore_labels(
     delimiter: str | None = None,
     overwrite: bool = False,
 ) -> DuplicateReport:
-    """Write a page that shows what a table of labels holds.
+    """Write a page with plots of a table of labels.
 
     Parameters
     ----------
     source, text, label, encoding, delimiter
-        As for `train_filter`. There must be two classes or more.
+        As for `train_filter`. There must be at least two classes.
     destination : str or Path
-        The HTML file to write. It holds its plots, and loads nothing.
+        The HTML file to write. It contains its plots, and loads nothing.
     overwrite : bool, default=False
         Whether to replace a `destination` that exists.
 
     Returns
     -------
     report : DuplicateReport
-        What the page says on repeats and on conflicting labels.
+        The page's report on repeats and conflicting labels.
 
     Raises
     ------
@@ -119,14 +119,14 @@ def explore_labels(
         ),
         _plot(
             "The terms that set the labels apart",
-            "What the texts of a label use more than the others do, the surest first; lines are "
-            "95 % intervals.",
+            "Terms that the texts of a label use more than the others do, the surest first; lines "
+            "are 95 % intervals.",
             lambda: DistinctiveTermsDisplay.from_texts(texts, labels),
         ),
         _plot(
             "How often texts repeat",
-            "The most frequent text has rank 1. The dashed line is the share of all rows that "
-            "the texts up to a rank make.",
+            "The most frequent text has rank 1. The dashed line is the share of all rows that the "
+            "texts up to a rank make up.",
             lambda: DuplicateFrequencyDisplay.from_report(report),
         ),
     ]
@@ -141,7 +141,7 @@ def explore_labels(
 
 
 def _plot(title: str, explanation: str, draw: Callable[[], Any]) -> str:
-    """Return a plot as a figure of the page, the same for the same labels."""
+    """Return a plot as an HTML figure, byte for byte the same for the same labels."""
     import matplotlib as mpl
     from matplotlib import pyplot as plt
 
@@ -150,8 +150,7 @@ def _plot(title: str, explanation: str, draw: Callable[[], Any]) -> str:
         mpl.rc_context({"svg.hashsalt": "skbert_filter", "svg.fonttype": "none"}),
         warnings.catch_warnings(),
     ):
-        # The browser has letters for every language, which matplotlib's font, by which the room for
-        # a text is measured, lacks.
+        # Matplotlib only measures the texts; the browser draws them, with fonts for any language.
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from")
         figure = draw().figure_
         try:

@@ -1,4 +1,4 @@
-"""Questions about texts and labels that are in files: what repeats, what is wrong, what is next."""
+"""Reports on files of texts and labels: repeats, leaks, likely errors, what to label next."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from skbert_filter.io.formats import table_format
 from skbert_filter.io.remote import as_path
 from skbert_filter.io.writing import write_table
 from skbert_filter.labelling.label_table import check_classes, read_label_table
-from skbert_filter.labelling.tables import check_place, read_label_file
+from skbert_filter.labelling.tables import check_place, read_label_file, with_types
 
 
 def report_duplicates(
@@ -30,19 +30,19 @@ def report_duplicates(
     key: Key = "exact",
     n_top: int = 10,
 ) -> DuplicateReport:
-    """Report what repeats in a corpus, and which labels contradict each other.
+    """Report what repeats in a corpus, and which labels conflict.
 
     Parameters
     ----------
     *sources : str or Path
         What `filter_corpus` reads; with `label`, files as `train_filter` reads them.
     text, label : str, default="text" and None
-        The columns with the texts, and with the labels if there are any.
+        The columns with the texts and, if there are any, the labels.
     encoding : str, default=None
-        What to decode text files from that are not UTF-8, such as "cp1252".
+        The encoding of text files that are not UTF-8, such as "cp1252".
     delimiter : str, default=None
-        What stands between the values of text files. None: the comma of ``.csv`` and the tab of
-        ``.tsv``, or the semicolon, tab or bar of a line of column names without it.
+        The delimiter of text files. None: the comma in ``.csv`` and the tab in ``.tsv``; or, if the
+        header has none, its semicolon, tab or bar.
     key, n_top
         As for :func:`~skbert_filter.duplicate_report`.
 
@@ -130,21 +130,21 @@ def list_suspects(
     overwrite: bool = False,
     escape_formulas: bool = False,
 ) -> pd.DataFrame:
-    """Write the labelled texts of a table to another, those most likely wrong first.
+    """Write a table of labelled texts, the most likely label errors first.
 
     Parameters
     ----------
     source, text, label, encoding, delimiter
         As for `train_filter`.
     destination : str or Path
-        The table to write. Correct its column "label", and give it to
+        The table to write. Correct its column "label", and pass it to
         :func:`~skbert_filter.labelling.corrections.correct_labels`.
     estimator : classifier, default=None
         What to fit on parts of the labels; None for TF-IDF with logistic regression.
     n, n_jobs : int, default=None
-        How many texts to write, None for all, and how many fits to run at a time.
+        How many texts to write, None for all, and how many fits to run at once.
     overwrite, escape_formulas
-        As for `filter_corpus`: with the latter the list can be opened in a spreadsheet.
+        As for `filter_corpus`. Escape formulas if the list is opened in a spreadsheet.
 
     Returns
     -------
@@ -177,13 +177,14 @@ def list_suspects(
     destination = as_path(destination)
     table_format(destination)
     check_place(destination, as_path(source), overwrite=overwrite)
-    known = read_label_table(source, text=text, label=label, encoding=encoding, delimiter=delimiter)
-    check_classes(known)
+    labels = read_label_table(
+        source, text=text, label=label, encoding=encoding, delimiter=delimiter
+    )
+    check_classes(labels)
     estimator = tfidf_baseline() if estimator is None else estimator
-    table = suspect_labels(estimator, known.texts, known.labels, n_jobs=n_jobs)
-    table = table.head(n or len(table))
-    # Of the file, whose blank labels were dropped.
-    table["first_row"] = known.rows[table["first_row"]]
+    table = suspect_labels(estimator, labels.texts, labels.labels, n_jobs=n_jobs).iloc[:n]
+    # Rows of the file: `labels` lacks those with a blank label.
+    table["first_row"] = labels.rows[table["first_row"]]
     _write(table, destination, overwrite=overwrite, escape_formulas=escape_formulas)
     return table
 
@@ -215,13 +216,13 @@ def list_next_to_label(
     destination : str or Path
         The table to write, with its texts in the column `text`.
     label : str, default="label"
-        The empty column to fill, so that `train_filter` takes the table next to others.
+        The empty column to fill in: `train_filter` then reads the table along with others.
     n : int, default=100
         How many texts.
     labelled : str or Path, default=None
-        What has labels already, and is dropped. Its texts are in the column `text` too.
+        What is labelled already, and is excluded. Its texts are in the column `text` too.
     random_state : int, default=None
-        The seed of the choice.
+        Seed of the choice.
 
     Returns
     -------
@@ -248,18 +249,19 @@ def list_next_to_label(
     classifier = load_classifier(model, trust=trust)
     if not hasattr(classifier, "predict_proba"):
         raise ValueError(
-            f"{model_name(model)} lacks predict_proba, which says how sure it is of a text. Pass "
-            "one that has it, such as CalibratedClassifierCV(FrozenEstimator(model)), fitted."
+            f"{model_name(model)} lacks predict_proba, so it cannot report how sure it is of a "
+            "text. Pass a model with it, such as a fitted "
+            "CalibratedClassifierCV(FrozenEstimator(model))."
         )
 
     options: dict[str, Any] = {"text": text, "encoding": encoding, "delimiter": delimiter}
-    done: Any = None
+    excluded: Any = None
     if labelled is not None and as_path(labelled).suffix.lower() == ".xlsx":
-        done = read_label_file(as_path(labelled), text)[0][text]
+        excluded = read_label_file(as_path(labelled), text)[0][text]
     elif labelled is not None:
-        done = read_texts(labelled, **options)
+        excluded = read_texts(labelled, **options)
     corpus = read_texts(source, **options)
-    table = next_to_label(classifier, corpus, n, labelled=done, random_state=random_state)
+    table = next_to_label(classifier, corpus, n, labelled=excluded, random_state=random_state)
     table = table.rename(columns={"text": text})
     table.insert(1, label, None)
     _write(table, destination, overwrite=overwrite, escape_formulas=escape_formulas)
@@ -273,7 +275,7 @@ def read_texts(
     encoding: str | None = None,
     delimiter: str | None = None,
 ) -> pa.ChunkedArray:
-    """Read all texts of a corpus into Arrow's memory.
+    """Read all texts of a corpus into memory, as an Arrow array.
 
     Parameters
     ----------
@@ -290,6 +292,4 @@ def read_texts(
 
 def _write(frame: pd.DataFrame, path: Path, **options: bool) -> None:
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
-    # A column without any value has no type.
-    fields = [f.with_type(pa.string()) if pa.types.is_null(f.type) else f for f in table.schema]
-    write_table(table.cast(pa.schema(fields)), path, **options)
+    write_table(with_types(table), path, **options)

@@ -1,4 +1,4 @@
-"""Labelled texts as people keep them: in which files, under which names, in which spelling."""
+"""Labelled texts, read from whatever files, columns and spellings people keep them in."""
 
 import re
 from collections import Counter, defaultdict
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from skbert_filter.io.columns import check_column, check_no_nulls, check_text_column
 from skbert_filter.io.decoding import check_encoding
@@ -21,10 +22,9 @@ __all__ = ["LabelTable", "read_label_table", "read_labels"]
 
 HELD_OUT = "held_out"
 
-# As int() writes it: "01" is a code, and would become equal to "1". "1.0" is what pandas writes of
-# whole numbers in a column with blanks.
+# Whole numbers as int() prints them, since "01" is a code that must not equal "1"; also "1.0", as
+# pandas writes them in a column with blanks.
 _WHOLE_NUMBER = re.compile(r"(0|-?[1-9][0-9]{0,17})(?:\.0+)?")
-_TRUE = ("true", "1", "yes")
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,17 @@ class LabelTable:
         The files.
     texts : list of str
     labels : ndarray of shape (n_rows,)
-        Of one type: int if all are whole numbers, also as text.
+        All of one type: int if they are whole numbers, even if written as text.
     rows : ndarray of int of shape (n_rows,)
-        Which row of its file each is, from 0; blank labels are not among these.
+        The row of each text in its file, from 0. Rows with a blank label are missing.
     blank : int
-        Rows without a label, which are dropped.
+        Number of rows without a label, which are dropped.
     held_out : ndarray of bool of shape (n_rows,)
-        What the column "held_out" says, as `label_texts` writes it; False without one.
+        The column "held_out", as `label_texts` writes it; False without that column.
     groups : ndarray of str of shape (n_rows,) or None
         The page, firm or other source of each text.
     spellings : dict of label to dict of str to int
-        How often each spelling of a label occurs, for labels with several of them.
+        How often each spelling of a label occurs, for labels with several.
     """
 
     sources: tuple[str, ...]
@@ -60,27 +60,27 @@ class LabelTable:
     spellings: dict[Any, dict[str, int]] = field(default_factory=dict)
 
     def notes(self) -> list[str]:
-        """Return a sentence on the blank labels, and one for each label of several spellings."""
+        """Return a sentence on blank labels, and one for each label with several spellings."""
         sentences = []
         if self.blank:
             sentences.append(f"{counted(self.blank, 'row has', 'rows have')} no label: dropped.")
         for label, spellings in self.spellings.items():
-            found = ", ".join(f"{text!r} ({n:,})" for text, n in spellings.items())
-            sentences.append(f"Read as {printable(label)}: {found}.")
+            counts = ", ".join(f"{text!r} ({n:,})" for text, n in spellings.items())
+            sentences.append(f"Read as {printable(label)}: {counts}.")
         return sentences
 
 
 def check_classes(table: LabelTable) -> None:
-    """Refuse labels of which nothing can be learnt: all the same, or nearly all different."""
-    found, names = set(table.labels.tolist()), ", ".join(table.sources)
-    if len(found) == 1:
+    """Reject labels that teach nothing: all the same, or nearly all different."""
+    labels, names = set(table.labels.tolist()), ", ".join(table.sources)
+    if len(labels) == 1:
         raise ValueError(
-            f"All labels of {names} are {found.pop()!r}. Label texts of another class too: "
+            f"All labels of {names} are {labels.pop()!r}. Label texts of another class too: "
             "skbert-filter label."
         )
-    if len(found) > max(2, len(table.labels) / 2):
+    if len(labels) > max(2, len(table.labels) / 2):
         raise ValueError(
-            f"{names} has {len(found):,} different labels in {counted(len(table.labels), 'row')}. "
+            f"{names} has {len(labels):,} different labels in {counted(len(table.labels), 'row')}. "
             "Name the column with the labels."
         )
 
@@ -99,17 +99,17 @@ def read_label_table(
     Parameters
     ----------
     *sources : str or Path
-        One file or several, or their URLs: ``.csv``, ``.tsv``, ``.jsonl`` (also with ``.gz`` or
-        ``.zst``), ``.parquet``, or, with the extra ``excel``, the first sheet of an ``.xlsx`` file.
+        Files or URLs: ``.csv``, ``.tsv``, ``.jsonl`` (also with ``.gz`` or ``.zst``), ``.parquet``
+        and, with the extra ``excel``, the first sheet of an ``.xlsx`` file.
     text, label : str, default="text" and "label"
         The columns. Rows without a label are dropped.
     groups : str, default=None
         A column with the page, firm or other source of each text.
     encoding : str, default=None
-        What to decode files from that are not UTF-8, such as "cp1252".
+        The encoding of files that are not UTF-8, such as "cp1252".
     delimiter : str, default=None
-        What stands between the values of a text file. None: the comma of ``.csv`` and the tab of
-        ``.tsv``, or the semicolon, tab or bar of a line of column names without it.
+        The delimiter of text files. None: the comma in ``.csv`` and the tab in ``.tsv``; or, if the
+        header has none, its semicolon, tab or bar.
     as_is : bool, default=False
         Whether "Keep", "keep " and "KEEP" are different labels.
 
@@ -137,27 +137,27 @@ def read_label_table(
     columns: dict[str, list[Any]] = defaultdict(list)
     files = list(map(as_path, sources))
     for file in files:
-        found = _read(file, text, label, groups, encoding=encoding, delimiter=delimiter)
-        for name, values in found.items():
+        table, _ = read_label_file(file, text, encoding=encoding, delimiter=delimiter)
+        for name, values in label_columns(table, file, text, label, groups).items():
             columns[name] += values
 
     names = ", ".join(map(str, files))
     labels = columns["label"]
-    kept = [i for i, value in enumerate(labels) if not _is_blank(value)]
-    if not kept:
-        what = f"no label in column {label!r}" if labels else "no rows"
-        raise ValueError(f"{names} has {what}. Label some texts first: skbert-filter label.")
-    taken = {name: [values[i] for i in kept] for name, values in columns.items() if values}
+    labelled = [i for i, value in enumerate(labels) if not is_blank(value)]
+    if not labelled:
+        missing = f"no label in column {label!r}" if labels else "no rows"
+        raise ValueError(f"{names} has {missing}. Label some texts first: skbert-filter label.")
+    kept = {name: [values[i] for i in labelled] for name, values in columns.items()}
 
-    typed, spellings = typed_labels(taken["label"], as_is=as_is)
+    typed, spellings = typed_labels(kept["label"], as_is=as_is)
     return LabelTable(
         sources=tuple(map(str, files)),
-        texts=taken["text"],
+        texts=kept["text"],
         labels=typed,
-        rows=np.array(taken["row"]),
-        blank=len(labels) - len(kept),
-        held_out=np.array([str(value).lower() in _TRUE for value in taken["held_out"]]),
-        groups=np.array(list(map(str, taken["groups"]))) if groups is not None else None,
+        rows=np.array(kept["row"]),
+        blank=len(labels) - len(labelled),
+        held_out=np.array(list(map(is_held_out, kept["held_out"]))),
+        groups=np.array(list(map(str, kept["groups"]))) if groups is not None else None,
         spellings=spellings,
     )
 
@@ -179,38 +179,44 @@ def read_labels(*sources: str | Path, **options: Any) -> tuple[list[str], np.nda
     return table.texts, table.labels
 
 
-def _read(
-    source: Path, text: str, label: str, groups: str | None, **options: str | None
+def label_columns(
+    table: pa.Table, source: Path, text: str, label: str, groups: str | None = None
 ) -> dict[str, list[Any]]:
-    """Return the columns of one file as lists, its rows numbered."""
-    table, _ = read_label_file(source, text, **options)
+    """Return the checked columns of one file as lists, and its row numbers."""
     check_text_column(table.schema, text, source)
     check_column(table.schema, label, source)
     check_no_nulls(table.column(text), text, source, first_row=1)
 
-    found = {
+    columns = {
         "text": table.column(text).to_pylist(),
         "label": table.column(label).to_pylist(),
         "row": list(range(len(table))),
         "held_out": [None] * len(table),
     }
-    for row, value in enumerate(found["label"], 1):
-        if not (_is_blank(value) or _is_label(value)):
+    for row, value in enumerate(columns["label"], 1):
+        if not (is_blank(value) or _is_label(value)):
             raise ValueError(
                 f"Row {row} of {source} (the first is 1) has {value!r} in column {label!r}, which "
                 "is not a label. Name the column with the labels."
             )
     if HELD_OUT in table.schema.names:
-        found["held_out"] = table.column(HELD_OUT).to_pylist()
+        check_column(table.schema, HELD_OUT, source)
+        columns["held_out"] = table.column(HELD_OUT).to_pylist()
     if groups is not None:
         check_column(table.schema, groups, source)
         check_no_nulls(table.column(groups), groups, source, first_row=1)
-        found["groups"] = table.column(groups).to_pylist()
-    return found
+        columns["groups"] = table.column(groups).to_pylist()
+    return columns
 
 
-def _is_blank(value: Any) -> bool:
+def is_blank(value: Any) -> bool:
+    """Whether a label is missing."""
     return value is None or value != value or (isinstance(value, str) and not value.strip())
+
+
+def is_held_out(value: Any) -> bool:
+    """Whether the column "held_out" marks a row."""
+    return str(value).lower() in ("true", "1", "yes")
 
 
 def _is_label(value: Any) -> bool:
@@ -224,19 +230,22 @@ def typed_labels(
 ) -> tuple[np.ndarray, dict[Any, dict[str, int]]]:
     """Return labels as an array, and the spellings that were merged.
 
-    Words are as most rows write them, numbers that are written as text are int.
+    Words are spelled as in most rows. Numbers that are written as text become int.
     """
     if not isinstance(labels[0], str):
         return np.array([int(v) if isinstance(v, Decimal) else v for v in labels]), {}
-    numbers = list(map(_WHOLE_NUMBER.fullmatch, map(str.strip, map(str, labels))))
-    if all(numbers) and not as_is:
-        return np.array([int(number[1]) for number in numbers if number]), {}
     if as_is:
         return np.array(labels, dtype=object), {}
+    numbers = [_WHOLE_NUMBER.fullmatch(str(label).strip()) for label in labels]
+    if all(numbers):
+        return np.array([int(number[1]) for number in numbers if number]), {}
 
-    by_name: dict[str, Counter[str]] = defaultdict(Counter)
-    for label in labels:
-        by_name[label.strip().casefold()][label] += 1
-    usual = {name: found.most_common(1)[0][0].strip() for name, found in by_name.items()}
-    spellings = {usual[name]: dict(found) for name, found in by_name.items() if len(found) > 1}
-    return np.array([usual[label.strip().casefold()] for label in labels], dtype=object), spellings
+    names = [label.strip().casefold() for label in labels]
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for name, label in zip(names, labels, strict=True):
+        counts[name][label] += 1
+    usual = {name: by_label.most_common(1)[0][0].strip() for name, by_label in counts.items()}
+    spellings = {
+        usual[name]: dict(by_label) for name, by_label in counts.items() if len(by_label) > 1
+    }
+    return np.array([usual[name] for name in names], dtype=object), spellings

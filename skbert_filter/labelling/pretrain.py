@@ -1,4 +1,4 @@
-"""From files of texts to a saved encoder."""
+"""Learn an encoder from files of texts, and save it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,11 +26,11 @@ class PretrainingSummary(Report):
     source, destination : str
         The file or folder of texts, and the folder of the encoder.
     rows, distinct, labelled : int
-        Texts read, how many different ones they are, and how many of these have a label.
+        Texts read, distinct texts, and how many of these have a label.
     epochs, steps : int
-        Passes over the distinct texts, the last one perhaps in part, and training steps.
+        Passes over the distinct texts, the last of which may be partial, and training steps.
     loss : float
-        Mean cross-entropy of the words to guess, in the last epoch.
+        Mean cross-entropy of the masked words in the last epoch.
     seconds : float
     pretrainer : SmallBertPretrainer
         Fitted, as saved.
@@ -80,32 +80,31 @@ def pretrain_encoder(
 ) -> PretrainingSummary:
     """Learn a tokenizer and an encoder from files of texts, and save them.
 
-    Memory grows with the number of distinct texts, not of rows.
+    Memory grows with the number of distinct texts, not rows.
 
     Parameters
     ----------
     corpus : str or Path
-        Texts without labels, in what `filter_corpus` reads: a file, a folder of files, or ``-``.
+        Texts without labels, in any source that `filter_corpus` reads: a file, a folder of files,
+        or ``-``.
     destination : str or Path
         The folder to save the encoder in, for ``SmallBertTextFilter(checkpoint=destination)``. It
-        appears when it is complete.
+        appears once it is complete.
     text : str, default="text"
-        The column with the texts, also of `labelled`; a file of lines has none.
+        The column with the texts, also in `labelled`; a file of lines has no columns.
     labelled : str or Path, default=None
-        A table of labelled texts, as `train_filter` reads it: the encoder learns them too, and
-        what is saved is a filter that knows these labels, which also serves as a checkpoint.
+        A table of labelled texts, as `train_filter` reads it. The encoder learns them too, and is
+        saved as a filter for these labels, which also serves as a checkpoint.
     label : str, default="label"
         The column of `labelled` with the labels.
-    encoding : str, default=None
-        What to decode text files from that are not UTF-8, such as "cp1252".
-    delimiter : str, default=None
-        What stands between the values of text files; None to find it out.
+    encoding, delimiter : str, default=None
+        As for `read_label_table`.
     estimator : SmallBertPretrainer, default=None
         The pretrainer to fit a clone of; None for the default with `random_state`.
     overwrite : bool, default=False
-        Whether to replace an encoder that `destination` holds.
+        Whether to replace a saved encoder at `destination`.
     random_state : int, default=None
-        The seed of the default `estimator`.
+        Seed of the default `estimator`.
     callbacks : sequence of scikit-learn callbacks, default=()
         Such as ``sklearn.callback.ProgressBar()``.
 
@@ -116,9 +115,9 @@ def pretrain_encoder(
     Raises
     ------
     FileNotFoundError, FileExistsError, ValueError
-        If `corpus` is missing, of an unknown kind or damaged, lacks the column or a text, or has no
-        words to guess; or, before training, if `destination` lies in it, or holds anything but,
-        with `overwrite`, a saved encoder.
+        If `corpus` is missing, of an unknown format or damaged, lacks the column or a text, or has
+        no words to mask; or if `destination` lies in it, or exists and is not, with `overwrite`, a
+        saved encoder.
 
     Examples
     --------
@@ -143,27 +142,29 @@ def pretrain_encoder(
 
         estimator = SmallBertPretrainer(random_state=random_state)
 
-    # All that can be refused before the training.
+    # Whatever can fail fails before the training.
     list_sources(corpus)
     kind: Kind = "encoder" if labelled is None else "filter"
     check_can_save(destination, kind, overwrite=overwrite)
     check_apart(corpus, destination)
-    kept = estimator.get_params().get("checkpoint_dir")
-    if kept is not None and destination.resolve() in (Path(kept).resolve() / "any").parents:
+    checkpoint_dir = estimator.get_params().get("checkpoint_dir")
+    if checkpoint_dir is not None and Path(checkpoint_dir).resolve().is_relative_to(
+        destination.resolve()
+    ):
         raise ValueError(
-            f"checkpoint_dir={str(kept)!r} is the destination {destination} or lies in it. Name "
-            "another place."
+            f"checkpoint_dir={str(checkpoint_dir)!r} is the destination {destination} or lies in "
+            "it. Name another place."
         )
 
     X: Any = text_arrays(corpus, text, encoding=encoding, delimiter=delimiter)
     y, n_rows = None, None
     if labelled is not None:
-        known = read_label_table(
+        table = read_label_table(
             labelled, text=text, label=label, encoding=encoding, delimiter=delimiter
         )
         unlabelled, n_unlabelled = distinct_texts(X)
-        n_rows = n_unlabelled + len(known.texts)
-        X, y = unlabelled + known.texts, [None] * len(unlabelled) + known.labels.tolist()
+        n_rows = n_unlabelled + len(table.texts)
+        X, y = unlabelled + table.texts, [None] * len(unlabelled) + table.labels.tolist()
     pretrainer = clone(estimator).set_callbacks(*callbacks).fit(X, y).set_callbacks()
 
     saved = pretrainer if labelled is None else pretrainer.filter_

@@ -1,11 +1,13 @@
-"""Whole tables of labels, in every kind of file that people keep them in, read and written again.
+"""Label files of every kind, read whole and written again with some labels changed.
 
 Knows which column holds the labels, and not what they mean.
 """
 
 import json
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +19,13 @@ from skbert_filter.io.formats import file_format, find_format, table_format
 from skbert_filter.io.lines import LINE, line_bytes
 from skbert_filter.io.reading import local_copy, open_rows, read_table
 from skbert_filter.io.writing import check_new_file, create_table
+from skbert_filter.printing import shown_text
+
+# New values by row, counted from 0, and by column.
+Edits: TypeAlias = Mapping[int, Mapping[str, Any]]
+
+# Texts that a cell of a workbook cannot store, or would alter.
+_NOT_IN_CELLS = re.compile(r"[\x00-\x08\x0b-\x1f\ufffe\uffff]|^.{32768}", re.DOTALL)
 
 
 def read_label_file(
@@ -40,17 +49,37 @@ def read_label_file(
     return table, table.schema
 
 
+def is_edited_by_row(path: Path) -> bool:
+    """Whether a file is changed by `write_edits`, and not written again as a table."""
+    return _is_workbook(path) or _is_json(path)
+
+
+def check_can_hold_texts(path: Path, texts: Iterable[str]) -> None:
+    """Reject a workbook for texts that its cells cannot store unaltered."""
+    if _is_workbook(path) and (lost := next(filter(_NOT_IN_CELLS.search, texts), None)):
+        raise ValueError(
+            f"{path} cannot hold {shown_text(lost)}: a cell of a workbook has 32,767 characters, "
+            "and no control characters. Name a .csv or .jsonl file."
+        )
+
+
 def check_place(destination: Path, *sources: Path, overwrite: bool) -> None:
-    """Refuse an output that cannot be written, or would replace what is read."""
+    """Reject an output that cannot be written, or would replace an input."""
     for source in sources:
         check_apart(source, destination)
     check_new_file(destination, overwrite=overwrite)
 
 
-def check_can_relabel(source: Path, destination: Path) -> None:
-    """Refuse a file in which the table of another cannot be written again."""
-    is_same = any(is_kind(source) and is_kind(destination) for is_kind in (_is_workbook, _is_json))
-    if not is_same:
+def check_can_relabel(source: Path, destination: Path, *columns: str) -> None:
+    """Reject a destination that cannot hold the table, or has formulas in `columns`."""
+    if _is_workbook(source) and _is_workbook(destination):
+        for name, *cells in _open_workbook(source, may_be_new=True).worksheets[0].iter_cols():
+            if str(name.value) in columns and any(cell.data_type == "f" for cell in cells):
+                raise ValueError(
+                    f"{source} has formulas in column {name.value!r}, whose values would be lost. "
+                    "Copy the column, and paste it as values."
+                )
+    elif not (_is_json(source) and _is_json(destination)):
         table_format(destination)
 
 
@@ -61,55 +90,85 @@ def write_relabelled(
     taken_from: np.ndarray,
     *,
     text: str,
-    encoding: str | None,
-    delimiter: str | None,
     overwrite: bool,
+    **options: str | None,
 ) -> None:
-    """Write a table again; row i has the label of row ``taken_from[i]``, as it is written there."""
-    changed = np.flatnonzero(taken_from != np.arange(len(taken_from))).tolist()
-
-    if _is_workbook(destination):
-        with atomic_write(destination, overwrite=overwrite) as made:
-            book = _open_workbook(source)
-            sheet = book.worksheets[0]
-            column = [str(cell.value) for cell in sheet[1]].index(label) + 1
-            labels = [sheet.cell(row + 2, column).value for row in taken_from[changed].tolist()]
-            for row, new in zip(changed, labels, strict=True):
-                sheet.cell(row + 2, column).value = new
-            book.save(made)
+    """Write a table again; row i gets the label of row ``taken_from[i]``, spelled as there."""
+    table, schema = read_label_file(source, text, **options)
+    labels = table.column(label).take(pa.array(taken_from))
+    if is_edited_by_row(destination):
+        changed = np.flatnonzero(taken_from != np.arange(len(taken_from))).tolist()
+        edits = {row: {label: labels[row].as_py()} for row in changed}
+        write_edits(source, destination, edits, text, options["encoding"], overwrite)
         return
 
-    if _is_json(destination):
-        lines = _json_lines(source, text, encoding).to_pylist()
-        labels = [json.loads(lines[row])[label] for row in taken_from[changed].tolist()]
-        for row, new in zip(changed, labels, strict=True):
-            changed_line = json.loads(lines[row]) | {label: new}
-            lines[row] = json.dumps(changed_line, ensure_ascii=lines[row].isascii()) + "\n"
-        compression = file_format(destination).compression
-        with (
-            atomic_write(destination, overwrite=overwrite) as made,
-            pa.output_stream(str(made), compression=compression) as stream,
-        ):
-            stream.write("".join(lines).encode())
-        return
-
-    table, schema = read_label_file(source, text, encoding=encoding, delimiter=delimiter)
-    # As its spreadsheet reads it.
+    # The program that wrote a source with semicolons expects them in the result too.
     is_same = find_format(source) == find_format(destination)
-    options = {"encoding": encoding, "delimiter": delimiter}
     delimiter = delimiter_of(source, **options) if is_same else None
     index = schema.get_field_index(label)
-    column = table.column(index).take(pa.array(taken_from))
-    table = table.set_column(index, table.schema.field(index), column)
+    table = table.set_column(index, table.schema.field(index), labels)
     with create_table(destination, schema, overwrite=overwrite, delimiter=delimiter) as write:
         for batch in table.to_batches():
             write(batch)
 
 
 def delimiter_of(path: Path, **options: Any) -> str | None:
-    """Return what stands between the values of a table, None for Parquet."""
+    """Return the delimiter of a table, None for Parquet."""
     with open_rows(path, **options) as reader:
         return reader.delimiter
+
+
+def with_types(table: pa.Table) -> pa.Table:
+    """Return a table in which columns without any value, and so without a type, are of strings."""
+    fields = [f.with_type(pa.string()) if pa.types.is_null(f.type) else f for f in table.schema]
+    return table.cast(pa.schema(fields))
+
+
+def write_edits(
+    source: Path, destination: Path, edits: Edits, text: str, encoding: str | None, overwrite: bool
+) -> None:
+    """Write a workbook or JSON Lines with some values changed; missing rows and columns are added.
+
+    A `source` that does not exist is empty.
+    """
+    with atomic_write(destination, overwrite=overwrite) as made:
+        if _is_workbook(source):
+            _edit_sheet(source, made, edits)
+            return
+
+        lines = _edited_lines(source, edits, text, encoding)
+        compression = file_format(destination).compression
+        with pa.output_stream(str(made), compression=compression) as stream:
+            stream.write("".join(lines).encode())
+
+
+def _edit_sheet(source: Path, made: Path, edits: Edits) -> None:
+    book = _open_workbook(source, may_be_new=True, rich_text=True)
+    sheet = book.worksheets[0]
+    names = [str(cell.value) for cell in sheet[1]] if source.exists() else []
+
+    for row, values in edits.items():
+        for name, value in values.items():
+            if name not in names:
+                names.append(name)
+                sheet.cell(1, len(names), name)
+            cell = sheet.cell(row + 2, names.index(name) + 1)
+            cell.value = value
+            if isinstance(value, str):
+                cell.data_type = "s"  # openpyxl takes "=1+1" for a formula
+
+    book.save(made)
+
+
+def _edited_lines(source: Path, edits: Edits, text: str, encoding: str | None) -> list[str]:
+    lines = _json_lines(source, text, encoding).to_pylist() if source.exists() else []
+    for row, values in edits.items():
+        if row == len(lines):
+            lines[-1:] = [f"{line.rstrip()}\n" for line in lines[-1:]]
+            lines.append("{}")
+        edited = json.loads(lines[row]) | values
+        lines[row] = json.dumps(edited, ensure_ascii="\\u" in lines[row]) + "\n"
+    return lines
 
 
 def _is_workbook(path: Path) -> bool:
@@ -123,24 +182,26 @@ def _is_json(path: Path) -> bool:
 
 def _read_sheet(source: Path, text: str) -> pa.Table:
     """Read the first sheet, whose first row names the columns."""
-    rows = _open_workbook(source, data_only=True).worksheets[0].iter_rows(values_only=True)
-    names = [str(name) for name in next(rows, ())]
-    if not any(name != "None" for name in names):
+    sheet = _open_workbook(source, data_only=True).worksheets[0]
+    header, *rows = list(sheet.iter_rows(values_only=True)) or [()]
+    names = list(map(str, header))
+    if header.count(None) == len(header):
         raise ValueError(f"{source} has no names of columns in the first row of its first sheet.")
+    while rows and rows[-1].count(None) == len(header):
+        rows.pop()  # has a format only
 
     columns = []
-    for name, cells in zip(names, zip(*rows, strict=True), strict=False):
-        values = ["" if v is None else str(v) for v in cells] if name == text else list(cells)
+    for i, name in enumerate(names):
+        cells = [row[i] for row in rows]
+        values = ["" if v is None else str(v) for v in cells] if name == text else cells
         kinds = {type(value) for value in values if value is not None}
         mixed = len(kinds) > 1
-        columns.append([None if v is None else str(v) if mixed else v for v in values])
-    columns += [[]] * (len(names) - len(columns))
+        values = [None if v is None else str(v) if mixed else v for v in values]
+        columns.append(pa.array(values, pa.string() if name == text else None))
     return pa.table(columns, names)
 
 
-def _open_workbook(source: Path, **options: Any) -> Any:
-    if not source.is_file():
-        raise FileNotFoundError(f"There is no file {source}. Check the path.")
+def _open_workbook(source: Path, *, may_be_new: bool = False, **options: Any) -> Any:
     try:
         import openpyxl
     except ImportError as error:
@@ -148,16 +209,20 @@ def _open_workbook(source: Path, **options: Any) -> Any:
             f"{source} is read by openpyxl, which is missing: pip install openpyxl"
         ) from error
 
+    if may_be_new and not source.exists():
+        return openpyxl.Workbook()
+    if not source.is_file():
+        raise FileNotFoundError(f"There is no file {source}. Check the path.")
     try:
         with local_copy(source) as local:
             return openpyxl.load_workbook(local, **options)
-    except Exception as error:  # whatever a damaged archive makes it raise
+    except Exception as error:  # a damaged archive may raise anything
         raise ValueError(f"{source} cannot be read as an Excel workbook: {error}") from error
 
 
 def _read_json(source: Path, text: str, encoding: str | None) -> pa.Table:
     lines = _json_lines(source, text, encoding)
-    # Arrow would read a column of dates as such.
+    # Without a type for the texts, Arrow would read 2020-01-01 as a date.
     options = pajson.ParseOptions(explicit_schema=pa.schema([(text, pa.string())]))
     try:
         return pajson.read_json(pa.BufferReader(line_bytes(lines)), parse_options=options)

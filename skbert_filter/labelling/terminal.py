@@ -15,7 +15,7 @@ from skbert_filter.labelling.files import read_texts
 from skbert_filter.labelling.session import LabellingSession, Question, SessionStatus
 from skbert_filter.printing import counted, printable
 
-# Letters of a text that are shown until it is opened.
+# How many characters of a text are shown until it is opened.
 _FOLDED = 600
 _COMMANDS = {"s": "skip", "u": "undo", "o": "open", "q": "quit"}
 
@@ -33,34 +33,22 @@ def label_texts(
     delimiter: str | None = None,
     random_state: Any = None,
 ) -> SessionStatus:
-    """Label the texts of a corpus in the terminal, those first that teach a filter most.
+    """Label the texts of a corpus in the terminal, starting with those that teach a filter most.
 
-    Where standard input is not a terminal, or a dumb one, a line is read for each answer.
+    If standard input is not a terminal, or is a dumb one, each answer is a line.
 
     Parameters
     ----------
     source : str or Path
         What `filter_corpus` reads.
     output : str or Path
-        The label file, .csv, .tsv or .parquet, which is continued if it exists. It is complete
-        after every answer.
-    text, label : str, default="text", "label"
-        The columns with the texts, in both, and with the labels.
-    labels : sequence of str, default=None
-        The labels to choose from, the useful one first. None: those of the file, or "keep" and
-        "discard".
-    order : {"informative", "random"}, default="informative"
-        "informative": what the model is least sure of among frequent texts, spread out. "random":
-        distinct texts at random.
-    held_out : float, default=0.1
-        Share of the questions, drawn at random, that the model never learns from. They give the
-        score, and have "true" in the column "held_out".
-    encoding : str, default=None
-        What to decode text files from that are not UTF-8, such as "cp1252".
-    delimiter : str, default=None
-        What stands between the values of the files of `source`; None to find it out.
-    random_state : int, RandomState instance or None, default=None
-        Determines what is drawn.
+        The label file: .csv, .tsv, .jsonl, .parquet or .xlsx. It is continued if it exists, and
+        complete after every answer.
+    text, label, labels, order, held_out, random_state
+        As for :class:`~skbert_filter.labelling.session.LabellingSession`. The column `text` is that
+        of both files.
+    encoding, delimiter : str, default=None
+        As for `read_label_table`; `delimiter` is that of `source`.
 
     Returns
     -------
@@ -70,7 +58,7 @@ def label_texts(
     Raises
     ------
     FileNotFoundError, ValueError
-        If a file is missing or damaged, lacks a column, or holds other labels.
+        If a file is missing or damaged, lacks a column, or has other labels.
 
     See Also
     --------
@@ -105,32 +93,32 @@ def label_texts(
 
 
 def answer_keys(labels: Sequence[str]) -> dict[str, str]:
-    """Return the label of each key: its number, and its first letter where that is free."""
+    """Return the label of each key: its number, and its first letter if that is free."""
     keys = {str(number): name for number, name in enumerate(labels, 1) if number <= 9}
-    first = [name[:1].lower() for name in labels]
-    for letter, name in zip(first, labels, strict=True):
-        if letter.isalpha() and letter not in _COMMANDS and first.count(letter) == 1:
+    initials = [name[:1].lower() for name in labels]
+    for letter, name in zip(initials, labels, strict=True):
+        if letter.isalpha() and letter not in _COMMANDS and initials.count(letter) == 1:
             keys[letter] = name
     return keys
 
 
 def hint(keys: dict[str, str]) -> str:
-    """Return the keys and what they do, the shorter way for each label."""
-    by_label = {name: key for key, name in keys.items()}
-    shown = [*((key, printable(name)) for name, key in by_label.items()), *_COMMANDS.items()]
-    return "  ".join(f"[{key}] {what}" for key, what in shown)
+    """Return a line with the keys and what they do; a label's letter rather than its number."""
+    key_of = {name: key for key, name in keys.items()}
+    labels = [(key, printable(name)) for name, key in key_of.items()]
+    return "  ".join(f"[{key}] {what}" for key, what in [*labels, *_COMMANDS.items()])
 
 
 def shown(question: Question, *, opened: bool) -> str:
-    """Return the text of a question, escaped, its end folded away unless it is opened."""
+    """Return the text of a question, escaped, and cut unless it is opened."""
     lines = "\n".join(map(printable, question.text.split("\n"))) or "(an empty text)"
     if opened or len(lines) <= _FOLDED:
         return lines
-    return f"{lines[:_FOLDED]}… ({counted(len(lines) - _FOLDED, 'more letter')}: [o] open)"
+    return f"{lines[:_FOLDED]}… ({counted(len(lines) - _FOLDED, 'more character')}: [o] open)"
 
 
 def about(question: Question, labels: Sequence[str]) -> str:
-    """Return what is known of a text: its rows, and the model's probability."""
+    """Return a line about a text: its rows, and the model's probability."""
     parts = [counted(question.rows, "row")]
     if question.probability is not None:
         parts.append(f"{printable(labels[0])} {question.probability:.2f}")
@@ -140,7 +128,7 @@ def about(question: Question, labels: Sequence[str]) -> str:
 
 
 def act(session: LabellingSession, keys: dict[str, str], key: str) -> bool:
-    """Do what a key stands for; return False if it stands for nothing."""
+    """Do what a key stands for; return False for a key without a meaning."""
     if key == "u":
         session.undo()
     elif session.question is None:
@@ -156,31 +144,30 @@ def act(session: LabellingSession, keys: dict[str, str], key: str) -> bool:
 
 def _line_by_line(session: LabellingSession, keys: dict[str, str]) -> None:
     console = Console(highlight=False)
-    by_name = {name.lower(): key for key, name in keys.items()}
+    key_of = {name.lower(): key for key, name in keys.items()}
     console.print(Text(hint(keys)))
 
     while (question := session.question) is not None:
         console.print(Text(f"\n{about(question, session.labels)}"), style="dim")
         console.print(Text(shown(question, opened=False)), overflow="fold")
-        opened, done = False, False
-        while not done:
+        while True:
             line = sys.stdin.readline()
             key = line.strip().lower()
             if not line or key in ("q", "quit"):
                 return
-            key = by_name.get(key, key[:1])
+            key = key_of.get(key, key[:1])
             if key == "o":
-                opened = True
-                console.print(Text(shown(question, opened=opened)), overflow="fold")
+                console.print(Text(shown(question, opened=True)), overflow="fold")
             elif act(session, keys, key):
-                done = True
+                break
             else:
                 console.print(Text(f"{printable(line.strip())!r} is not a key: {hint(keys)}"))
+
     console.print("\nEvery text is labelled or was skipped.")
 
 
 def make_screen(session: LabellingSession, keys: dict[str, str], **options: Any) -> Any:
-    """Return the terminal program; `options` are those of prompt_toolkit's `Application`."""
+    """Return the full-screen program; `options` are those of prompt_toolkit's `Application`."""
     from prompt_toolkit.application import Application, get_app
     from prompt_toolkit.key_binding import KeyBindings
     from prompt_toolkit.layout import HSplit, Layout, Window
@@ -189,7 +176,7 @@ def make_screen(session: LabellingSession, keys: dict[str, str], **options: Any)
     opened = False
 
     def wrapped(text: str) -> str:
-        """Break lines between words, where prompt_toolkit would break them anywhere."""
+        """Break lines between words; prompt_toolkit breaks them anywhere."""
         width = get_app().output.get_size().columns
         return "\n".join(line.plain for line in Text(text).wrap(Console(width=width), width))
 
@@ -207,7 +194,11 @@ def make_screen(session: LabellingSession, keys: dict[str, str], **options: Any)
         nonlocal opened
         key = event.key_sequence[0].key
         opened = key == "o" and not opened
-        act(session, keys, key)
+        try:
+            act(session, keys, key)
+        except Exception as error:
+            # prompt_toolkit would show the traceback, and go on without the answer.
+            event.app.exit(exception=error)
 
     for key in [*keys, "s", "u", "o"]:
         bindings.add(key)(pressed)

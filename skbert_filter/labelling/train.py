@@ -25,8 +25,8 @@ from skbert_filter.saved_models import mean_of, save_classifier, update_record
 from skbert_filter.validation import useful_label
 
 _LOGGER = logging.getLogger(__name__)
-# With fewer texts of a label held out, a score says nothing.
-_LEAST_HELD_OUT = 5
+# A score on fewer held-out texts of a label than this says nothing.
+_MIN_HELD_OUT = 5
 
 
 def train_filter(
@@ -51,52 +51,48 @@ def train_filter(
 ) -> TrainingSummary:
     """Choose and fit a classifier on tables of labelled texts, score it, and save it.
 
-    A part of the distinct texts is held out. On folds of the others the classifier is chosen;
-    it and the baselines learn from them, and are scored on the held-out ones, each of which
+    Part of the distinct texts is held out. The classifier is chosen by cross-validation on the
+    others, fitted on them along with the baselines, and scored on the held-out texts, each of which
     counts once with its most frequent label. Then it is fitted again on all labels, and saved.
 
     Parameters
     ----------
     source : str or Path, or a sequence of them
-        Files with a row for each label; see
-        :func:`~skbert_filter.labelling.label_table.read_label_table`.
+        Label files, as for :func:`~skbert_filter.labelling.label_table.read_label_table`.
     destination : str or Path
         The folder to save the classifier in.
     text, label : str, default="text" and "label"
-        The columns. Rows with a blank label are dropped, and counted. Where there is a column
-        "held_out", as `label_texts` writes it, the rows that it marks are those to score on.
+        The columns. Rows with a blank label are dropped, and counted. If there is a column
+        "held_out", as `label_texts` writes it, the rows it marks are the ones to score on.
     groups : str, default=None
         A column with the page, firm or other source of each text. Whole groups are held out, so
-        that the score speaks for new ones.
-    encoding : str, default=None
-        What to decode a file from that is not UTF-8, such as "cp1252".
-    delimiter : str, default=None
-        What stands between the values of a text file; None to find it out.
+        that the score holds for new ones.
+    encoding, delimiter : str, default=None
+        As for `read_label_table`.
     labels_as_is : bool, default=False
         Whether "Keep", "keep " and "KEEP" are different labels.
     keep : str, default=None
-        The label of useful texts, remembered in the model. None: the one with a usual name, such
-        as 1, "keep" or "yes".
+        The label of useful texts, stored in the model. None: the one with a usual name, such as 1,
+        "keep" or "yes".
     model : {"best", "bert", "tfidf", "vote"}, default="best"
         What to fit: the filter, `tfidf_shape_baseline`, or the mean of their probabilities. "best":
         the filter, unless another is more accurate by more than chance.
     estimator : SmallBertTextFilter, default=None
         The filter to fit a clone of; None for the default with `random_state`.
     test_size : float, default=0.2
-        The share of distinct texts to hold out.
+        Fraction of the distinct texts to hold out.
     refit : bool, default=True
-        Whether the saved classifier learns from the held-out texts too. With False it is the
-        one that was scored.
+        Whether the saved classifier is fitted again with the held-out texts. If False, the one
+        that was scored is saved.
     overwrite : bool, default=False
-        Whether to replace a model that `destination` holds.
+        Whether to replace a saved model at `destination`.
     random_state : int, default=None
-        The seed of the splits, and of the default `estimator`.
+        Seed of the splits, and of the default `estimator`.
     callbacks : sequence of scikit-learn callbacks, default=()
         Such as ``sklearn.callback.ProgressBar()``, for each fit of the filter.
     experiment : comet_ml.CometExperiment, default=None
-        Where to log what was scored with its scores, and the saved model as ``model``;
-        if that has learnt from all labels, the names of its fit begin with ``refit_``. If Comet
-        fails, the model is trained and saved nevertheless.
+        Where to log the scores and, as ``model``, the saved model. The names logged by a fit on
+        all labels begin with ``refit_``. If Comet fails, the model is saved all the same.
 
     Returns
     -------
@@ -106,7 +102,7 @@ def train_filter(
     ------
     FileNotFoundError, FileExistsError, ValueError
         If `source` is missing or damaged, lacks a column or a text, or has too few texts of a
-        class; or if `destination` holds anything but, with `overwrite`, a saved model.
+        class; or if `destination` exists and is not, with `overwrite`, a saved model.
 
     Examples
     --------
@@ -156,17 +152,17 @@ def train_filter(
         model = clone(candidates[TFIDF]) if name == TFIDF else mean_of(*candidates.values())
         return model.fit(rows.texts, distinct_y)
 
-    train, test, how = _split(table, test_size, random_state)
+    train, test, split_note = _split(table, test_size, random_state)
     texts, y = np.array(table.texts, dtype=object), table.labels
     X_train, y_train = texts[train].tolist(), y[train]
     X_test, y_test = texts[test].tolist(), y[test]
 
     choice = None
     if model == "best":
-        _LOGGER.info("Choosing a model on folds")
-        of_train = None if table.groups is None else table.groups[train]
+        _LOGGER.info("Choosing a model by cross-validation")
+        groups_train = None if table.groups is None else table.groups[train]
         choice = choose_model(
-            candidates, X_train, y_train, groups=of_train, random_state=random_state
+            candidates, X_train, y_train, groups=groups_train, random_state=random_state
         )
     chosen = model if choice is None else choice.chosen
     _LOGGER.info("Learning from the training texts")
@@ -180,12 +176,12 @@ def train_filter(
             comet.log_fit(experiment, fitted)
         comet.log_evaluation(experiment, fitted, X_test, y_test, evaluation=evaluation)
 
-    honest = _honest_probabilities(useful, fitted, X_test, y_test, choice)
+    unseen = _unseen_probabilities(useful, fitted, X_test, y_test, choice)
     if refit:
         _LOGGER.info("Learning from all texts")
         fitted = fit(chosen, table.texts, y)
     learnt = text_hashes(table.texts if refit else X_train)
-    update_record(fitted, name=NAMES[chosen], keep=useful, texts=learnt, out_of_fold=honest)
+    update_record(fitted, name=NAMES[chosen], keep=useful, texts=learnt, out_of_fold=unseen)
     save_over(partial(save_classifier, fitted), destination, "filter", overwrite=overwrite)
     if experiment is not None:
         with logging_to(experiment, "the saved filter"):
@@ -207,7 +203,7 @@ def train_filter(
         refit=refit,
         seconds=perf_counter() - start,
         model=fitted,
-        notes=(*table.notes(), how),
+        notes=(*table.notes(), split_note),
         choice=choice,
         keep=useful,
     )
@@ -224,51 +220,51 @@ def _candidates(
 
 
 def _useful(keep: str | None, labels: np.ndarray) -> Any:
-    """Return the label of useful texts, as it is in the table."""
+    """Return the label of useful texts, spelled as in the table."""
     classes = np.unique(labels).tolist()
     if keep is None:
         return useful_label(classes)
-    by_name = {str(known).casefold(): known for known in classes}
+    by_name = {str(label).casefold(): label for label in classes}
     if keep.casefold() not in by_name:
-        known = ", ".join(map(str, classes[:10]))
-        raise ValueError(f"There is no label {keep!r} to keep. The labels are {known}.")
+        names = ", ".join(map(str, classes[:10]))
+        raise ValueError(f"There is no label {keep!r} to keep. The labels are {names}.")
     return by_name[keep.casefold()]
 
 
-def _honest_probabilities(
+def _unseen_probabilities(
     useful: Any, model: Any, X_test: list[str], y_test: np.ndarray, choice: ModelChoice | None
 ) -> dict[str, str] | None:
-    """Return what models thought of texts before they learnt them, for a threshold to be chosen."""
+    """Return probabilities of texts that the model had not seen, to choose a threshold by."""
     if useful is None:
         return None
     test, labels = merge_repeats(X_test, y_test)
     probability = model.predict_proba(test.texts)[:, list(model.classes_).index(useful)]
     is_useful = labels == useful
     if choice is not None:
-        found = choice.out_of_fold
-        column = found.classes.tolist().index(useful)
-        probability = np.concatenate([found.pred_probs[:, column], probability])
-        is_useful = np.concatenate([found.labels == column, is_useful])
+        folds = choice.out_of_fold
+        column = folds.classes.tolist().index(useful)
+        probability = np.concatenate([folds.pred_probs[:, column], probability])
+        is_useful = np.concatenate([folds.labels == column, is_useful])
     return as_record(probability, is_useful)
 
 
 def _split(
     table: LabelTable, test_size: float, random_state: int | None
 ) -> tuple[np.ndarray, np.ndarray, str]:
-    """Return the rows to learn from and those to score on, and a sentence on how they differ."""
+    """Return the rows to learn from, those to score on, and a sentence on the split."""
     texts, y = np.array(table.texts, dtype=object), table.labels
-    # A text that is held out is not learnt from, whatever its other rows say.
-    is_test = np.isin(texts, texts[table.held_out]) if table.held_out.any() else table.held_out
-    fewest = min(len(set(texts[is_test & (y == each)])) for each in np.unique(y))
-    if fewest >= _LEAST_HELD_OUT and set(y) == set(y[~is_test]):
-        how = "Scored on the texts that are marked in the column 'held_out'."
-        return np.flatnonzero(~is_test), np.flatnonzero(is_test), how
+    # A held-out text is not learnt from, even if other rows with it are not marked.
+    is_test = np.isin(texts, texts[table.held_out])
+    fewest = min(len(set(texts[is_test & (y == label)])) for label in np.unique(y))
+    if fewest >= _MIN_HELD_OUT and set(y) == set(y[~is_test]):
+        note = "Scored on the texts that are marked in the column 'held_out'."
+        return np.flatnonzero(~is_test), np.flatnonzero(is_test), note
 
-    too_few = ""
+    note = ""
     if is_test.any():
-        too_few = (
-            f"The column 'held_out' marks {fewest} texts of a label, and {_LEAST_HELD_OUT} of each "
-            "are needed to score on: all are split again. "
+        note = (
+            f"The column 'held_out' marks {fewest} texts of a label, and {_MIN_HELD_OUT} of each "
+            "are needed to score on, so all texts are split again. "
         )
     *_, train, test = dedup_train_test_split(
         table.texts,
@@ -278,15 +274,15 @@ def _split(
         groups=table.groups,
         random_state=random_state,
     )
-    if table.groups is not None:
-        n_dropped = len(y) - len(train) - len(test)
-        how = f"{too_few}Whole groups are held out: the score is for new ones."
-        if n_dropped:
-            rows = counted(n_dropped, "other row has", "other rows have")
-            how += f" {rows} a held-out text, and are left out of the training that is scored."
-        return train, test, how
-    how = (
-        f"{too_few}Held out at random: the score is for texts like these. With the column of their "
-        "page or firm as groups (--groups COLUMN) it is for new ones."
-    )
-    return train, test, how
+    if table.groups is None:
+        note += (
+            "Held out at random: the score is for texts like these. With the column of their page "
+            "or firm as groups (--groups COLUMN) it is for new ones."
+        )
+        return train, test, note
+
+    note += "Whole groups are held out: the score is for new ones."
+    if n_dropped := len(y) - len(train) - len(test):
+        rows = counted(n_dropped, "other row", "other rows")
+        note += f" The training that is scored excludes {rows} with a held-out text."
+    return train, test, note

@@ -1,4 +1,4 @@
-"""What a training did, and how it is told."""
+"""The result of a training, as it is printed."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,9 +21,9 @@ class LabelCount:
     ----------
     label : label
     rows, distinct : int
-        Its rows and texts; a text of several labels counts for the most frequent, if there is one.
+        Its rows and distinct texts; a text with several labels counts for its most frequent one.
     misdecoded : float
-        The share of these texts that look mis-decoded ("â€™").
+        The fraction of these texts that look mis-decoded ("â€™").
     """
 
     label: Any
@@ -39,24 +39,23 @@ class TrainingSummary(Report):
     Attributes
     ----------
     source, destination : str
-        The table of labels, and the folder of the model.
+        The label files, and the folder of the model.
     rows, distinct, conflicts : int
-        Labelled rows, how many different texts they hold, and how many of these have several
-        labels.
+        Labelled rows, their distinct texts, and how many of these have several labels.
     labels : tuple of LabelCount
     n_train, n_test : int
-        Distinct texts learnt from and held out for the evaluation.
+        Distinct texts learnt from, and held out for the evaluation.
     evaluation : Evaluation
         The scores of the classifier and of the baselines on the held-out texts.
     refit : bool
-        Whether the saved model learnt from the held-out texts too, afterwards.
+        Whether the saved model was fitted again with the held-out texts.
     seconds : float
     model : classifier
         The fitted classifier, as saved.
     notes : tuple of str
-        Sentences on blank labels, on labels of several spellings, and on how texts were held out.
+        Sentences on blank labels, on labels with several spellings, and on the split.
     choice : ModelChoice or None
-        How the classifier was chosen, if it was to be.
+        How the classifier was chosen, with ``model="best"``.
     keep : label or None
         The label of useful texts; None if it is not known.
     """
@@ -79,10 +78,10 @@ class TrainingSummary(Report):
 
     @property
     def misdecoding_tells_labels(self) -> bool:
-        """Whether the shares of mis-decoded texts differ enough for a model to learn from them.
+        """Whether a model could tell labels apart by their mis-decoded texts.
 
-        That is by a percentage point between two classes, and by more than chance (chi-squared
-        test, p < 0.01).
+        Their fractions then differ by a percentage point between two classes, and by more than
+        chance (chi-squared test, p < 0.01).
         """
         shares = [count.misdecoded for count in self.labels]
         if max(shares) - min(shares) < 0.01:
