@@ -43,9 +43,6 @@ from skbert_filter.printing import DocLinkMixin
 from skbert_filter.text_filter import SmallBertTextFilter
 from skbert_filter.validation import PlainParameters, check_labels, check_texts
 
-# Steps between two snapshots in `checkpoint_dir`: some ten seconds.
-_SAVE_STEPS = 200
-
 # Parameters that may change when training resumes. Tokenizer and teacher are compared by content.
 _NOT_COMPARED = ("tokenizer", "teacher", "checkpoint_dir", "max_seconds", "verbose")
 
@@ -243,22 +240,25 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         """
         started = monotonic()
         check_not_forked()
-        teacher, layer = self._teacher()
+        teacher, layer = self._load_teacher()
+
         cut_text = partial(cut, max_length=self.max_length)
         texts, n_texts = distinct_texts(X, cut_text)
         if not texts:
             raise ValueError("X has 0 rows. Pass texts to learn from.")
         classes, shares = _label_shares(X, y, cut_text, texts)
-        # Callbacks cannot read an exhausted stream.
-        fit_arguments = {"estimator": self, "X": texts if isinstance(X, Iterator) else X, "y": y}
 
         drawn = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=2)
         seeds = dict(zip(("weights", "training"), drawn.tolist(), strict=True))
         parameters = self.get_params(deep=False)
         config = pretraining_config(parameters, n_texts=len(texts), seed=seeds["training"])
+
+        # Callbacks cannot read an exhausted stream.
+        fit_arguments = {"estimator": self, "X": texts if isinstance(X, Iterator) else X, "y": y}
         context = self._init_callback_context(max_subtasks=config.epochs + (teacher is not None))
         context.call_on_fit_task_begin(**fit_arguments)
 
+        # The tokenizer, the initial weights, and what the encoder learns to predict.
         rng = np.random.RandomState(seeds["weights"])
         initial = initialize_randomly(texts, parameters, _HEAD, rng)
         targets = [np.empty((len(texts), 0), np.float32)]
@@ -268,15 +268,8 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
             targets.append(shape_targets(texts))
         task = PretrainingTask.of(initial, texts, np.hstack(targets), shares, rng)
 
-        hashes = {
-            "texts": texts_sha256(texts),
-            "tokenizer": texts_sha256([task.tokenizer.to_str()]),
-        }
-        if teacher is not None:
-            hashes["teacher"] = teacher.fingerprint
-        if len(classes):
-            hashes["labels"] = hashlib.sha256(shares.tobytes()).hexdigest()
-        hashes = {name: f"sha256:{value}" for name, value in hashes.items()}
+        # If an unfinished run with the same content is resumed, its seeds count.
+        hashes = _content_hashes(task, texts, shares, teacher)
         snapshots = self._snapshots(hashes, seeds)
         if snapshots is not None:
             seeds = snapshots.seeds
@@ -286,12 +279,13 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         from skbert_filter.bert.pretraining import pretrain
         from skbert_filter.bert.training import EpochCallback
 
+        epoch_callback = EpochCallback(
+            context, lambda weights: {"encoder_": task.encoder(weights)}, **fit_arguments
+        )
         result = pretrain(
             task,
             config,
-            EpochCallback(
-                context, lambda weights: {"encoder_": task.encoder(weights)}, **fit_arguments
-            ),
+            epoch_callback,
             started=started,
             max_steps=self.max_steps,
             max_seconds=self.max_seconds,
@@ -318,17 +312,20 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
             "versions": versions(),
         }
         self._head = {n: w for n, w in result.weights.items() if n.startswith("cls.")}
+
+        # A fit without labels forgets those of the one before.
         for name in ("classes_", "filter_"):
             self.__dict__.pop(name, None)
         if len(classes):
             self.classes_ = classes
             self.filter_ = self._filter(result.weights, task)
+
         if snapshots is not None:
             snapshots.remove()
         context.call_on_fit_task_end(**fit_arguments)
         return self
 
-    def _teacher(self) -> tuple[PretrainedEncoder | None, int]:
+    def _load_teacher(self) -> tuple[PretrainedEncoder | None, int]:
         """Return the teacher and its layer."""
         if self.teacher is None:
             if self.teacher_layer is not None:
@@ -337,6 +334,7 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
                     "neither."
                 )
             return None, 0
+
         teacher = load_checkpoint(self.teacher, name="teacher")
         n_layers = teacher.architecture.num_hidden_layers
         layer = self.teacher_layer or max(1, 2 * n_layers // 3)
@@ -388,7 +386,7 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         if isinstance(self.random_state, np.random.RandomState):
             # It draws other seeds each time; those of the snapshot are used.
             identity["random_state"] = "RandomState"
-        return Snapshots(self.checkpoint_dir, {**identity, **hashes}, seeds, _SAVE_STEPS)
+        return Snapshots(self.checkpoint_dir, {**identity, **hashes}, seeds)
 
     def save_pretrained(self, folder):
         """Save the encoder and its masked language model's head as JSON and safetensors.
@@ -418,6 +416,24 @@ class SmallBertPretrainer(PlainParameters, DocLinkMixin, CallbackSupportMixin, B
         tags.input_tags.two_d_array = False
         tags.target_tags.required = False
         return tags
+
+
+def _content_hashes(
+    task: PretrainingTask,
+    texts: Sequence[str],
+    shares: np.ndarray,
+    teacher: PretrainedEncoder | None,
+) -> dict[str, str]:
+    """Return the hashes of all that training depends on, apart from parameters."""
+    hashes = {
+        "texts": texts_sha256(texts),
+        "tokenizer": texts_sha256([task.tokenizer.to_str()]),
+    }
+    if teacher is not None:
+        hashes["teacher"] = teacher.fingerprint
+    if shares.shape[1]:
+        hashes["labels"] = hashlib.sha256(shares.tobytes()).hexdigest()
+    return {name: f"sha256:{value}" for name, value in hashes.items()}
 
 
 def distinct_texts(X: Any, cut: Callable[[str], str] = str) -> tuple[list[str], int]:

@@ -52,7 +52,7 @@ class SmallBertTextFilter(
 ):
     """A very small BERT that classifies short texts, such as useful snippets and garbage.
 
-    Equal texts count once in training, and the probabilities are calibrated for the focal loss.
+    Equal texts count once in training, and probabilities are corrected for the focal loss's bias.
 
     Parameters
     ----------
@@ -252,7 +252,7 @@ class SmallBertTextFilter(
     @property
     def fingerprint_(self) -> str:
         check_is_fitted(self)
-        # "posterior" was once a parameter, and is part of the fingerprints of saved filters.
+        # The fingerprints of saved filters contain "posterior", the value of a former parameter.
         hashed = [self._state.digest, "posterior", self.classes_.tolist()]
         return hashlib.sha256(json.dumps(hashed, default=repr).encode()).hexdigest()
 

@@ -36,7 +36,7 @@ class PlainParameters(BaseEstimator):
         super().__setattr__(name, value.item() if isinstance(value, np.generic) else value)
 
     def _json_parameters(self) -> dict[str, Any]:
-        """Return the parameters to save: those that differ from their defaults, but `verbose`."""
+        """Return the parameters to save: all that differ from the defaults but `verbose`."""
         defaults = type(self)().get_params(deep=False)
         parameters = {}
         for name, value in self.get_params(deep=False).items():

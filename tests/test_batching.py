@@ -14,12 +14,9 @@ def tokens():
 
 def check_rows(batches, tokens):
     """Every row once, its ids first and zeros after them."""
-    rows = np.concatenate([batch.rows for batch in batches])
-    assert sorted(rows) == list(range(len(tokens)))
-    for batch in batches:
-        for ids, length, row in zip(
-            batch.inputs["input_ids"], batch.inputs["length"], batch.rows, strict=True
-        ):
+    assert sorted(np.concatenate([rows for rows, _ in batches])) == list(range(len(tokens)))
+    for rows, inputs in batches:
+        for row, ids, length in zip(rows, inputs["input_ids"], inputs["length"], strict=True):
             start = tokens.starts[row]
             assert length == tokens.lengths[row]
             np.testing.assert_array_equal(ids[:length], tokens.flat[start : start + length])
@@ -28,7 +25,7 @@ def check_rows(batches, tokens):
 
 def test_training_batches_hold_each_text_once(tokens):
     batches = training_batches(tokens.lengths, 64, np.random.RandomState(0))
-    check_rows([pad(tokens, rows, 100) for rows in batches], tokens)
+    check_rows([(rows, pad(tokens, rows, 100)) for rows in batches], tokens)
     assert max(map(len, batches)) == 64
     lengths = [tokens.lengths[rows] for rows in batches]
     assert np.mean(list(map(np.ptp, lengths))) < 20  # texts of similar length, of 2 to 100 tokens
@@ -54,14 +51,14 @@ def test_training_batches_follow_the_seed(tokens):
 def test_prediction_batches_hold_each_text_once(tokens, width_of, widths):
     batches = list(prediction_batches(tokens, 4096, width_of))
     check_rows(batches, tokens)
-    assert all(batch.inputs["input_ids"].size <= 4096 for batch in batches)
-    assert {batch.inputs["input_ids"].shape[1] for batch in batches} == widths
+    assert all(inputs["input_ids"].size <= 4096 for _, inputs in batches)
+    assert {inputs["input_ids"].shape[1] for _, inputs in batches} == widths
 
 
 def test_a_text_longer_than_a_batch_is_a_batch(tokens):
     batches = list(prediction_batches(tokens, 50, lambda length: length))
     check_rows(batches, tokens)
-    assert {len(batch.rows) for batch in batches if batch.inputs["length"][0] > 25} == {1}
+    assert {len(rows) for rows, inputs in batches if inputs["length"][0] > 25} == {1}
 
 
 def test_widths_hold_every_length():

@@ -22,6 +22,7 @@ from tokenizers import Tokenizer
 from skbert_filter import PretrainingSummary, SmallBertPretrainer, SmallBertTextFilter
 from skbert_filter.bert import pretraining_task
 from skbert_filter.bert.checkpoint import load_checkpoint
+from skbert_filter.bert.checkpointing import Snapshots
 from skbert_filter.datasets import make_website_corpus, make_website_snippets
 from skbert_filter.labelling.pretrain import pretrain_encoder
 from skbert_filter.pretrainer import distinct_texts
@@ -130,7 +131,7 @@ def test_a_large_vocabulary_is_learnt_by_a_sampled_softmax(learnt, sampling):
 
 
 def test_a_sampled_softmax_is_reproducible(fitted, texts, sampling, tmp_path, monkeypatch):
-    monkeypatch.setattr("skbert_filter.pretrainer._SAVE_STEPS", 3)
+    monkeypatch.setattr(Snapshots, "every", 3)
     sampled = SmallBertPretrainer(**TINY).fit(texts)
     assert sampled.encoder_ != fitted.encoder_
     unfinished = SmallBertPretrainer(**TINY, checkpoint_dir=tmp_path / "state")
@@ -447,8 +448,8 @@ def test_a_killed_training_resumes_with_the_same_result(fitted, texts, tmp_path)
             def on_fit_task_end(self, estimator, context):
                 if context.task_name == "epoch":
                     os.kill(os.getpid(), signal.SIGKILL)
-        import skbert_filter.pretrainer
-        skbert_filter.pretrainer._SAVE_STEPS = {every}
+        from skbert_filter.bert.checkpointing import Snapshots
+        Snapshots.every = {every}
         pretrainer.set_params(checkpoint_dir={str(folder)!r})
         pretrainer.set_callbacks(Kill()).fit(texts)
         """

@@ -34,9 +34,9 @@ def masked(texts, seed=0, probability=0.15):
     """Return the ids of texts, those that the model sees, and the mask of tokens to predict."""
     masking = Masking.of(TOKENIZER, probability)
     tokens = encode(TOKENIZER, texts, 100)
-    batch = pad(tokens, np.arange(len(texts)), int(tokens.lengths.max()))
-    hidden, chosen = masking.hide(batch, np.random.RandomState(seed))
-    return batch.inputs["input_ids"], hidden, chosen
+    inputs = pad(tokens, np.arange(len(texts)), int(tokens.lengths.max()))
+    hidden, chosen = masking.hide(inputs, np.random.RandomState(seed))
+    return inputs["input_ids"], hidden, chosen
 
 
 # --- masking
@@ -343,12 +343,12 @@ def snapshot():
 
 def test_a_snapshot_is_read_as_it_was_written(snapshot, tmp_path):
     folder = tmp_path / "not there yet"
-    first = Snapshots(folder, IDENTITY, {"training": 7}, every=10)
+    first = Snapshots(folder, IDENTITY, {"training": 7})
     assert first.last is None
     first.write(replace(snapshot, epoch=0))
     first.write(snapshot)
     assert [file.name for file in folder.iterdir()] == ["pretraining.safetensors"]
-    again = Snapshots(folder, IDENTITY, {"training": 8}, every=10)
+    again = Snapshots(folder, IDENTITY, {"training": 8})
     # The seeds of the resumed training replace those drawn for a new one.
     assert again.seeds == {"training": 7}
     read = again.last
@@ -363,7 +363,7 @@ def test_a_snapshot_is_read_as_it_was_written(snapshot, tmp_path):
 
 
 def test_removal_leaves_other_files(snapshot, tmp_path):
-    snapshots = Snapshots(tmp_path, IDENTITY, {}, every=10)
+    snapshots = Snapshots(tmp_path, IDENTITY, {})
     snapshots.remove()
     snapshots.write(snapshot)
     (tmp_path / "notes.txt").write_text("mine")
@@ -382,16 +382,16 @@ def test_removal_leaves_other_files(snapshot, tmp_path):
     ],
 )
 def test_the_snapshot_of_another_training_is_refused(snapshot, tmp_path, changed, said):
-    Snapshots(tmp_path, IDENTITY, {}, every=10).write(snapshot)
+    Snapshots(tmp_path, IDENTITY, {}).write(snapshot)
     with pytest.raises(ValueError, match=f"checkpoint_dir=.*: {said}. Pass what it was started"):
-        Snapshots(tmp_path, {**IDENTITY, **changed}, {}, every=10)
+        Snapshots(tmp_path, {**IDENTITY, **changed}, {})
 
 
 @pytest.mark.parametrize("damage", ["cut", "no header", "foreign"])
 def test_a_damaged_snapshot_is_refused(snapshot, tmp_path, damage):
     from safetensors.numpy import save_file
 
-    Snapshots(tmp_path, IDENTITY, {}, every=10).write(snapshot)
+    Snapshots(tmp_path, IDENTITY, {}).write(snapshot)
     file = tmp_path / "pretraining.safetensors"
     if damage == "cut":
         file.write_bytes(file.read_bytes()[:-3])
@@ -400,4 +400,4 @@ def test_a_damaged_snapshot_is_refused(snapshot, tmp_path, damage):
     else:
         save_file(snapshot.variables, file, {"skbert_filter": json.dumps({"identity": IDENTITY})})
     with pytest.raises(ValueError, match=r"damaged: .* Remove it to start again"):
-        Snapshots(tmp_path, IDENTITY, {}, every=10)
+        Snapshots(tmp_path, IDENTITY, {})

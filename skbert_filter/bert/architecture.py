@@ -20,7 +20,7 @@ Precision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
 INITIALIZER_RANGE = 0.02
 LAYER_NORM_EPS = 1e-12
 
-# Any other value would be a different computation. A missing key stands for this value.
+# With any other value, the computation would be a different one. A missing key means this value.
 _SUPPORTED = {
     "model_type": "bert",
     "hidden_act": "gelu",
@@ -145,7 +145,7 @@ def _layer_norm(name: str, width: int) -> dict[str, tuple[int, ...]]:
 
 
 def hash_model(architecture: Architecture, weights: Weights, *settings: Any) -> str:
-    """Return the SHA-256 of a model and its JSON-able settings, in their order."""
+    """Return the SHA-256 of a model and of JSON-able settings."""
     plain = [asdict(architecture), *settings]
     digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
     for name in sorted(weights):

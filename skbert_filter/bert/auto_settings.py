@@ -49,7 +49,7 @@ def training_config(
     elif n_epochs == "auto":
         steps = n_classes * _STEPS_PER_CLASS
         if origin == "checkpoint" and n_classes == 2:
-            # More would only memorize a few hundred texts; an encoder for 77 classes needs it all.
+            # More would only memorize a few hundred texts; an encoder needs all for 77 classes.
             steps //= 2
         n_epochs = max(_MIN_EPOCHS, math.ceil(steps * batch_size / n_texts))
 
@@ -96,7 +96,7 @@ def pretraining_config(parameters: Mapping[str, Any], *, n_texts: int, seed: int
 
 
 def dropout(value: float | str, *, n_classes: int, from_checkpoint: bool) -> float:
-    """Return the dropout rate: lower with a checkpoint to preserve or many classes to learn."""
+    """Return the dropout rate: lower with a checkpoint to preserve or more than two classes."""
     if value == "auto":
         return 0.1 if from_checkpoint or n_classes > 2 else 0.2
     return float(value)

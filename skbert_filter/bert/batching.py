@@ -1,7 +1,6 @@
 """Batches of texts of similar length, for training and prediction; the only place that pads."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,27 +20,18 @@ _POOL_OF_EQUAL_TOKENS = 64
 Inputs = dict[str, np.ndarray]
 
 
-@dataclass(frozen=True)
-class Batch:
-    """A padded batch: ``inputs`` for the model, and the indices of its texts."""
-
-    inputs: Inputs
-    rows: np.ndarray
-
-
 def width_for(length: int, max_length: int) -> int:
     """Return the smallest of `WIDTHS` that holds ``length`` tokens, capped at ``max_length``."""
     return min(next((w for w in WIDTHS if w >= length), length), max_length)
 
 
-def pad(tokens: TokenIds, rows: np.ndarray, width: int) -> Batch:
-    """Return the batch of some texts, padded with 0 to ``width``."""
+def pad(tokens: TokenIds, rows: np.ndarray, width: int) -> Inputs:
+    """Return the inputs of a model for some texts, padded with 0 to ``width``."""
     lengths = tokens.lengths[rows]
     columns = np.arange(width)
-    places = tokens.starts[rows, None] + columns
     is_token = columns < lengths[:, None]
-    ids = np.where(is_token, tokens.flat.take(places, mode="clip"), np.int32(0))
-    return Batch({"input_ids": ids, "length": lengths}, rows)
+    ids = tokens.flat.take(tokens.starts[rows, None] + columns, mode="clip")
+    return {"input_ids": np.where(is_token, ids, np.int32(0)), "length": lengths}
 
 
 def training_batches(
@@ -76,10 +66,11 @@ def _ends_of_equal_tokens(lengths: np.ndarray, n_batches: int) -> np.ndarray:
 
 def prediction_batches(
     tokens: TokenIds, tokens_per_batch: int, width_of: Callable[[int], int]
-) -> Iterator[Batch]:
-    """Yield each text once, shortest first, in batches of about ``tokens_per_batch`` tokens.
+) -> Iterator[tuple[np.ndarray, Inputs]]:
+    """Yield the row indices and the inputs of batches of about ``tokens_per_batch`` tokens.
 
-    ``width_of`` maps the length of a text to the width it is padded to.
+    Each text occurs once, shortest first. ``width_of`` maps the length of a text to the width it is
+    padded to.
     """
     order = np.argsort(tokens.lengths, kind="stable")
     lengths = tokens.lengths[order]
@@ -90,7 +81,8 @@ def prediction_batches(
             start + max(1, tokens_per_batch // width),
             int(np.searchsorted(lengths, width, side="right")),
         )
-        yield pad(tokens, order[start:stop], width)
+        rows = order[start:stop]
+        yield rows, pad(tokens, rows, width)
         start = stop
 
 

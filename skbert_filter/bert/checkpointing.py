@@ -37,17 +37,16 @@ class Snapshots:
     resume; those that begin with "sha256:" are not shown. ``seeds`` are used by a new run only.
     """
 
+    # Steps between two snapshots: some ten seconds.
+    every = 200
+
     def __init__(
-        self,
-        folder: str | os.PathLike,
-        identity: Mapping[str, Any],
-        seeds: dict[str, int],
-        every: int,
+        self, folder: str | os.PathLike, identity: Mapping[str, Any], seeds: dict[str, int]
     ):
         self._file = Path(folder, _FILE)
         self._name = f"checkpoint_dir={os.fspath(folder)!r}"
         self._identity = json.loads(json.dumps(identity, default=_plain))
-        self.seeds, self.every = seeds, every
+        self.seeds = seeds
         self.last: Snapshot | None = None
         if self._file.exists():
             self._read()

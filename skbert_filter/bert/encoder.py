@@ -99,16 +99,16 @@ class BertEncoder(keras.Model):
             for (name, shape), part in zip(self._shapes.items(), parts, strict=True)
         }
 
-    def hidden_states(self, ids, length, w, seeds, places=None):
+    def hidden_states(self, ids, length, w, seeds, positions=None):
         """Return the last hidden state of [CLS], ``(batch, 1, width)``, or of some tokens.
 
-        These are the tokens at ``places``, which are ``row * n_tokens + column``; their states are
-        ``(n_places, width)``. The last layer computes no others.
+        These are the tokens at ``positions``, each ``row * n_tokens + column``; their states are
+        ``(n_positions, width)``. The last layer computes no others.
         """
         n_tokens = ops.shape(ids)[1]
-        positions = ops.transpose(w["bert.embeddings.position_embeddings.weight"])[:n_tokens]
+        position = ops.transpose(w["bert.embeddings.position_embeddings.weight"])[:n_tokens]
         token_type = ops.transpose(w["bert.embeddings.token_type_embeddings.weight"])[0]
-        embedded = ops.take(self.word, ids, axis=0) + positions + token_type
+        embedded = ops.take(self.word, ids, axis=0) + position + token_type
         x = self._drop(self._norm(embedded, w, "bert.embeddings.LayerNorm"), seeds)
 
         is_token = ops.arange(n_tokens, dtype="int32") < ops.expand_dims(length, 1)
@@ -119,19 +119,19 @@ class BertEncoder(keras.Model):
             prefix, is_last = f"bert.encoder.layer.{i}.", i == depth - 1
             layer = {n.removeprefix(prefix): w[n] for n in self._shapes if n.startswith(prefix)}
             seed = None if seeds is None else seeds.next()
-            at = places if is_last else None
-            x = self._run(x, mask, layer, seed, at, first_only=is_last and places is None)
+            at = positions if is_last else None
+            x = self._run(x, mask, layer, seed, at, first_only=is_last and positions is None)
         return x
 
-    def _run_layer(self, x, mask, w, seed, places, first_only):
+    def _run_layer(self, x, mask, w, seed, positions, first_only):
         seeds = None if seed is None else Seeds(seed, 0)
         attended = self._attend(x, mask, w, seeds, first_only)
         if first_only:
             x = x[:, :1]
-        elif places is not None:
+        elif positions is not None:
             width = self.architecture.hidden_size
             x, attended = (
-                ops.take(ops.reshape(states, (-1, width)), places, axis=0)
+                ops.take(ops.reshape(states, (-1, width)), positions, axis=0)
                 for states in (x, attended)
             )
 
@@ -258,8 +258,8 @@ class MeanState(BertEncoder):
     def call(self, inputs, training=False):
         ids, length = inputs["input_ids"], inputs["length"]
         n_texts, n_tokens = ops.shape(ids)[0], ops.shape(ids)[1]
-        all_places = ops.arange(n_texts * n_tokens, dtype="int32")
-        states = self.hidden_states(ids, length, self.unpacked(), None, all_places)
+        all_positions = ops.arange(n_texts * n_tokens, dtype="int32")
+        states = self.hidden_states(ids, length, self.unpacked(), None, all_positions)
         states = ops.reshape(states, (n_texts, n_tokens, self.architecture.hidden_size))
 
         is_token = ops.arange(n_tokens, dtype="int32") < ops.expand_dims(length, 1)

@@ -37,7 +37,7 @@ def import_keras() -> ModuleType:
                     # Looks for a GPU while complaints are filtered; starts no thread pool.
                     tf.config.list_physical_devices("GPU")
                     if (n_threads := granted_threads()) < joblib.cpu_count():
-                        # Raised if the program has started TensorFlow: then it has chosen itself.
+                        # TensorFlow refuses once it has started: then the program has chosen.
                         with suppress(RuntimeError):
                             tf.config.threading.set_intra_op_parallelism_threads(n_threads)
                             tf.config.threading.set_inter_op_parallelism_threads(n_threads)

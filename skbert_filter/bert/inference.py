@@ -49,17 +49,19 @@ def predict_logits(state: BertState, texts: Sequence[str], n_jobs: int | None) -
 
         def run(part: int) -> None:
             # Every n-th text, so parts have about equal lengths even if texts are sorted by length.
-            rows = slice(part, None, n_parts)
-            tokens = engine.encode(texts[rows])
-            part_logits = logits[rows]
-            for batch in prediction_batches(tokens, engine.tokens_per_batch, engine.width_of):
-                part_logits[batch.rows] = engine.forward(batch.inputs)
+            tokens = engine.encode(texts[part::n_parts])
+            part_logits = logits[part::n_parts]
+            for rows, inputs in prediction_batches(
+                tokens, engine.tokens_per_batch, engine.width_of
+            ):
+                part_logits[rows] = engine.forward(inputs)
 
         if n_threads == 1:
-            list(map(run, range(n_parts)))
+            for part in range(n_parts):
+                run(part)
         else:
             with ThreadPoolExecutor(n_threads) as pool:
-                list(pool.map(run, range(n_parts)))
+                list(pool.map(run, range(n_parts)))  # raises what a thread has raised
     return logits
 
 

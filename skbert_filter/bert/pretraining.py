@@ -138,7 +138,7 @@ class PretrainingResult:
 
 
 class _EpochData:
-    """Batches of the ``steps`` of an ``epoch``, drawn from the seed and their numbers.
+    """Batches for some ``steps`` of an ``epoch``, drawn from the seed, the epoch and the step.
 
     The masked tokens of a batch do not depend on the batches before it, so a training that resumes
     within an epoch sees the same batches.
@@ -165,14 +165,14 @@ class _EpochData:
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Return the inputs and the expected outputs of the model."""
         task = self.task
-        batch = pad(task.tokens, rows, int(task.tokens.lengths[rows].max(initial=0)))
-        hidden, is_masked = task.masking.hide(batch, rng)
-        target_ids = batch.inputs["input_ids"][is_masked]
+        inputs = pad(task.tokens, rows, int(task.tokens.lengths[rows].max(initial=0)))
+        hidden, is_masked = task.masking.hide(inputs, rng)
+        target_ids = inputs["input_ids"][is_masked]
 
         half = len(rows) // 2
         inputs = {
             "input_ids": hidden,
-            "length": batch.inputs["length"],
+            "length": inputs["length"],
             "first_positions": np.flatnonzero(is_masked[:half]).astype(np.int32),
             "second_positions": np.flatnonzero(is_masked[half:]).astype(np.int32),
         }

@@ -21,8 +21,8 @@ from skbert_filter.bert.tokenizer import encode
 from skbert_filter.io.atomic import atomic_write
 from skbert_filter.shape import shape_features, word_count_bins
 
-# Measured with a prototype on web snippets, split by page: the principal components of a teacher's
-# states, and the weights of the shape next to them.
+# Found with a prototype on web snippets, split by page: the number of principal components of a
+# teacher's states, and the weights of the shape next to them.
 _N_COMPONENTS = 128
 _SHAPE_WEIGHT, _BIN_WEIGHT = 0.5, 1.0
 
@@ -59,10 +59,10 @@ class Teacher:
         """Return the mean hidden state of each text, ``(n_texts, width)``, float32."""
         tokens = encode(self._tokenizer, texts, self._max_length)
         states = np.empty((len(texts), self.width), np.float32)
-        for batch in prediction_batches(
+        for rows, inputs in prediction_batches(
             tokens, _TOKENS_PER_BATCH, lambda length: width_for(length, self._max_length)
         ):
-            states[batch.rows] = self._forward(batch.inputs)
+            states[rows] = self._forward(inputs)
         return states
 
 

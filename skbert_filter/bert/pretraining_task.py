@@ -16,7 +16,7 @@ from skbert_filter.bert.architecture import (
     Weights,
     masked_lm_shapes,
 )
-from skbert_filter.bert.batching import Batch
+from skbert_filter.bert.batching import Inputs
 from skbert_filter.bert.initialization import InitialModel
 from skbert_filter.bert.pretrained import PretrainedEncoder
 from skbert_filter.bert.tokenizer import TokenIds, encode, special_tokens
@@ -62,14 +62,14 @@ class Masking:
         n_before = np.concatenate([[0], np.cumsum(self.is_ordinary[tokens.flat])])
         return np.flatnonzero(n_before[tokens.starts + tokens.lengths] > n_before[tokens.starts])
 
-    def hide(self, batch: Batch, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+    def hide(self, inputs: Inputs, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
         """Return the ids with some tokens hidden, and the mask of the tokens to predict.
 
         At least one token of each text is chosen, however short it is. Of the chosen tokens, 80 %
         become [MASK], 10 % a random token, and 10 % stay as they are (Devlin et al., 2019).
         """
-        ids = batch.inputs["input_ids"]
-        is_token = np.arange(ids.shape[1]) < batch.inputs["length"][:, None]
+        ids = inputs["input_ids"]
+        is_token = np.arange(ids.shape[1]) < inputs["length"][:, None]
         is_eligible = is_token & self.is_ordinary[ids]
         drawn = np.where(is_eligible, rng.random_sample(ids.shape), 1.0)
         least = drawn.min(axis=1, keepdims=True, initial=1.0)

@@ -94,7 +94,7 @@ def fit_bert(
     epoch_callback: EpochCallback,
     callbacks: Sequence[Any],
 ) -> FittedBert:
-    """Train, and return the state of the best epoch if there are validation texts."""
+    """Train, and return the state of the last epoch, or of the best one if it may stop early."""
     precision = _precision()
     key = KerasModelKey(initial.architecture, config.gamma, config.label_smoothing, precision)
 
@@ -227,7 +227,7 @@ class _EpochData:
             width = config.max_length
             if config.pad_to_longest:
                 width = width_for(int(self.tokens.lengths[rows].max()), width)
-            yield pad(self.tokens, rows, width).inputs, self.targets[rows], self.weights[rows]
+            yield pad(self.tokens, rows, width), self.targets[rows], self.weights[rows]
 
     def for_keras(self) -> Any:
         """Return the batches in the form that ``keras.Model.fit`` accepts."""

@@ -139,7 +139,7 @@ def torch_loop(file: str, folder: str) -> dict[str, float]:
     def train() -> None:
         for epoch in range(4):
             for rows in training_batches(tokens.lengths, 64, np.random.RandomState(epoch)):
-                inputs = pad(tokens, rows, int(tokens.lengths[rows].max())).inputs
+                inputs = pad(tokens, rows, int(tokens.lengths[rows].max()))
                 ids = torch.from_numpy(inputs["input_ids"]).long()
                 mask = torch.arange(ids.shape[1]) < torch.from_numpy(inputs["length"])[:, None]
                 optimizer.zero_grad()
