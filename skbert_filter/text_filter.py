@@ -77,7 +77,7 @@ class SmallBertTextFilter(
         How many tokens of a text are read, including the two special ones.
     padding : {"longest", "max_length"}, default="longest"
         Whether training texts are padded to about the longest of their batch, or all to
-        `max_length`. The results are equal.
+        `max_length`. Padding is masked: the two fits differ only in the draws of dropout.
     hidden_size, intermediate_size : int, default=None
         Width of the encoder, and of the inner layer of its feed-forward blocks. None: those of the
         checkpoint; with random weights 32, and four times the width.
@@ -91,7 +91,7 @@ class SmallBertTextFilter(
     label_smoothing : float, default=0.2
         Share of each label that is spread over all classes.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes; "balanced" counts distinct texts.
+        Weights of the classes; "balanced" counts equal texts as `duplicates` does.
     duplicates : {"drop", "weight", "keep"}, default="drop"
         How equal training texts count. "drop": once, with the mean weight of the copies. "weight":
         once, with their sum, so weight k equals k copies. "keep": as they are.
@@ -127,13 +127,13 @@ class SmallBertTextFilter(
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted.
     history_ : dict of str to list of float
-        For each epoch loss, accuracy and learning_rate, and with early stopping ``val_loss`` and
+        For each epoch loss, accuracy and learning_rate, and with validation texts ``val_loss`` and
         ``val_accuracy``.
     n_iter_ : int
         Number of epochs that were run.
     training_record_ : dict
         Where the model comes from: rows, distinct texts, conflicts, class balance, hash of the
-        training texts, checkpoint, split, seed, best epoch and versions; JSON-able.
+        training texts, checkpoint, split, seed, best epoch and versions; JSON-serializable.
     fingerprint_ : str
         Hash of everything that a prediction depends on.
 
@@ -334,8 +334,7 @@ class SmallBertTextFilter(
         drawn = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=3)
         seeds = dict(zip(("split", "weights", "training"), drawn.tolist(), strict=True))
 
-        # What to start from, and how long to train. Imported here, so that constructing a filter
-        # imports no tokenizers.
+        # Imported here, so that constructing a filter does not import tokenizers.
         from skbert_filter.bert.initialization import find_encoder, initialize_filter
 
         parameters = self.get_params(deep=False)
@@ -356,6 +355,7 @@ class SmallBertTextFilter(
 
         context = self._init_callback_context(max_subtasks=config.epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+
         rng = np.random.RandomState(seeds["weights"])
         initial = initialize_filter(encoder, rows, parameters, rng)
         import_keras()

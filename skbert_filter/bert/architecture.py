@@ -145,7 +145,7 @@ def _layer_norm(name: str, width: int) -> dict[str, tuple[int, ...]]:
 
 
 def hash_model(architecture: Architecture, weights: Weights, *settings: Any) -> str:
-    """Return the SHA-256 of a model and of JSON-able settings."""
+    """Return the SHA-256 of a model and of JSON-serializable settings."""
     plain = [asdict(architecture), *settings]
     digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode())
     for name in sorted(weights):

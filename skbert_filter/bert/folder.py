@@ -40,7 +40,7 @@ _FILTER_CLASS, _ENCODER_CLASS = "BertForSequenceClassification", "BertForMaskedL
 def save_filter(
     folder: str | os.PathLike, state: BertState, labels: list[str], metadata: dict
 ) -> None:
-    """Write a filter, its class names and its JSON-able metadata to a new folder.
+    """Write a filter, its class names and its JSON-serializable metadata to a new folder.
 
     For two classes, the head gets two rows, ``-w / 2`` and ``w / 2``: their softmax is the sigmoid
     of the single logit.
@@ -65,7 +65,7 @@ def save_filter(
 def save_encoder(
     folder: str | os.PathLike, encoder: PretrainedEncoder, masked_lm: Weights, metadata: dict
 ) -> None:
-    """Write an encoder, its masked language model head and JSON-able metadata to a new folder.
+    """Write an encoder, its masked language model head and its metadata to a new folder.
 
     The output embedding is tied to the word embedding, and not written again.
     """
@@ -140,7 +140,7 @@ def write_tokenizer(folder: Path, tokenizer: Tokenizer, max_length: int) -> None
 
 
 def write_metadata(folder: Path, metadata: Mapping[str, Any]) -> None:
-    """Write JSON-able metadata, with the hashes of the other files and of itself."""
+    """Write JSON-serializable metadata, with the hashes of the other files and of itself."""
     hashes = {file.name: sha256_of(file) for file in sorted(folder.iterdir()) if file.is_file()}
     metadata = {"format_version": _FORMAT_VERSION, "sha256": hashes, **metadata}
     metadata["sha256"][METADATA] = _sha256_of_metadata(metadata)
