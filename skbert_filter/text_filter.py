@@ -304,8 +304,9 @@ class SmallBertTextFilter(
         classes, codes = np.unique(labels[used], return_inverse=True)
         n_classes = len(classes)
         if n_classes < 2:
+            where = "" if sample_weight is None else " where the weight is not 0"
             raise ValueError(
-                f"y has one class only ({classes.tolist()[0]!r}) where the weight is not 0. "
+                f"y has one class only ({classes.tolist()[0]!r}){where}. "
                 "Pass labels of at least two classes."
             )
 
