@@ -585,6 +585,7 @@ class SmallBertTextFilter(
         FileNotFoundError, ValueError
             If it is not such a folder, or incomplete, damaged, changed or of a newer format.
         """
+        _check_kind(folder)
         from skbert_filter.bert.checkpoint import load_filter
         from skbert_filter.bert.folder import METADATA
 
@@ -650,3 +651,15 @@ def _checked_callbacks(callbacks: Any) -> list[Any]:
                 f"fit(callbacks=...) takes instances of keras.callbacks.Callback; got {callback!r}."
             )
     return callbacks
+
+
+def _check_kind(folder: Any) -> None:
+    """Refuse the other models that `train_filter` saves, whose metadata have a kind."""
+    from skbert_filter.bert.folder import METADATA, find_folder, read_json
+
+    metadata = find_folder(folder) / METADATA
+    if metadata.is_file() and (kind := read_json(metadata).get("kind")):
+        raise ValueError(
+            f"{os.fspath(folder)!r} holds a model of the kind {kind!r}, not a SmallBertTextFilter. "
+            "Load it with skbert_filter.corpus.load_classifier."
+        )
