@@ -227,7 +227,7 @@ def test_suspects_are_listed_and_corrected(tmp_path):
     arguments = ("suspects", "labels.csv", "--apply", "suspects.csv", "-o", "corrected.csv")
     applied = run(*arguments, cwd=tmp_path)
     assert (applied.returncode, applied.stderr) == (0, "")
-    assert applied.stdout == "2 rows have another label in corrected.csv.\n"
+    assert applied.stdout == "2 rows were relabelled in corrected.csv.\n"
     corrected = pd.read_csv(tmp_path / "corrected.csv")
     y[X == "Read more"] = 0
     assert corrected["label"].tolist() == y.tolist()
@@ -244,7 +244,7 @@ def test_next_to_label_writes_a_list_to_fill(tmp_path):
     result = run(*arguments, "-n", 20, "--labelled", "labels.csv", cwd=tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
     assert "20 texts are in next.csv. Fill in its column label, then:\n" in result.stdout
-    assert "  skbert-filter train labels.csv next.csv -o model\n" in result.stdout
+    assert "  skbert-filter train labels.csv next.csv -o model --overwrite\n" in result.stdout
     chosen = pd.read_csv(tmp_path / "next.csv", keep_default_na=False)
     assert chosen.columns.tolist()[:3] == ["text", "label", "suggested"]
     assert len(chosen) == 20
@@ -380,7 +380,7 @@ def test_a_list_of_suspects_with_formulas_goes_through_a_spreadsheet(tmp_path):
     table["label"] = [int("We" in text) for text in table["text"]]
     table.to_csv(tmp_path / "list.csv", index=False)
     done = run("suspects", "labels.csv", "--apply", "list.csv", "-o", "fixed.csv", cwd=tmp_path)
-    assert "1 row has another label" in done.stdout
+    assert "1 row was relabelled" in done.stdout
     fixed = pd.read_csv(tmp_path / "fixed.csv")
     assert fixed["text"].tolist() == texts
     assert fixed["label"].tolist() == [1] * 8 + [0] * 8

@@ -345,7 +345,7 @@ def test_a_null_is_counted_from_the_first_row_of_the_file(tmp_path, model, monke
     rows = ["a"] * 25
     rows[21] = None
     pq.write_table(pa.table({"text": rows}), tmp_path / "in.parquet")
-    with pytest.raises(ValueError, match="Row 22 of"):
+    with pytest.raises(ValueError, match=r"Row 22 of .* or pass nulls=.discard."):
         filter_corpus(model, tmp_path / "in.parquet", tmp_path / "out.parquet")
 
 

@@ -363,12 +363,13 @@ def test_lines_are_read_where_there_is_no_terminal(tmp_path, capsys, monkeypatch
 
     corpus, path = tmp_path / "corpus.txt", tmp_path / "labels.csv"
     corpus.write_text("Menu \x1b[2J 1\nTea 2\nHome 3\n")
-    monkeypatch.setattr(sys, "stdin", io.StringIO("k\nwhat\nDiscard\n"))
+    monkeypatch.setattr(sys, "stdin", io.StringIO("k\nwhat\nkd\nskip\nundo\nDiscard\n"))
     status = label_texts(corpus, path, random_state=0)
-    assert status.counts == {"keep": 1, "discard": 1}
+    assert status.counts == {"keep": 0, "discard": 1}
     out = capsys.readouterr().out
     assert "\x1b[2J" not in out
     assert "'what' is not a key" in out
+    assert "'kd' is not a key" in out
 
 
 def test_a_long_text_is_folded_until_it_is_opened(tmp_path):
@@ -385,6 +386,8 @@ def test_each_label_has_a_number_and_its_first_letter_where_that_is_free():
         "d": "discard",
     }
     assert answer_keys(["news", "nav", "spam"]) == {"1": "news", "2": "nav", "3": "spam"}
+    assert answer_keys(["1", "0"]) == {"1": "1", "0": "0"}
+    assert answer_keys(["s", "n"]) == {"1": "s", "2": "n", "n": "n"}
 
 
 def test_an_answer_that_is_taken_back_leaves_the_next_question_held_out(tmp_path):

@@ -34,6 +34,7 @@ _GROUP_ROWS = 1 << 17
 _GROUP_BYTES = 1 << 23
 # Characters shown of an example.
 _EXAMPLE_LENGTH = 200
+_NULLS_REMEDY = 'Fill or remove such rows, or pass nulls="discard" (--nulls discard).'
 EXAMPLE_COLUMNS = ("kind", "text", "rows", "probability")
 
 Progress = Callable[[float, int, int], None]
@@ -163,7 +164,9 @@ def _batches(job: Job) -> Generator[_Batch]:
         options = {"encoding": job.encoding, "delimiter": job.delimiter}
         with open_rows(file.path, job.text, **options) as table:
             schema = job.schema_of(table)
-            checked = checked_batches(table, job.text, nulls=job.nulls != "error")
+            checked = checked_batches(
+                table, job.text, nulls=job.nulls != "error", remedy=_NULLS_REMEDY
+            )
             for rows, share, texts in checked:
                 share = (bytes_before + share * file.bytes) / total_bytes
                 yield _Batch(file, table, schema, share, rows, texts)

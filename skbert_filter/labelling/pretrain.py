@@ -53,9 +53,9 @@ class PretrainingSummary(Report):
         return (
             f"{counted(self.rows, 'row')} of {printable(self.source)}: "
             f"{counted(self.distinct, 'distinct text')}{labelled}.\n"
-            f"Learnt to guess their words in {counted(self.epochs, 'epoch')} "
+            f"Trained to predict masked words for {counted(self.epochs, 'epoch')} "
             f"({counted(self.steps, 'step')}); "
-            f"the loss of the last is {self.loss:.3f}.\n"
+            f"the last loss is {self.loss:.3f}.\n"
             f"The {what} in {printable(self.destination)}; {self.seconds:.1f} seconds."
         )
 
