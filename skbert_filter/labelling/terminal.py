@@ -95,9 +95,9 @@ def label_texts(
 def answer_keys(labels: Sequence[str]) -> dict[str, str]:
     """Return the label of each key: itself if all have one character; else numbers and letters."""
     letters = {name.lower(): name for name in labels}
-    if len(letters) == len(labels) and all(len(key) == 1 for key in letters):
-        if not letters.keys() & _COMMANDS:
-            return letters
+    are_keys = all(len(key) == 1 for key in letters) and not letters.keys() & _COMMANDS
+    if are_keys and len(letters) == len(labels):
+        return letters
 
     keys = {str(number): name for number, name in enumerate(labels, 1) if number <= 9}
     initials = [name[:1].lower() for name in labels]
