@@ -468,6 +468,35 @@ def test_redefining_a_helper_changes_it():
     assert fingerprint(model) != before
 
 
+def test_a_missing_attribute_of_a_module_is_not_none(monkeypatch):
+    settings = ModuleType("settings")
+    monkeypatch.setitem(sys.modules, "settings", settings)
+    cell = defined("""
+        import settings
+        def read(text):
+            return getattr(settings, "width", 5)
+        def named(text):
+            try:
+                return settings.width
+            except AttributeError:
+                return 5
+        def imported(text):
+            try:
+                from settings import width
+            except ImportError:
+                return 5
+            return width
+    """)
+    functions = (cell.read, cell.named, cell.imported)
+    missing = list(map(fingerprint, functions))
+    settings.width = None
+    none = list(map(fingerprint, functions))
+    settings.width = 5
+    five = list(map(fingerprint, functions))
+    for three in zip(missing, none, five, strict=True):
+        assert len(set(three)) == 3
+
+
 def test_recursion_and_circles_end():
     cell = defined("""
         def even(n):
