@@ -521,6 +521,11 @@ def test_recursion_and_circles_end():
     assert fingerprint([a, [b]]) != fingerprint([a, c])
 
 
+def test_what_pickle_can_nest_is_hashed():
+    deep = functools.reduce(lambda inner, _: {"inner": [inner]}, range(135), [])
+    assert fingerprint(pickled(deep)) == fingerprint(deep)
+
+
 def test_shared_and_equal_parts_are_the_same():
     text, array, part = "a b", np.arange(3.0), [1, 2]
     equal = ["".join(["a", " b"]), text], [array.copy(), array], [[1, 2], part]
@@ -605,6 +610,7 @@ PAIRS = [
     (["\ud800"], ["\udc00"]),
     (["a"], [b"a"]),
     ([2**70, 1], [2**70, 2]),
+    ([NotImplemented], [None]),
     ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
     ({"a": 1}, {"a": np.int64(1)}),
     ({1, "a"}, {1, "b"}),
@@ -624,6 +630,7 @@ PAIRS = [
     (np.ma.array([1, 2], mask=[0, 1]), np.ma.array([1, 2], mask=[1, 0])),
     (csr_array(np.eye(2)), csr_array(np.eye(2)[::-1])),
     (datetime.date(2020, 1, 1), datetime.datetime(2020, 1, 1)),
+    (datetime.timedelta(1), datetime.timedelta(1, 1)),
     (Decimal("1.0"), Decimal("1.00")),
     (Colour.RED, Colour.BLUE),
     (Point(), Point(2)),

@@ -10,9 +10,9 @@ A fingerprint is a hash of an object that is computed from the hashes of its par
 5. Any other object is hashed as what its pickle would contain: in general its class and attributes.
    Attributes that change without a change of the answers are left out.
 
-Identities do not count, so a fingerprint stays the same after pickling, after predicting, and in
-another process. An object without such a hash, such as a lock, an open file or a Keras model, is
-rejected, and the message contains its path. Knows nothing of texts or models.
+A fingerprint stays the same after predicting, after pickling, and in another process; equal parts
+may be one object or several. An object without such a hash, such as a lock, an open file or a Keras
+model, is rejected, and the message contains its path. Knows nothing of texts or models.
 """
 
 import copy
@@ -21,7 +21,8 @@ import io
 import marshal
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from datetime import datetime, time
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any, NoReturn
@@ -43,7 +44,9 @@ _REMEDY = (
     "the model changes "
     '(docs: scikit_learn, "How do I predict each text once, and remember it?").'
 )
-_PLAIN = {type(None), type(...), bool, int, float, complex, str, bytes}
+_PLAIN = {type(None), type(...), bool, int, float, complex, str}
+# Hashed by their repr, which is complete, and several times faster than a pickle.
+_SHOWN_BY_REPR = {date, timedelta, Decimal, type(NotImplemented)}
 _NUMBERS = {np.dtype(char).type for char in "?" + np.typecodes["AllInteger"] + "efdgFDG"}
 # Attributes without an effect on the answers: the address of the stop words, what concerns fitting
 # or arguments other than X, and what is computed on first use.
@@ -165,6 +168,11 @@ class _Hasher:
 
     def _digest_of_parts(self, value: Any) -> bytes:
         kind = type(value)
+        if kind is bytes:
+            # Not by marshal, which has a limit of 2 GB.
+            return _hash("bytes", value)
+        if kind in _SHOWN_BY_REPR:
+            return _hash(kind.__name__, repr(value).encode())
         if kind is FrozenEstimator:
             return self.digest(value.estimator, ".estimator")
         if kind in (list, tuple):
@@ -201,12 +209,13 @@ class _Hasher:
         if len(kinds) == 1 and kinds <= _NUMBERS:
             return _hash(f"numbers {label}", self._array(np.array(list(values))))
 
-        pairs = zip(steps, values, strict=True)
-        return _hash(label, *[self.digest(value, f"[{step!r}]") for step, value in pairs])
+        # By map: each frame of Python's stack limits how deep objects may be nested.
+        return _hash(label, *map(self.digest, values, [f"[{step!r}]" for step in steps]))
 
     def _attributes(self, label: str, attributes: Mapping[str, Any]) -> bytes:
         names = sorted(attributes)
-        digests = [self.digest(attributes[name], f".{name}") for name in names]
+        values = [attributes[name] for name in names]
+        digests = map(self.digest, values, [f".{name}" for name in names])
         return _hash(label, self.digest(names), *digests)
 
     def _array(self, array: np.ndarray) -> bytes:
