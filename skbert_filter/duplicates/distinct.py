@@ -66,7 +66,7 @@ def compute_missing(
 class TextMemory:
     """A bounded memory of the `RECORD` of each distinct text.
 
-    About a million records are held in memory. Before there are more, all of them move to a
+    Up to about a million records are in memory. Before there are more, all of them move to a
     temporary database, and are read back when their text is seen again, so nothing is computed
     twice. Threads may share a memory; two that see a new text at the same time may both ask the
     model about it. A pickled copy is empty.
@@ -151,7 +151,7 @@ class TextMemory:
         self._records.extend(records)
 
     def _read_back(self, keys: list[str | bytes]) -> dict[str | bytes, int]:
-        """Read the records that are only on disk, and return the positions of all in memory."""
+        """Read those of the keys that are only on disk, and return all positions in memory."""
         if self._disk is not None:
             absent = [key for key in keys if key not in self._positions]
             by_hash = dict(zip(_hashes(absent), absent, strict=True))
