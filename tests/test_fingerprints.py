@@ -251,8 +251,12 @@ class Case(Enum):
 def fold(text, case=Case.LOWER):
     return getattr(text, case.value)()
 
+class Words(set):
+    pass
+
 class Shorten(TransformerMixin, BaseEstimator):
     names = {"one", "two", "three"}
+    words = Words("abcdefgh")
 
     def __init__(self, width=10):
         self.width = width
@@ -601,6 +605,10 @@ class Words(list):
     pass
 
 
+class Tags(frozenset):
+    pass
+
+
 PAIRS = [
     ([1, 2], (1, 2)),
     ([1, 2], [1, 2.0]),
@@ -640,6 +648,8 @@ PAIRS = [
     (Box("a"), Box("b")),
     (Words(["a"]), ["a"]),
     (Words(["a"]), Words(["b"])),
+    (Tags("a"), Tags("b")),
+    (Tags("a"), frozenset("a")),
     (OrderedDict(a=1), {"a": 1}),
     (defaultdict(list, a=[]), defaultdict(set, a=[])),
     (Counter("aab"), Counter("abb")),

@@ -251,6 +251,9 @@ class _Hasher:
         if any(isinstance(argument, io.IOBase) for argument in arguments):
             # A Keras model is pickled as a file that contains the time.
             self._reject(value)
+        if isinstance(value, set | frozenset) and arguments == (list(value),):
+            # Subclasses of a set: the order of the list depends on the process.
+            arguments = frozenset(arguments[0])
         # Items of a list and pairs of a dict are iterators, or None.
         parts = (function, arguments, setter, items and list(items), pairs and dict(pairs))
         digests = list(map(self.digest, parts))
