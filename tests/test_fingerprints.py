@@ -526,8 +526,9 @@ def test_recursion_and_circles_end():
 
 
 def test_what_pickle_can_nest_is_hashed():
-    deep = functools.reduce(lambda inner, _: {"inner": [inner]}, range(135), [])
-    assert fingerprint(pickled(deep)) == fingerprint(deep)
+    for holder in (lambda inner: [inner], lambda inner: SimpleNamespace(inner=inner)):
+        deep = functools.reduce(lambda inner, _, holder=holder: holder(inner), range(270), [])
+        assert fingerprint(pickled(deep)) == fingerprint(deep)
 
 
 def test_shared_and_equal_parts_are_the_same():

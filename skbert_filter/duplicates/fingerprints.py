@@ -190,7 +190,8 @@ class _Hasher:
             return _hash("scalar", self._array(np.asarray(value)))
 
         if (code := code_parts(value)) is not None:
-            return self._attributes(*code)
+            label, parts = code
+            return _hash(label, *map(self.digest, *_attributes(parts)))
         if (columns := _table_parts(value)) is not None:
             return _hash("table", self.digest(kind, ".__class__"), self.digest(columns))
 
@@ -211,12 +212,6 @@ class _Hasher:
 
         # By map: each frame of Python's stack limits how deep objects may be nested.
         return _hash(label, *map(self.digest, values, [f"[{step!r}]" for step in steps]))
-
-    def _attributes(self, label: str, attributes: Mapping[str, Any]) -> bytes:
-        names = sorted(attributes)
-        values = [attributes[name] for name in names]
-        digests = map(self.digest, values, [f".{name}" for name in names])
-        return _hash(label, self.digest(names), *digests)
 
     def _array(self, array: np.ndarray) -> bytes:
         # Pickling may change the byte order to that of the machine.
@@ -266,7 +261,7 @@ class _Hasher:
             if type(part) is dict and set(map(type, part)) <= {str}:
                 # The state of an object without attributes is None or an empty dict.
                 kept = {name: part[name] for name in part if name not in ignored}
-                digests.append(self._attributes("state", kept) if kept else self.digest(None))
+                digests += map(self.digest, *_attributes(kept)) if kept else [self.digest(None)]
             else:
                 digests.append(self.digest(part))
         return _hash("object", *digests)
@@ -278,7 +273,8 @@ class _Hasher:
         if library_name(type(value)) or not hasattr(value, "__dict__"):
             # For example a ufunc that was made from a user's function, which it does not show.
             self._reject(value)
-        return self._attributes("global", {"__class__": type(value), "__dict__": vars(value)})
+        parts = {"__class__": type(value), "__dict__": vars(value)}
+        return _hash("global", *map(self.digest, *_attributes(parts)))
 
     def _reject(self, value: Any, error: Exception | None = None) -> NoReturn:
         kind = f"{type(value).__module__}.{type(value).__qualname__}"
@@ -299,6 +295,12 @@ def _hash(label: str, *contents: Any) -> bytes:
 def _plain_bytes(value: Any) -> bytes:
     # In version 2 equal values have equal bytes: later ones depend on identity and interning.
     return marshal.dumps(value, 2)
+
+
+def _attributes(attributes: Mapping[str, Any]) -> tuple[list[Any], list[str]]:
+    """Return the names and values to be hashed, and the step to each."""
+    names = sorted(attributes)
+    return [names, *[attributes[name] for name in names]], ["", *[f".{name}" for name in names]]
 
 
 def _without_counts(value: Any, state: Any) -> Any:
