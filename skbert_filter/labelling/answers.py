@@ -40,8 +40,8 @@ class Answer:
 class AnswerFile:
     """A file of texts and labels. One that exists keeps its rows and other columns.
 
-    Each answer writes the whole file next to it and renames that, so a process that is killed loses
-    none. With 6,000 rows this takes 10 to 20 milliseconds, for a workbook 500.
+    Each answer writes a new file and renames it to the old one's name, so a process that is killed
+    loses none. With 6,000 rows this takes 10 to 20 milliseconds; a workbook takes 500.
     """
 
     def __init__(
@@ -55,9 +55,10 @@ class AnswerFile:
         encoding: str | None = None,
     ):
         self.path, self._text, self._label, self._encoding = path, text, label, encoding
-        check_can_relabel(path, path, text, label)
+        check_can_relabel(path, path, text, label, HELD_OUT)
         check_can_hold_texts(path, texts)
         self._delimiter: str | None = None
+        self._modified = self._modified_at()
         if path.exists():
             self._table = self._read()
         else:
@@ -66,8 +67,7 @@ class AnswerFile:
             self._table = pa.schema(fields).empty_table()
 
         columns = label_columns(self._table, path, text, label)
-        keys = {text: "text", label: "label", HELD_OUT: "held_out"}
-        self._columns = {name: columns[key] for name, key in keys.items()}
+        self._columns = {text: columns["text"], label: columns["label"], HELD_OUT: columns[HELD_OUT]}
         self._row_of = {text: row for row, text in enumerate(columns["text"])}
         self.answers = self._read_answers(labels)
         pairs = zip(columns["text"], columns["label"], strict=True)
@@ -144,7 +144,19 @@ class AnswerFile:
                 value = str(value).lower()
             self._columns[name][row] = pa.scalar(value).cast(kind).as_py()
 
+    def _modified_at(self) -> int | None:
+        return self.path.stat().st_mtime_ns if self.path.exists() else None
+
     def _save(self, row: int) -> None:
+        if self._modified_at() != self._modified:
+            raise ValueError(
+                f"{self.path} was changed by another program, so the last answer is not in it. "
+                "Close that program, and continue the file in a new session."
+            )
+        self._write_row(row)
+        self._modified = self._modified_at()
+
+    def _write_row(self, row: int) -> None:
         n_rows = len(self._columns[self._text])
         if is_edited_by_row(self.path):
             values = {name: column[row] for name, column in self._columns.items()}
