@@ -80,7 +80,7 @@ def label(
     ] = None,
     order: Annotated[
         Literal["informative", "random"],
-        Option(metavar="informative|random", help="Ask first for texts that teach most, or for any."),
+        Option(metavar="informative|random", help="Ask first for what teaches most, or any text."),
     ] = "informative",
     held_out: Annotated[
         float,

@@ -67,11 +67,11 @@ class AnswerFile:
             self._table = pa.schema(fields).empty_table()
 
         columns = label_columns(self._table, path, text, label)
-        self._columns = {text: columns["text"], label: columns["label"], HELD_OUT: columns[HELD_OUT]}
-        self._row_of = {text: row for row, text in enumerate(columns["text"])}
+        texts, stored, held_out = columns["text"], columns["label"], columns["held_out"]
+        self._columns = {text: texts, label: stored, HELD_OUT: held_out}
+        self._row_of = {value: row for row, value in enumerate(texts)}
         self.answers = self._read_answers(labels)
-        pairs = zip(columns["text"], columns["label"], strict=True)
-        self.blank = [text for text, label in pairs if is_blank(label)]
+        self.blank = [texts[row] for row, value in enumerate(stored) if is_blank(value)]
         self.labels = self._names(labels)
 
     def write(self, text: str, label: str, *, held_out: bool) -> None:

@@ -71,7 +71,7 @@ def check_place(destination: Path, *sources: Path, overwrite: bool) -> None:
 
 
 def check_can_relabel(source: Path, destination: Path, *columns: str) -> None:
-    """Reject a destination that cannot hold the table, and a workbook with formulas in `columns`."""
+    """Reject a destination that cannot hold the table, and formulas in `columns` of a workbook."""
     if _is_workbook(source) and _is_workbook(destination):
         for name, *cells in _open_workbook(source, may_be_new=True).worksheets[0].iter_cols():
             if str(name.value) in columns and any(cell.data_type == "f" for cell in cells):
