@@ -299,11 +299,12 @@ def test_other_columns_of_a_table_stay_as_they_are(tmp_path):
     assert (tmp_path / "a.csv").read_text().splitlines()[1] == '"1","2","Tea","keep",'
 
     columns = {"text": ["Tea"], "label": [None], "when": pd.to_datetime(["2026-01-01 00:00:01.5"])}
-    pd.DataFrame(columns).to_parquet(tmp_path / "a.parquet")
+    frame = pd.DataFrame(columns, index=pd.Index(["first"], name="id"))
+    frame.to_parquet(tmp_path / "a.parquet")
     start(tmp_path / "a.parquet").answer("keep")
     table = pd.read_parquet(tmp_path / "a.parquet")
     assert table["label"].tolist() == ["keep"]
-    assert table["when"].equals(pd.Series(columns["when"], name="when"))
+    pd.testing.assert_frame_equal(table[["when"]], frame[["when"]])
 
     pd.DataFrame({"text": ["Tea", None], "label": ["keep", None]}).to_parquet(
         tmp_path / "b.parquet"

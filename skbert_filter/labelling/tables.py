@@ -123,7 +123,7 @@ def delimiter_of(path: Path, **options: Any) -> str | None:
 def with_types(table: pa.Table) -> pa.Table:
     """Return a table with strings as the type of columns that hold no value, and so have none."""
     fields = [f.with_type(pa.string()) if pa.types.is_null(f.type) else f for f in table.schema]
-    return table.cast(pa.schema(fields))
+    return table.cast(pa.schema(fields, table.schema.metadata))
 
 
 def write_edits(
