@@ -225,7 +225,7 @@ def train(
     overwrite: opt.Overwrite = False,
     seed: opt.Seed = 0,
     comet: Annotated[
-        str | None, Option(metavar="PROJECT[/NAME]", help="Log to an experiment of Comet.")
+        str | None, Option(metavar="PROJECT[/NAME]", help="Log to a Comet experiment.")
     ] = None,
     offline: opt.Offline = False,
     env_file: opt.EnvFile = None,

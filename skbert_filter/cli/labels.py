@@ -164,7 +164,8 @@ def suspects(
         Path | None,
         Option(
             metavar="FILE",
-            help="The list, with its column label corrected: writes LABELS with the corrections.",
+            help="The list, with its column label corrected: writes LABELS with the corrections, "
+            "also to an .xlsx or .jsonl file if it is one.",
         ),
     ] = None,
     overwrite: opt.Overwrite = False,
