@@ -180,7 +180,12 @@ def test_blank_labels_of_a_file_come_first_and_other_columns_stay(tmp_path):
 
 @pytest.mark.parametrize(
     ("values", "type_", "labels"),
-    [([1, 0], pa.int64(), ("1", "0")), ([False, True], pa.bool_(), ("True", "False"))],
+    [
+        ([1, 0], pa.int64(), ("1", "0")),
+        ([0, 0], pa.int64(), ("1", "0")),
+        ([False, True], pa.bool_(), ("True", "False")),
+        ([False, False], pa.bool_(), ("True", "False")),
+    ],
 )
 def test_labels_keep_the_type_of_a_parquet_file(tmp_path, values, type_, labels):
     path = tmp_path / "labels.parquet"

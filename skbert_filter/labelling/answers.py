@@ -27,6 +27,8 @@ from skbert_filter.labelling.tables import (
 from skbert_filter.validation import useful_label
 
 _USUAL = ("keep", "discard")
+# What completes the labels of a file that has only one so far.
+_PAIRS = (_USUAL, ("1", "0"), ("True", "False"))
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,8 @@ class AnswerFile:
         """Take an answer back, and return whether it was held out."""
         held_out = self.answers.pop(text).held_out
         row = self._row_of[text]
-        is_last = row == len(self._columns[self._text]) - 1
-        if is_last and row >= len(self._table) and not is_edited_by_row(self.path):
+        last = len(self._columns[self._text]) - 1
+        if len(self._table) <= row == last and not is_edited_by_row(self.path):
             del self._row_of[text]
             for column in self._columns.values():
                 column.pop()
@@ -125,7 +127,8 @@ class AnswerFile:
         found = list(dict.fromkeys(answer.label for answer in self.answers.values()))
         if labels is None:
             if len(found) < 2:
-                found = list(_USUAL) if set(found) <= set(_USUAL) else [*found, _USUAL[0]]
+                pairs = [list(pair) for pair in _PAIRS if set(found) <= set(pair)]
+                found = pairs[0] if pairs else [*found, _USUAL[0]]
             return tuple(sorted(found, key=lambda name: name != useful_label(found)))
 
         if other := [name for name in found if name not in labels]:
