@@ -60,7 +60,7 @@ class AnswerFile:
         check_can_relabel(path, path, text, label, HELD_OUT)
         check_can_hold_texts(path, texts)
         self._delimiter: str | None = None
-        self._modified = self._modified_at()
+        self._content = self._hash()
         if path.exists():
             self._table = self._read()
         else:
@@ -147,17 +147,18 @@ class AnswerFile:
                 value = str(value).lower()
             self._columns[name][row] = pa.scalar(value).cast(kind).as_py()
 
-    def _modified_at(self) -> int | None:
-        return self.path.stat().st_mtime_ns if self.path.exists() else None
+    def _hash(self) -> int | None:
+        # Not the time of modification, which network drives set as they please.
+        return hash(self.path.read_bytes()) if self.path.exists() else None
 
     def _save(self, row: int) -> None:
-        if self._modified_at() != self._modified:
+        if self._hash() != self._content:
             raise ValueError(
                 f"{self.path} was changed by another program, so the last answer is not in it. "
                 "Close that program, and continue the file in a new session."
             )
         self._write_row(row)
-        self._modified = self._modified_at()
+        self._content = self._hash()
 
     def _write_row(self, row: int) -> None:
         n_rows = len(self._columns[self._text])
