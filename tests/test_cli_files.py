@@ -188,7 +188,7 @@ def test_ctrl_c_leaves_what_the_same_command_goes_on_from(files):
     _, errors = process.communicate()
     assert process.returncode == 130
     assert errors == (
-        "Interrupted: no output was written. What was computed is kept in "
+        "Interrupted: the job is not done. What was computed is kept in "
         "out.txt.partial: the same command resumes from there.\n"
     )
     assert not (files / "out.txt").exists()
@@ -413,7 +413,7 @@ def test_ctrl_c_during_an_import_is_told_in_a_line(files, library):
         text=True,
     )
     assert result.returncode == 130
-    assert result.stderr == "Interrupted: no output was written.\n"
+    assert result.stderr == "Interrupted: the job is not done.\n"
 
 
 def test_the_version_is_printed():

@@ -80,7 +80,7 @@ def label(
     ] = None,
     order: Annotated[
         Literal["informative", "random"],
-        Option(metavar="informative|random", help="Ask first what teaches most, or any text."),
+        Option(metavar="informative|random", help="Ask first for what teaches most, or any text."),
     ] = "informative",
     held_out: Annotated[
         float,
@@ -164,7 +164,8 @@ def suspects(
         Path | None,
         Option(
             metavar="FILE",
-            help="The list, with its column label corrected: writes LABELS with the corrections.",
+            help="The list, with its column label corrected: writes LABELS with the corrections, "
+            "also to an .xlsx or .jsonl file if it is one.",
         ),
     ] = None,
     overwrite: opt.Overwrite = False,

@@ -47,7 +47,7 @@ def evaluate_filter(
     -------
     evaluation : Evaluation
         Without `train`, on the texts that are not among those the model was trained on, as
-        recorded by `train_filter`. If it has learnt all of them, on all, as the evaluation says.
+        recorded by `train_filter`. If there are no others, on all, and the evaluation says so.
 
     Raises
     ------

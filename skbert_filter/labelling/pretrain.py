@@ -142,7 +142,7 @@ def pretrain_encoder(
 
         estimator = SmallBertPretrainer(random_state=random_state)
 
-    # Whatever can fail fails before the training.
+    # What can be checked is checked before the training.
     list_sources(corpus)
     kind: Kind = "encoder" if labelled is None else "filter"
     check_can_save(destination, kind, overwrite=overwrite)
