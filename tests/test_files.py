@@ -241,9 +241,8 @@ def test_columns_are_added_to_tables_and_no_row_is_dropped(tmp_path, rule):
         == rule.predict_proba([PROSE, "View"])[:, 1].tolist()
     )
     assert (summary.kept, summary.discarded, summary.written) == (1, 1, 2)
-    assert "out.parquet has all rows, with the columns 'label' and 'probability': 1 row" in str(
-        summary
-    )
+    written = "out.parquet has 2 rows, with the columns 'label' and 'probability': 1 row (50.0%)"
+    assert written in str(summary)
 
 
 def test_lines_become_a_table_with_columns(tmp_path, rule):
@@ -345,6 +344,7 @@ def test_rows_without_a_text_are_kept_or_discarded(tmp_path, rule, nulls, column
     assert (summary.nulls, summary.kept, summary.discarded) == (1, 1, 1)
     expected = "kept" if nulls == "keep" else "discarded"
     assert f"1 row without a text: {expected}." in str(summary)
+    assert not columns or f"has {len(written)} rows, with the columns" in str(summary)
 
 
 def test_string_views_are_read_and_written_wherever_they_are(tmp_path, rule):

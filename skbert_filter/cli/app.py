@@ -323,7 +323,7 @@ def predict(
             "--output",
             "-o",
             metavar="PATH",
-            help="A file, or for a folder a folder; the URL of either; or - for standard output.",
+            help="A file; of a folder, a folder; the URL of either; or - for standard output.",
         ),
     ],
     text: opt.Text = "text",
@@ -339,7 +339,7 @@ def predict(
             min=0,
             max=1,
             metavar="X",
-            help="The lowest probability to keep.",
+            help="The probability to keep from.",
             show_default="as the filter predicts",
         ),
     ] = None,
@@ -350,10 +350,7 @@ def predict(
     precision: Annotated[
         float | None,
         Option(
-            min=0,
-            max=1,
-            metavar="SHARE",
-            help="Keep as many rows as possible, at least this share of them useful.",
+            min=0, max=1, metavar="SHARE", help="Keep so little that this share of it is useful."
         ),
     ] = None,
     columns: Annotated[

@@ -280,7 +280,7 @@ def filter_corpus(
 
 
 def _checked_aim(**aims: float | None) -> tuple[str, float] | None:
-    """Return the name and value of the one that was passed, of which there may be at most one."""
+    """Return the name and value of the one that was passed; passing several is an error."""
     passed = [(name, value) for name, value in aims.items() if value is not None]
     if len(passed) > 1:
         raise ValueError(f"{passed[0][0]} and {passed[1][0]} were passed. Pass one of them.")
