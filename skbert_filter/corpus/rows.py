@@ -1,4 +1,4 @@
-"""Reads, decides and writes the rows of a job, one file after the other.
+"""Reads the rows of a job, decides which to keep, and writes them, one file after the other.
 
 Knows nothing of where a job may write, or of what an interrupted job has left.
 """
@@ -238,7 +238,10 @@ def _decide(
 
 
 def _is_written(job: Job, batch: _Batch, documents: Documents | None) -> pa.BooleanArray:
-    """Return which rows are written: with added columns all of them, otherwise those kept."""
+    """Return which rows are written: those kept, or all if columns are added.
+
+    Rows without a text are written if `nulls` is "keep", rows of dropped documents never.
+    """
     if job.columns is not None:
         return pc.or_(batch.is_kept.is_valid(), job.nulls == "keep")
     is_written = batch.is_kept.fill_null(job.nulls == "keep")
