@@ -16,7 +16,7 @@ def main() -> None:
 
 
 def _exit(*signal_and_frame: Any) -> NoReturn:
-    os.write(2, b"Interrupted: no output was written.\n")
+    os.write(2, b"Interrupted: the job is not done.\n")
     os._exit(130)
 
 

@@ -459,8 +459,10 @@ class DedupPredictor(DocLinkMixin, CallbackSupportMixin, MetaEstimatorMixin, Bas
                 inputs = _with_texts(inputs, [distinct[i] for i in chunk])
             return function(inputs)
 
-        with _progress_bar(disable=not self.verbose) as bar:
-            task = bar.add_task(method, total=len(rows), completed=len(rows) - len(missing))
+        bar = _progress_bar()
+        task = bar.add_task(method, total=len(rows), completed=len(rows) - len(missing))
+        # Not disable=, with which rich 13 prints an empty line.
+        with bar if self.verbose else nullcontext():
             for chunk, part in compute_missing(compute, missing, self.chunk_size, method):
                 if store is not None:
                     if self.fingerprint is None:
@@ -513,14 +515,14 @@ def _recall(
     return np.flatnonzero(missing), parts, places
 
 
-def _progress_bar(*, disable: bool) -> Progress:
+def _progress_bar() -> Progress:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.completed:,.0f} of {task.total:,.0f} distinct inputs"),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
-    return Progress(*columns, console=Console(stderr=True), disable=disable)
+    return Progress(*columns, console=Console(stderr=True))
 
 
 def _with_texts(rows: Any, texts: Sequence[Any]) -> Any:

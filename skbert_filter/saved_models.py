@@ -20,6 +20,7 @@ from skbert_filter.bert.folder import (
     checked_metadata,
     damaged,
     find_folder,
+    kind_of,
     new_folder,
     read_json,
     sha256_of,
@@ -74,6 +75,11 @@ def save_classifier(model: Any, folder: str | os.PathLike[str]) -> None:
 def load_saved(folder: str | os.PathLike[str]) -> Any:
     """Load a classifier saved by `save_classifier`."""
     path = find_folder(folder)
+    if kind_of(path) == "encoder":
+        raise ValueError(
+            f"{os.fspath(folder)!r} is a pretrained encoder, not a filter. Train a filter that "
+            "starts from it: pass it as checkpoint= (--checkpoint)."
+        )
     kind = read_json(path / METADATA).get("kind") if (path / METADATA).is_file() else None
     if kind == _TFIDF:
         return _read_tfidf(path)

@@ -303,8 +303,9 @@ class SmallBertTextFilter(
         classes, codes = np.unique(labels[used], return_inverse=True)
         n_classes = len(classes)
         if n_classes < 2:
+            where = "" if sample_weight is None else " where the weight is not 0"
             raise ValueError(
-                f"y has one class only ({classes.tolist()[0]!r}) where the weight is not 0. "
+                f"y has one class only ({classes.tolist()[0]!r}){where}. "
                 "Pass labels of at least two classes."
             )
 
@@ -582,6 +583,7 @@ class SmallBertTextFilter(
         FileNotFoundError, ValueError
             If it is not such a folder, or is incomplete, damaged, changed or of a newer format.
         """
+        _check_kind(folder)
         from skbert_filter.bert.checkpoint import load_filter
         from skbert_filter.bert.folder import METADATA
 
@@ -648,3 +650,15 @@ def _checked_callbacks(callbacks: Any) -> list[Any]:
                 f"fit(callbacks=...) takes instances of keras.callbacks.Callback; got {callback!r}."
             )
     return callbacks
+
+
+def _check_kind(folder: Any) -> None:
+    """Refuse the other models that `train_filter` saves, whose metadata have a kind."""
+    from skbert_filter.bert.folder import METADATA, find_folder, read_json
+
+    metadata = find_folder(folder) / METADATA
+    if metadata.is_file() and (kind := read_json(metadata).get("kind")):
+        raise ValueError(
+            f"{os.fspath(folder)!r} holds a model of the kind {kind!r}, not a SmallBertTextFilter. "
+            "Load it with skbert_filter.corpus.load_classifier."
+        )

@@ -188,7 +188,7 @@ def test_ctrl_c_leaves_what_the_same_command_goes_on_from(files):
     _, errors = process.communicate()
     assert process.returncode == 130
     assert errors == (
-        "Interrupted: no output was written. What was computed is kept in "
+        "Interrupted: the job is not done. What was computed is kept in "
         "out.txt.partial: the same command resumes from there.\n"
     )
     assert not (files / "out.txt").exists()
@@ -227,7 +227,7 @@ def test_suspects_are_listed_and_corrected(tmp_path):
     arguments = ("suspects", "labels.csv", "--apply", "suspects.csv", "-o", "corrected.csv")
     applied = run(*arguments, cwd=tmp_path)
     assert (applied.returncode, applied.stderr) == (0, "")
-    assert applied.stdout == "2 rows have another label in corrected.csv.\n"
+    assert applied.stdout == "2 rows were relabelled in corrected.csv.\n"
     corrected = pd.read_csv(tmp_path / "corrected.csv")
     y[X == "Read more"] = 0
     assert corrected["label"].tolist() == y.tolist()
@@ -244,7 +244,7 @@ def test_next_to_label_writes_a_list_to_fill(tmp_path):
     result = run(*arguments, "-n", 20, "--labelled", "labels.csv", cwd=tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
     assert "20 texts are in next.csv. Fill in its column label, then:\n" in result.stdout
-    assert "  skbert-filter train labels.csv next.csv -o model\n" in result.stdout
+    assert "  skbert-filter train labels.csv next.csv -o model --overwrite\n" in result.stdout
     chosen = pd.read_csv(tmp_path / "next.csv", keep_default_na=False)
     assert chosen.columns.tolist()[:3] == ["text", "label", "suggested"]
     assert len(chosen) == 20
@@ -380,7 +380,7 @@ def test_a_list_of_suspects_with_formulas_goes_through_a_spreadsheet(tmp_path):
     table["label"] = [int("We" in text) for text in table["text"]]
     table.to_csv(tmp_path / "list.csv", index=False)
     done = run("suspects", "labels.csv", "--apply", "list.csv", "-o", "fixed.csv", cwd=tmp_path)
-    assert "1 row has another label" in done.stdout
+    assert "1 row was relabelled" in done.stdout
     fixed = pd.read_csv(tmp_path / "fixed.csv")
     assert fixed["text"].tolist() == texts
     assert fixed["label"].tolist() == [1] * 8 + [0] * 8
@@ -413,7 +413,7 @@ def test_ctrl_c_during_an_import_is_told_in_a_line(files, library):
         text=True,
     )
     assert result.returncode == 130
-    assert result.stderr == "Interrupted: no output was written.\n"
+    assert result.stderr == "Interrupted: the job is not done.\n"
 
 
 def test_the_version_is_printed():

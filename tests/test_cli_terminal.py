@@ -199,7 +199,7 @@ def test_the_command_that_is_shown_next_works(tmp_path, monkeypatch):
     name, *arguments = shlex.split(listed.output.splitlines()[-1])
     assert name == "skbert-filter"
     applied = CliRunner().invoke(app, arguments)
-    assert applied.output == "0 rows have another label in corrected.csv.\n"
+    assert applied.output == "0 rows were relabelled in corrected.csv.\n"
     assert pd.read_csv("corrected.csv").equals(frame)
 
 

@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
 from skbert_filter import filter_corpus
+from skbert_filter.duplicates.distinct import DECISION, RECORD, TextMemory
 from skbert_filter.inspection.baselines import WordCountRule
 
 PROSE = "We repair pumps for ships"
@@ -155,6 +156,30 @@ def test_more_texts_than_fit_into_memory_change_nothing(tmp_path, monkeypatch, n
     most = summary.examples[summary.examples.kind == "kept"].rows.tolist()
     is_kept = counts.index.str.split().str.len() > 2
     assert most == counts[is_kept].nlargest(8).tolist()
+
+
+def test_texts_that_another_thread_moves_to_disk_are_decided_once_and_counted(monkeypatch):
+    monkeypatch.setattr("skbert_filter.duplicates.distinct._MOST_TEXTS", 3)
+    monkeypatch.setattr("skbert_filter.duplicates.distinct._CHUNK_TEXTS", 1)
+    asked = []
+
+    def decide(texts):
+        asked.extend(texts)
+        if texts == ["b"]:
+            # what another thread could do while the model is busy
+            memory.look_up(["a", "x", "y"], 10)
+            memory.look_up(["z"], 10)
+        return np.zeros(len(texts), DECISION)
+
+    memory = TextMemory(decide)
+    records = [memory.look_up(["a", "b", "c"], 1), memory.look_up(["a", "x", "b"], 100)]
+    numbers = [record["number"].tolist() for record in records]
+    stored = np.frombuffer(b"".join(memory.in_order()), RECORD)
+
+    assert asked == ["a", "b", "x", "y", "z", "c"]
+    assert numbers == [[0, 4, 5], [0, 1, 4]]
+    assert stored["number"].tolist() == list(range(len(memory))) == list(range(6))
+    assert stored["rows"].tolist() == [111, 110, 10, 10, 101, 1]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no limit on files")
@@ -345,7 +370,7 @@ def test_a_null_is_counted_from_the_first_row_of_the_file(tmp_path, model, monke
     rows = ["a"] * 25
     rows[21] = None
     pq.write_table(pa.table({"text": rows}), tmp_path / "in.parquet")
-    with pytest.raises(ValueError, match="Row 22 of"):
+    with pytest.raises(ValueError, match=r"Row 22 of .* or pass nulls=.discard."):
         filter_corpus(model, tmp_path / "in.parquet", tmp_path / "out.parquet")
 
 

@@ -70,7 +70,7 @@ class Waiting(Logged):
 
 
 class Held(Waiting):
-    """Waits for one text only."""
+    """Waits only if it is asked about one particular text."""
 
     def predict(self, X):
         return super().predict(X) if "We wait" in X else Logged.predict(self, X)
@@ -102,7 +102,7 @@ def cluster(tmp_path_factory):
 @pytest.fixture
 def client(cluster):
     with Client(cluster) as client:
-        # One that a test has killed may still be starting again.
+        # A worker that a test has killed may still be restarting.
         client.wait_for_workers(1)
         yield client
 
@@ -178,7 +178,7 @@ def test_empty_partitions_and_partitions_of_other_types(as_given, model, shuffle
 def test_texts_that_differ_only_near_the_end_or_hold_lone_surrogates(as_given, model, shuffle):
     long = "We build boats. " * 500
     texts = [long, "View " + long, long + ".", "We \ud83d", "\ud83d We", "", "We\0", "We\0"]
-    # of so many, some have digests with a NUL at the end
+    # among so many, some have digests that end with a NUL
     texts += [f"We {i}" for i in range(2000)]
     ddf = dd.from_map(
         lambda i: pd.DataFrame({"text": pd.Series(texts[i::2], dtype=object)}),
@@ -452,7 +452,7 @@ def test_a_job_whose_own_process_is_killed_resumes_with_the_files_that_are_left(
     for log in tmp_path.glob("computed-*"):
         log.unlink()
     Path(tmp_path, "go").touch()
-    # As large as before, but another file.
+    # The same size as before, but other content.
     lines = corpus / "lines.txt"
     lines.write_bytes(lines.read_bytes().replace(b"soap", b"rope"))
 

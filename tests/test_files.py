@@ -241,9 +241,8 @@ def test_columns_are_added_to_tables_and_no_row_is_dropped(tmp_path, rule):
         == rule.predict_proba([PROSE, "View"])[:, 1].tolist()
     )
     assert (summary.kept, summary.discarded, summary.written) == (1, 1, 2)
-    assert "out.parquet has all rows, with the columns 'label' and 'probability': 1 row" in str(
-        summary
-    )
+    written = "out.parquet has 2 rows, with the columns 'label' and 'probability': 1 row (50.0%)"
+    assert written in str(summary)
 
 
 def test_lines_become_a_table_with_columns(tmp_path, rule):
@@ -345,6 +344,7 @@ def test_rows_without_a_text_are_kept_or_discarded(tmp_path, rule, nulls, column
     assert (summary.nulls, summary.kept, summary.discarded) == (1, 1, 1)
     expected = "kept" if nulls == "keep" else "discarded"
     assert f"1 row without a text: {expected}." in str(summary)
+    assert not columns or f"has {len(written)} rows, with the columns" in str(summary)
 
 
 def test_string_views_are_read_and_written_wherever_they_are(tmp_path, rule):
@@ -689,6 +689,17 @@ def test_no_other_file_of_the_job_is_replaced(tmp_path, rule, monkeypatch, store
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "link.csv"]
 
 
+def test_a_tilde_is_the_home_folder_in_the_path_of_a_store_only(tmp_path, rule, monkeypatch):
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    write_bytes(tmp_path / "in.txt", PROSE.encode())
+    with pytest.raises(ValueError, match=r"store .* is the source in\.txt"):
+        filter_corpus(rule, "in.txt", "out.txt", store="~/in.txt")
+    filter_corpus(rule, "in.txt", "out.txt", audit="~audit.csv")
+    assert Path("~audit.csv").exists()
+
+
 @pytest.mark.parametrize("store", ["in/s.sqlite", "out/s.sqlite", "out"])
 def test_a_store_may_be_neither_in_the_source_nor_in_the_output(tmp_path, rule, monkeypatch, store):
     monkeypatch.chdir(tmp_path)
@@ -762,5 +773,5 @@ def test_formulas_are_written_with_an_apostrophe_on_request(tmp_path, name):
     assert table.columns.tolist() == ["text", "'=n", "d", "label", "probability"]
     audit = pd.read_csv(tmp_path / "audit.csv", **CELLS)["text"].tolist()
     assert audit == [f"'{text}" if text in FORMULAS else text for text in audit_before]
-    # spreadsheets do not open other formats
+    # only CSV is escaped
     assert run("escaped.parquet", **escaped)["text"].tolist() == texts

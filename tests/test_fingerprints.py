@@ -251,8 +251,12 @@ class Case(Enum):
 def fold(text, case=Case.LOWER):
     return getattr(text, case.value)()
 
+class Words(set):
+    pass
+
 class Shorten(TransformerMixin, BaseEstimator):
     names = {"one", "two", "three"}
+    words = Words("abcdefgh")
 
     def __init__(self, width=10):
         self.width = width
@@ -468,6 +472,35 @@ def test_redefining_a_helper_changes_it():
     assert fingerprint(model) != before
 
 
+def test_a_missing_attribute_of_a_module_is_not_none(monkeypatch):
+    settings = ModuleType("settings")
+    monkeypatch.setitem(sys.modules, "settings", settings)
+    cell = defined("""
+        import settings
+        def read(text):
+            return getattr(settings, "width", 5)
+        def named(text):
+            try:
+                return settings.width
+            except AttributeError:
+                return 5
+        def imported(text):
+            try:
+                from settings import width
+            except ImportError:
+                return 5
+            return width
+    """)
+    functions = (cell.read, cell.named, cell.imported)
+    missing = list(map(fingerprint, functions))
+    settings.width = None
+    none = list(map(fingerprint, functions))
+    settings.width = 5
+    five = list(map(fingerprint, functions))
+    for three in zip(missing, none, five, strict=True):
+        assert len(set(three)) == 3
+
+
 def test_recursion_and_circles_end():
     cell = defined("""
         def even(n):
@@ -490,6 +523,12 @@ def test_recursion_and_circles_end():
     for x, y in ((a, b), (b, a), (c, d), (d, c)):
         x.append(y)
     assert fingerprint([a, [b]]) != fingerprint([a, c])
+
+
+def test_what_pickle_can_nest_is_hashed():
+    for holder in (lambda inner: [inner], lambda inner: SimpleNamespace(inner=inner)):
+        deep = functools.reduce(lambda inner, _, holder=holder: holder(inner), range(270), [])
+        assert fingerprint(pickled(deep)) == fingerprint(deep)
 
 
 def test_shared_and_equal_parts_are_the_same():
@@ -567,6 +606,10 @@ class Words(list):
     pass
 
 
+class Tags(frozenset):
+    pass
+
+
 PAIRS = [
     ([1, 2], (1, 2)),
     ([1, 2], [1, 2.0]),
@@ -576,6 +619,7 @@ PAIRS = [
     (["\ud800"], ["\udc00"]),
     (["a"], [b"a"]),
     ([2**70, 1], [2**70, 2]),
+    ([NotImplemented], [None]),
     ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
     ({"a": 1}, {"a": np.int64(1)}),
     ({1, "a"}, {1, "b"}),
@@ -595,6 +639,7 @@ PAIRS = [
     (np.ma.array([1, 2], mask=[0, 1]), np.ma.array([1, 2], mask=[1, 0])),
     (csr_array(np.eye(2)), csr_array(np.eye(2)[::-1])),
     (datetime.date(2020, 1, 1), datetime.datetime(2020, 1, 1)),
+    (datetime.timedelta(1), datetime.timedelta(1, 1)),
     (Decimal("1.0"), Decimal("1.00")),
     (Colour.RED, Colour.BLUE),
     (Point(), Point(2)),
@@ -604,6 +649,8 @@ PAIRS = [
     (Box("a"), Box("b")),
     (Words(["a"]), ["a"]),
     (Words(["a"]), Words(["b"])),
+    (Tags("a"), Tags("b")),
+    (Tags("a"), frozenset("a")),
     (OrderedDict(a=1), {"a": 1}),
     (defaultdict(list, a=[]), defaultdict(set, a=[])),
     (Counter("aab"), Counter("abb")),

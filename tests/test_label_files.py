@@ -218,6 +218,20 @@ def test_a_workbook_is_corrected_in_place_of_its_cells(tmp_path, monkeypatch):
         correct_labels("c.csv", "suspects.csv", "d.xlsx")
 
 
+def test_a_corrected_label_keeps_the_type_that_it_has_in_other_rows(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    book_of("a.xlsx", [("text", "label"), ("Menu", 1), ("Tea", "0"), ("Oil", 0)])
+    lines = ['{"text": "Menu", "label": 1}', '{"text": "Tea", "label": 0.0}']
+    lines.append('{"text": "Oil", "label": 0}')
+    Path("a.jsonl").write_text("\n".join(lines))
+    Path("list.csv").write_text("text,label,first_row\nOil,1,2\n")
+    assert correct_labels("a.xlsx", "list.csv", "c.xlsx") == 1
+    cells = openpyxl.load_workbook("c.xlsx").worksheets[0]["B"]
+    assert [cell.value for cell in cells] == ["label", 1, "0", 1]
+    assert correct_labels("a.jsonl", "list.csv", "c.jsonl") == 1
+    assert Path("c.jsonl").read_text().splitlines() == [*lines[:2], lines[2].replace("0", "1")]
+
+
 @pytest.mark.parametrize(("end", "new_end"), [("", ""), (".gz", ".gz"), ("", ".zst"), (".gz", "")])
 def test_json_lines_are_corrected_where_a_label_changes(tmp_path, monkeypatch, end, new_end):
     monkeypatch.chdir(tmp_path)

@@ -129,6 +129,17 @@ def test_several_files_are_one_table(tmp_path):
     assert table.sources == (str(first), str(second))
 
 
+def test_files_with_other_names_for_the_same_labels_are_refused(tmp_path):
+    first = write(tmp_path / "a.csv", ["Tea", "Menu"], ["keep", "discard"])
+    second = write(tmp_path / "b.csv", ["Soap", "Home"], [1, 0])
+    with pytest.raises(ValueError, match=r"'keep' in .*a\.csv and '1' in .*b\.csv"):
+        read_label_table(first, second)
+    # A file for each label is not such a case.
+    only_useful = write(tmp_path / "c.csv", ["Soap"], ["keep"])
+    only_garbage = write(tmp_path / "d.csv", ["Home"], ["menus"])
+    assert read_label_table(only_useful, only_garbage).labels.tolist() == ["keep", "menus"]
+
+
 def test_groups_and_held_out_rows_are_read(tmp_path):
     columns = {"text": list("abc"), "label": [1, 0, 1], "page": [7, 7, 8]}
     columns["held_out"] = ["true", "false", ""]

@@ -180,7 +180,12 @@ def test_blank_labels_of_a_file_come_first_and_other_columns_stay(tmp_path):
 
 @pytest.mark.parametrize(
     ("values", "type_", "labels"),
-    [([1, 0], pa.int64(), ("1", "0")), ([False, True], pa.bool_(), ("True", "False"))],
+    [
+        ([1, 0], pa.int64(), ("1", "0")),
+        ([0, 0], pa.int64(), ("1", "0")),
+        ([False, True], pa.bool_(), ("True", "False")),
+        ([False, False], pa.bool_(), ("True", "False")),
+    ],
 )
 def test_labels_keep_the_type_of_a_parquet_file(tmp_path, values, type_, labels):
     path = tmp_path / "labels.parquet"
@@ -202,7 +207,8 @@ def test_every_kind_of_file_is_continued(tmp_path, name):
         session.answer("keep")
         assert sum(start(path, texts).status().counts.values()) == n + 1
         session.undo()
-        assert len(read_label_table(path).texts) == n if n else True
+        if n:
+            assert len(read_label_table(path).texts) == n
         session.answer("discard")
     assert start(path, texts).question is None
     table = read_label_table(path)
@@ -248,6 +254,34 @@ def test_formulas_that_would_lose_their_values_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"labels\.xlsx has formulas in column 'text'"):
         start(tmp_path / "labels.xlsx")
 
+    book.active.append(["Tea", 1, "=TRUE()"])
+    book.active["A2"], book.active["C1"] = "Menu", "held_out"
+    book.save(tmp_path / "labels.xlsx")
+    with pytest.raises(ValueError, match=r"labels\.xlsx has formulas in column 'held_out'"):
+        start(tmp_path / "labels.xlsx")
+
+
+def test_a_merged_cell_is_named_by_the_error(tmp_path):
+    book = openpyxl.Workbook()
+    for row in [("text", "label"), ("Menu", 0), ("Tea", 1), ("Oil", None)]:
+        book.active.append(row)
+    book.active.merge_cells("B3:B4")
+    book.save(tmp_path / "labels.xlsx")
+    with pytest.raises(ValueError, match=r"Cell B4 of .*labels\.xlsx is merged with others"):
+        start(tmp_path / "labels.xlsx").answer("0")
+
+
+@pytest.mark.parametrize("name", ["labels.jsonl", "labels.csv"])
+def test_a_file_that_another_program_changes_is_not_written(tmp_path, name):
+    path = tmp_path / name
+    answer(start(path, TEXTS[:5]), 2)
+    session = start(path, TEXTS[:5])
+    content = "".join(reversed(path.read_text().splitlines(keepends=True)))
+    path.write_text(content)
+    with pytest.raises(ValueError, match=rf"{name} was changed by another program, so the last"):
+        session.answer("keep")
+    assert path.read_text() == content
+
 
 def test_json_lines_change_where_an_answer_is(tmp_path):
     path = tmp_path / "labels.jsonl.gz"
@@ -270,11 +304,12 @@ def test_other_columns_of_a_table_stay_as_they_are(tmp_path):
     assert (tmp_path / "a.csv").read_text().splitlines()[1] == '"1","2","Tea","keep",'
 
     columns = {"text": ["Tea"], "label": [None], "when": pd.to_datetime(["2026-01-01 00:00:01.5"])}
-    pd.DataFrame(columns).to_parquet(tmp_path / "a.parquet")
+    frame = pd.DataFrame(columns, index=pd.Index(["first"], name="id"))
+    frame.to_parquet(tmp_path / "a.parquet")
     start(tmp_path / "a.parquet").answer("keep")
     table = pd.read_parquet(tmp_path / "a.parquet")
     assert table["label"].tolist() == ["keep"]
-    assert table["when"].equals(pd.Series(columns["when"], name="when"))
+    pd.testing.assert_frame_equal(table[["when"]], frame[["when"]])
 
     pd.DataFrame({"text": ["Tea", None], "label": ["keep", None]}).to_parquet(
         tmp_path / "b.parquet"
@@ -363,12 +398,13 @@ def test_lines_are_read_where_there_is_no_terminal(tmp_path, capsys, monkeypatch
 
     corpus, path = tmp_path / "corpus.txt", tmp_path / "labels.csv"
     corpus.write_text("Menu \x1b[2J 1\nTea 2\nHome 3\n")
-    monkeypatch.setattr(sys, "stdin", io.StringIO("k\nwhat\nDiscard\n"))
+    monkeypatch.setattr(sys, "stdin", io.StringIO("k\nwhat\nkd\nskip\nundo\nDiscard\n"))
     status = label_texts(corpus, path, random_state=0)
-    assert status.counts == {"keep": 1, "discard": 1}
+    assert status.counts == {"keep": 0, "discard": 1}
     out = capsys.readouterr().out
     assert "\x1b[2J" not in out
     assert "'what' is not a key" in out
+    assert "'kd' is not a key" in out
 
 
 def test_a_long_text_is_folded_until_it_is_opened(tmp_path):
@@ -385,6 +421,8 @@ def test_each_label_has_a_number_and_its_first_letter_where_that_is_free():
         "d": "discard",
     }
     assert answer_keys(["news", "nav", "spam"]) == {"1": "news", "2": "nav", "3": "spam"}
+    assert answer_keys(["1", "0"]) == {"1": "1", "0": "0"}
+    assert answer_keys(["s", "n"]) == {"1": "s", "2": "n", "n": "n"}
 
 
 def test_an_answer_that_is_taken_back_leaves_the_next_question_held_out(tmp_path):

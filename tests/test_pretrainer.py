@@ -23,6 +23,7 @@ from skbert_filter import PretrainingSummary, SmallBertPretrainer, SmallBertText
 from skbert_filter.bert import pretraining_task
 from skbert_filter.bert.checkpoint import load_checkpoint
 from skbert_filter.bert.checkpointing import Snapshots
+from skbert_filter.corpus import load_classifier
 from skbert_filter.datasets import make_website_corpus, make_website_snippets
 from skbert_filter.labelling.pretrain import pretrain_encoder
 from skbert_filter.pretrainer import distinct_texts
@@ -592,6 +593,8 @@ def test_other_folders_are_refused(fitted, saved, tmp_path):
         fitted.save_pretrained(saved)
     with pytest.raises(ValueError, match="checkpoint="):
         SmallBertTextFilter.from_pretrained(saved)
+    with pytest.raises(ValueError, match=r"is a pretrained encoder, not a filter"):
+        load_classifier(saved)
     with pytest.raises(NotFittedError):
         SmallBertPretrainer().save_pretrained(tmp_path / "new")
     assert not (tmp_path / "new").exists()

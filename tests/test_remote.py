@@ -25,7 +25,7 @@ from skbert_filter.labelling.label_table import read_labels
 
 
 class Rule(WordCountRule):
-    """Counts what it is asked, and raises at one call."""
+    """Records its calls, and raises an error at one of them."""
 
     def __init__(self, stop_at=None):
         self.stop_at, self.calls = stop_at, []
@@ -49,7 +49,7 @@ def texts():
 
 
 def make_corpus(folder):
-    """Write a folder of four shards in three formats, and what no reader takes for one."""
+    """Write a folder of four shards in three formats, and files that every reader skips."""
     (folder / "deep" / "_temporary").mkdir(parents=True)
     X = texts()
     pd.DataFrame({"text": X[:150], "n": range(150)}).to_csv(folder / "a.csv.gz", index=False)
@@ -66,7 +66,7 @@ def make_corpus(folder):
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    """Return where unfinished jobs are kept, with small steps and an empty bucket in memory."""
+    """Return the folder of unfinished jobs; set small batches, and an empty bucket in memory."""
     monkeypatch.setattr("skbert_filter.duplicates.distinct._CHUNK_TEXTS", 7)
     monkeypatch.setattr("skbert_filter.corpus.rows._GROUP_ROWS", 50)
     monkeypatch.setattr("skbert_filter.io.reading._BATCH_ROWS", 50)
@@ -79,7 +79,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def bucket(tmp_path, cache):
-    """Return the bucket, which holds a corpus; and what a job of a disk makes of it."""
+    """Return a bucket with a corpus, and the files that a job on a local disk makes of it."""
     make_corpus(tmp_path / "in")
     memory = fsspec.filesystem("memory")
     memory.put(str(tmp_path / "in"), "/b/in", recursive=True)
@@ -95,7 +95,7 @@ def contents(fs, folder):
     return {name.removeprefix(f"{folder}/"): fs.cat(name) for name in fs.find(folder)}
 
 
-def test_a_folder_of_shards_is_that_of_a_disk_with_a_marker(bucket, cache, tmp_path):
+def test_a_folder_of_shards_is_as_on_a_disk_with_a_marker(bucket, cache, tmp_path):
     memory, expected = bucket
     summary = filter_corpus(fitted(), "memory://b/in", "memory://b/out")
     found = contents(memory, "/b/out")
@@ -106,12 +106,12 @@ def test_a_folder_of_shards_is_that_of_a_disk_with_a_marker(bucket, cache, tmp_p
     assert (summary.source, summary.destination) == ("memory://b/in", "memory://b/out")
     assert not list(cache.iterdir())
 
-    # What is read back is a corpus like others.
+    # The output can be read as a corpus.
     assert filter_corpus(fitted(), "memory://b/out", tmp_path / "again").discarded == 0
 
 
 @pytest.mark.parametrize("name", ["a.csv.gz", "b.parquet", "deep/c.jsonl.zst"])
-def test_a_file_is_that_of_a_disk(bucket, name, tmp_path):
+def test_a_file_is_as_on_a_disk(bucket, name, tmp_path):
     memory, expected = bucket
     end = name.partition(".")[2]
     places = [f"memory://b/one.{end}", f"file://{tmp_path}/one.{end}", Path(f"memory://b/2.{end}")]
@@ -163,7 +163,7 @@ def test_an_interrupted_job_resumes_and_uploads_no_shard_twice(
     assert not list(cache.iterdir())
 
 
-def test_a_file_that_is_not_complete_does_not_appear(bucket, monkeypatch):
+def test_an_incomplete_file_does_not_appear(bucket, monkeypatch):
     memory, _ = bucket
 
     def fail(*_):
@@ -176,7 +176,7 @@ def test_a_file_that_is_not_complete_does_not_appear(bucket, monkeypatch):
     monkeypatch.undo()
 
 
-def test_nothing_is_replaced_unless_it_may_be(bucket):
+def test_nothing_is_replaced_without_overwrite(bucket):
     memory, expected = bucket
     memory.pipe("/b/out/a.csv.gz", b"of somebody else")
     memory.pipe("/b/one.csv", b"of somebody else")
@@ -208,7 +208,7 @@ def test_nothing_is_replaced_unless_it_may_be(bucket):
     assert expected.items() < contents(memory, "/b/out").items()
 
 
-def test_a_folder_that_is_replaced_has_no_marker_meanwhile(bucket):
+def test_a_folder_has_no_marker_while_it_is_replaced(bucket):
     memory, expected = bucket
     filter_corpus(fitted(), "memory://b/in", "memory://b/out")
     memory.pipe("/b/out/a.csv.gz", b"old")
@@ -236,14 +236,14 @@ def test_secrets_are_in_no_message(tmp_path, cache, url, shown, secret):
     assert secret is None or secret not in seen
 
 
-def test_a_package_that_is_missing_is_named(monkeypatch):
+def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "gcsfs", None)
     with pytest.raises(ImportError, match=r"gs://b/x\.csv needs a package\. Run: pip install gc"):
         filter_corpus(fitted(), "gs://b/x.csv", "kept.csv")
 
 
 @pytest.mark.parametrize("name", ["labels.csv", "labels.jsonl", "labels.xlsx", "labels.parquet"])
-def test_labels_lie_in_buckets_too(tmp_path, bucket, snippets, name):
+def test_labels_may_be_in_buckets_too(tmp_path, bucket, snippets, name):
     memory, _ = bucket
     table = pd.DataFrame(dict(zip(("text", "label"), snippets, strict=True)))
     if name.endswith("xlsx"):
@@ -303,7 +303,7 @@ print(filter_corpus(model, source, destination).recovered)
 
 @pytest.fixture
 def s3(monkeypatch):
-    """Return a bucket of a server of S3 that runs here."""
+    """Return a bucket on an S3 server that runs on this machine."""
     pytest.importorskip("s3fs")
     server = pytest.importorskip("moto.server", exc_type=ImportError)
     running = server.ThreadedMotoServer("127.0.0.1", 0)
@@ -359,6 +359,6 @@ def test_files_of_dropped_documents_are_not_uploaded(tmp_path, cache):
     options = {"drop_documents": 0.5}
     filter_corpus(fitted(), tmp_path / "in", "memory://b/out", **options)
     assert as_path("memory://b/out").files().keys() == {"kept.txt", "_SUCCESS"}
-    # a folder of a bucket is replaced file by file: what is dropped now would stay
+    # a folder in a bucket is replaced file by file: the files of dropped documents would stay
     with pytest.raises(ValueError, match="Delete it first, and omit overwrite"):
         filter_corpus(fitted(), tmp_path / "in", "memory://b/out", **options, overwrite=True)

@@ -94,6 +94,8 @@ def test_the_commands_take_the_folder(name, request, tmp_path):
     filter_corpus(tmp_path / "model", tmp_path / "a.csv", tmp_path / "b.csv", keep="keep")
     kept = pd.read_csv(tmp_path / "b.csv", keep_default_na=False).text.tolist()
     assert kept == [text for text in PROBES[:4] if model.predict([text])[0] == "keep"]
+    with pytest.raises(ValueError, match=f"of the kind '{name}', not a SmallBert.* Load it"):
+        SmallBertTextFilter.from_pretrained(tmp_path / "model")
     loaded = load_classifier(tmp_path / "model")
     predictor = DedupPredictor(FrozenEstimator(loaded), store=tmp_path / "store.sqlite")
     assert predictor.predict(["Menu", "Menu"]).tolist() == loaded.predict(["Menu", "Menu"]).tolist()

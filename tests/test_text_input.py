@@ -187,7 +187,7 @@ def test_a_generator_is_refused_with_the_loop_to_write(binary):
     [
         ([], [], "X has 0 rows. Pass at least one text for each of two classes"),
         (["View All", "Menu"], None, "requires y to be passed, but the target y is None"),
-        (["View All", "Menu"], [0, 0], r"one class only \(0\)"),
+        (["View All", "Menu"], [0, 0], r"one class only \(0\)\. Pass labels"),
         (["View All", "Menu"], [0], "y has 1 labels, but X has 2 rows"),
         (["View All", "Menu"], [0, None], "Row 1 of y is missing"),
         (["View All", "Menu"], ["keep", float("nan")], "Row 1 of y is missing"),

@@ -304,6 +304,13 @@ def test_a_missing_model_folder_is_told(tmp_path):
         evaluate_filter(tmp_path / "none", tmp_path / "a.csv")
 
 
+def test_the_bundled_filter_is_scored_on_labels(tmp_path):
+    source = write_labels(tmp_path / "labels.csv", *make_website_snippets(100, random_state=7))
+    evaluation = evaluate_filter("web", source)
+    assert evaluation.n_learnt == 0
+    assert evaluation.accuracy > 0.5
+
+
 def test_texts_that_the_model_has_learnt_are_not_scored(trained, tmp_path):
     X, y, summary = trained
     new_X, new_y = make_website_snippets(120, random_state=7)

@@ -60,7 +60,9 @@ def demo(
 ) -> None:
     """Try the whole job on generated data: train, score, clean a corpus.
 
-    Takes two minutes, and no network. In Python: skbert_filter.labelling.demo.run_demo(...)
+    Takes two minutes and needs no network.
+
+    In Python: skbert_filter.labelling.demo.run_demo(...)
     """
     print_line(f"Generating {snippets:,} labelled snippets and a corpus of {rows:,} rows.")
     with working("Generating") as work:
@@ -223,7 +225,7 @@ def train(
     overwrite: opt.Overwrite = False,
     seed: opt.Seed = 0,
     comet: Annotated[
-        str | None, Option(metavar="PROJECT[/NAME]", help="Log to an experiment of Comet.")
+        str | None, Option(metavar="PROJECT[/NAME]", help="Log to a Comet experiment.")
     ] = None,
     offline: opt.Offline = False,
     env_file: opt.EnvFile = None,

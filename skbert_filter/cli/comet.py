@@ -11,7 +11,7 @@ from typer import Argument, Option
 from skbert_filter.cli.console import print_line
 from skbert_filter.cli.options import EnvFile, Offline
 
-# Comet records these of a script; for a command they are noise.
+# What Comet records and prints of a script is noise for a command.
 _QUIET: dict[str, Any] = {
     "log_code": False,
     "auto_output_logging": False,
@@ -58,7 +58,7 @@ def register(
     offline: Offline = False,
     env_file: EnvFile = None,
 ) -> None:
-    """Put a filter into the model registry of Comet.
+    """Register a filter in the model registry of Comet.
 
     In Python: skbert_filter.integrations.comet.register_folder(...)
     """

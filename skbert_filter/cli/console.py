@@ -29,7 +29,7 @@ from skbert_filter.printing import counted, printable
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-# Its info messages become the title of the bar; its warnings are repeated by the summaries.
+# Its info messages become the title of the bar. Its warnings are not shown: summaries repeat them.
 _LOGGER = logging.getLogger("skbert_filter")
 _DEFAULTS = {"text": "text", "label": "label", "keep": None, "encoding": None, "delimiter": None}
 _FORMATS = {"probability": "{:.2f}", "rows": "{:,}"}
@@ -282,7 +282,7 @@ def _user_errors() -> Iterator[None]:
         raise SystemExit(141) from error
     except (Exception, KeyboardInterrupt) as error:
         if _is_interrupt(error):
-            _print_error("Interrupted", error, "no output was written.")
+            _print_error("Interrupted", error, "the job is not done.")
             raise SystemExit(130) from error
         if hasattr(error, "format_message"):
             # Typer's own errors have no public base class, and quote what the user typed.

@@ -80,7 +80,7 @@ def label(
     ] = None,
     order: Annotated[
         Literal["informative", "random"],
-        Option(metavar="informative|random", help="Ask first what teaches most, or any text."),
+        Option(metavar="informative|random", help="Ask first for what teaches most, or any text."),
     ] = "informative",
     held_out: Annotated[
         float,
@@ -116,7 +116,7 @@ def label(
     print_line(str(status))
     if min(status.counts.values()):
         words = ("train", output, "-o", "model")
-        print_next("Learn from them:", *words, text=text, label=label)
+        print_next("Train on them:", *words, text=text, label=label)
 
 
 def explore(
@@ -164,7 +164,8 @@ def suspects(
         Path | None,
         Option(
             metavar="FILE",
-            help="The list, with its column label corrected: writes LABELS with the corrections.",
+            help="The list, with its column label corrected: writes LABELS with the corrections, "
+            "also to an .xlsx or .jsonl file if it is one.",
         ),
     ] = None,
     overwrite: opt.Overwrite = False,
@@ -198,8 +199,8 @@ def suspects(
             )
 
     if apply is not None:
-        rows = counted(n_changed, "row has", "rows have")
-        print_line(f"{rows} another label in {output}.")
+        rows = counted(n_changed, "row was", "rows were")
+        print_line(f"{rows} relabelled in {output}.")
         return
 
     shown = ["label", "suggested", "rows"]
@@ -259,7 +260,7 @@ def next_to_label(
     chosen = counted(len(table), "text is", "texts are")
     print_next(
         f"{chosen} in {output}. Fill in its column {label}, then:",
-        *("train", labelled or "labels.csv", output, "-o", "model"),
+        *("train", labelled or "labels.csv", output, "-o", "model", "--overwrite"),
         text=text,
         label=label,
     )

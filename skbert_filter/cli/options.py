@@ -50,7 +50,7 @@ EscapeFormulas = Annotated[
     bool,
     Option(
         "--escape-formulas",
-        help="Put an apostrophe before texts in CSV that a spreadsheet would compute, as =1+1.",
+        help="Put an apostrophe before CSV texts that a spreadsheet would compute, such as =1+1.",
     ),
 ]
 

@@ -12,7 +12,7 @@ from skbert_filter.duplicates.distinct import check_classifier
 
 
 def load_classifier(model: Any, *, trust: bool = False) -> Any:
-    """Return a fitted classifier, loaded if it is passed as the place where it is saved.
+    """Return a fitted classifier, which is loaded if `model` says where it is saved.
 
     Parameters
     ----------

@@ -45,7 +45,7 @@ def filter_files(job: Job, folder: PartialFolder, progress: Progress | None) -> 
         place.mkdir(exist_ok=True)
     files = [replace(file, path=file.path.absolute()) for file in job.files]
 
-    # As the result of a task, the model reaches each worker once, and not with each file.
+    # The job is the result of a task, so that the model reaches each worker once.
     shared = delayed(_shared, pure=False)(replace(job, source=job.source.absolute(), files=()))
     run = delayed(_filter_file, nout=2, pure=False)
     tasks = [run(shared, file, output, records) for file in files]

@@ -110,8 +110,8 @@ def filter_corpus(
     nulls : {"error", "discard", "keep"}, default="error"
         What to do with rows that have no text.
     encoding : str, default=None
-        The encoding of text files that are not UTF-8, such as "cp1252". None: such files are
-        rejected, naming line and byte. Output is UTF-8.
+        The encoding of text files that are not UTF-8, such as "cp1252". None: such a file is an
+        error, which names line and byte. Output is UTF-8.
     delimiter : str, default=None
         The delimiter of CSV and TSV files, such as ";" or "tab". None: it is found in the header
         of each file. Output has the delimiter of its source if both are .csv files, or both .tsv.
@@ -137,7 +137,7 @@ def filter_corpus(
     progress : callable, default=None
         Called now and then as ``progress(share, rows, distinct)``: the share of the source read
         so far, between 0 and 1 (NaN for standard input), and the rows and distinct texts in it.
-        With `drop_documents` the share rises to 1 twice, once in each reading.
+        With `drop_documents` the share rises to 1 twice, once in each reading (with Dask, once).
 
     Returns
     -------
@@ -207,7 +207,7 @@ def filter_corpus(
     _check_engine(engine, source, destination, audit=audit, store=store, document=document)
     _check_documents(drop_documents, document, columns, source, destination, overwrite)
 
-    # Loading the model takes longest, so all that can fail is checked before.
+    # Loading the model takes longest, so whatever can be checked without it is checked first.
     check = partial(check_outputs, source, destination, files, audit, overwrite=overwrite)
     check(destination != STANDARD and partial_folder(destination).exists())
 
@@ -228,7 +228,7 @@ def filter_corpus(
 
     with_probabilities = columns is not None or audit is not None
     if n_examples and predicts_most_probable_class(classifier):
-        # For the examples alone, probabilities must cost nothing more.
+        # Examples show probabilities only if these cost nothing extra.
         with_probabilities = True
     decider = Decider(classifier, keep, threshold, with_probabilities=with_probabilities)
     job = Job(
@@ -280,7 +280,7 @@ def filter_corpus(
 
 
 def _checked_aim(**aims: float | None) -> tuple[str, float] | None:
-    """Return the name and value of the one that was passed, of which there may be at most one."""
+    """Return the name and value of the one that was passed; passing several is an error."""
     passed = [(name, value) for name, value in aims.items() if value is not None]
     if len(passed) > 1:
         raise ValueError(f"{passed[0][0]} and {passed[1][0]} were passed. Pass one of them.")

@@ -52,7 +52,7 @@ class Job:
 
     @property
     def labels(self) -> list[Any]:
-        """The labels in order, as text where they are of several types."""
+        """The labels in order, as text if they are of several types."""
         labels = self.decider.classes
         return labels if len(set(map(type, labels))) == 1 else list(map(str, labels))
 
@@ -145,8 +145,11 @@ def check_paths(
     check_apart(source, destination)
     if audit is not None:
         table_format(audit)
-    if store is not None and isinstance(as_path(store), RemotePath):
-        raise ValueError(f"The store {as_path(store)} must be a file on this machine. Name one.")
+    if store is not None:
+        store = as_path(store)
+        if isinstance(store, RemotePath):
+            raise ValueError(f"The store {store} must be a file on this machine. Name one.")
+        store = store.expanduser()
 
     outputs = {
         "destination": destination,
@@ -174,7 +177,7 @@ def check_outputs(
     *,
     overwrite: bool,
 ) -> None:
-    """Reject an output that exists.
+    """Reject an output that cannot be written, or that would replace something.
 
     The audit file is complete before the destination, so an interrupted run that is `resumed` may
     have written it.
@@ -196,6 +199,6 @@ def _is_in(path: str | Path | RemotePath, other: Path) -> bool:
     path = Path(path) if isinstance(path, str) else path
     if type(path) is not type(other):
         return False
-    real = path.expanduser().resolve()
+    real = path.resolve()
     is_same_file = real.is_file() and other.is_file() and real.samefile(other)
     return is_same_file or other.resolve() in (real, *real.parents)

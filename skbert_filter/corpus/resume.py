@@ -36,7 +36,8 @@ class PartialFolder:
     """The folder of an unfinished job, and the decisions that are saved in it.
 
     `output`, and `records` of its finished files, exist only if an interrupted run left them.
-    `resumed` says whether there was one, and `recovered` how many of its decisions were used.
+    `resumed` says whether a run of the same job was interrupted, and `recovered` for how many texts
+    decisions were found here.
     """
 
     output: Path
@@ -47,7 +48,10 @@ class PartialFolder:
     recovered: int = 0
 
     def decisions(self, decide: Callable[[list[str]], np.ndarray], texts: list[str]) -> np.ndarray:
-        """Return the decisions of an interrupted run for a chunk of texts, or save new ones."""
+        """Return the decisions for a chunk of texts: those of an interrupted run, or new ones.
+
+        New ones are saved first.
+        """
         key = _chunk_key(texts)
         saved = self.store.get(self.space, [key]).get(_LAYOUT, {})
         if key in saved:
@@ -149,7 +153,7 @@ def _check_is_ours(folder: Path) -> None:
     if not folder.exists():
         return
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else {folder.name}
-    # Without a manifest, a job was killed in its first or last moments.
+    # A job that is killed in its first or last moments leaves no manifest.
     is_empty = all(name.startswith((_LOCK, _NEW_MANIFEST)) for name in names)
     if not names & {_MANIFEST, _FINISHED} and not is_empty:
         raise FileExistsError(
@@ -183,7 +187,7 @@ def _locked(folder: Path, destination: Path) -> Iterator[None]:
         finally:
             leftovers = list(folder.iterdir())
             if all(path.name.startswith(_LOCK) for path in leftovers):
-                # Some systems remove no open file, and the next job may have begun already.
+                # Windows does not remove open files, and the next job may have begun already.
                 with suppress(OSError):
                     for path in leftovers:
                         path.unlink()

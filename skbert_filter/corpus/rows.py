@@ -1,4 +1,4 @@
-"""Reads, decides and writes the rows of a job, one file after the other.
+"""Reads the rows of a job, decides which to keep, and writes them, one file after the other.
 
 Knows nothing of where a job may write, or of what an interrupted job has left.
 """
@@ -34,6 +34,7 @@ _GROUP_ROWS = 1 << 17
 _GROUP_BYTES = 1 << 23
 # Characters shown of an example.
 _EXAMPLE_LENGTH = 200
+_NULLS_REMEDY = 'Fill or remove such rows, or pass nulls="discard" (--nulls discard).'
 EXAMPLE_COLUMNS = ("kind", "text", "rows", "probability")
 
 Progress = Callable[[float, int, int], None]
@@ -163,7 +164,9 @@ def _batches(job: Job) -> Generator[_Batch]:
         options = {"encoding": job.encoding, "delimiter": job.delimiter}
         with open_rows(file.path, job.text, **options) as table:
             schema = job.schema_of(table)
-            checked = checked_batches(table, job.text, nulls=job.nulls != "error")
+            checked = checked_batches(
+                table, job.text, nulls=job.nulls != "error", remedy=_NULLS_REMEDY
+            )
             for rows, share, texts in checked:
                 share = (bytes_before + share * file.bytes) / total_bytes
                 yield _Batch(file, table, schema, share, rows, texts)
@@ -235,7 +238,10 @@ def _decide(
 
 
 def _is_written(job: Job, batch: _Batch, documents: Documents | None) -> pa.BooleanArray:
-    """Return which rows are written: with added columns all of them, otherwise those kept."""
+    """Return which rows are written: those kept, or all if columns are added.
+
+    Rows without a text are written if `nulls` is "keep", rows of dropped documents never.
+    """
     if job.columns is not None:
         return pc.or_(batch.is_kept.is_valid(), job.nulls == "keep")
     is_written = batch.is_kept.fill_null(job.nulls == "keep")

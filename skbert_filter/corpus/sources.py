@@ -112,15 +112,18 @@ def text_column(table: TableReader, text: str) -> str:
 
 
 def checked_batches(
-    table: TableReader, text: str, *, nulls: bool = False
+    table: TableReader, text: str, *, nulls: bool = False, **options: str
 ) -> Iterator[tuple[pa.RecordBatch, float, pa.Array]]:
-    """Yield the batches of a table, the share of it read so far, and their texts as UTF-8."""
+    """Yield the batches of a table, the share of it read so far, and their texts as UTF-8.
+
+    Options are those of `check_no_nulls`.
+    """
     name, path = text_column(table, text), table.path
     first_row = 1
     for batch, share in table.batches:
         values = batch.column(name)
         if not nulls:
-            check_no_nulls(values, name, path, first_row=first_row)
+            check_no_nulls(values, name, path, first_row=first_row, **options)
         yield batch, share, valid_texts(values, name, path, first_row=first_row)
         first_row += batch.num_rows
 

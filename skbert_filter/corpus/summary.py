@@ -45,7 +45,7 @@ class FilterSummary(Report):
         Distinct texts that an interrupted run had computed; 0 on a cluster, where finished files
         are kept.
     seconds : float
-        Time from opening the source to the finished destination.
+        Time from the call to the finished destination.
     chosen : ChosenThreshold or None
         The threshold that was chosen for `recall` or `precision`, with its scores.
     examples : DataFrame
@@ -133,7 +133,8 @@ class FilterSummary(Report):
             done = f"{destination} has {kept}; discarded: {self.discarded:,}."
         else:
             added = " and ".join(map(repr, self.columns))
-            done = f"{destination} has all rows, with the columns {added}: {kept}."
+            written = counted(self.written, "row")
+            done = f"{destination} has {written}, with the columns {added}: {kept}."
 
         lines = [
             f"{counted(self.rows, 'row')} of {source}{files}: "

@@ -41,7 +41,7 @@ class ChosenThreshold:
     def __str__(self) -> str:
         other = "precision" if self.aim == "recall" else "recall"
         return (
-            f"The threshold {self.threshold:.3f} has a {self.aim} of {self.achieved:.3f} "
+            f"The threshold {self.threshold:.3g} has a {self.aim} of {self.achieved:.3f} "
             f"({self.low:.3f} to {self.high:.3f}) and a {other} of {getattr(self, other):.3f} on "
             f"{self.n_texts:,} labelled texts out of fold."
         )

@@ -48,6 +48,10 @@ _PYTHON = "{}.{}".format(*sys.version_info)
 _OWN_PACKAGE = __name__.partition(".")[0]
 
 
+class _Missing:
+    """Stands for a module or attribute that does not exist, which is not the same as None."""
+
+
 def code_parts(value: Any) -> tuple[str, dict[str, Any]] | None:
     """Return a label and the parts of a function, class, module, method, property or code object.
 
@@ -131,7 +135,7 @@ def _attribute(value: Any, names: list[str]) -> Any:
     for name in names:
         if not isinstance(value, ModuleType) or library_name(value):
             break
-        value = getattr(value, name, None)
+        value = getattr(value, name, _Missing)
     return value
 
 
@@ -143,8 +147,8 @@ def _imported(module: str, names: tuple[str, ...], level: int, namespace: dict[s
     try:
         imported = __import__(module, namespace, None, names, level)
     except ImportError:
-        return None
-    return [getattr(imported, name, None) for name in names] or imported
+        return _Missing
+    return [getattr(imported, name, _Missing) for name in names] or imported
 
 
 def library_name(value: Any, name: str | None = None) -> str | None:

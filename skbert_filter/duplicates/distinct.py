@@ -66,7 +66,7 @@ def compute_missing(
 class TextMemory:
     """A bounded memory of the `RECORD` of each distinct text.
 
-    About a million records are held in memory. Before there are more, all of them move to a
+    Up to about a million records are in memory. Before there are more, all of them move to a
     temporary database, and are read back when their text is seen again, so nothing is computed
     twice. Threads may share a memory; two that see a new text at the same time may both ask the
     model about it. A pickled copy is empty.
@@ -102,44 +102,40 @@ class TextMemory:
         `rows` are added to the row counts of the texts, and `advance` is called with the fraction
         of the new texts that is done.
         """
+        keys = [text if len(text) <= _LONGEST_KEY else stable_hashes([text])[0] for text in texts]
         with self._lock:
             if self._positions and len(self._positions) + len(texts) > _MOST_TEXTS:
                 self._move_to_disk()
-            # Another thread may replace them; this call continues with these.
-            positions, records = self._positions, self._records
-
-        def remember(keys: list[str | bytes], new: np.ndarray) -> None:
-            positions.update(zip(keys, count(len(positions))))
-            records.extend(new.tobytes())
+            positions = self._read_back(keys)
 
         def compute(chunk: np.ndarray) -> np.ndarray:
             return self._decide([texts[i] for i in chunk])
-
-        keys = [text if len(text) <= _LONGEST_KEY else stable_hashes([text])[0] for text in texts]
-        if self._disk is not None:
-            with self._lock:
-                remember(*_read_back(self._disk, [key for key in keys if key not in positions]))
 
         n_done = 0
         missing = np.array([i for i, key in enumerate(keys) if key not in positions], np.intp)
         for chunk, decisions in compute_missing(compute, missing, _CHUNK_TEXTS, "predict"):
             with self._lock:
+                if positions is not self._positions:
+                    # Meanwhile another thread has moved them to disk.
+                    positions = self._read_back(keys)
                 is_new = np.array([keys[i] not in positions for i in chunk])
                 new = np.zeros(int(is_new.sum()), RECORD)
                 new["number"] = np.arange(len(new)) + self._n_texts
                 new["decision"] = decisions[is_new]
-                remember([keys[i] for i in chunk[is_new]], new)
+                self._remember([keys[i] for i in chunk[is_new]], new.tobytes())
                 self._n_texts += len(new)
             n_done += len(chunk)
             advance(n_done / len(missing))
         if not n_done:
             advance(1.0)
 
-        places = np.fromiter(map(positions.__getitem__, keys), np.intp, len(keys))
         with self._lock:
-            # A bytearray cannot grow as long as an array of it is alive, so that none gets a name.
-            np.frombuffer(records, RECORD)["rows"][places] += rows
-            return np.frombuffer(records, RECORD)[places]
+            if positions is not self._positions:
+                positions = self._read_back(keys)
+            places = np.fromiter(map(positions.__getitem__, keys), np.intp, len(keys))
+            # Without a variable for the array: a bytearray cannot grow while an array shares it.
+            np.frombuffer(self._records, RECORD)["rows"][places] += rows
+            return np.frombuffer(self._records, RECORD)[places]
 
     def in_order(self) -> Iterator[bytes]:
         """Yield the `RECORD` of each distinct text as bytes, in first-seen order."""
@@ -149,6 +145,22 @@ class TextMemory:
         with _disk_errors():
             query = "SELECT record FROM texts ORDER BY record"
             yield from (record for (record,) in self._move_to_disk().execute(query))
+
+    def _remember(self, keys: list[str | bytes], records: bytes) -> None:
+        self._positions.update(zip(keys, count(len(self._positions))))
+        self._records.extend(records)
+
+    def _read_back(self, keys: list[str | bytes]) -> dict[str | bytes, int]:
+        """Read those of the keys that are only on disk, and return all positions in memory."""
+        if self._disk is not None:
+            absent = [key for key in keys if key not in self._positions]
+            by_hash = dict(zip(_hashes(absent), absent, strict=True))
+            query = "SELECT hash, record FROM texts WHERE hash IN"
+            with _disk_errors():
+                rows = list(chain.from_iterable(select_by_key(self._disk, query, by_hash)))
+            records = b"".join(record for _, record in rows)
+            self._remember([by_hash[hashed] for hashed, _ in rows], records)
+        return self._positions
 
     def _move_to_disk(self) -> sqlite3.Connection:
         """Write all records in memory to the database, over those of the same texts."""
@@ -179,18 +191,6 @@ def _open_database() -> sqlite3.Connection:
         "CREATE TABLE texts (hash BLOB PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID"
     )
     return database
-
-
-def _read_back(
-    disk: sqlite3.Connection, keys: list[str | bytes]
-) -> tuple[list[str | bytes], np.ndarray]:
-    """Return the keys that are in the database, and their records."""
-    by_hash = dict(zip(_hashes(keys), keys, strict=True))
-    query = "SELECT hash, record FROM texts WHERE hash IN"
-    with _disk_errors():
-        rows = list(chain.from_iterable(select_by_key(disk, query, by_hash)))
-    records = b"".join(record for _, record in rows)
-    return [by_hash[hashed] for hashed, _ in rows], np.frombuffer(records, RECORD)
 
 
 def _hashes(keys: Collection[str | bytes]) -> list[bytes]:

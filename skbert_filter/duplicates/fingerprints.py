@@ -10,9 +10,9 @@ A fingerprint is a hash of an object that is computed from the hashes of its par
 5. Any other object is hashed as what its pickle would contain: in general its class and attributes.
    Attributes that change without a change of the answers are left out.
 
-Identities do not count, so a fingerprint stays the same after pickling, after predicting, and in
-another process. An object without such a hash, such as a lock, an open file or a Keras model, is
-rejected, and the message contains its path. Knows nothing of texts or models.
+A fingerprint stays the same after predicting, after pickling, and in another process; equal parts
+may be one object or several. An object without such a hash, such as a lock, an open file or a Keras
+model, is rejected, and the message contains its path. Knows nothing of texts or models.
 """
 
 import copy
@@ -21,7 +21,8 @@ import io
 import marshal
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from datetime import datetime, time
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any, NoReturn
@@ -43,7 +44,9 @@ _REMEDY = (
     "the model changes "
     '(docs: scikit_learn, "How do I predict each text once, and remember it?").'
 )
-_PLAIN = {type(None), type(...), bool, int, float, complex, str, bytes}
+_PLAIN = {type(None), type(...), bool, int, float, complex, str}
+# Hashed by their repr, which is complete, and several times faster than a pickle.
+_SHOWN_BY_REPR = {date, timedelta, Decimal, type(NotImplemented)}
 _NUMBERS = {np.dtype(char).type for char in "?" + np.typecodes["AllInteger"] + "efdgFDG"}
 # Attributes without an effect on the answers: the address of the stop words, what concerns fitting
 # or arguments other than X, and what is computed on first use.
@@ -165,6 +168,11 @@ class _Hasher:
 
     def _digest_of_parts(self, value: Any) -> bytes:
         kind = type(value)
+        if kind is bytes:
+            # Not by marshal, which has a limit of 2 GB.
+            return _hash("bytes", value)
+        if kind in _SHOWN_BY_REPR:
+            return _hash(kind.__name__, repr(value).encode())
         if kind is FrozenEstimator:
             return self.digest(value.estimator, ".estimator")
         if kind in (list, tuple):
@@ -182,7 +190,8 @@ class _Hasher:
             return _hash("scalar", self._array(np.asarray(value)))
 
         if (code := code_parts(value)) is not None:
-            return self._attributes(*code)
+            label, parts = code
+            return _hash(label, *map(self.digest, *_attributes(parts)))
         if (columns := _table_parts(value)) is not None:
             return _hash("table", self.digest(kind, ".__class__"), self.digest(columns))
 
@@ -201,13 +210,8 @@ class _Hasher:
         if len(kinds) == 1 and kinds <= _NUMBERS:
             return _hash(f"numbers {label}", self._array(np.array(list(values))))
 
-        pairs = zip(steps, values, strict=True)
-        return _hash(label, *[self.digest(value, f"[{step!r}]") for step, value in pairs])
-
-    def _attributes(self, label: str, attributes: Mapping[str, Any]) -> bytes:
-        names = sorted(attributes)
-        digests = [self.digest(attributes[name], f".{name}") for name in names]
-        return _hash(label, self.digest(names), *digests)
+        # By map: each frame of Python's stack limits how deep objects may be nested.
+        return _hash(label, *map(self.digest, values, [f"[{step!r}]" for step in steps]))
 
     def _array(self, array: np.ndarray) -> bytes:
         # Pickling may change the byte order to that of the machine.
@@ -242,6 +246,9 @@ class _Hasher:
         if any(isinstance(argument, io.IOBase) for argument in arguments):
             # A Keras model is pickled as a file that contains the time.
             self._reject(value)
+        if isinstance(value, set | frozenset) and arguments == (list(value),):
+            # Subclasses of a set: the order of the list depends on the process.
+            arguments = frozenset(arguments[0])
         # Items of a list and pairs of a dict are iterators, or None.
         parts = (function, arguments, setter, items and list(items), pairs and dict(pairs))
         digests = list(map(self.digest, parts))
@@ -254,7 +261,7 @@ class _Hasher:
             if type(part) is dict and set(map(type, part)) <= {str}:
                 # The state of an object without attributes is None or an empty dict.
                 kept = {name: part[name] for name in part if name not in ignored}
-                digests.append(self._attributes("state", kept) if kept else self.digest(None))
+                digests += map(self.digest, *_attributes(kept)) if kept else [self.digest(None)]
             else:
                 digests.append(self.digest(part))
         return _hash("object", *digests)
@@ -266,7 +273,8 @@ class _Hasher:
         if library_name(type(value)) or not hasattr(value, "__dict__"):
             # For example a ufunc that was made from a user's function, which it does not show.
             self._reject(value)
-        return self._attributes("global", {"__class__": type(value), "__dict__": vars(value)})
+        parts = {"__class__": type(value), "__dict__": vars(value)}
+        return _hash("global", *map(self.digest, *_attributes(parts)))
 
     def _reject(self, value: Any, error: Exception | None = None) -> NoReturn:
         kind = f"{type(value).__module__}.{type(value).__qualname__}"
@@ -287,6 +295,12 @@ def _hash(label: str, *contents: Any) -> bytes:
 def _plain_bytes(value: Any) -> bytes:
     # In version 2 equal values have equal bytes: later ones depend on identity and interning.
     return marshal.dumps(value, 2)
+
+
+def _attributes(attributes: Mapping[str, Any]) -> tuple[list[Any], list[str]]:
+    """Return the names and values to be hashed, and the step to each."""
+    names = sorted(attributes)
+    return [names, *[attributes[name] for name in names]], ["", *[f".{name}" for name in names]]
 
 
 def _without_counts(value: Any, state: Any) -> Any:

@@ -298,7 +298,7 @@ def _cells(column: Any) -> list[Hashable]:
     cells: list[Hashable] = list(zip(map(type, values), values, strict=True))
 
     if dtype_name(column) == "object":
-        # So are equal times in two time zones, and Decimals of different precision.
+        # The same goes for equal times in two zones, and for Decimals of different precision.
         for row, value in enumerate(values):
             if type(value) not in _PLAIN_CELLS:
                 cells[row] = (type(value), content_digest(value))

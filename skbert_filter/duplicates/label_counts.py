@@ -21,7 +21,7 @@ class LabelCounts:
     agreeing: np.ndarray
 
     def prevailing(self, names: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the majorities as codes of the classes that are one anywhere, and their names."""
+        """Return the code of each text's majority, and the names of the classes that are one."""
         present, labels = np.unique(self.majority, return_inverse=True)
         return labels, names[present]
 

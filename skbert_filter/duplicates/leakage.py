@@ -134,7 +134,7 @@ def leakage_report(
 def find_leaks(
     train: list[str], test: list[str], key: Callable[[str], str] | None = None, n_top: int = 3
 ) -> tuple[LeakageReport, set[str]]:
-    """Return the report, and the test texts that have a match in the training set by any key."""
+    """Return the report, and the test texts that have a match in the training set under any key."""
     n_train = len(train)
     codes, texts = first_seen(train + test)
     policies = _POLICIES if key is None else (*_POLICIES, key)

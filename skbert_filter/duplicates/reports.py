@@ -90,7 +90,7 @@ class DuplicateReport(Report):
         sizes = [10**power for power in range(10) if 10**power < self.distinct]
         if sizes and self.distinct < self.rows:
             coverage = aligned({f"{n:,}": (".1%", [self.coverage(n)]) for n in sizes}, {})
-            parts.append(f"Share of all rows that the most frequent texts make:\n{coverage}")
+            parts.append(f"Share of all rows that the most frequent texts make up:\n{coverage}")
 
         labels = []
         if self.by_label is not None:
@@ -168,7 +168,7 @@ def duplicate_report(
     mis-decoded texts             1  33.3% of the distinct texts
     conflicting texts             1  with several labels, in 3 rows
     <BLANKLINE>
-    Share of all rows that the most frequent texts make:
+    Share of all rows that the most frequent texts make up:
           1
       60.0%
     <BLANKLINE>

@@ -12,7 +12,7 @@ from skbert_filter.validation import LIST_METHODS
 
 
 def take_rows(X: Any, rows: np.ndarray) -> Any:
-    """Select rows as scikit-learn does, and those of containers that it does not support."""
+    """Select rows as scikit-learn does, of more kinds of containers."""
     if isinstance(X, pd.Index | pd.api.extensions.ExtensionArray):
         return X.take(rows)
     if isinstance(X, pa.Array | pa.ChunkedArray):
@@ -43,5 +43,5 @@ def cells_of(column: Any) -> list[Any] | None:
 
 
 def dtype_name(column: Any) -> str:
-    """Return the type of the cells, by the name that the column's library has for it."""
+    """Return the name that the library of a column gives to its type."""
     return str(column.dtype if hasattr(column, "dtype") else column.type)

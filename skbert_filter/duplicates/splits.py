@@ -453,7 +453,7 @@ def _sizes(requested: dict[str, Any], default_test_size: float, n_texts: int) ->
         if isinstance(size, int | np.integer) and 0 < size < n_texts:
             numbers[name] = int(size)
         elif isinstance(size, float | np.floating) and 0 < size < 1:
-            # Like scikit-learn, round the test set up, but not because 0.1 * 70 is above 7.
+            # Like scikit-learn, round the test set up, but not for a rounding error: 0.1 * 70 > 7.
             exact = round(float(size) * n_texts, 6)
             numbers[name] = ceil(exact) if name == "test_size" else floor(exact)
         elif size is not None:

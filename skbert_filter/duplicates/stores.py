@@ -36,7 +36,7 @@ CREATE TABLE results (
 """
 # Older builds of SQLite allow 999 variables in a statement.
 _KEYS_IN_A_QUERY = 900
-# A row larger than a quarter of a page gets a page of its own, and embeddings are large.
+# A row larger than a quarter of a page gets its own page, and embeddings are large.
 _PAGE_BYTES = 16_384
 _CACHE_KIB = 65_536
 # How long to wait for another process; its transactions are short.

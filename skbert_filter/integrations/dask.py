@@ -1,4 +1,4 @@
-"""Filter a Dask DataFrame: rows stay in their partitions, and repeated texts are scored once.
+"""Filter a Dask DataFrame: rows stay in their partitions; a worker scores a repeated text once.
 
 Works with any fitted classifier, and knows nothing of corpus files.
 """

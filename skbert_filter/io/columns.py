@@ -46,13 +46,19 @@ def check_text_column(schema: pa.Schema, column: str, path: Path) -> None:
         )
 
 
-def check_no_nulls(values: pa.Array, column: str, path: Path, *, first_row: int) -> None:
+def check_no_nulls(
+    values: pa.Array,
+    column: str,
+    path: Path,
+    *,
+    first_row: int,
+    remedy: str = "Fill or remove such rows.",
+) -> None:
     """Reject missing values, naming the row; `first_row` is that of the first value, from 1."""
     if values.null_count:
         row = first_row + values.is_null().index(True).as_py()
         raise ValueError(
-            f"Row {row} of {path} (the first is 1) has no value in column {column!r}. "
-            "Fill or remove such rows."
+            f"Row {row} of {path} (the first is 1) has no value in column {column!r}. {remedy}"
         )
 
 

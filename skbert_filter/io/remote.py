@@ -102,7 +102,7 @@ class RemotePath:
         """Return the path itself: a bucket has no links and no working directory."""
         return self
 
-    absolute = expanduser = resolve
+    absolute = resolve
 
     def samefile(self, other: object) -> bool:
         return self == other

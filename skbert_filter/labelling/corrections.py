@@ -14,7 +14,7 @@ from skbert_filter.io.columns import check_column
 from skbert_filter.io.formats import find_format
 from skbert_filter.io.reading import local_copy
 from skbert_filter.io.remote import as_path
-from skbert_filter.labelling.label_table import read_label_table
+from skbert_filter.labelling.label_table import HELD_OUT, read_label_table
 from skbert_filter.labelling.tables import (
     check_can_relabel,
     check_place,
@@ -69,7 +69,7 @@ def correct_labels(
     See :func:`~skbert_filter.labelling.files.list_suspects`.
     """
     source, destination, corrections = map(as_path, (source, destination, corrections))
-    check_can_relabel(source, destination, text, label)
+    check_can_relabel(source, destination, text, label, HELD_OUT)
     check_place(destination, source, corrections, overwrite=overwrite)
     options: dict[str, Any] = {"text": text, "encoding": encoding, "delimiter": delimiter}
     table = read_label_table(source, label=label, **options)

@@ -47,7 +47,7 @@ def evaluate_filter(
     -------
     evaluation : Evaluation
         Without `train`, on the texts that are not among those the model was trained on, as
-        recorded by `train_filter`. If it has learnt all of them, on all, as the evaluation says.
+        recorded by `train_filter`. If there are no others, on all, and the evaluation says so.
 
     Raises
     ------
@@ -89,7 +89,9 @@ def evaluate_filter(
         return evaluate(model, texts, y, X_train=X_train, y_train=y_train, **options)
 
     # Texts that the model has learnt are scored only if there are no others.
-    hashes = _split_hashes(record.get("texts", ""))
+    hashes = record.get("texts", "")
+    # In the record of a pretrainer, "texts" is a number.
+    hashes = _split_hashes(hashes if isinstance(hashes, str) else "")
     is_learnt = np.isin(_split_hashes(text_hashes(texts)), hashes)
     n_learnt = len({text for text, learnt in zip(texts, is_learnt, strict=True) if learnt})
     if not is_learnt.all():

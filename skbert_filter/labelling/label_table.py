@@ -17,6 +17,7 @@ from skbert_filter.io.decoding import check_encoding
 from skbert_filter.io.remote import as_path
 from skbert_filter.labelling.tables import read_label_file
 from skbert_filter.printing import counted, printable
+from skbert_filter.validation import useful_label
 
 __all__ = ["LabelTable", "read_label_table", "read_labels"]
 
@@ -140,6 +141,7 @@ def read_label_table(
         table, _ = read_label_file(file, text, encoding=encoding, delimiter=delimiter)
         for name, values in label_columns(table, file, text, label, groups).items():
             columns[name] += values
+        columns["file"] += [str(file)] * len(table)
 
     names = ", ".join(map(str, files))
     labels = columns["label"]
@@ -150,6 +152,7 @@ def read_label_table(
     kept = {name: [values[i] for i in labelled] for name, values in columns.items()}
 
     typed, spellings = typed_labels(kept["label"], as_is=as_is)
+    _check_same_names(typed, np.array(kept["file"]))
     return LabelTable(
         sources=tuple(map(str, files)),
         texts=kept["text"],
@@ -207,6 +210,21 @@ def label_columns(
         check_no_nulls(table.column(groups), groups, source, first_row=1)
         columns["groups"] = table.column(groups).to_pylist()
     return columns
+
+
+def _check_same_names(labels: np.ndarray, files: np.ndarray) -> None:
+    """Reject files that name their labels differently, such as 0 and 1, and discard and keep."""
+    named = {
+        useful: file
+        for file in dict.fromkeys(files.tolist())
+        if (useful := useful_label(set(labels[files == file].tolist()))) is not None
+    }
+    if len(named) > 1:
+        (one, its_file), (other, other_file), *_ = named.items()
+        raise ValueError(
+            f"The label of useful texts is {one!r} in {its_file} and {other!r} in {other_file}. "
+            "Use the same names in all files."
+        )
 
 
 def is_blank(value: Any) -> bool:

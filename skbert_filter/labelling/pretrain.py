@@ -53,9 +53,9 @@ class PretrainingSummary(Report):
         return (
             f"{counted(self.rows, 'row')} of {printable(self.source)}: "
             f"{counted(self.distinct, 'distinct text')}{labelled}.\n"
-            f"Learnt to predict their masked words in {counted(self.epochs, 'epoch')} "
+            f"Trained to predict masked words for {counted(self.epochs, 'epoch')} "
             f"({counted(self.steps, 'step')}); "
-            f"the loss of the last is {self.loss:.3f}.\n"
+            f"the last loss is {self.loss:.3f}.\n"
             f"The {what} in {printable(self.destination)}; {self.seconds:.1f} seconds."
         )
 
@@ -142,7 +142,7 @@ def pretrain_encoder(
 
         estimator = SmallBertPretrainer(random_state=random_state)
 
-    # Whatever can fail fails before the training.
+    # What can be checked is checked before the training.
     list_sources(corpus)
     kind: Kind = "encoder" if labelled is None else "filter"
     check_can_save(destination, kind, overwrite=overwrite)

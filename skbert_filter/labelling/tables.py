@@ -71,7 +71,7 @@ def check_place(destination: Path, *sources: Path, overwrite: bool) -> None:
 
 
 def check_can_relabel(source: Path, destination: Path, *columns: str) -> None:
-    """Reject a destination that cannot hold the table, or has formulas in `columns`."""
+    """Reject a destination that cannot hold the table, and formulas in `columns` of a workbook."""
     if _is_workbook(source) and _is_workbook(destination):
         for name, *cells in _open_workbook(source, may_be_new=True).worksheets[0].iter_cols():
             if str(name.value) in columns and any(cell.data_type == "f" for cell in cells):
@@ -94,13 +94,15 @@ def write_relabelled(
     **options: str | None,
 ) -> None:
     """Write a table again; row i gets the label of row ``taken_from[i]``, spelled as there."""
-    table, schema = read_label_file(source, text, **options)
-    labels = table.column(label).take(pa.array(taken_from))
     if is_edited_by_row(destination):
+        stored = _stored_values(source, label, text, options["encoding"])
         changed = np.flatnonzero(taken_from != np.arange(len(taken_from))).tolist()
-        edits = {row: {label: labels[row].as_py()} for row in changed}
+        edits = {row: {label: stored[taken_from[row]]} for row in changed}
         write_edits(source, destination, edits, text, options["encoding"], overwrite)
         return
+
+    table, schema = read_label_file(source, text, **options)
+    labels = table.column(label).take(pa.array(taken_from))
 
     # The program that wrote a source with semicolons expects them in the result too.
     is_same = find_format(source) == find_format(destination)
@@ -119,9 +121,9 @@ def delimiter_of(path: Path, **options: Any) -> str | None:
 
 
 def with_types(table: pa.Table) -> pa.Table:
-    """Return a table in which columns without any value, and so without a type, are of strings."""
+    """Return a table with strings as the type of columns that hold no value, and so have none."""
     fields = [f.with_type(pa.string()) if pa.types.is_null(f.type) else f for f in table.schema]
-    return table.cast(pa.schema(fields))
+    return table.cast(pa.schema(fields, table.schema.metadata))
 
 
 def write_edits(
@@ -153,7 +155,12 @@ def _edit_sheet(source: Path, made: Path, edits: Edits) -> None:
                 names.append(name)
                 sheet.cell(1, len(names), name)
             cell = sheet.cell(row + 2, names.index(name) + 1)
-            cell.value = value
+            try:
+                cell.value = value
+            except AttributeError as error:
+                raise ValueError(
+                    f"Cell {cell.coordinate} of {source} is merged with others. Unmerge them."
+                ) from error
             if isinstance(value, str):
                 cell.data_type = "s"  # openpyxl takes "=1+1" for a formula
 
@@ -180,8 +187,17 @@ def _is_json(path: Path) -> bool:
     return known is not None and known.kind == "json"
 
 
-def _read_sheet(source: Path, text: str) -> pa.Table:
-    """Read the first sheet, whose first row names the columns."""
+def _stored_values(source: Path, column: str, text: str, encoding: str | None) -> list[Any]:
+    """Return a column of a workbook or JSON Lines, its values not converted to one type."""
+    if _is_workbook(source):
+        names, rows = _read_cells(source)
+        return [row[names.index(column)] for row in rows]
+    lines = _json_lines(source, text, encoding).to_pylist()
+    return [json.loads(line).get(column) for line in lines]
+
+
+def _read_cells(source: Path) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Read the first sheet: its first row, which names the columns, and the others."""
     sheet = _open_workbook(source, data_only=True).worksheets[0]
     header, *rows = list(sheet.iter_rows(values_only=True)) or [()]
     names = list(map(str, header))
@@ -189,7 +205,11 @@ def _read_sheet(source: Path, text: str) -> pa.Table:
         raise ValueError(f"{source} has no names of columns in the first row of its first sheet.")
     while rows and rows[-1].count(None) == len(header):
         rows.pop()  # has a format only
+    return names, rows
 
+
+def _read_sheet(source: Path, text: str) -> pa.Table:
+    names, rows = _read_cells(source)
     columns = []
     for i, name in enumerate(names):
         cells = [row[i] for row in rows]

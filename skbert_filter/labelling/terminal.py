@@ -93,7 +93,12 @@ def label_texts(
 
 
 def answer_keys(labels: Sequence[str]) -> dict[str, str]:
-    """Return the label of each key: its number, and its first letter if that is free."""
+    """Return the label of each key: itself if all have one character; else numbers and letters."""
+    letters = {name.lower(): name for name in labels}
+    are_keys = all(len(key) == 1 for key in letters) and not letters.keys() & _COMMANDS
+    if are_keys and len(letters) == len(labels):
+        return letters
+
     keys = {str(number): name for number, name in enumerate(labels, 1) if number <= 9}
     initials = [name[:1].lower() for name in labels]
     for letter, name in zip(initials, labels, strict=True):
@@ -121,7 +126,7 @@ def about(question: Question, labels: Sequence[str]) -> str:
     """Return a line about a text: its rows, and the model's probability."""
     parts = [counted(question.rows, "row")]
     if question.probability is not None:
-        parts.append(f"{printable(labels[0])} {question.probability:.2f}")
+        parts.append(f"{printable(labels[0])}: {question.probability:.2f}")
     if question.held_out:
         parts.append("held out for the score")
     return " · ".join(parts)
@@ -144,7 +149,7 @@ def act(session: LabellingSession, keys: dict[str, str], key: str) -> bool:
 
 def _line_by_line(session: LabellingSession, keys: dict[str, str]) -> None:
     console = Console(highlight=False)
-    key_of = {name.lower(): key for key, name in keys.items()}
+    key_of = {name.lower(): key for key, name in [*keys.items(), *_COMMANDS.items()]}
     console.print(Text(hint(keys)))
 
     while (question := session.question) is not None:
@@ -153,9 +158,9 @@ def _line_by_line(session: LabellingSession, keys: dict[str, str]) -> None:
         while True:
             line = sys.stdin.readline()
             key = line.strip().lower()
-            if not line or key in ("q", "quit"):
+            key = key_of.get(key, key)
+            if not line or key == "q":
                 return
-            key = key_of.get(key, key[:1])
             if key == "o":
                 console.print(Text(shown(question, opened=True)), overflow="fold")
             elif act(session, keys, key):

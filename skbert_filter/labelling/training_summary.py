@@ -80,8 +80,8 @@ class TrainingSummary(Report):
     def misdecoding_tells_labels(self) -> bool:
         """Whether a model could tell labels apart by their mis-decoded texts.
 
-        Their fractions then differ by a percentage point between two classes, and by more than
-        chance (chi-squared test, p < 0.01).
+        Their fractions then differ by at least a percentage point between two classes, and by more
+        than chance (chi-squared test, p < 0.01).
         """
         shares = [count.misdecoded for count in self.labels]
         if max(shares) - min(shares) < 0.01:

@@ -308,8 +308,8 @@ def _check_registration(name: Any, version: Any, tags: Any, *, offline: bool) ->
         _parsed(version)
     elif offline:
         raise ValueError(
-            "Offline, the registry cannot be read to find the next version. Pass the version, such "
-            "as '1.0.0'."
+            "Offline, the registry cannot be read to find the next version. Pass one, such as "
+            'version="1.0.0" (--version 1.0.0).'
         )
 
     if not isinstance(name, str):

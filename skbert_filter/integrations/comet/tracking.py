@@ -41,7 +41,8 @@ def log_fit(experiment: Any, estimator: Any, *, prefix: str = "") -> None:
     with logging_to(experiment, "the fit"):
         inner = _fitted_inside(estimator)
         parameters = {
-            name: value
+            # Comet takes a pipeline for a list, and warns about lists of objects and long values.
+            name: " ".join(str(value).split())[:1000] if hasattr(value, "get_params") else value
             for name, value in estimator.get_params().items()
             if name.rpartition("__")[2] not in _LISTS_OF_MEMBERS
         }
