@@ -186,7 +186,7 @@ def _downloaded(source: str | os.PathLike, owner: str) -> Path:
             "'google/bert_uncased_L-2_H-128_A-2', was found in Hugging Face's cache or on its hub "
             f"({type(error).__name__}: {error}). Correct the path or the name; or, where the hub "
             f"can be reached, run `hf download {source} --local-dir FOLDER`, and pass that folder "
-            '(docs: model, "Can it start from a BERT of Hugging Face?").'
+            '(docs: model, "Can it start from a BERT on Hugging Face?").'
         ) from error
 
 
