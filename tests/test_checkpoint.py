@@ -146,8 +146,8 @@ def hidden_states(encoder, ids, length):
     model = BertEncoder(encoder.architecture, {})
     model.load(encoder.weights)
     weights = model.unpacked()
-    places = np.arange(ids.size, dtype=np.int32)
-    states = model.hidden_states(ids, length, weights, None, places=places)
+    positions = np.arange(ids.size, dtype=np.int32)
+    states = model.hidden_states(ids, length, weights, None, positions=positions)
     return keras.ops.convert_to_numpy(states).reshape(*ids.shape, -1)
 
 

@@ -33,7 +33,7 @@ def test_html_explains_parameters_beside_their_links(monkeypatch):
     monkeypatch.setenv("SKBERT_FILTER_DOCS", "http://docs.example")
     html = estimator_html_repr(SmallBertTextFilter())
     assert 'href="http://docs.example/api/skbert_filter.SmallBertTextFilter.html#:~:text=' in html
-    assert "Most words in the vocabulary" in html
+    assert "Maximum size of the vocabulary" in html
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)

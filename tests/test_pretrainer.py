@@ -687,7 +687,7 @@ def test_a_table_becomes_a_saved_encoder(fitted, texts, corpus, tmp_path):
     assert not hasattr(small, "encoder_")
     said = str(summary)
     assert f"600 rows of {corpus}: {len(set(texts)):,} distinct texts." in said
-    assert f"in 2 epochs ({summary.steps:,} steps); the loss of the last is " in said
+    assert f"for 2 epochs ({summary.steps:,} steps); the last loss is " in said
     assert f"The encoder is in {destination}; " in said
     assert summary.to_frame().loc[0, "distinct"] == len(set(texts))
 
