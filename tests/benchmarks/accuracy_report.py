@@ -134,7 +134,7 @@ def picture(rivals: pd.DataFrame) -> str:
         parts.append(f'<path class="grid" d="M{LEFT} {y:.0f}H{WIDTH - RIGHT}"/>')
         parts.append(_text(LEFT - 5, y + 4, f"{value:.2f}"[1:], "end"))
     parts.append(
-        _text(WIDTH - RIGHT, HEIGHT - 8, "texts a second of one core, TF-IDF = 1 ×", "end")
+        _text(WIDTH - RIGHT, HEIGHT - 8, "texts per second on one core, TF-IDF = 1 ×", "end")
     )
     parts.append(_text(LEFT + 6, TOP + 12, "average precision on new pages", "start"))
 
