@@ -134,6 +134,7 @@ def test_files_with_other_names_for_the_same_labels_are_refused(tmp_path):
     second = write(tmp_path / "b.csv", ["Soap", "Home"], [1, 0])
     with pytest.raises(ValueError, match=r"'keep' in .*a\.csv and '1' in .*b\.csv"):
         read_label_table(first, second)
+    assert len(set(read_label_table(first, second, as_is=True).labels)) == 4
     # A file for each label is not such a case.
     only_useful = write(tmp_path / "c.csv", ["Soap"], ["keep"])
     only_garbage = write(tmp_path / "d.csv", ["Home"], ["menus"])

@@ -152,7 +152,8 @@ def read_label_table(
     kept = {name: [values[i] for i in labelled] for name, values in columns.items()}
 
     typed, spellings = typed_labels(kept["label"], as_is=as_is)
-    _check_same_names(typed, np.array(kept["file"]))
+    if not as_is:
+        _check_same_names(typed, np.array(kept["file"]))
     return LabelTable(
         sources=tuple(map(str, files)),
         texts=kept["text"],
@@ -223,7 +224,8 @@ def _check_same_names(labels: np.ndarray, files: np.ndarray) -> None:
         (one, its_file), (other, other_file), *_ = named.items()
         raise ValueError(
             f"The label of useful texts is {one!r} in {its_file} and {other!r} in {other_file}. "
-            "Use the same names in all files."
+            "Use the same names in all files, or pass as_is=True (--labels-as-is) if they are "
+            "different labels."
         )
 
 
